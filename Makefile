@@ -1,0 +1,78 @@
+# make demo    set up, then train, evaluate and rank on the embedded world
+# make test    set up, then run every test
+# Nothing else is needed: no GPU, no network beyond the package index, no rights beyond this folder.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+BUILD := .build
+EXTRAS ?= dev
+ONLY ?=
+ARGS ?=
+
+# The first Python that is new enough.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+# $(call timed,what,command): says what it does, does it, says how long it took.
+define timed
+@echo "==> $(1)"; start=$$(date +%s); $(2) && echo "==> $(1): done in $$(( $$(date +%s) - start )) s"
+endef
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format bench constraints docs clean
+
+help:  ## this list
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(STAMP)  ## the environment in .venv, with the tested versions
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with the venv module is needed; set PYTHON=" >&2; exit 2; }
+	$(call timed,creating $(VENV) with $(PYTHON),test -x $(BIN)/python || $(PYTHON) -m venv $(VENV))
+	$(call timed,installing fbench[$(EXTRAS)] (several GB the first time),\
+		$(BIN)/python -m pip install --disable-pip-version-check \
+		--constraint constraints.txt --editable ".[$(EXTRAS)]" && $(BIN)/python -m pip check)
+	@touch $@
+
+demo: $(STAMP)  ## train four objectives, evaluate them, print the leaderboard
+	$(call timed,fbench demo,$(BIN)/fbench demo $(ARGS))
+
+# No line of ours after pytest's: its own says how many passed and how long it took.
+test: $(STAMP)  ## every test
+	@echo "==> pytest"
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP)  ## format, lint, types, import layers, docs
+	$(call timed,ruff format,$(BIN)/ruff format --check .)
+	$(call timed,ruff check,$(BIN)/ruff check .)
+	$(call timed,mypy --strict,$(BIN)/mypy)
+	$(call timed,import layers,$(BIN)/lint-imports --cache-dir $(BUILD)/import-linter)
+	@$(MAKE) --no-print-directory docs
+
+format: $(STAMP)  ## rewrite the code as `check` wants it
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+bench: $(STAMP)  ## speed against the peers; one alone: make bench ONLY=train
+	$(call timed,bench,$(BIN)/python -m benchmark.studies.bench $(if $(ONLY),--only $(ONLY)))
+
+# The guide is built strictly where its builder is installed: make install EXTRAS=dev,docs
+docs: $(STAMP)  ## the user guide, as a strict check
+	@if [ ! -f mkdocs.yml ]; then echo "==> docs: there is no mkdocs.yml"; \
+	elif ! $(BIN)/python -c 'import mkdocs, material' 2>/dev/null; then \
+		echo "==> docs: not built, the extra is missing (make docs needs: $(BIN)/pip install -e '.[docs]' -c constraints.txt)"; \
+	else echo "==> docs"; $(BIN)/mkdocs build --quiet --strict --site-dir $(BUILD)/site && echo "==> docs: $(BUILD)/site"; fi
+
+# Everything that any extra installs, as it is now; torch is pinned only where the pair was tried,
+# and its CUDA packages with it.
+constraints: $(STAMP)  ## write constraints.txt from the newest versions within the ranges
+	$(call timed,installing every extra,$(BIN)/python -m pip install --quiet --upgrade \
+		--upgrade-strategy eager --editable ".[dev,docs,page,hub,ray]" && $(BIN)/python -m pip check)
+	@$(BIN)/python -m pip freeze --exclude-editable --exclude fbench \
+		| sed -E 's/\+[a-z0-9.]+$$//; /^(torch|torchvision|triton|nvidia-|cuda-)/ s/$$/ ; platform_machine == "x86_64"/' \
+		> constraints.txt.new && mv constraints.txt.new constraints.txt
+	@echo "==> wrote constraints.txt: $$(wc -l < constraints.txt) packages"
+
+clean:  ## remove the environment, build state and caches; runs/ stay
+	rm -rf $(VENV) $(BUILD) dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

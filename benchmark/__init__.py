@@ -1,0 +1,1 @@
+"""Evaluates fine-tuned text-to-image checkpoints: images, scorers, statistics, leaderboards."""

@@ -1,0 +1,80 @@
+"""``name(arg=value)``: how a thing with arguments is written on a command line and in a manifest."""
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmark.core.errors import UserError
+
+
+# The attribute under which a made thing remembers its call.
+NOTE = "__fbench_call__"
+
+
+@dataclass(frozen=True)
+class Call:
+    """A name and the arguments given with it.
+
+    Attributes:
+        name: As written: a registered name, or ``path.py:Name``.
+        positional: Arguments without a name, in order.
+        keywords: Arguments by name.
+    """
+
+    name: str
+    positional: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __str__(self) -> str:
+        """The call as one would type it; parsing it gives the same call.
+
+        Example:
+            >>> str(Call("alpha", (), {"a": 0.5})), str(Call("reverse_kl"))
+            ('alpha(a=0.5)', 'reverse_kl')
+        """
+        parts = [_show(value) for value in self.positional]
+        parts += [f"{key}={_show(value)}" for key, value in self.keywords.items()]
+        return f"{self.name}({', '.join(parts)})" if parts else self.name
+
+
+def parse_call(text: str, kind: str = "name") -> Call:
+    """Reads ``name``, ``name(value)``, ``name(arg=value)`` and ``path.py:Name(arg=value)``.
+
+    Values are Python literals, so nothing typed here can run code.
+
+    Args:
+        text: As typed.
+        kind: What it should name, for the message.
+
+    Raises:
+        UserError: if the brackets or a value cannot be read.
+
+    Example:
+        >>> parse_call("alpha(a=0.5)")
+        Call(name='alpha', positional=(), keywords={'a': 0.5})
+    """
+    name, bracket, rest = text.strip().partition("(")
+    name = name.strip()
+    example = f"{name or 'name'}(arg=0.5) with plain values: numbers, 'text', True, None, lists"
+    wrong = UserError(f"cannot read {text!r} as a {kind}", allowed=example)
+    if not name:
+        raise wrong
+    if not bracket:
+        return Call(name)
+    try:
+        tree = ast.parse(f"_({rest}", mode="eval").body
+        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+            raise wrong
+        positional = tuple(ast.literal_eval(value) for value in tree.args)
+        keywords = {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords if k.arg}
+        if len(keywords) != len(tree.keywords):
+            raise wrong
+    except (SyntaxError, ValueError) as error:
+        raise wrong from error
+    return Call(name, positional, keywords)
+
+
+def _show(value: object) -> str:
+    """An argument that was itself made by a call, such as an objective's divergence, shows it."""
+    return str(getattr(value, NOTE, None) or repr(value))

@@ -1,0 +1,111 @@
+"""Settings from flags and ``--config`` files, and errors that a user can act on."""
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmark.core.errors import ConfigError, MissingFileError, UnreadableFileError, close_matches
+
+_FORMATS = (".toml", ".yaml", ".yml", ".json")
+
+
+class Config(BaseModel):
+    """Base of every command's settings: frozen, and no key is ever ignored.
+
+    A key that does nothing is worse than an error: a sweep over a misspelt setting looks like a result.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], source: str = "") -> Self:
+        """Checks values by key; ``-`` is accepted for ``_``.
+
+        Args:
+            values: The settings.
+            source: Where they come from, for the message.
+
+        Raises:
+            ConfigError: for an unknown key or an impossible value; one line, all of them.
+        """
+        try:
+            return cls.model_validate({key.replace("-", "_"): value for key, value in values.items()})
+        except ValidationError as error:
+            raise _explain(error, cls, source) from error
+
+    @classmethod
+    def resolve(cls, file: Path | None, flags: Mapping[str, Any]) -> Self:
+        """The settings of a command: the file's, overruled by the flags that were given.
+
+        Args:
+            file: From ``--config``.
+            flags: By name; None means that the flag was not given.
+
+        Raises:
+            ConfigError: for an unknown key or an impossible value.
+        """
+        given = {key: value for key, value in flags.items() if value is not None}
+        if file is None:
+            return cls.parse(given)
+        in_file = {key.replace("-", "_"): value for key, value in load_config_file(file).items()}
+        return cls.parse({**in_file, **given}, source=f"{file} and the command line" if given else str(file))
+
+
+def load_config_file(path: Path) -> dict[str, Any]:
+    """The content of a TOML, YAML or JSON file.
+
+    Raises:
+        MissingFileError: if there is no such file.
+        UnreadableFileError: if it cannot be parsed, or is not a table of keys.
+        ConfigError: if its name ends in something else.
+    """
+    if not path.is_file():
+        raise MissingFileError(path, "config file")
+    if path.suffix.lower() not in _FORMATS:
+        raise ConfigError(f"cannot tell the format of {path}", allowed=", ".join(_FORMATS))
+    try:
+        content = _parse(path.read_text(encoding="utf-8"), path.suffix.lower())
+    except (OSError, ValueError) as error:
+        raise UnreadableFileError(path, path.suffix[1:].upper(), error) from error
+    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
+        raise UnreadableFileError(path, "settings", "it is not a table of keys and values")
+    return content
+
+
+def _parse(text: str, suffix: str) -> object:
+    if suffix == ".toml":
+        return tomllib.loads(text)
+    if suffix == ".json":
+        return json.loads(text)
+    import yaml
+
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _explain(error: ValidationError, model: type[BaseModel], source: str) -> ConfigError:
+    """One line for everything that is wrong, with close matches for keys nobody knows."""
+    wrong, hints = [], []
+    for item in error.errors(include_url=False):
+        key = ".".join(str(part) for part in item["loc"]) or "settings"
+        if item["type"] == "extra_forbidden":
+            wrong.append(f"unknown key {key!r}")
+            close = close_matches(str(item["loc"][-1]), model.model_fields)
+            hints.append(f"did you mean {' or '.join(close)}?" if close else "")
+        elif item["type"] == "missing":
+            wrong.append(f"{key} is not stated")
+        else:
+            wrong.append(f"{key} is {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+    unknown = any(item["type"] == "extra_forbidden" for item in error.errors())
+    where = f"{source}: " if source else ""
+    return ConfigError(
+        where + ", ".join(wrong),
+        allowed=", ".join(model.model_fields) if unknown else "",
+        do=" ".join(dict.fromkeys(hint for hint in hints if hint)),
+    )

@@ -1,0 +1,62 @@
+"""Which device to compute on, and how many threads are really free."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from benchmark.core.errors import UserError
+
+
+def choose_device(asked: str = "auto") -> str:
+    """The device to use: the one asked for if it is there, else the best there is.
+
+    Args:
+        asked: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+
+    Raises:
+        UserError: if the device asked for is not there.
+    """
+    if asked == "cpu":
+        return asked
+    there = available_devices()
+    if asked == "auto":
+        return there[-1]
+    if asked in there or (asked == "cuda" and "cuda:0" in there):
+        return asked
+    raise UserError(f"there is no device {asked!r} here", allowed=", ".join(["auto", *there]))
+
+
+def available_devices() -> list[str]:
+    """The devices torch can use, the best one last; of several GPUs the first is the best."""
+    import torch
+
+    devices = ["cpu"]
+    devices += ["mps"] if torch.backends.mps.is_available() else []
+    devices += [f"cuda:{i}" for i in reversed(range(torch.cuda.device_count()))]
+    return devices
+
+
+def allowed_cores() -> int:
+    """The cores this process may use: those of the machine, of its affinity, of its container."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            cores = min(cores, int(quota) // int(period))
+    return max(1, cores)
+
+
+def free_threads() -> int:
+    """The threads worth using: on a busy machine one thread beats two that wait for each other.
+
+    ``OMP_NUM_THREADS`` is the user's word and wins, up to the cores there are.
+    """
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    if said.isdecimal() and int(said) > 0:
+        return min(int(said), allowed_cores())
+    busy = 0.0
+    with suppress(OSError, AttributeError):
+        # The load counts the whole machine, so it is taken from the machine's cores.
+        busy = os.getloadavg()[0]
+    idle = (os.cpu_count() or 1) - round(busy)
+    return max(1, min(allowed_cores(), idle))

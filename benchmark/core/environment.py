@@ -1,0 +1,48 @@
+"""What a number depends on besides its inputs: the code's revision and the packages' versions."""
+
+import functools
+import platform
+import subprocess
+from importlib import metadata
+
+from benchmark.core import resources
+
+# What changes pixels, scores or statistics. Asked by name, so nothing is imported.
+_PACKAGES = (
+    "fbench", "accelerate", "diffusers", "lpips", "numpy", "open_clip_torch", "peft", "pillow", "pyarrow", "safetensors",
+    "scipy", "timm", "tokenizers", "torch", "torch-fidelity", "torchmetrics", "torchvision", "transformers",
+)  # fmt: skip
+
+
+@functools.cache
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on; absent ones are left out."""
+    versions = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def git_revision() -> str:
+    """The checkout's commit, with ``+changed`` if it has uncommitted changes; empty without one.
+
+    Only our own checkout is asked: an installed fbench may lie inside somebody else's repository.
+    """
+    root = resources.checkout()
+    if root is None:
+        return ""
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words], capture_output=True, text=True, check=True, timeout=20
+        )
+        return done.stdout.strip()
+
+    try:
+        changed = "+changed" if git("status", "--porcelain", "--untracked-files=no") else ""
+        return git("rev-parse", "HEAD") + changed
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,158 @@
+"""The tree of errors, and the exit code each of them ends a command with.
+
+    FbenchError                 1   a bug, unless a subclass says otherwise
+    ├── UserError               2   something the user can put right: one line, never a traceback
+    │   ├── UnknownNameError        a name nobody registered, with its close matches
+    │   ├── ConfigError             an unknown key or an impossible value
+    │   ├── MissingFileError        a file or folder that is not there
+    │   ├── UnreadableFileError     a file that is there and is not what it should be
+    │   ├── MissingWeightsError     published weights that are absent, e.g. under ``--offline``
+    │   ├── DiskFullError           not enough room for what the command is about to write
+    │   └── NotComparableError      numbers whose signatures differ
+    └── MissingRowsError        4   the evaluation finished, and some of its rows have no value
+
+``KeyboardInterrupt`` ends a command with 130, as a shell expects.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+EXIT_OK = 0
+EXIT_BUG = 1
+EXIT_USER = 2
+EXIT_MISSING_ROWS = 4
+EXIT_INTERRUPTED = 130
+
+
+class FbenchError(Exception):
+    """Everything this project raises on purpose."""
+
+    exit_code = EXIT_BUG
+
+
+class UserError(FbenchError):
+    """Something the user can put right, told in one line.
+
+    Args:
+        given: What was given and why it cannot be used.
+        allowed: What would have been accepted.
+        do: What to do now; best a command.
+
+    Example:
+        >>> str(UserError("--steps is -3", allowed="a positive number", do="leave it out for 200"))
+        '--steps is -3; allowed: a positive number; leave it out for 200'
+    """
+
+    exit_code = EXIT_USER
+
+    def __init__(self, given: str, *, allowed: str = "", do: str = "") -> None:
+        self.given = given
+        self.allowed = allowed
+        self.do = do
+        parts = [given, f"allowed: {allowed}" if allowed else "", do]
+        # Messages of other libraries come in several lines; a user gets one.
+        super().__init__(" ".join("; ".join(part for part in parts if part).split()))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survives the way back from a worker process, whatever a subclass's constructor takes."""
+        return _rebuild, (type(self), str(self), self.given, self.allowed, self.do)
+
+
+class UnknownNameError(UserError):
+    """A name nobody registered.
+
+    Args:
+        kind: What was looked for, in words: "divergence", "scorer".
+        name: The name as given.
+        known: All the names there are.
+        do: What to do when no name is close.
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], do: str = "") -> None:
+        names = sorted(known)
+        close = close_matches(name, names)
+        hint = f"did you mean {' or '.join(close)}?" if close else do
+        super().__init__(f"unknown {kind} {name!r}", allowed=", ".join(names) or "none", do=hint)
+
+
+class ConfigError(UserError):
+    """An unknown key or an impossible value in flags or in a ``--config`` file."""
+
+
+class MissingFileError(UserError):
+    """A file or folder that is not there; names what stands beside it under a similar name."""
+
+    def __init__(self, path: str | Path, what: str = "file", do: str = "") -> None:
+        path = Path(path)
+        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        close = close_matches(path.name, beside)
+        hint = f"did you mean {' or '.join(close)}?" if close else do
+        super().__init__(f"no {what} at {path}", do=hint)
+
+
+class UnreadableFileError(UserError):
+    """A file that is there and is not what it should be."""
+
+    def __init__(self, path: str | Path, expected: str, why: object = "", do: str = "") -> None:
+        reason = f" ({_first_line(why)})" if str(why) else ""
+        super().__init__(f"cannot read {path} as {expected}{reason}", do=do)
+
+
+class MissingWeightsError(UserError):
+    """Published weights that are not on this machine."""
+
+
+class DiskFullError(UserError):
+    """Not enough room for what the command is about to write."""
+
+
+class NotComparableError(UserError):
+    """Numbers that must not stand side by side, because their signatures differ."""
+
+
+class MissingRowsError(FbenchError):
+    """The evaluation finished, and some of its rows have no value.
+
+    Args:
+        missing: How many rows have no value.
+        total: How many rows there are.
+        where: The folder that holds them.
+    """
+
+    exit_code = EXIT_MISSING_ROWS
+
+    def __init__(self, missing: int, total: int, where: str | Path = "") -> None:
+        self.missing = missing
+        self.total = total
+        self.where = where
+        place = f"; their status and note are in {where}" if str(where) else ""
+        super().__init__(f"finished, but {missing} of {total} rows have no value{place}")
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Survives the way back from a worker process."""
+        return type(self), (self.missing, self.total, self.where)
+
+
+def close_matches(word: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """The known words nearest to a mistyped one, best first.
+
+    Example:
+        >>> close_matches("revers-kl", ["forward_kl", "reverse_kl", "alpha"])
+        ['reverse_kl', 'forward_kl']
+    """
+    spelled = {w.lower().replace("-", "_"): w for w in known}
+    return [spelled[m] for m in get_close_matches(word.lower().replace("-", "_"), spelled, n, 0.6)]
+
+
+def _first_line(why: object) -> str:
+    return str(why).strip().splitlines()[0] if str(why).strip() else ""
+
+
+def _rebuild(
+    kind: type[UserError], message: str, given: str, allowed: str, do: str
+) -> UserError:
+    error = kind.__new__(kind, message)
+    error.args = (message,)
+    error.given, error.allowed, error.do = given, allowed, do
+    return error

@@ -1,0 +1,64 @@
+"""Content hashes: every cache key and every input in a manifest is one of these."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+_CHUNK = 1 << 20
+
+
+def sha256_bytes(data: bytes) -> str:
+    """The hex digest of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """The hex digest of a file's content, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def sha256_path(path: Path) -> str:
+    """The hex digest of a file, or of a folder: of the names and contents of all files below it."""
+    if not path.is_dir():
+        return sha256_file(path)
+    inside = sorted(p for p in path.rglob("*") if p.is_file())
+    return sha256_json({p.relative_to(path).as_posix(): sha256_file(p) for p in inside})
+
+
+def sha256_json(value: object) -> str:
+    """The hex digest of a record, or of anything made of plain values: equal content, equal hash.
+
+    Example:
+        >>> sha256_json({"a": 1, "b": (2, 3)}) == sha256_json({"b": [2, 3], "a": 1})
+        True
+    """
+    text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return sha256_bytes(text.encode())
+
+
+def plain(value: object) -> Any:
+    """A record as JSON can hold it: dataclasses and mappings as dicts, tuples as lists, paths as text.
+
+    Raises:
+        TypeError: for a value that has no plain form; a guess would make two contents look equal.
+    """
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, set | frozenset):
+        return sorted(plain(item) for item in value)
+    if isinstance(value, Path):
+        return value.as_posix()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"{type(value).__name__} has no plain form")

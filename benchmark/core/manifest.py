@@ -1,0 +1,174 @@
+"""The record of a run: written before anything else, so that what failed can be read as well."""
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from benchmark.core import environment, store
+from benchmark.core.errors import MissingRowsError, UnreadableFileError
+from benchmark.core.hashing import plain, sha256_path
+from benchmark.core.migrations import SCHEMA_VERSION, migrate
+
+FILE_NAME = "manifest.json"
+
+
+class Artefact(BaseModel):
+    """A file or folder that went in or came out.
+
+    Attributes:
+        path: As given on the command line, or below the run's folder.
+        sha256: Of its content; empty where nobody needs to check it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    sha256: str = ""
+
+
+class Manifest(BaseModel):
+    """What was run, with what, on what, and how it ended.
+
+    Attributes:
+        schema_version: Raised with every change of this record; older ones are migrated when read.
+        kind: The program: "train", "eval", "demo" ...
+        status: ``started`` until it ends; a run that was killed stays there.
+        command: As typed.
+        config: As resolved, defaults included.
+        git_revision: Of the checkout, with ``+changed`` if it has uncommitted changes.
+        packages: Versions of what the numbers depend on.
+        device: What it computed on, in words.
+        inputs: What it read.
+        outputs: What it wrote.
+        started_at: UTC, ISO 8601; of the first attempt.
+        ended_at: UTC, ISO 8601; empty while it runs.
+        attempts: How often it was started; above 1 it was resumed.
+        error: Why it did not end well, in one line; or what a user must know although it did.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_version: int = SCHEMA_VERSION
+    kind: str
+    status: Literal["started", "success", "error", "cancelled"] = "started"
+    command: str = ""
+    config: dict[str, Any] = Field(default_factory=dict)
+    git_revision: str = ""
+    packages: dict[str, str] = Field(default_factory=dict)
+    device: str = ""
+    inputs: list[Artefact] = Field(default_factory=list)
+    outputs: list[Artefact] = Field(default_factory=list)
+    started_at: str = ""
+    ended_at: str = ""
+    attempts: int = 1
+    error: str = ""
+
+    def add_input(self, path: Path | str, sha256: str | None = None) -> None:
+        """Notes something that was read; hashes it unless the hash is given."""
+        self.inputs = _with(self.inputs, path, sha256_path(Path(path)) if sha256 is None else sha256)
+
+    def add_output(self, path: Path | str, sha256: str | None = None) -> None:
+        """Notes something that was written; hashes it unless the hash is given."""
+        self.outputs = _with(self.outputs, path, sha256_path(Path(path)) if sha256 is None else sha256)
+
+    def differences(self, config: Mapping[str, Any]) -> list[str]:
+        """The keys in which other settings differ: empty means that the run may be resumed."""
+        other = plain(config)
+        return sorted(k for k in self.config.keys() | other.keys() if self.config.get(k) != other.get(k))
+
+    def write(self, folder: Path) -> None:
+        """Writes it as the folder's manifest, whole or not at all."""
+        store.write_json(folder / FILE_NAME, self.model_dump())
+
+
+@contextmanager
+def track(
+    folder: Path, kind: str, config: Mapping[str, Any] | BaseModel, *, device: str = "", command: str | None = None
+) -> Iterator[Manifest]:
+    """Writes the manifest of a run before it starts, and how it ended when it ends.
+
+    Args:
+        folder: The run's folder; made if it is not there. A manifest in it becomes the earlier attempt of
+            this run; whether the settings allow that is the caller's question, see
+            :meth:`Manifest.differences`.
+        kind: The program.
+        config: The settings as resolved.
+        device: What it computes on.
+        command: As typed; None for this process's own.
+
+    Yields:
+        The manifest, to which inputs and outputs are added.
+    """
+    settings = config.model_dump(mode="json") if isinstance(config, BaseModel) else plain(config)
+    earlier = read_manifest(folder) if (folder / FILE_NAME).is_file() else None
+    manifest = Manifest(
+        kind=kind,
+        command=typed_command() if command is None else command,
+        config=settings,
+        git_revision=environment.git_revision(),
+        packages=environment.package_versions(),
+        device=device,
+        outputs=earlier.outputs if earlier else [],
+        started_at=earlier.started_at if earlier else _now(),
+        attempts=earlier.attempts + 1 if earlier else 1,
+    )
+    manifest.write(folder)
+    try:
+        yield manifest
+    except MissingRowsError as error:
+        # It did finish; the exit code says what the user must know.
+        _end(manifest, folder, "success", str(error))
+        raise
+    except Exception as error:
+        _end(manifest, folder, "error", f"{type(error).__name__}: {error}")
+        raise
+    except BaseException as error:
+        _end(manifest, folder, "cancelled", type(error).__name__)
+        raise
+    else:
+        _end(manifest, folder, "success", "")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest of a run's folder, or a manifest file; older versions are migrated.
+
+    Raises:
+        MissingFileError: if there is none.
+        UnreadableFileError: if it is no manifest, or was written by a newer fbench.
+    """
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        return Manifest.model_validate(migrate(store.read_json(path, "manifest"), path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        raise UnreadableFileError(path, "a manifest", why) from error
+
+
+def typed_command() -> str:
+    """This process's command, as a user would type it: without the folder of the program."""
+    program = Path(sys.argv[0]).name
+    return shlex.join([program, *sys.argv[1:]])
+
+
+def _with(known: list[Artefact], path: Path | str, sha256: str) -> list[Artefact]:
+    """One entry a path: a resumed run writes the same file again."""
+    text = path.as_posix() if isinstance(path, Path) else path
+    return [*(item for item in known if item.path != text), Artefact(path=text, sha256=sha256)]
+
+
+def _end(manifest: Manifest, folder: Path, status: Literal["success", "error", "cancelled"], error: str) -> None:
+    manifest.status = status
+    manifest.ended_at = _now()
+    manifest.error = " ".join(error.split())
+    manifest.write(folder)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

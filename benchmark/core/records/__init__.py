@@ -1,0 +1,35 @@
+"""The few records that flow between the stages: frozen, documented, without torch.
+
+Nothing else passes from one stage to the next: no bare dicts, no tuples whose order one must know.
+"""
+
+from benchmark.core.records.checkpoints import Checkpoint, Hyperparameter
+from benchmark.core.records.images import ImageRecord, ImageSet, Sampler
+from benchmark.core.records.leaderboards import (
+    Leaderboard,
+    LeaderboardCell,
+    LeaderboardRow,
+    ScorerColumn,
+)
+from benchmark.core.records.prompts import ImageRef, PreferencePair, Prompt, PromptSet
+from benchmark.core.records.scores import Axis, ScoreRow, Status, Unit
+
+__all__ = [
+    "Axis",
+    "Checkpoint",
+    "Hyperparameter",
+    "ImageRecord",
+    "ImageRef",
+    "ImageSet",
+    "Leaderboard",
+    "LeaderboardCell",
+    "LeaderboardRow",
+    "PreferencePair",
+    "Prompt",
+    "PromptSet",
+    "Sampler",
+    "ScoreRow",
+    "ScorerColumn",
+    "Status",
+    "Unit",
+]

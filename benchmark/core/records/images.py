@@ -1,0 +1,135 @@
+"""What was generated, and the only place that turns image files into pixels."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from benchmark.core import hashing
+from benchmark.core.pixels import read_rgb
+from benchmark.core.records.checkpoints import Checkpoint
+from benchmark.core.records.prompts import Prompt, PromptSet
+from benchmark.core.records.scores import Status
+
+if TYPE_CHECKING:
+    from benchmark.core.pixels import RGB
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """Everything besides checkpoint, prompt and k that decides an image's pixels.
+
+    Attributes:
+        name: The scheduler, such as ``ddim``.
+        steps: Denoising steps.
+        guidance: Scale of classifier-free guidance; 1 is none.
+        eta: Noise added back per step; 0 is deterministic.
+        seed: The evaluation's seed.
+        batch_size: Images per forward pass, always filled up. It is part of the settings because
+            another size may move a pixel by a rounding error.
+        noise: ``per_image`` (a seed for each image) or ``shared`` (older public protocols).
+    """
+
+    name: str = "ddim"
+    steps: int = 20
+    guidance: float = 3.0
+    eta: float = 0.0
+    seed: int = 0
+    batch_size: int = 16
+    noise: Literal["per_image", "shared"] = "per_image"
+
+    def __post_init__(self) -> None:
+        """Refuses settings that cannot make an image."""
+        if self.steps < 1 or self.batch_size < 1:
+            raise ValueError(f"steps and batch_size must be at least 1: {self}")
+        if self.noise not in ("per_image", "shared"):
+            raise ValueError(f"noise must be per_image or shared, not {self.noise!r}")
+
+    @property
+    def signature(self) -> str:
+        """The sampler's part of a signature, from which a reader sees what is comparable."""
+        parts = [f"sampler:{self.name}-{self.steps}", f"cfg:{self.guidance}", f"seed:{self.seed}"]
+        parts += [f"eta:{self.eta}"] if self.eta else []
+        parts += [f"noise:{self.noise}"] if self.noise != "per_image" else []
+        return "|".join(parts)
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """One image, or the trace of one that could not be made.
+
+    Attributes:
+        prompt_id: The prompt it was made for.
+        seed: k, the index among the prompt's images; not the generator's seed, which follows
+            from the evaluation's seed, the prompt's text and k.
+        path: Where the file is, or would have been.
+        sha256: Hash of the file; empty for an image made elsewhere or not made.
+        status: ``ok``, or why there is none.
+        note: What happened, in words.
+    """
+
+    prompt_id: str
+    seed: int
+    path: Path
+    sha256: str = ""
+    status: Status = "ok"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The images of one checkpoint on one prompt set.
+
+    Attributes:
+        id: Hash of what determines the pixels; see :meth:`content_id`.
+        checkpoint: Who made them.
+        prompt_set: For what.
+        sampler: How.
+        seeds: The k's, usually 0..K-1.
+        records: One for each prompt and k, failed ones included.
+    """
+
+    id: str
+    checkpoint: Checkpoint
+    prompt_set: PromptSet
+    sampler: Sampler
+    seeds: tuple[int, ...]
+    records: tuple[ImageRecord, ...]
+
+    @staticmethod
+    def content_id(
+        checkpoint: Checkpoint, prompt_set: PromptSet, sampler: Sampler, seeds: tuple[int, ...]
+    ) -> str:
+        """Hash of what determines the pixels: change any of it and no old image is reused."""
+        prompts = [(prompt.id, prompt.text) for prompt in prompt_set]
+        weights = (checkpoint.id, checkpoint.base_model, checkpoint.revision)
+        return hashing.sha256_json([weights, prompts, sampler, seeds])[:16]
+
+    def __len__(self) -> int:
+        """The number of records, failed ones included."""
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[ImageRecord]:
+        """The records, in order."""
+        return iter(self.records)
+
+    @property
+    def ok(self) -> tuple[ImageRecord, ...]:
+        """The records that have an image."""
+        return tuple(record for record in self.records if record.status == "ok")
+
+    def prompt(self, record: ImageRecord) -> Prompt:
+        """The prompt an image was made for."""
+        return self.prompt_set.by_id[record.prompt_id]
+
+    def open(self, record: ImageRecord) -> "RGB":
+        """The pixels of one image.
+
+        Returns:
+            uint8 of shape (height, width, 3), sRGB; transparency is laid on white.
+
+        Raises:
+            UserError: if there is no such file, it is no image, or its bytes are not those that
+                were generated.
+        """
+        return read_rgb(record.path, sha256=record.sha256)

@@ -1,0 +1,121 @@
+"""What is asked for, and what people preferred."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One text that asks for images.
+
+    Attributes:
+        id: Unique within its set; it becomes part of file names.
+        text: What the model reads.
+        tags: What the prompt is about ("count", "relation"), for breakdowns.
+        style: The style asked for, if the prompt names one.
+        facts_json: What a world that knows the truth wrote beside the text, as JSON. Opaque to
+            everyone else; text and not a dict, so that a prompt stays hashable.
+    """
+
+    id: str
+    text: str
+    tags: tuple[str, ...] = ()
+    style: str | None = None
+    facts_json: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses what would collide in file names or make an empty request."""
+        if not self.id or any(c in self.id for c in '/\\:*?"<>|\0') or self.id.startswith("."):
+            raise ValueError(f"a prompt's id must be usable as a file name, not {self.id!r}")
+        if not self.text.strip():
+            raise ValueError(f"prompt {self.id!r} has no text")
+
+    @property
+    def facts(self) -> Any:
+        """The parsed facts, or None where the set states none."""
+        return json.loads(self.facts_json) if self.facts_json else None
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """Prompts in a fixed order, with where they come from.
+
+    Attributes:
+        name: As in ``--prompts``.
+        version: Raised whenever a prompt changes; part of every signature.
+        prompts: The prompts; their ids are unique.
+        sha256: Hash of the file they were read from.
+        source: Who wrote them and where.
+        licence: Under which they may be used.
+    """
+
+    name: str
+    version: str
+    prompts: tuple[Prompt, ...]
+    sha256: str = ""
+    source: str = ""
+    licence: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuses two prompts under one id: their images would overwrite each other."""
+        seen: set[str] = set()
+        for prompt in self.prompts:
+            # Some file systems do not tell upper from lower case.
+            if prompt.id.lower() in seen:
+                raise ValueError(f"prompt set {self.name}: two prompts have the id {prompt.id!r}")
+            seen.add(prompt.id.lower())
+
+    def __len__(self) -> int:
+        """The number of prompts."""
+        return len(self.prompts)
+
+    def __iter__(self) -> Iterator[Prompt]:
+        """The prompts, in order."""
+        return iter(self.prompts)
+
+    @cached_property
+    def by_id(self) -> dict[str, Prompt]:
+        """The prompts by their id."""
+        return {prompt.id: prompt for prompt in self.prompts}
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """Where an image is: a file, or one cell of a parquet file that holds encoded bytes.
+
+    Attributes:
+        path: The image or the parquet file.
+        row: The row in the parquet file; None for an image file.
+        column: The column in the parquet file, such as ``jpg_0``.
+    """
+
+    path: Path
+    row: int | None = None
+    column: str | None = None
+
+
+@dataclass(frozen=True)
+class PreferencePair:
+    """Two images of one prompt, one of them preferred; references, never tensors.
+
+    Attributes:
+        prompt: The text both images were made for.
+        preferred: The winner, w in the formulas.
+        rejected: The loser, l in the formulas.
+        weight: How much the pair counts in the loss; 1 unless the data says otherwise.
+    """
+
+    prompt: str
+    preferred: ImageRef
+    rejected: ImageRef
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuses weights that would turn a preference round or poison a batch."""
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise ValueError(f"a pair's weight must be finite and not negative, not {self.weight}")

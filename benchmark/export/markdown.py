@@ -1,0 +1,77 @@
+"""The leaderboard as Markdown (tables as on GitHub)."""
+
+import re
+
+from benchmark.core.records import Leaderboard, LeaderboardRow
+from benchmark.export.numbers import SIGNIFICANT, half_width, verdict
+from benchmark.export.panels import Panel, PanelColumn, in_domain_note, panels, remarks
+
+_WIDEST = 6
+_MARKS = {1: " ▲", 0: "", -1: " ▼"}
+
+
+def markdown_text(leaderboard: Leaderboard) -> str:
+    """One table for each panel of scorers, the notes, and the signature.
+
+    Args:
+        leaderboard: What to write.
+
+    Returns:
+        The text of ``leaderboard.md``.
+    """
+    tables = [_table(leaderboard, panel) for panel in panels(leaderboard, _WIDEST)]
+    legend = (
+        f"▲ better, ▼ worse than `{leaderboard.reference}` (Holm-adjusted p < {SIGNIFICANT}); "
+        "**bold**: may be the best."
+    )
+    notes = [legend, in_domain_note(leaderboard, "†"), *leaderboard.notes, *remarks(leaderboard)]
+    listed = "\n".join(f"- {_note(note)}" for note in notes if note)
+    heading = f"### {escape_markdown(leaderboard.suite)}"
+    return "\n\n".join([heading, *tables, listed, f"Signature: {_code(leaderboard.signature)}"]) + "\n"
+
+
+def escape_markdown(text: str) -> str:
+    r"""Text that shows as it is, inside a table cell too.
+
+    Example:
+        >>> escape_markdown("a|b*c_d\ne")
+        'a\\|b\\*c\\_d e'
+    """
+    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", " ".join(text.split()))
+
+
+def _table(leaderboard: Leaderboard, panel: Panel) -> str:
+    names = [_heading(column) for column in panel.columns]
+    lines = [["checkpoint", *names], [":--", *("--:" for _ in names)]]
+    for row in leaderboard.rows:
+        lines.append([escape_markdown(row.checkpoint.id) + ("" if row.ranked else " (not ranked)")])
+        lines[-1] += [_cell(row, column) for column in panel.columns]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _heading(column: PanelColumn) -> str:
+    arrow = "↑" if column.facts.higher_is_better else "↓"
+    return f"{escape_markdown(column.facts.name)} {arrow}"
+
+
+def _cell(row: LeaderboardRow, column: PanelColumn) -> str:
+    cell, places = column.cell(row), column.decimals
+    if cell.mean is None:
+        return "–"
+    mean = f"{cell.mean:.{places}f}"
+    width = half_width(cell)
+    interval = "" if width is None else f" ±{width:.{places}f}"
+    dagger = "†" if row.checkpoint.id in column.facts.in_domain else ""
+    mark = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
+    return (f"**{mean}**" if cell.group == 1 else mean) + interval + dagger + mark
+
+
+def _note(note: str) -> str:
+    """Notes are ours and may hold code spans and bold; a name inside them must not start emphasis."""
+    return re.sub(r"(?<=\w)_(?=\w)", r"\\_", note) if "`" not in note else note
+
+
+def _code(text: str) -> str:
+    """A code span: within backticks nothing needs escaping but backticks."""
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    return f"{fence}{text}{fence}"

@@ -1,0 +1,75 @@
+"""The leaderboard on a terminal."""
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmark.core.records import Leaderboard, LeaderboardRow
+from benchmark.export.numbers import SIGNIFICANT, half_width, verdict
+from benchmark.export.panels import Panel, PanelColumn, in_domain_note, panels, remarks
+
+_CELL_WIDTH = 16
+_NAME_WIDTH = 34
+_MARKS = {1: (" ▲", "green"), 0: ("  ", ""), -1: (" ▼", "red")}
+
+
+def print_leaderboard(leaderboard: Leaderboard, console: Console | None = None) -> None:
+    """Prints as many scorers side by side as the terminal is wide, then notes and signature.
+
+    Under each mean stands the paired difference from the reference, with a mark where it is beyond
+    chance; nothing depends on colour.
+
+    Args:
+        leaderboard: What to show.
+        console: Where; by default standard output.
+    """
+    console = console or Console()
+    name_width = min(_NAME_WIDTH, max([len(row.checkpoint.id) for row in leaderboard.rows] + [10]))
+    widest = max(1, (console.width - name_width - 4) // (_CELL_WIDTH + 2))
+    console.print(Text(leaderboard.suite, style="bold"))
+    for panel in panels(leaderboard, widest):
+        console.print(_table(leaderboard, panel, name_width))
+    legend = (
+        f"bold: may be the best; second line: difference from {leaderboard.reference}, "
+        f"▲ better, ▼ worse (Holm-adjusted p < {SIGNIFICANT})."
+    )
+    for note in (legend, in_domain_note(leaderboard, "†"), *leaderboard.notes, *remarks(leaderboard)):
+        if note:
+            console.print(Text(note, style="dim"))
+    console.print(Text(leaderboard.signature, style="dim"), soft_wrap=True)
+
+
+def _table(leaderboard: Leaderboard, panel: Panel, name_width: int) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("checkpoint", max_width=name_width, overflow="fold")
+    for column in panel.columns:
+        table.add_column(_heading(column), justify="right", min_width=_CELL_WIDTH, no_wrap=True)
+    for row in leaderboard.rows:
+        name = Text(row.checkpoint.id)
+        if not row.ranked:
+            name.append("\nnot ranked", style="dim")
+        table.add_row(name, *(_cell(row, column) for column in panel.columns))
+    return table
+
+
+def _heading(column: PanelColumn) -> Text:
+    arrow = "↑" if column.facts.higher_is_better else "↓"
+    return Text.assemble(f"{column.facts.name} {arrow}\n", (column.facts.axis, "dim not bold"))
+
+
+def _cell(row: LeaderboardRow, column: PanelColumn) -> Text:
+    cell, places = column.cell(row), column.decimals
+    if cell.mean is None:
+        return Text("–  ")
+    width = half_width(cell)
+    dagger = "† " if row.checkpoint.id in column.facts.in_domain else "  "
+    text = Text.assemble(
+        (f"{cell.mean:.{places}f}", "bold" if cell.group == 1 else ""),
+        ("" if width is None else f" ±{width:.{places}f}", "dim"),
+        dagger,
+    )
+    if cell.difference is not None:
+        mark, colour = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
+        text.append(f"\n{cell.difference:+.{places}f}{mark}", style=colour or "dim")
+    return text

@@ -1,0 +1,116 @@
+"""The leaderboard of one or several evaluations."""
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from benchmark.core.errors import UnknownNameError
+from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardRow, ScorerColumn
+from benchmark.leaderboard.columns import FRAGILE, Column, sampled_column, set_column
+from benchmark.leaderboard.grid import cells_of, set_values_of
+from benchmark.leaderboard.join import join_tables
+from benchmark.leaderboard.notes import notes_of
+from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.stats._types import RESAMPLES
+from benchmark.stats.missing import MAX_SHARE
+
+
+def build_leaderboard(
+    tables: Sequence[ScoreTable],
+    *,
+    reference: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Leaderboard:
+    """Means with intervals, paired comparisons with the reference, and tie groups.
+
+    A pure function of the tables: no model, no image, no clock.
+
+    Args:
+        tables: score tables with equal signatures.
+        reference: id of the checkpoint that the others are compared with; by default the first
+            base model, or the first checkpoint where there is none.
+        resamples: bootstrap resamples.
+        seed: seed of resamples and sign flips.
+
+    Returns:
+        One row a checkpoint, one cell for each of its scorers.
+
+    Raises:
+        NotComparableError: if the tables must not be joined.
+        UnknownNameError: if the reference is not among the checkpoints.
+    """
+    table = join_tables(tables)
+    ids = [checkpoint.id for checkpoint in table.checkpoints]
+    against = reference or _default_reference(table.checkpoints)
+    if against not in ids:
+        raise UnknownNameError("reference checkpoint", against, ids)
+    by_scorer = dict(iter(table.rows.groupby("scorer", sort=False)))
+    columns = [
+        _column(facts, by_scorer.get(facts.name, table.rows[:0]), ids, against, resamples, seed)
+        for facts in table.columns
+    ]
+    return Leaderboard(
+        suite=table.suite,
+        rows=tuple(_rows(table, columns)),
+        built_from=tuple(t.source for t in tables if t.source),
+        columns=table.columns,
+        reference=against,
+        signature=table.signature,
+        notes=notes_of(table, [column.detectable for column in columns], against),
+    )
+
+
+def _default_reference(checkpoints: Sequence[Checkpoint]) -> str:
+    bases = [checkpoint for checkpoint in checkpoints if checkpoint.is_base]
+    return (bases or list(checkpoints))[0].id
+
+
+def _column(
+    facts: ScorerColumn,
+    rows: pd.DataFrame,
+    ids: Sequence[str],
+    reference: str,
+    resamples: int,
+    seed: int,
+) -> Column:
+    at = ids.index(reference)
+    if facts.unit != "set":
+        return sampled_column(facts, cells_of(rows, ids), at, resamples=resamples, seed=seed)
+    whole = rows[rows["prompt_id"].isna()]
+    notes = dict(zip(whole["checkpoint"], whole["note"], strict=True))
+    return set_column(facts, set_values_of(rows, ids), at, [notes.get(i, "no row") for i in ids])
+
+
+def _rows(table: ScoreTable, columns: Sequence[Column]) -> Iterator[LeaderboardRow]:
+    n_prompts, n_images = _sizes(table)
+    for i, checkpoint in enumerate(table.checkpoints):
+        cells = tuple(column.cells[i] for column in columns)
+        missing = sum(cell.n_missing for cell in cells)
+        expected = missing + sum(cell.n for cell in cells)
+        fragile = [cell.scorer for cell in cells if cell.note == FRAGILE]
+        yield LeaderboardRow(
+            checkpoint=checkpoint,
+            n_prompts=n_prompts.get(checkpoint.id, 0),
+            n_images=n_images.get(checkpoint.id, 0),
+            n_missing=missing,
+            cells=cells,
+            ranked=missing <= MAX_SHARE * expected,
+            note=f"{FRAGILE}: {', '.join(fragile)}" if fragile else "",
+        )
+
+
+def _sizes(table: ScoreTable) -> tuple[dict[str, int], dict[str, int]]:
+    """Prompts and images behind each checkpoint: those that some scorer gave a number to.
+
+    Where no scorer works image by image, the design's size is all that is known.
+    """
+    by_image = table.rows[table.rows["seed"].notna()]
+    if by_image.empty:
+        ids = [checkpoint.id for checkpoint in table.checkpoints]
+        images = table.n_prompts * table.images_per_prompt
+        return dict.fromkeys(ids, table.n_prompts), dict.fromkeys(ids, images)
+    scored = by_image[by_image["status"] == "ok"]
+    images = scored.drop_duplicates(["checkpoint", "prompt_id", "seed"])["checkpoint"]
+    prompts = scored.drop_duplicates(["checkpoint", "prompt_id"])["checkpoint"]
+    return prompts.value_counts().to_dict(), images.value_counts().to_dict()

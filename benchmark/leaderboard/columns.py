@@ -1,0 +1,207 @@
+"""One scorer's column of the leaderboard: statistics in, cells out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.core.records import LeaderboardCell, ScorerColumn
+from benchmark.leaderboard.grid import SetValues
+from benchmark.stats._types import BoolArray, FloatArray, IntArray
+from benchmark.stats.best import not_worse_than_best, not_worse_than_best_jackknife, tie_groups
+from benchmark.stats.cells import paired_differences, prompt_means
+from benchmark.stats.holm import holm
+from benchmark.stats.intervals import Interval, mean_intervals
+from benchmark.stats.jackknife import jackknife_interval, t_test_p
+from benchmark.stats.missing import MAX_SHARE, missing_share, order_is_fragile
+from benchmark.stats.power import minimum_detectable_effect
+from benchmark.stats.sign_flip import flips_needed, sign_flip_p
+from benchmark.stats.win_rate import win_rate
+
+FRAGILE = "order could change with the missing rows"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One scorer's cells.
+
+    Attributes:
+        cells: one a checkpoint, in order.
+        detectable: minimum detectable difference from the reference; None without a comparison.
+    """
+
+    cells: tuple[LeaderboardCell, ...]
+    detectable: float | None
+
+
+@dataclass(frozen=True)
+class _Estimates:
+    means: Sequence[Interval]
+    differences: Sequence[Interval]
+    p: FloatArray
+    winrates: Sequence[float]
+    groups: IntArray
+    counts: IntArray
+    missing: IntArray
+    notes: Sequence[str]
+
+
+def sampled_column(
+    facts: ScorerColumn, cells: FloatArray, reference: int, *, resamples: int, seed: int
+) -> Column:
+    """The column of a scorer of unit image or prompt.
+
+    Args:
+        facts: which scorer.
+        cells: shape (checkpoints, prompts, images), ``NaN`` where missing.
+        reference: index of the checkpoint that the others are compared with.
+        resamples: bootstrap resamples.
+        seed: seed of resamples and sign flips.
+
+    Returns:
+        Its cells.
+    """
+    count = cells.shape[0]
+    share = missing_share(cells)
+    ranked = np.flatnonzero(share <= MAX_SHARE)
+    fragile = np.zeros(count, dtype=np.bool_)
+    fragile[ranked] = order_is_fragile(cells[ranked]) if ranked.size else False
+    differences = paired_differences(cells, cells[reference]).T
+    both = np.hstack([prompt_means(cells).T, differences])
+    intervals = mean_intervals(both, resamples=resamples, seed=seed)
+    sign = 1.0 if facts.higher_is_better else -1.0
+    x = _complete_means(sign * cells[ranked])
+
+    def best_among(left: IntArray) -> BoolArray:
+        return not_worse_than_best(x[:, left], resamples=resamples, seed=seed)
+
+    p = sign_flip_p(differences, flips=flips_needed(count - 1), seed=seed)
+    by_image = facts.unit == "image"
+    return _column(
+        facts,
+        reference,
+        _Estimates(
+            means=intervals[:count],
+            differences=intervals[count:],
+            p=p,
+            winrates=[
+                win_rate(c, cells[reference], higher_is_better=facts.higher_is_better)
+                if by_image
+                else float("nan")
+                for c in cells
+            ],
+            groups=_spread(tie_groups(best_among, ranked.size), ranked, count, x.shape[0]),
+            counts=(~np.isnan(cells)).sum(axis=(1, 2)),
+            missing=np.isnan(cells).sum(axis=(1, 2)),
+            notes=[_gap_note(s, f) for s, f in zip(share, fragile, strict=True)],
+        ),
+    )
+
+
+def set_column(facts: ScorerColumn, values: SetValues, reference: int, notes: Sequence[str]) -> Column:
+    """The column of a scorer of unit set.
+
+    Args:
+        facts: which scorer.
+        values: whole-set and leave-one-group-out values.
+        reference: index of the checkpoint that the others are compared with.
+        notes: what the scorer noted on each checkpoint's row.
+
+    Returns:
+        Its cells.
+    """
+    value, leave_out = values.value, values.leave_out
+    count = value.size
+    lead, lead_out = value - value[reference], leave_out - leave_out[:, [reference]]
+    differences = [_jackknifed(lead[i], lead_out[:, i]) for i in range(count)]
+    complete = ~np.isnan(value) & ~np.isnan(leave_out).any(axis=0)
+    ranked = np.flatnonzero(complete)
+    sign = 1.0 if facts.higher_is_better else -1.0
+
+    def best_among(left: IntArray) -> BoolArray:
+        chosen = ranked[left]
+        return not_worse_than_best_jackknife(sign * value[chosen], sign * leave_out[:, chosen])
+
+    return _column(
+        facts,
+        reference,
+        _Estimates(
+            means=[_jackknifed(value[i], leave_out[:, i]) for i in range(count)],
+            differences=differences,
+            p=np.array([t_test_p(d) for d in differences]),
+            winrates=[float("nan")] * count,
+            groups=_spread(tie_groups(best_among, ranked.size), ranked, count, len(leave_out)),
+            counts=(~np.isnan(value)).astype(np.int64),
+            missing=np.isnan(value).astype(np.int64),
+            notes=notes,
+        ),
+    )
+
+
+def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> Column:
+    p = estimates.p.copy()
+    p[reference] = np.nan
+    adjusted = holm(p)
+    cells = []
+    for i, mean in enumerate(estimates.means):
+        difference = estimates.differences[i]
+        itself = i == reference
+        group = int(estimates.groups[i])
+        cells.append(
+            LeaderboardCell(
+                scorer=facts.name,
+                mean=_known(mean.value),
+                lo=_known(mean.lo),
+                hi=_known(mean.hi),
+                difference=None if itself else _known(difference.value),
+                difference_lo=None if itself else _known(difference.lo),
+                difference_hi=None if itself else _known(difference.hi),
+                p_value=_known(float(adjusted[i])),
+                winrate=None if itself else _known(estimates.winrates[i]),
+                group=group or None,
+                n=int(estimates.counts[i]),
+                n_missing=int(estimates.missing[i]),
+                note=estimates.notes[i],
+            )
+        )
+    return Column(tuple(cells), _detectable(estimates.differences, reference))
+
+
+def _detectable(differences: Sequence[Interval], reference: int) -> float | None:
+    """The largest over the checkpoints: what is found wherever it may occur."""
+    effects = [
+        minimum_detectable_effect(d.se, d.n - 1)
+        for i, d in enumerate(differences)
+        if i != reference and not np.isnan(d.se)
+    ]
+    return max(effects) if effects else None
+
+
+def _complete_means(cells: FloatArray) -> FloatArray:
+    """Prompt means on the cells that all have, prompts first; prompts without such a cell left out."""
+    complete = ~np.isnan(cells).any(axis=0)
+    means = prompt_means(np.where(complete, cells, np.nan)).T
+    return means[~np.isnan(means).any(axis=1)]
+
+
+def _spread(groups: IntArray, ranked: IntArray, count: int, support: int) -> IntArray:
+    """Groups of all checkpoints, 0 for those not ranked, or where there is nothing to compare."""
+    spread = np.zeros(count, dtype=np.int64)
+    if ranked.size > 1 and support > 1:
+        spread[ranked] = groups
+    return spread
+
+
+def _jackknifed(value: float, leave_out: FloatArray) -> Interval:
+    gaps = np.isnan(leave_out).any()
+    return jackknife_interval(float(value), leave_out[:0] if gaps else leave_out)
+
+
+def _gap_note(share: float, fragile: bool) -> str:
+    if share > MAX_SHARE:
+        return f"not ranked: {100 * share:.1f} % missing"
+    return FRAGILE if fragile else ""
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,84 @@
+"""From long rows to arrays: checkpoints x prompts x images."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from benchmark.stats._types import FloatArray
+
+LEAVE_OUT = "jackknife:"
+"""Prefix of the ``prompt_id`` of a leave-one-group-out row of a set-level scorer."""
+
+
+@dataclass(frozen=True, eq=False)
+class SetValues:
+    """What a set-level scorer says.
+
+    Attributes:
+        value: on all prompts, shape (checkpoints,); ``NaN`` where missing.
+        leave_out: without one group of prompts, shape (groups, checkpoints).
+    """
+
+    value: FloatArray
+    leave_out: FloatArray
+
+
+def leave_out_id(group: int) -> str:
+    """The ``prompt_id`` of the row that leaves a group of prompts out.
+
+    Example:
+        >>> leave_out_id(7)
+        'jackknife:07'
+    """
+    return f"{LEAVE_OUT}{group:02d}"
+
+
+def cells_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> FloatArray:
+    """The cells of one scorer of unit image or prompt.
+
+    A cell that some checkpoint has and another lacks altogether is as missing as one with a status.
+
+    Args:
+        rows: rows of this scorer.
+        checkpoints: ids, in the order of the first axis.
+
+    Returns:
+        Shape (checkpoints, prompts, images), prompts and images sorted, ``NaN`` where missing.
+    """
+    prompt, prompts = pd.factorize(rows["prompt_id"], sort=True)
+    seed, seeds = pd.factorize(rows["seed"].fillna(-1).to_numpy(np.int64), sort=True)
+    cells = np.full((len(checkpoints), len(prompts), len(seeds)), np.nan)
+    cells[_positions(rows, checkpoints), prompt, seed] = _values(rows)
+    return cells
+
+
+def set_values_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> SetValues:
+    """The values of one scorer of unit set.
+
+    Args:
+        rows: rows of this scorer: one without a prompt for each checkpoint, and one for each group
+            that was left out, named by :func:`leave_out_id`.
+        checkpoints: ids, in the order of the result.
+
+    Returns:
+        Whole-set and leave-one-group-out values; without the latter, zero groups.
+    """
+    whole = rows[rows["prompt_id"].isna()]
+    value = np.full(len(checkpoints), np.nan)
+    value[_positions(whole, checkpoints)] = _values(whole)
+    without = rows[rows["prompt_id"].str.startswith(LEAVE_OUT, na=False)]
+    group, groups = pd.factorize(without["prompt_id"], sort=True)
+    leave_out = np.full((len(groups), len(checkpoints)), np.nan)
+    leave_out[group, _positions(without, checkpoints)] = _values(without)
+    return SetValues(value, leave_out)
+
+
+def _positions(rows: pd.DataFrame, checkpoints: Sequence[str]) -> np.ndarray:
+    position = {name: i for i, name in enumerate(checkpoints)}
+    return rows["checkpoint"].map(position).to_numpy(np.int64)
+
+
+def _values(rows: pd.DataFrame) -> FloatArray:
+    return rows["value"].to_numpy(np.float64)

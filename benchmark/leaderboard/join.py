@@ -1,0 +1,93 @@
+"""Several score tables as one, if their numbers may stand side by side."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+
+from benchmark.core.errors import ConfigError, NotComparableError
+from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.leaderboard.signature import first_difference
+
+KEY = ["checkpoint", "scorer", "prompt_id", "seed"]
+_SAME = 1e-4
+"""Relative difference up to which a row that occurs twice is one row (another batch size moves
+the last digits)."""
+
+_T = TypeVar("_T")
+
+
+def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
+    """One table of all rows.
+
+    A checkpoint that was evaluated twice (usually the base) is taken once, if its numbers agree.
+
+    Args:
+        tables: at least one.
+
+    Returns:
+        A table with the first one's suite, signature and scorers.
+
+    Raises:
+        ConfigError: if there is no table.
+        NotComparableError: if two signatures differ (the first difference is named), if two
+            checkpoints share an id, or if a row that occurs twice has two values.
+    """
+    if not tables:
+        raise ConfigError("no score table was given", do="name at least one evaluation folder")
+    first = tables[0]
+    for table in tables[1:]:
+        difference = first_difference(first.signature, table.signature)
+        if difference:
+            raise NotComparableError(
+                f"{_name(first)} and {_name(table)} are not comparable: {difference}",
+                do="evaluate both with the same settings, or show them apart",
+            )
+    checkpoints = _unique((c for table in tables for c in table.checkpoints), "id")
+    columns = _unique((c for table in tables for c in table.columns), "name")
+    rows = _distinct_rows(pd.concat([table.rows for table in tables], ignore_index=True))
+    source = ", ".join(_name(table) for table in tables)
+    return replace(first, rows=rows, checkpoints=checkpoints, columns=columns, source=source)
+
+
+def _name(table: ScoreTable) -> str:
+    return table.source or table.suite
+
+
+def _unique(records: Iterable[_T], key: str) -> tuple[_T, ...]:
+    found: dict[str, _T] = {}
+    for record in records:
+        known = found.setdefault(getattr(record, key), record)
+        if _facts(known) != _facts(record):
+            name = getattr(record, key)
+            raise NotComparableError(f"two different {type(record).__name__}s are called {name}")
+    return tuple(found.values())
+
+
+def _facts(record: object) -> dict[str, object]:
+    """All that must agree: where the weights lie and who trained on what may differ by folder."""
+    return {k: v for k, v in vars(record).items() if k not in ("path", "in_domain")}
+
+
+def _distinct_rows(rows: pd.DataFrame) -> pd.DataFrame:
+    repeated = rows.duplicated(KEY, keep=False)
+    if not repeated.any():
+        return rows
+    # A row with a value says more than the same row without one.
+    rows = rows.assign(_gap=rows["value"].isna()).sort_values("_gap", kind="stable")
+    kept = rows.drop_duplicates(KEY)
+    both = rows[rows.duplicated(KEY)].merge(kept, on=KEY, suffixes=("", "_kept"))
+    value = both["value"].to_numpy(np.float64)
+    value_kept = both["value_kept"].to_numpy(np.float64)
+    scale = np.abs(value_kept) + 1e-3
+    apart = np.abs(value - value_kept) > _SAME * scale
+    if apart.any():
+        row = both[apart].iloc[0]
+        raise NotComparableError(
+            f"{row['scorer']} of {row['checkpoint']} at {row['prompt_id']}/{row['seed']} is "
+            f"{row['value_kept']:.6g} in one table and {row['value']:.6g} in another",
+            do="leave one of the two evaluations of this checkpoint out",
+        )
+    return kept.drop(columns="_gap").sort_index()

@@ -1,0 +1,57 @@
+"""What is printed under every table."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from benchmark.core.records import Checkpoint
+from benchmark.leaderboard.score_table import ScoreTable
+
+SEEDS_FOR_A_CLAIM = 5
+
+
+def notes_of(
+    table: ScoreTable, detectable: Sequence[float | None], reference: str
+) -> tuple[str, ...]:
+    """The notes of a leaderboard: how to read it, what it can see, what it cannot claim.
+
+    Args:
+        table: what it was built from.
+        detectable: minimum detectable effect of each scorer.
+        reference: id of the reference checkpoint.
+
+    Returns:
+        One sentence a note.
+    """
+    notes = [
+        "Intervals are 95 %: studentised bootstrap over prompts; for set metrics a jackknife over "
+        "20 groups of prompts. Bold is the group that may be the best (Hsu), not the maximum.",
+        f"Differences are paired with {reference}; p by sign flips of prompts (set metrics: t), "
+        "Holm-adjusted over the checkpoints within each scorer.",
+    ]
+    effects = [
+        f"{column.name} {effect:.2g}"
+        for column, effect in zip(table.columns, detectable, strict=True)
+        if effect is not None
+    ]
+    if effects:
+        notes.append(f"Minimum detectable difference (80 % power, 5 %): {', '.join(effects)}.")
+    exploratory = [column.name for column in table.columns if not column.primary]
+    if exploratory and len(exploratory) < len(table.columns):
+        notes.append(f"Exploratory (not declared by the suite): {', '.join(exploratory)}.")
+    notes += _claims(table.checkpoints)
+    return tuple(notes)
+
+
+def _claims(checkpoints: Sequence[Checkpoint]) -> list[str]:
+    """A claim about a method needs training seeds; without them the table says so."""
+    seeds = Counter(_method(c) for c in checkpoints if not c.is_base)
+    if not seeds or min(seeds.values()) >= SEEDS_FOR_A_CLAIM:
+        return []
+    if max(seeds.values()) == 1:
+        return ["One checkpoint each: no claim about methods."]
+    return [f"Fewer than {SEEDS_FOR_A_CLAIM} training seeds a method: no claim about methods."]
+
+
+def _method(checkpoint: Checkpoint) -> tuple[object, ...]:
+    settings = {k: v for k, v in checkpoint.hyperparameters.items() if k != "seed"}
+    return (checkpoint.objective, checkpoint.divergence, checkpoint.step, *sorted(settings.items()))

@@ -1,0 +1,142 @@
+"""The long table of scores with the facts that a leaderboard needs, and its file."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmark.core import store
+from benchmark.core.errors import MissingFileError, UnreadableFileError
+from benchmark.core.records import Checkpoint, ScoreRow, ScorerColumn
+
+_METADATA_KEY = b"fbench"
+_METADATA_VERSION = 1
+_SCHEMA = pa.schema(
+    [
+        ("checkpoint", pa.string()),
+        ("scorer", pa.string()),
+        ("scorer_version", pa.string()),
+        ("prompt_id", pa.string()),
+        ("seed", pa.int64()),
+        ("value", pa.float64()),
+        ("status", pa.string()),
+        ("note", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreTable:
+    """All scores of one evaluation.
+
+    Attributes:
+        rows: one ScoreRow a row, columns as its fields.
+        suite: name of the prompt set and its size, such as ``shapes-core@1: 96 prompts x 8 images``.
+        signature: see :func:`benchmark.leaderboard.signature.signature_line`.
+        checkpoints: who was evaluated, in the order to show.
+        columns: who scored, in the order to show.
+        n_prompts: prompts in the set.
+        images_per_prompt: K.
+        source: where the rows come from: a path or a hash.
+    """
+
+    rows: pd.DataFrame
+    suite: str
+    signature: str
+    checkpoints: tuple[Checkpoint, ...]
+    columns: tuple[ScorerColumn, ...]
+    n_prompts: int
+    images_per_prompt: int
+    source: str = ""
+
+
+def rows_to_frame(rows: Iterable[ScoreRow]) -> pd.DataFrame:
+    """The long table of score rows, typed as in ``scores.parquet``.
+
+    Args:
+        rows: in any order.
+
+    Returns:
+        One line a row; ``seed`` is a nullable integer, ``value`` is ``NaN`` where there is none.
+    """
+    names = [f.name for f in fields(ScoreRow)]
+    listed = [{name: getattr(row, name) for name in names} for row in rows]
+    return _frame(pa.Table.from_pylist(listed, schema=_SCHEMA))
+
+
+def write_score_table(table: ScoreTable, path: Path) -> Path:
+    """Writes rows and facts as one parquet file, whole or not at all.
+
+    The facts travel in the schema's metadata; the place of the weights does not.
+
+    Args:
+        table: what to write.
+        path: where to.
+
+    Returns:
+        The path.
+    """
+    facts = {
+        "version": _METADATA_VERSION,
+        "suite": table.suite,
+        "signature": table.signature,
+        "checkpoints": [{**asdict(c), "path": None} for c in table.checkpoints],
+        "columns": [asdict(column) for column in table.columns],
+        "n_prompts": table.n_prompts,
+        "images_per_prompt": table.images_per_prompt,
+    }
+    arrow = pa.Table.from_pandas(table.rows, schema=_SCHEMA, preserve_index=False)
+    arrow = arrow.replace_schema_metadata({_METADATA_KEY: json.dumps(facts, sort_keys=True)})
+    with store.atomic_file(path) as temporary:
+        pq.write_table(arrow, temporary, compression="zstd")
+    return path
+
+
+def read_score_table(path: Path) -> ScoreTable:
+    """Reads what :func:`write_score_table` wrote.
+
+    Args:
+        path: a ``scores.parquet``, or the folder of the evaluation that holds one.
+
+    Returns:
+        The table, with the path as its source.
+
+    Raises:
+        MissingFileError: if there is no such file.
+        UnreadableFileError: if it is no parquet file, or not one of ours.
+    """
+    path = path / "scores.parquet" if path.is_dir() else path
+    if not path.is_file():
+        raise MissingFileError(path, "score table", do="run `fbench eval` first")
+    arrow = store.read_parquet(path, _SCHEMA.names)
+    try:
+        facts = json.loads((arrow.schema.metadata or {})[_METADATA_KEY])
+        if facts["version"] > _METADATA_VERSION:
+            raise ValueError(f"written by a newer fbench (version {facts['version']})")
+        return ScoreTable(
+            rows=_frame(arrow.cast(_SCHEMA)),
+            suite=facts["suite"],
+            signature=facts["signature"],
+            checkpoints=tuple(Checkpoint(**c) for c in facts["checkpoints"]),
+            columns=tuple(_column(c) for c in facts["columns"]),
+            n_prompts=facts["n_prompts"],
+            images_per_prompt=facts["images_per_prompt"],
+            source=str(path),
+        )
+    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+        raise UnreadableFileError(path, "a score table of fbench eval", error) from error
+
+
+def _column(facts: Mapping[str, Any]) -> ScorerColumn:
+    return ScorerColumn(**{**facts, "in_domain": tuple(facts["in_domain"])})
+
+
+def _frame(arrow: pa.Table) -> pd.DataFrame:
+    frame: pd.DataFrame = arrow.to_pandas(integer_object_nulls=False)
+    frame["seed"] = pd.array(arrow.column("seed").to_pylist(), dtype="Int64")
+    return frame

@@ -1,0 +1,104 @@
+"""Hsu's comparison with the best, and the tie groups made from it."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import stdtrit
+
+from benchmark.stats._types import LEVEL, RESAMPLES, BoolArray, FloatArray, IntArray
+from benchmark.stats.resampling import bootstrap_t, standard_errors, upper_quantile
+
+
+def not_worse_than_best(
+    x: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+) -> BoolArray:
+    r"""Which columns may be the best, at simultaneous confidence `level`; larger is better.
+
+    Column $i$ stays unless some $j$ has $t_{ji} = (\bar x_j - \bar x_i) / \mathrm{se}_{ji} > q_i$,
+    with $q_i$ the `level` quantile of $\max_{j \ne i} t^*_{ji}$ over resamples of prompts. The set
+    holds the truly best column with probability `level`.
+
+    Args:
+        x: one row a prompt, without gaps, shape (prompts, columns), at least two prompts.
+        level: confidence level.
+        resamples: number of resamples.
+        seed: seed of the draws.
+
+    Returns:
+        Shape (columns,), True where the column stays.
+
+    Source:
+        Hsu, Multiple Comparisons (1996), chapter 4; unequal variances: Edwards & Hsu, Multiple
+        comparisons with the best treatment, JASA 78 (1983), 965-971.
+    """
+    n, count = x.shape
+    if count == 1:
+        return np.ones(1, dtype=np.bool_)
+    first, second = np.triu_indices(count, k=1)
+    lead = x[:, first] - x[:, second]
+    resampled = bootstrap_t(lead, resamples=resamples, seed=seed)
+    t = _ratio(lead.mean(axis=0), standard_errors(lead))
+    stays = np.ones(count, dtype=np.bool_)
+    for i in range(count):
+        behind = np.concatenate([-t[first == i], t[second == i]])
+        drawn = np.hstack([-resampled[:, first == i], resampled[:, second == i]])
+        q = float(upper_quantile(drawn.max(axis=1)[:, None], level)[0])
+        stays[i] = behind.max() <= (q if np.isfinite(q) else _bonferroni(n - 1, count, level))
+    return stays
+
+
+def not_worse_than_best_jackknife(
+    values: FloatArray, leave_out: FloatArray, *, level: float = LEVEL
+) -> BoolArray:
+    r"""The same for set metrics: jackknife errors of differences, Student's t, Bonferroni.
+
+    Args:
+        values: whole-set values, larger is better, shape (columns,).
+        leave_out: leave-one-group-out values, shape (groups, columns).
+        level: confidence level.
+
+    Returns:
+        Shape (columns,), True where the column stays.
+    """
+    groups, count = leave_out.shape
+    critical = _bonferroni(groups - 1, count, level)
+    stays = np.ones(count, dtype=np.bool_)
+    for i in range(count):
+        difference = leave_out - leave_out[:, [i]]
+        error = np.sqrt((groups - 1) * difference.var(axis=0))
+        stays[i] = _ratio(values - values[i], error).max() <= critical
+    return stays
+
+
+def tie_groups(best_among: Callable[[IntArray], BoolArray], count: int) -> IntArray:
+    """Number the groups: 1 may be the best, 2 may be the best of the rest, and so on.
+
+    Only group 1 carries the simultaneous guarantee; the later ones repeat the comparison.
+
+    Args:
+        best_among: given column indices, says which of them may be the best among these.
+        count: number of columns.
+
+    Returns:
+        Group of each column, shape (count,), from 1.
+    """
+    groups = np.zeros(count, dtype=np.int64)
+    left = np.arange(count)
+    group = 0
+    while left.size:
+        group += 1
+        stays = best_among(left)
+        groups[left[stays]] = group
+        left = left[~stays]
+    return groups
+
+
+def _bonferroni(df: int, count: int, level: float) -> float:
+    return float(stdtrit(df, 1 - (1 - level) / max(1, count - 1)))
+
+
+def _ratio(difference: FloatArray, error: FloatArray) -> FloatArray:
+    """Difference over error; a difference without error is infinitely sure, none is 0."""
+    sure = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
+    ratio: FloatArray = np.divide(difference, error, out=sure, where=error > 0)
+    return ratio

@@ -1,0 +1,78 @@
+"""Means and paired differences with prompt-clustered intervals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import stdtrit
+
+from benchmark.stats._types import LEVEL, RESAMPLES, FloatArray
+from benchmark.stats.resampling import bootstrap_t, standard_errors, upper_quantile
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate with its confidence interval.
+
+    Attributes:
+        value: the point estimate.
+        lo: lower end; ``NaN`` when fewer than two prompts leave it undefined.
+        hi: upper end.
+        se: standard error.
+        n: number of prompts (or jackknife groups) behind it.
+    """
+
+    value: float
+    lo: float
+    hi: float
+    se: float
+    n: int
+
+
+def mean_intervals(
+    x: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[Interval, ...]:
+    r"""Mean of every column with its symmetric studentised bootstrap interval.
+
+    $\bar x \pm q \, \hat\sigma / \sqrt n$ with $q$ the `level` quantile of $|t^*|$ over resamples of
+    prompts. Where $q$ is infinite (too many resamples without spread: nearly constant data or very
+    few prompts), Student's quantile with $n - 1$ degrees of freedom takes its place.
+
+    Args:
+        x: one row a prompt, shape (prompts, columns); ``NaN`` is a gap, left out column by column.
+        level: confidence level.
+        resamples: number of resamples.
+        seed: seed of the draws.
+
+    Returns:
+        One interval a column.
+
+    Source:
+        Hall, On symmetric bootstrap confidence intervals, JRSS B 50 (1988), 35-45.
+    """
+    present = ~np.isnan(x)
+    patterns: dict[bytes, list[int]] = {}
+    for column in range(x.shape[1]):
+        patterns.setdefault(present[:, column].tobytes(), []).append(column)
+    found: dict[int, Interval] = {}
+    for columns in patterns.values():
+        complete = x[present[:, columns[0]]][:, columns]
+        intervals = _complete_intervals(complete, level, resamples, seed)
+        found.update(zip(columns, intervals, strict=True))
+    return tuple(found[column] for column in range(x.shape[1]))
+
+
+def _complete_intervals(
+    x: FloatArray, level: float, resamples: int, seed: int
+) -> list[Interval]:
+    n = x.shape[0]
+    if n < 2:
+        nan = float("nan")
+        means = x[0] if n else np.full(x.shape[1], nan)
+        return [Interval(float(mean), nan, nan, nan, n) for mean in means]
+    q = upper_quantile(np.abs(bootstrap_t(x, resamples=resamples, seed=seed)), level)
+    q = np.where(np.isfinite(q), q, stdtrit(n - 1, (1 + level) / 2))
+    mean, se = x.mean(axis=0), standard_errors(x)
+    return [
+        Interval(float(m), float(m - h), float(m + h), float(s), n)
+        for m, h, s in zip(mean, q * se, se, strict=True)
+    ]

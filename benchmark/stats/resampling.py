@@ -1,0 +1,95 @@
+"""The bootstrap over prompts, and its t statistics."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from benchmark.stats._types import RESAMPLES, FloatArray
+
+_BLOCK_CELLS = 4_000_000
+_RELATIVE_ZERO = 1e-12
+
+
+def resample_counts(n: int, resamples: int, seed: int) -> Iterator[FloatArray]:
+    """How often each of n prompts is drawn, in blocks of resamples.
+
+    Args:
+        n: number of prompts.
+        resamples: number of resamples.
+        seed: seed of the draws; the same (n, seed) gives the same prompts to every caller, which
+            is what keeps comparisons of several checkpoints paired.
+
+    Yields:
+        Counts of shape (block, n); every row sums to n.
+    """
+    generator = np.random.default_rng(seed)
+    block = max(1, _BLOCK_CELLS // n)
+    for start in range(0, resamples, block):
+        size = min(block, resamples - start)
+        drawn = generator.integers(0, n, size=(size, n))
+        drawn += n * np.arange(size)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+
+
+def standard_errors(x: FloatArray) -> FloatArray:
+    r"""Standard error of each column's mean, $\hat\sigma / \sqrt n$, exactly 0 for a constant.
+
+    Args:
+        x: one row a prompt, shape (n, columns), n at least 2.
+
+    Returns:
+        Shape (columns,).
+    """
+    spread = np.ptp(x, axis=0) > _RELATIVE_ZERO * np.abs(x).max(axis=0)
+    errors: FloatArray = np.where(spread, x.std(axis=0, ddof=1) / np.sqrt(x.shape[0]), 0.0)
+    return errors
+
+
+def bootstrap_t(x: FloatArray, *, resamples: int = RESAMPLES, seed: int = 0) -> FloatArray:
+    r"""Studentised bootstrap statistics of every column's mean.
+
+    $t^* = (\bar x^* - \bar x) / (\hat\sigma^* / \sqrt n)$, prompts drawn with replacement; the same
+    draw serves all columns. A resample without spread has $t^* = 0$ if its mean is the sample's
+    and $\pm\infty$ otherwise: it is counted, not dropped.
+
+    Args:
+        x: one row a prompt, without gaps, shape (n, columns), n at least 2.
+        resamples: number of resamples.
+        seed: seed of the draws.
+
+    Returns:
+        Shape (resamples, columns).
+
+    Source:
+        Hall, The Bootstrap and Edgeworth Expansion (1992), section 3.5; Davison & Hinkley,
+        Bootstrap Methods and their Application (1997), equation 2.11.
+    """
+    n = x.shape[0]
+    centred = x - x.mean(axis=0)
+    zero = _RELATIVE_ZERO * (np.abs(x).max(axis=0) + np.finfo(np.float64).tiny)
+    squares = centred**2
+    blocks = []
+    for counts in resample_counts(n, resamples, seed):
+        mean = counts @ centred / n
+        variance = counts @ squares / n - mean**2
+        error = np.sqrt(np.maximum(variance, 0.0) / (n - 1))
+        moved = np.abs(mean) > zero
+        flat = error <= zero
+        t = np.where(moved, np.copysign(np.inf, mean), 0.0)
+        blocks.append(np.divide(mean, error, out=t, where=~flat))
+    return np.concatenate(blocks)
+
+
+def upper_quantile(t: FloatArray, level: float) -> FloatArray:
+    """The smallest order statistic with at least `level` of a column at or below it.
+
+    Args:
+        t: shape (resamples, columns); infinities are allowed.
+        level: between 0 and 1.
+
+    Returns:
+        Shape (columns,).
+    """
+    index = int(np.ceil(level * t.shape[0])) - 1
+    quantile: FloatArray = np.partition(t, index, axis=0)[index]
+    return quantile

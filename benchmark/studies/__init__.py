@@ -1,0 +1,1 @@
+"""Programs that use everything: the demonstration, the builder of the embedded world, studies."""

@@ -1,0 +1,149 @@
+"""Stage `oracles`: both readers, on renders, on autoencoder round trips, and on pictures that show nothing."""
+
+from typing import Final
+
+import torch
+from diffusers import AutoencoderKL
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from benchmark.shapes.oracles import READERS, Oracle, load_oracle, split_outputs, target_geometry
+from benchmark.shapes.readings import CLASSES, NONE, Readings, reading_of
+from benchmark.shapes.renderer import render
+from benchmark.shapes.scenes import SIDE, Scenes, Wanted, sample_scenes
+from benchmark.studies.build_shapes.cards import write_card
+from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit, generator
+from benchmark.studies.build_shapes.workers import is_first
+
+STEPS: Final = {"oracle_label": 3000, "oracle": 3600}
+BATCH, ROUND_TRIPS = 48, 4096
+
+
+def draw(n: int, g: torch.Generator) -> tuple[Scenes, Tensor]:
+    """N random scenes and their renders in [0, 1]."""
+    scenes = sample_scenes(Wanted.anything(n), g)
+    return scenes, render(scenes).clamp(0, 1)
+
+
+@torch.no_grad()
+def round_trip(vae: AutoencoderKL, images: Tensor) -> Tensor:
+    """Images in [0, 1] through the autoencoder and back."""
+    out = []
+    for part in images.split(64):
+        with autocast():
+            z = vae.encode((part * 2 - 1).contiguous(memory_format=torch.channels_last)).latent_dist.mean
+            out.append(vae.decode(z).sample.float())
+    return ((torch.cat(out) + 1) / 2).clamp(0, 1)
+
+
+def blur(images: Tensor, sigma: float) -> Tensor:
+    """Gaussian blur, borders repeated."""
+    reach = int(3 * sigma + 0.5)
+    x = torch.arange(-reach, reach + 1.0)
+    kernel = torch.exp(-(x**2) / (2 * sigma**2))
+    kernel = (kernel / kernel.sum()).to(images.dtype)
+    n, c = images.shape[:2]
+    flat = F.pad(images.reshape(n * c, 1, *images.shape[2:]), [reach] * 4, mode="replicate")
+    return F.conv2d(F.conv2d(flat, kernel[None, None, None]), kernel[None, None, :, None]).reshape(images.shape)
+
+
+def nothing(images: Tensor, g: torch.Generator) -> Tensor:
+    """Pictures in which nothing can be read, made from renders: mixtures, noise, blur, casts, fragments."""
+    kind = torch.randint(5, (len(images),), generator=g)
+    other = images.flip(0)
+    tiles = images.unfold(2, 16, 16).unfold(3, 16, 16).reshape(len(images), 3, 16, 16, 16)
+    shuffled = tiles[:, :, torch.randperm(16, generator=g)].reshape(len(images), 3, 4, 4, 16, 16)
+    options = [
+        0.5 * (images + other),
+        torch.rand(images.shape, generator=g),
+        blur(images, 7.0),
+        torch.rand(len(images), 3, 1, 1, generator=g).expand_as(images),
+        shuffled.permute(0, 1, 2, 4, 3, 5).reshape(images.shape),
+    ]
+    return torch.stack(options)[kind, torch.arange(len(images))]
+
+
+def augment_label(images: Tensor, g: torch.Generator) -> Tensor:
+    """For `oracle_label`: noise, and a slight blur for half of the pictures."""
+    soft = torch.rand(len(images), 1, 1, 1, generator=g) < 0.5  # noqa: PLR2004
+    images = torch.where(soft, blur(images, 0.7), images)
+    return images + 0.06 * torch.rand(len(images), 1, 1, 1, generator=g) * torch.randn(images.shape, generator=g)
+
+
+def augment_oracle(images: Tensor, g: torch.Generator) -> Tensor:
+    """For `oracle`: brightness, contrast and a cast, each slight, and low-resolution noise."""
+    n = len(images)
+    gain = 1 + 0.16 * (torch.rand(n, 1, 1, 1, generator=g) - 0.5)
+    shift = 0.10 * (torch.rand(n, 3, 1, 1, generator=g) - 0.5)
+    coarse = F.interpolate(torch.randn(n, 3, 16, 16, generator=g), scale_factor=4, mode="bilinear")
+    return (images - 0.5) * gain + 0.5 + shift + 0.05 * torch.rand(n, 1, 1, 1, generator=g) * coarse
+
+
+def reading_loss(outputs: Tensor, truth: Readings, empty: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of every attribute plus the error of the geometry of objects that are there; and the accuracy."""
+    logits, geometry = split_outputs(outputs)
+    terms, right = [], []
+    for kind, (many, classes) in CLASSES.items():
+        target = getattr(truth, kind).reshape(len(outputs), many) - (1 if kind == "count" else 0)
+        target = torch.where((target == NONE) | empty[:, None], classes, target)
+        terms.append(F.cross_entropy(logits[kind].movedim(-1, 1), target))
+        right.append((logits[kind].argmax(-1) == target).all(1).float().mean())
+    there = (torch.arange(2) < truth.count[:, None]) & ~empty[:, None]
+    error = F.smooth_l1_loss(geometry, target_geometry(truth), reduction="none", beta=0.1).mean(-1)
+    return torch.stack(terms).sum() + 4 * (error * there).sum() / there.sum().clamp(min=1), torch.stack(right).mean()
+
+
+def train(build: Build, name: str, vae: AutoencoderKL) -> tuple[Oracle, Fit]:
+    """Trains one reader: an eighth of each batch shows nothing, a quarter are round trips, the rest fresh renders."""
+    g = generator(build.seed, name, "round-trips")
+    torch.manual_seed(build.seed + 1 + list(READERS).index(name))
+    stored, originals = draw(build.amount(ROUND_TRIPS, 16), g)
+    trips = round_trip(vae, originals)
+    network = READERS[name]().to(memory_format=torch.channels_last)
+    augment = {"oracle_label": augment_label, "oracle": augment_oracle}[name]
+
+    def loss(step: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        fresh, images = draw(BATCH - BATCH // 4, g)
+        rows = torch.randint(len(stored), (BATCH // 4,), generator=g)
+        images = torch.cat([images, trips[rows]])
+        truth = Readings.joined([reading_of(fresh), reading_of(stored[rows])])
+        empty = torch.arange(len(images)) < BATCH // 8
+        images[empty] = nothing(images[empty], g)
+        images = (augment(images, g) * 2 - 1).contiguous(memory_format=torch.channels_last)
+        with autocast():
+            outputs = network(images)
+        value, accuracy = reading_loss(outputs, truth, empty)
+        return value, {"accuracy": float(accuracy)}
+
+    done = fit(build, name, nn.ModuleDict({"network": network}), loss, steps=build.amount(STEPS[name]), lr=1.5e-3, average=0.998)
+    return Oracle(name, network), done
+
+
+def accuracies(oracle: Oracle, images: Tensor, scenes: Scenes) -> dict[str, float]:
+    """Share of images read rightly, for every attribute."""
+    return {k: round(float(v.float().mean()), 4) for k, v in oracle.read(images).agrees(reading_of(scenes)).items()}
+
+
+def chance_levels(scenes: Scenes) -> dict[str, float]:
+    """The share a blind reader gets right who always names the most frequent value."""
+    truth, n = reading_of(scenes), len(scenes)
+    return {k: round(float(getattr(truth, k).reshape(n, -1).unique(dim=0, return_counts=True)[1].max() / n), 4) for k in CLASSES}
+
+
+def run_one(build: Build, name: str) -> None:
+    """Trains one reader and writes it with its held-out figures."""
+    vae = AutoencoderKL.from_pretrained(build.weights / "shapes-sd" / "vae").to(memory_format=torch.channels_last).eval()
+    oracle, done = train(build, name, vae)
+    if not is_first():
+        return
+    oracle.save(build.weights / name)
+    oracle = load_oracle(build.weights / name)
+    g = generator(build.seed, name, "held-out")
+    scenes, images = draw(build.amount(4000, 16), g)
+    empty = oracle.read(nothing(images[:500], g))
+    write_card(build, name, done, {
+        "renders": accuracies(oracle, images, scenes),
+        "vae_round_trips": accuracies(oracle, round_trip(vae, images), scenes),
+        "chance": chance_levels(scenes),
+        "nothing_read_as_nothing": round(float((empty.count == 0).float().mean()), 4),
+    })  # fmt: skip

@@ -1,0 +1,155 @@
+"""Stage `unet`: the diffusion model, v prediction on a schedule that ends in pure noise, with its text encoder.
+
+Latents of renders are computed once for each process and used several times, with a fresh wording of their
+caption every time.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel
+
+from benchmark.shapes.facts import Facts, draw_facts, wanted
+from benchmark.shapes.grammar import caption
+from benchmark.shapes.renderer import render
+from benchmark.shapes.scenes import sample_scenes
+from benchmark.studies.build_shapes.cards import write_card
+from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit, generator
+from benchmark.studies.build_shapes.text import WIDTH, load_tokenizer, new_encoder, token_ids
+from benchmark.studies.build_shapes.workers import is_first
+
+CHANNELS = (64, 128)
+LATENTS = 36_000
+"""Renders encoded for each process."""
+STEPS, BATCH, RATE = 6000, 32, 8e-4
+EMPTY_SHARE = 0.1
+"""Share of captions replaced by the empty one, for classifier-free guidance."""
+
+
+def new_unet() -> UNet2DConditionModel:
+    """A UNet of 3.9 million parameters on 16 x 16 latents, attention at 8 x 8."""
+    return UNet2DConditionModel(
+        sample_size=16,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=CHANNELS,
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+
+
+def new_scheduler() -> DDIMScheduler:
+    """DDIM with zero terminal signal-to-noise ratio, so that black and white backgrounds can be drawn."""
+    return DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        clip_sample=False,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
+
+
+@torch.no_grad()
+def encode_renders(build: Build, vae: AutoencoderKL, n: int, split: str, *name: object) -> tuple[list[Facts], Tensor]:
+    """N facts of a split and the scaled latents of one render of each."""
+    g = generator(build.seed, "unet-scenes", split, *name)
+    facts = [draw_facts(g, split) for _ in range(n)]
+    latents = []
+    for start in range(0, n, 64):
+        images = render(sample_scenes(wanted(facts[start : start + 64]), g)).clamp(0, 1) * 2 - 1
+        with autocast():
+            latents.append(vae.encode(images.contiguous(memory_format=torch.channels_last)).latent_dist.mean.float())
+    return facts, torch.cat(latents) * vae.config.scaling_factor
+
+
+def cached_renders(build: Build, vae: AutoencoderKL, rank: int) -> tuple[list[Facts], Tensor]:
+    """This process's training scenes, from the state folder when an earlier run made them."""
+    n, path = build.amount(LATENTS, 64), build.state / f"latents-{rank}.pt"
+    if path.exists():
+        latents = torch.load(path, weights_only=True)
+        g = generator(build.seed, "unet-scenes", "pretrain", rank)
+        return [draw_facts(g, "pretrain") for _ in range(n)], latents
+    facts, latents = encode_renders(build, vae, n, "pretrain", rank)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(latents, path)
+    return facts, latents
+
+
+def v_loss(unet: nn.Module, encoder: nn.Module, scheduler: DDIMScheduler, z: Tensor, ids: Tensor, g: torch.Generator) -> Tensor:
+    """Mean squared error of the velocity for each sample, (n,); timesteps are stratified over the batch."""
+    n = len(z)
+    t = ((torch.arange(n) + torch.rand(n, generator=g)) / n * scheduler.config.num_train_timesteps).long()
+    noise = torch.randn(z.shape, generator=g)
+    noisy, target = scheduler.add_noise(z, noise, t), scheduler.get_velocity(z, noise, t)
+    with autocast():
+        context = encoder(ids).last_hidden_state
+        prediction = unet(noisy.contiguous(memory_format=torch.channels_last), t, context).sample.float()
+    return (prediction - target).square().mean((1, 2, 3))
+
+
+def train(build: Build) -> tuple[UNet2DConditionModel, CLIPTextModel, Fit]:
+    """Trains the UNet and, with it, the text encoder of stage `text`."""
+    rank = dist.get_rank() if dist.is_initialized() else 0
+    torch.manual_seed(build.seed)
+    tokenizer, scheduler = load_tokenizer(build), new_scheduler()
+    vae = AutoencoderKL.from_pretrained(build.weights / "shapes-sd" / "vae").to(memory_format=torch.channels_last).eval()
+    unet, encoder = new_unet(), new_encoder(tokenizer)
+    encoder.load_state_dict(torch.load(build.state / "text-encoder.pt", weights_only=True))
+    facts, latents = cached_renders(build, vae, rank)
+    check_facts, check = encode_renders(build, vae, build.amount(512, 16), "validation")
+    words = generator(build.seed, "check-captions")
+    check_ids = token_ids(tokenizer, [caption(f, words) for f in check_facts])
+    models = nn.ModuleDict({"unet": unet.to(memory_format=torch.channels_last), "encoder": encoder})
+
+    def loss(step: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        rows = torch.randint(len(latents), (BATCH,), generator=g)
+        texts = [caption(facts[i], g) if torch.rand((), generator=g) > EMPTY_SHARE else "" for i in rows.tolist()]
+        return v_loss(unet, encoder, scheduler, latents[rows], token_ids(tokenizer, texts), g).mean(), {}
+
+    @torch.no_grad()
+    def validate(now: nn.ModuleDict) -> dict[str, float]:
+        g = generator("validate")
+        parts = zip(check.split(64), check_ids.split(64), strict=True)
+        losses = [v_loss(now["unet"], now["encoder"], scheduler, z, ids, g) for z, ids in parts]
+        return {"validation_loss": float(torch.cat(losses).mean())}
+
+    steps = build.amount(STEPS)
+    done = fit(build, "unet", models, loss, steps=steps, lr=RATE, warmup=200, average=0.9985, validate=validate, validate_every=max(1, steps // 20))
+    return unet, encoder, done
+
+
+def write_pipeline(folder: Path, unet: UNet2DConditionModel, encoder: CLIPTextModel, build: Build) -> None:
+    """The complete folder that plain `StableDiffusionPipeline.from_pretrained` opens: half precision on disk, float32 in use."""
+    vae = AutoencoderKL.from_pretrained(folder / "vae")
+    pipe = StableDiffusionPipeline(
+        vae=vae.half(),
+        text_encoder=encoder.half(),
+        tokenizer=load_tokenizer(build),
+        unet=unet.half(),
+        scheduler=new_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    pipe.save_pretrained(folder)
+    config = folder / "text_encoder" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+
+
+def run(build: Build) -> None:
+    """Trains the diffusion model and writes the pipeline."""
+    unet, encoder, done = train(build)
+    if is_first():
+        write_pipeline(build.weights / "shapes-sd", unet, encoder, build)
+        curve = [[int(e["step"]), round(e["validation_loss"], 5)] for e in done.log if "validation_loss" in e]
+        write_card(build, "unet", done, {"validation_curve": curve, "training_samples": done.steps * BATCH * build.processes})

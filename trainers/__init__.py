@@ -1,0 +1,1 @@
+"""Fine-tuning text-to-image diffusion models on preferences."""
