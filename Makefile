@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUILD := .build
-EXTRAS ?= dev
+EXTRAS ?= dev,docs
 ONLY ?=
 ARGS ?=
 
@@ -56,21 +56,20 @@ format: $(STAMP)  ## rewrite the code as `check` wants it
 bench: $(STAMP)  ## speed against the peers; one alone: make bench ONLY=train
 	$(call timed,bench,$(BIN)/python -m benchmark.studies.bench $(if $(ONLY),--only $(ONLY)))
 
-# The guide is built strictly where its builder is installed: make install EXTRAS=dev,docs
+# Built strictly where its builder is installed; `make clean install EXTRAS=dev,docs` brings it.
 docs: $(STAMP)  ## the user guide, as a strict check
-	@if [ ! -f mkdocs.yml ]; then echo "==> docs: there is no mkdocs.yml"; \
-	elif ! $(BIN)/python -c 'import mkdocs, material' 2>/dev/null; then \
-		echo "==> docs: not built, the extra is missing (make docs needs: $(BIN)/pip install -e '.[docs]' -c constraints.txt)"; \
-	else echo "==> docs"; $(BIN)/mkdocs build --quiet --strict --site-dir $(BUILD)/site && echo "==> docs: $(BUILD)/site"; fi
+	@if $(BIN)/python -c 'import material' 2>/dev/null; then \
+		echo "==> docs"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(BUILD)/site && echo "==> docs: in $(BUILD)/site"; \
+	else echo "==> docs: not built; the extra docs is missing ($(BIN)/pip install -c constraints.txt -e '.[docs]')"; fi
 
 # Everything that any extra installs, as it is now; torch is pinned only where the pair was tried,
 # and its CUDA packages with it.
 constraints: $(STAMP)  ## write constraints.txt from the newest versions within the ranges
 	$(call timed,installing every extra,$(BIN)/python -m pip install --quiet --upgrade \
 		--upgrade-strategy eager --editable ".[dev,docs,page,hub,ray]" && $(BIN)/python -m pip check)
-	@$(BIN)/python -m pip freeze --exclude-editable --exclude fbench \
-		| sed -E 's/\+[a-z0-9.]+$$//; /^(torch|torchvision|triton|nvidia-|cuda-)/ s/$$/ ; platform_machine == "x86_64"/' \
-		> constraints.txt.new && mv constraints.txt.new constraints.txt
+	@mkdir -p $(BUILD) && $(BIN)/python -m pip freeze --exclude-editable --exclude fbench > $(BUILD)/freeze.txt
+	@sed -E 's/\+[a-z0-9.]+$$//; /^(torch|torchvision|triton|nvidia-.*|cuda-.*)==/ s/$$/ ; platform_machine == "x86_64"/' \
+		$(BUILD)/freeze.txt > $(BUILD)/constraints.txt && mv $(BUILD)/constraints.txt constraints.txt
 	@echo "==> wrote constraints.txt: $$(wc -l < constraints.txt) packages"
 
 clean:  ## remove the environment, build state and caches; runs/ stay

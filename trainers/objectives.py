@@ -13,7 +13,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, final
+from typing import final
 
 import torch
 from jaxtyping import Float
@@ -264,8 +264,8 @@ class RPO(Objective):
         divergence: Divergence,
         beta: float,
         tau: float = 0.5,
-        weight: Literal["inside", "outside"] = "inside",
-        normalisation: Literal["row*N", "row"] = "row*N",
+        weight: str = "inside",
+        normalisation: str = "row*N",
     ) -> None:
         self.divergence, self.beta = divergence, _positive("beta", beta)
         self.tau = _positive("tau", tau)

@@ -7,7 +7,6 @@ from typing import Any
 
 from benchmark.core.errors import UserError
 
-
 # The attribute under which a made thing remembers its call.
 NOTE = "__fbench_call__"
 

@@ -93,7 +93,8 @@ def _explain(error: ValidationError, model: type[BaseModel], source: str) -> Con
     """One line for everything that is wrong, with close matches for keys nobody knows."""
     wrong, hints = [], []
     for item in error.errors(include_url=False):
-        key = ".".join(str(part) for part in item["loc"]) or "settings"
+        key = ".".join(str(part) for part in item["loc"])
+        said = item["msg"].removeprefix("Value error, ")
         if item["type"] == "extra_forbidden":
             wrong.append(f"unknown key {key!r}")
             close = close_matches(str(item["loc"][-1]), model.model_fields)
@@ -101,7 +102,7 @@ def _explain(error: ValidationError, model: type[BaseModel], source: str) -> Con
         elif item["type"] == "missing":
             wrong.append(f"{key} is not stated")
         else:
-            wrong.append(f"{key} is {item['input']!r}: {item['msg'].removeprefix('Value error, ')}")
+            wrong.append(f"{key} is {item['input']!r}: {said}" if key else said)
     unknown = any(item["type"] == "extra_forbidden" for item in error.errors())
     where = f"{source}: " if source else ""
     return ConfigError(

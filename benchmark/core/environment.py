@@ -9,8 +9,9 @@ from benchmark.core import resources
 
 # What changes pixels, scores or statistics. Asked by name, so nothing is imported.
 _PACKAGES = (
-    "fbench", "accelerate", "diffusers", "lpips", "numpy", "open_clip_torch", "peft", "pillow", "pyarrow", "safetensors",
-    "scipy", "timm", "tokenizers", "torch", "torch-fidelity", "torchmetrics", "torchvision", "transformers",
+    "fbench", "accelerate", "diffusers", "lpips", "numpy", "open_clip_torch", "peft", "pillow", "pyarrow",
+    "safetensors", "scipy", "timm", "tokenizers", "torch", "torch-fidelity", "torchmetrics", "torchvision",
+    "transformers",
 )  # fmt: skip
 
 

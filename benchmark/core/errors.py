@@ -139,7 +139,7 @@ def close_matches(word: str, known: Iterable[str], n: int = 3) -> list[str]:
 
     Example:
         >>> close_matches("revers-kl", ["forward_kl", "reverse_kl", "alpha"])
-        ['reverse_kl', 'forward_kl']
+        ['reverse_kl']
     """
     spelled = {w.lower().replace("-", "_"): w for w in known}
     return [spelled[m] for m in get_close_matches(word.lower().replace("-", "_"), spelled, n, 0.6)]
@@ -149,9 +149,7 @@ def _first_line(why: object) -> str:
     return str(why).strip().splitlines()[0] if str(why).strip() else ""
 
 
-def _rebuild(
-    kind: type[UserError], message: str, given: str, allowed: str, do: str
-) -> UserError:
+def _rebuild(kind: type[UserError], message: str, given: str, allowed: str, do: str) -> UserError:
     error = kind.__new__(kind, message)
     error.args = (message,)
     error.given, error.allowed, error.do = given, allowed, do

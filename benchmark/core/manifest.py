@@ -89,7 +89,12 @@ class Manifest(BaseModel):
 
 @contextmanager
 def track(
-    folder: Path, kind: str, config: Mapping[str, Any] | BaseModel, *, device: str = "", command: str | None = None
+    folder: Path,
+    kind: str,
+    config: Mapping[str, Any] | BaseModel,
+    *,
+    device: str = "",
+    command: str | None = None,
 ) -> Iterator[Manifest]:
     """Writes the manifest of a run before it starts, and how it ended when it ends.
 
@@ -163,7 +168,9 @@ def _with(known: list[Artefact], path: Path | str, sha256: str) -> list[Artefact
     return [*(item for item in known if item.path != text), Artefact(path=text, sha256=sha256)]
 
 
-def _end(manifest: Manifest, folder: Path, status: Literal["success", "error", "cancelled"], error: str) -> None:
+def _end(
+    manifest: Manifest, folder: Path, status: Literal["success", "error", "cancelled"], error: str
+) -> None:
     manifest.status = status
     manifest.ended_at = _now()
     manifest.error = " ".join(error.split())

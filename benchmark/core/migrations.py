@@ -1,7 +1,8 @@
 """Older manifests, brought up to date one numbered step at a time.
 
-To change the manifest: raise ``SCHEMA_VERSION`` to n, write a function ``_to_n`` that turns a record of version
-n - 1 into one of version n, add it to ``_STEPS``, keep an old record in the tests, and write a line in CHANGELOG.md.
+To change the manifest: raise ``SCHEMA_VERSION`` to n, write a function ``_to_n`` that turns a record of
+version n - 1 into one of version n, add it to ``_STEPS``, keep an old record in the tests, and write a line
+in CHANGELOG.md.
 """
 
 from collections.abc import Callable

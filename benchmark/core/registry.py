@@ -6,13 +6,15 @@ Built-ins and everybody else's come in the same way::
         "divergence", group="fbench.divergences", modules=("trainers.divergences",)
     )
 
-    @divergences.register()          # the class attribute `name`, or the snake-cased class name
+
+    @divergences.register()  # the class attribute `name`, or the snake-cased class name
     class ReverseKL: ...
 
-    divergences.create("reverse-kl")            # an instance
-    divergences.create("alpha(a=0.5)")          # with arguments
-    divergences.create("mine.py:Tempered(a=2)") # from a file
-    divergences.call_of(thing)                  # alpha(a=0.5): what goes into the manifest
+
+    divergences.create("reverse-kl")  # an instance
+    divergences.create("alpha(a=0.5)")  # with arguments
+    divergences.create("mine.py:Tempered(a=2)")  # from a file
+    divergences.call_of(thing)  # alpha(a=0.5): what goes into the manifest
 
 Other packages register by an entry point of the group. Nothing is imported before the first look-up.
 """
@@ -29,6 +31,7 @@ from benchmark.core.errors import UnknownNameError, UserError, close_matches
 
 T = TypeVar("T")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
+
 
 @dataclass(frozen=True)
 class Entry(Generic[T]):

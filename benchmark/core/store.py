@@ -197,7 +197,9 @@ def _clear(path: Path) -> Iterator[None]:
             room = "free some space or choose another --out; the same command resumes"
             raise DiskFullError(f"the disk is full: cannot write {path}", do=room) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise UserError(f"cannot write {error.filename or path}: {error.strerror}", do="choose another --out") from error
+            raise UserError(
+                f"cannot write {error.filename or path}: {error.strerror}", do="choose another --out"
+            ) from error
         raise
 
 
@@ -225,5 +227,3 @@ def _size(count: float) -> str:
             return f"{count:.0f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
-
-

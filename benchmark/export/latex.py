@@ -53,7 +53,7 @@ def latex_text(leaderboard: Leaderboard) -> str:
     return "\n".join(
         [
             _BEGIN + r"\begin{table*}[!htbp]",
-            r"\centering\footnotesize",
+            r"\centering\footnotesize\setlength{\tabcolsep}{8pt}",
             rf"\caption{{{_caption(leaderboard)}}}",
             r"\label{tab:fbench}",
             r"\smallskip",
@@ -89,7 +89,9 @@ def _plain(char: str) -> str:
 def _breakable(text: str) -> str:
     """Escaped text that may break after the signs that long names are made of."""
     pieces = [escape_latex(char) if char != " " else " " for char in text]
-    return "".join(p + (r"\allowbreak{}" if c in "|:@-_/=," else "") for c, p in zip(text, pieces, strict=True))
+    return "".join(
+        p + (r"\allowbreak{}" if c in "|:@-_/=," else "") for c, p in zip(text, pieces, strict=True)
+    )
 
 
 def _caption(leaderboard: Leaderboard) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import get_args
 
 from benchmark.core.records import (
@@ -70,9 +70,7 @@ def panels(leaderboard: Leaderboard, widest: int) -> tuple[Panel, ...]:
     count = max(1, -(-len(columns) // max(1, widest)))
     size, larger = divmod(len(columns), count)
     starts = [i * size + min(i, larger) for i in range(count + 1)]
-    return tuple(
-        Panel(tuple(columns[start:end])) for start, end in zip(starts, starts[1:], strict=False)
-    )
+    return tuple(Panel(tuple(columns[start:end])) for start, end in pairwise(starts))
 
 
 def remarks(leaderboard: Leaderboard) -> tuple[str, ...]:

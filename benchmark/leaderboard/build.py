@@ -1,5 +1,6 @@
 """The leaderboard of one or several evaluations."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pandas as pd
@@ -11,7 +12,7 @@ from benchmark.leaderboard.grid import cells_of, set_values_of
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.notes import notes_of
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.stats._types import RESAMPLES
+from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.missing import MAX_SHARE
 
 
@@ -27,18 +28,18 @@ def build_leaderboard(
     A pure function of the tables: no model, no image, no clock.
 
     Args:
-        tables: score tables with equal signatures.
-        reference: id of the checkpoint that the others are compared with; by default the first
+        tables: Score tables with equal signatures.
+        reference: Id of the checkpoint that the others are compared with; by default the first
             base model, or the first checkpoint where there is none.
-        resamples: bootstrap resamples.
-        seed: seed of resamples and sign flips.
+        resamples: Bootstrap resamples.
+        seed: Seed of resamples and sign flips.
 
     Returns:
         One row a checkpoint, one cell for each of its scorers.
 
     Raises:
-        NotComparableError: if the tables must not be joined.
-        UnknownNameError: if the reference is not among the checkpoints.
+        NotComparableError: If the tables must not be joined.
+        UnknownNameError: If the reference is not among the checkpoints.
     """
     table = join_tables(tables)
     ids = [checkpoint.id for checkpoint in table.checkpoints]
@@ -108,9 +109,9 @@ def _sizes(table: ScoreTable) -> tuple[dict[str, int], dict[str, int]]:
     by_image = table.rows[table.rows["seed"].notna()]
     if by_image.empty:
         ids = [checkpoint.id for checkpoint in table.checkpoints]
-        images = table.n_prompts * table.images_per_prompt
-        return dict.fromkeys(ids, table.n_prompts), dict.fromkeys(ids, images)
+        designed = table.n_prompts * table.images_per_prompt
+        return dict.fromkeys(ids, table.n_prompts), dict.fromkeys(ids, designed)
     scored = by_image[by_image["status"] == "ok"]
-    images = scored.drop_duplicates(["checkpoint", "prompt_id", "seed"])["checkpoint"]
-    prompts = scored.drop_duplicates(["checkpoint", "prompt_id"])["checkpoint"]
-    return prompts.value_counts().to_dict(), images.value_counts().to_dict()
+    images = Counter(scored.drop_duplicates(["checkpoint", "prompt_id", "seed"])["checkpoint"])
+    prompts = Counter(scored.drop_duplicates(["checkpoint", "prompt_id"])["checkpoint"])
+    return prompts, images

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmark.core.records import LeaderboardCell, ScorerColumn
 from benchmark.leaderboard.grid import SetValues
-from benchmark.stats._types import BoolArray, FloatArray, IntArray
+from benchmark.stats.arrays import BoolArray, FloatArray, IntArray
 from benchmark.stats.best import not_worse_than_best, not_worse_than_best_jackknife, tie_groups
 from benchmark.stats.cells import paired_differences, prompt_means
 from benchmark.stats.holm import holm
@@ -26,8 +26,8 @@ class Column:
     """One scorer's cells.
 
     Attributes:
-        cells: one a checkpoint, in order.
-        detectable: minimum detectable difference from the reference; None without a comparison.
+        cells: One a checkpoint, in order.
+        detectable: Minimum detectable difference from the reference; None without a comparison.
     """
 
     cells: tuple[LeaderboardCell, ...]
@@ -52,11 +52,11 @@ def sampled_column(
     """The column of a scorer of unit image or prompt.
 
     Args:
-        facts: which scorer.
-        cells: shape (checkpoints, prompts, images), ``NaN`` where missing.
-        reference: index of the checkpoint that the others are compared with.
-        resamples: bootstrap resamples.
-        seed: seed of resamples and sign flips.
+        facts: Which scorer.
+        cells: Shape (checkpoints, prompts, images), ``NaN`` where missing.
+        reference: Index of the checkpoint that the others are compared with.
+        resamples: Bootstrap resamples.
+        seed: Seed of resamples and sign flips.
 
     Returns:
         Its cells.
@@ -93,7 +93,7 @@ def sampled_column(
             groups=_spread(tie_groups(best_among, ranked.size), ranked, count, x.shape[0]),
             counts=(~np.isnan(cells)).sum(axis=(1, 2)),
             missing=np.isnan(cells).sum(axis=(1, 2)),
-            notes=[_gap_note(s, f) for s, f in zip(share, fragile, strict=True)],
+            notes=[_gap_note(s, bool(f)) for s, f in zip(share, fragile, strict=True)],
         ),
     )
 
@@ -102,10 +102,10 @@ def set_column(facts: ScorerColumn, values: SetValues, reference: int, notes: Se
     """The column of a scorer of unit set.
 
     Args:
-        facts: which scorer.
-        values: whole-set and leave-one-group-out values.
-        reference: index of the checkpoint that the others are compared with.
-        notes: what the scorer noted on each checkpoint's row.
+        facts: Which scorer.
+        values: Whole-set and leave-one-group-out values.
+        reference: Index of the checkpoint that the others are compared with.
+        notes: What the scorer noted on each checkpoint's row.
 
     Returns:
         Its cells.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmark.stats._types import FloatArray
+from benchmark.stats.arrays import FloatArray
 
 LEAVE_OUT = "jackknife:"
 """Prefix of the ``prompt_id`` of a leave-one-group-out row of a set-level scorer."""
@@ -17,8 +17,8 @@ class SetValues:
     """What a set-level scorer says.
 
     Attributes:
-        value: on all prompts, shape (checkpoints,); ``NaN`` where missing.
-        leave_out: without one group of prompts, shape (groups, checkpoints).
+        value: On all prompts, shape (checkpoints,); ``NaN`` where missing.
+        leave_out: Without one group of prompts, shape (groups, checkpoints).
     """
 
     value: FloatArray
@@ -41,8 +41,8 @@ def cells_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> FloatArray:
     A cell that some checkpoint has and another lacks altogether is as missing as one with a status.
 
     Args:
-        rows: rows of this scorer.
-        checkpoints: ids, in the order of the first axis.
+        rows: Rows of this scorer.
+        checkpoints: Ids, in the order of the first axis.
 
     Returns:
         Shape (checkpoints, prompts, images), prompts and images sorted, ``NaN`` where missing.
@@ -58,9 +58,9 @@ def set_values_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> SetValues:
     """The values of one scorer of unit set.
 
     Args:
-        rows: rows of this scorer: one without a prompt for each checkpoint, and one for each group
+        rows: Rows of this scorer: one without a prompt for each checkpoint, and one for each group
             that was left out, named by :func:`leave_out_id`.
-        checkpoints: ids, in the order of the result.
+        checkpoints: Ids, in the order of the result.
 
     Returns:
         Whole-set and leave-one-group-out values; without the latter, zero groups.

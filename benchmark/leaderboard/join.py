@@ -25,14 +25,14 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
     A checkpoint that was evaluated twice (usually the base) is taken once, if its numbers agree.
 
     Args:
-        tables: at least one.
+        tables: At least one.
 
     Returns:
         A table with the first one's suite, signature and scorers.
 
     Raises:
-        ConfigError: if there is no table.
-        NotComparableError: if two signatures differ (the first difference is named), if two
+        ConfigError: If there is no table.
+        NotComparableError: If two signatures differ (the first difference is named), if two
             checkpoints share an id, or if a row that occurs twice has two values.
     """
     if not tables:

@@ -8,25 +8,27 @@ from benchmark.leaderboard.score_table import ScoreTable
 
 SEEDS_FOR_A_CLAIM = 5
 
+_INTERVALS = (
+    "Intervals are 95 %: studentised bootstrap over prompts; for set metrics a jackknife over 20 groups of "
+    "prompts. Bold is the group that may be the best (Hsu), not the maximum."
+)
+_TESTS = "p by sign flips of prompts (set metrics: t), Holm-adjusted over the checkpoints within each scorer."
 
-def notes_of(
-    table: ScoreTable, detectable: Sequence[float | None], reference: str
-) -> tuple[str, ...]:
+
+def notes_of(table: ScoreTable, detectable: Sequence[float | None], reference: str) -> tuple[str, ...]:
     """The notes of a leaderboard: how to read it, what it can see, what it cannot claim.
 
     Args:
-        table: what it was built from.
-        detectable: minimum detectable effect of each scorer.
-        reference: id of the reference checkpoint.
+        table: What it was built from.
+        detectable: Minimum detectable effect of each scorer.
+        reference: Id of the reference checkpoint.
 
     Returns:
         One sentence a note.
     """
     notes = [
-        "Intervals are 95 %: studentised bootstrap over prompts; for set metrics a jackknife over "
-        "20 groups of prompts. Bold is the group that may be the best (Hsu), not the maximum.",
-        f"Differences are paired with {reference}; p by sign flips of prompts (set metrics: t), "
-        "Holm-adjusted over the checkpoints within each scorer.",
+        _INTERVALS,
+        f"Differences are paired with {reference}; {_TESTS}",
     ]
     effects = [
         f"{column.name} {effect:.2g}"

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from benchmark.core import store
 from benchmark.core.errors import MissingFileError, UnreadableFileError
-from benchmark.core.records import Checkpoint, ScoreRow, ScorerColumn
+from benchmark.core.records import Checkpoint, ScorerColumn, ScoreRow
 
 _METADATA_KEY = b"fbench"
 _METADATA_VERSION = 1
@@ -35,14 +35,14 @@ class ScoreTable:
     """All scores of one evaluation.
 
     Attributes:
-        rows: one ScoreRow a row, columns as its fields.
-        suite: name of the prompt set and its size, such as ``shapes-core@1: 96 prompts x 8 images``.
-        signature: see :func:`benchmark.leaderboard.signature.signature_line`.
-        checkpoints: who was evaluated, in the order to show.
-        columns: who scored, in the order to show.
-        n_prompts: prompts in the set.
+        rows: One ScoreRow a row, columns as its fields.
+        suite: Name of the prompt set and its size, such as ``shapes-core@1: 96 prompts x 8 images``.
+        signature: See :func:`benchmark.leaderboard.signature.signature_line`.
+        checkpoints: Who was evaluated, in the order to show.
+        columns: Who scored, in the order to show.
+        n_prompts: Prompts in the set.
         images_per_prompt: K.
-        source: where the rows come from: a path or a hash.
+        source: Where the rows come from: a path or a hash.
     """
 
     rows: pd.DataFrame
@@ -59,7 +59,7 @@ def rows_to_frame(rows: Iterable[ScoreRow]) -> pd.DataFrame:
     """The long table of score rows, typed as in ``scores.parquet``.
 
     Args:
-        rows: in any order.
+        rows: In any order.
 
     Returns:
         One line a row; ``seed`` is a nullable integer, ``value`` is ``NaN`` where there is none.
@@ -75,8 +75,8 @@ def write_score_table(table: ScoreTable, path: Path) -> Path:
     The facts travel in the schema's metadata; the place of the weights does not.
 
     Args:
-        table: what to write.
-        path: where to.
+        table: What to write.
+        path: Where to.
 
     Returns:
         The path.
@@ -101,14 +101,14 @@ def read_score_table(path: Path) -> ScoreTable:
     """Reads what :func:`write_score_table` wrote.
 
     Args:
-        path: a ``scores.parquet``, or the folder of the evaluation that holds one.
+        path: A ``scores.parquet``, or the folder of the evaluation that holds one.
 
     Returns:
         The table, with the path as its source.
 
     Raises:
-        MissingFileError: if there is no such file.
-        UnreadableFileError: if it is no parquet file, or not one of ours.
+        MissingFileError: If there is no such file.
+        UnreadableFileError: If it is no parquet file, or not one of ours.
     """
     path = path / "scores.parquet" if path.is_dir() else path
     if not path.is_file():

@@ -15,10 +15,10 @@ def signature_line(
     """What must be equal for two numbers to stand in one table.
 
     Args:
-        prompt_set: the prompts that were asked.
+        prompt_set: The prompts that were asked.
         images_per_prompt: K.
-        sampler: how the images were made.
-        columns: the scorers; their order does not matter.
+        sampler: How the images were made.
+        columns: The scorers; their order does not matter.
 
     Returns:
         Parts ``name:value``, joined by ``|``: protocol, prompt set with its size, sampling, then

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from benchmark.core.records import Checkpoint, PromptSet, Prompt, Sampler, ScoreRow, ScorerColumn
+from benchmark.core.records import Checkpoint, Prompt, PromptSet, Sampler, ScorerColumn, ScoreRow
 from benchmark.leaderboard.grid import leave_out_id
 from benchmark.leaderboard.score_table import ScoreTable, rows_to_frame
 from benchmark.leaderboard.signature import signature_line
-from benchmark.stats._types import FloatArray
+from benchmark.stats.arrays import FloatArray
 from benchmark.stats.jackknife import prompt_groups
 
 VERSION = "v1@0123abcd"
@@ -21,10 +21,12 @@ COLUMNS = (
     ScorerColumn("fid", VERSION, "fidelity", "set", False, "lower is better"),
 )
 
+_BETA = {"beta": 1.0, "log_ratio_scale": 154.0}
+
 CHECKPOINTS = (
     Checkpoint("base", "shapes"),
     Checkpoint("sft", "shapes", "sft", None, {"seed": 0}, 200),
-    Checkpoint("dpo", "shapes", "f_dpo", "reverse_kl", _BETA := {"beta": 1.0, "log_ratio_scale": 154.0}, 200),
+    Checkpoint("dpo", "shapes", "f_dpo", "reverse_kl", _BETA, 200),
     Checkpoint("jsd", "shapes", "f_dpo", "jensen_shannon", _BETA, 200),
     Checkpoint("rpo", "shapes", "rpo", "reverse_kl", _BETA, 200),
 )

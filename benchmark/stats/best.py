@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import stdtrit
 
-from benchmark.stats._types import LEVEL, RESAMPLES, BoolArray, FloatArray, IntArray
+from benchmark.stats.arrays import LEVEL, RESAMPLES, BoolArray, FloatArray, IntArray
 from benchmark.stats.resampling import bootstrap_t, standard_errors, upper_quantile
 
 
@@ -19,10 +19,10 @@ def not_worse_than_best(
     holds the truly best column with probability `level`.
 
     Args:
-        x: one row a prompt, without gaps, shape (prompts, columns), at least two prompts.
-        level: confidence level.
-        resamples: number of resamples.
-        seed: seed of the draws.
+        x: One row a prompt, without gaps, shape (prompts, columns), at least two prompts.
+        level: Confidence level.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
 
     Returns:
         Shape (columns,), True where the column stays.
@@ -53,9 +53,9 @@ def not_worse_than_best_jackknife(
     r"""The same for set metrics: jackknife errors of differences, Student's t, Bonferroni.
 
     Args:
-        values: whole-set values, larger is better, shape (columns,).
-        leave_out: leave-one-group-out values, shape (groups, columns).
-        level: confidence level.
+        values: Whole-set values, larger is better, shape (columns,).
+        leave_out: Leave-one-group-out values, shape (groups, columns).
+        level: Confidence level.
 
     Returns:
         Shape (columns,), True where the column stays.
@@ -76,8 +76,8 @@ def tie_groups(best_among: Callable[[IntArray], BoolArray], count: int) -> IntAr
     Only group 1 carries the simultaneous guarantee; the later ones repeat the comparison.
 
     Args:
-        best_among: given column indices, says which of them may be the best among these.
-        count: number of columns.
+        best_among: Given column indices, says which of them may be the best among these.
+        count: Number of columns.
 
     Returns:
         Group of each column, shape (count,), from 1.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.stats._types import FloatArray
+from benchmark.stats.arrays import FloatArray
 
 
 def prompt_means(cells: FloatArray) -> FloatArray:
@@ -12,7 +12,7 @@ def prompt_means(cells: FloatArray) -> FloatArray:
     prompt without any image stays a gap.
 
     Args:
-        cells: values, shape (..., prompts, images), ``NaN`` where missing.
+        cells: Values, shape (..., prompts, images), ``NaN`` where missing.
 
     Returns:
         Shape (..., prompts).
@@ -20,9 +20,7 @@ def prompt_means(cells: FloatArray) -> FloatArray:
     present = ~np.isnan(cells)
     count = present.sum(axis=-1)
     total = np.where(present, cells, 0.0).sum(axis=-1)
-    means: FloatArray = np.divide(
-        total, count, out=np.full(total.shape, np.nan), where=count > 0
-    )
+    means: FloatArray = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
     return means
 
 
@@ -33,8 +31,8 @@ def paired_differences(candidate: FloatArray, reference: FloatArray) -> FloatArr
     present in both.
 
     Args:
-        candidate: shape (..., prompts, images).
-        reference: broadcastable to the same shape.
+        candidate: Shape (..., prompts, images).
+        reference: Broadcastable to the same shape.
 
     Returns:
         Shape (..., prompts); ``NaN`` where no cell is common.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.stats._types import FloatArray
+from benchmark.stats.arrays import FloatArray
 
 
 def holm(p: FloatArray) -> FloatArray:
@@ -12,7 +12,7 @@ def holm(p: FloatArray) -> FloatArray:
     The family-wise error rate is controlled under any dependence.
 
     Args:
-        p: shape (m,); ``NaN`` marks a comparison that was not made and is not counted.
+        p: Shape (m,); ``NaN`` marks a comparison that was not made and is not counted.
 
     Returns:
         Adjusted values in the order given.

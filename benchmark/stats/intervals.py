@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import stdtrit
 
-from benchmark.stats._types import LEVEL, RESAMPLES, FloatArray
+from benchmark.stats.arrays import LEVEL, RESAMPLES, FloatArray
 from benchmark.stats.resampling import bootstrap_t, standard_errors, upper_quantile
 
 
@@ -14,11 +14,11 @@ class Interval:
     """An estimate with its confidence interval.
 
     Attributes:
-        value: the point estimate.
-        lo: lower end; ``NaN`` when fewer than two prompts leave it undefined.
-        hi: upper end.
-        se: standard error.
-        n: number of prompts (or jackknife groups) behind it.
+        value: The point estimate.
+        lo: Lower end; ``NaN`` when fewer than two prompts leave it undefined.
+        hi: Upper end.
+        se: Standard error.
+        n: Number of prompts (or jackknife groups) behind it.
     """
 
     value: float
@@ -38,10 +38,10 @@ def mean_intervals(
     few prompts), Student's quantile with $n - 1$ degrees of freedom takes its place.
 
     Args:
-        x: one row a prompt, shape (prompts, columns); ``NaN`` is a gap, left out column by column.
-        level: confidence level.
-        resamples: number of resamples.
-        seed: seed of the draws.
+        x: One row a prompt, shape (prompts, columns); ``NaN`` is a gap, left out column by column.
+        level: Confidence level.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
 
     Returns:
         One interval a column.
@@ -61,9 +61,7 @@ def mean_intervals(
     return tuple(found[column] for column in range(x.shape[1]))
 
 
-def _complete_intervals(
-    x: FloatArray, level: float, resamples: int, seed: int
-) -> list[Interval]:
+def _complete_intervals(x: FloatArray, level: float, resamples: int, seed: int) -> list[Interval]:
     n = x.shape[0]
     if n < 2:
         nan = float("nan")

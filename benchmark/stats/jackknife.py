@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
-from benchmark.stats._types import LEVEL, FloatArray
+from benchmark.stats.arrays import LEVEL, FloatArray
 from benchmark.stats.intervals import Interval
 
 GROUPS = 20
@@ -20,8 +20,8 @@ def prompt_groups(prompt_ids: Sequence[str], groups: int = GROUPS) -> tuple[tupl
     the order, the shard or the resume.
 
     Args:
-        prompt_ids: ids without repeats.
-        groups: number of groups; fewer prompts than groups give one group a prompt.
+        prompt_ids: Ids without repeats.
+        groups: Number of groups; fewer prompts than groups give one group a prompt.
 
     Returns:
         The ids of each group.
@@ -39,7 +39,7 @@ def jackknife_interval(value: float, leave_out: FloatArray, *, level: float = LE
     Args:
         value: $\hat\theta$ on all prompts.
         leave_out: $\hat\theta_{(g)}$ without group g, shape (G,).
-        level: confidence level.
+        level: Confidence level.
 
     Returns:
         The interval; its ends are ``NaN`` with fewer than two groups.
@@ -61,7 +61,7 @@ def t_test_p(interval: Interval) -> float:
     r"""Two-sided p value $2 T_{G-1}(-|\hat\theta| / \mathrm{se})$ of a jackknifed difference.
 
     Args:
-        interval: a difference with its jackknife error.
+        interval: A difference with its jackknife error.
 
     Returns:
         The p value; ``NaN`` where the error is unknown, 1 where difference and error are both 0.

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.stats._types import BoolArray, FloatArray
+from benchmark.stats.arrays import BoolArray, FloatArray
 from benchmark.stats.cells import paired_differences, prompt_means
 
 MAX_SHARE = 0.01
@@ -13,7 +13,7 @@ def missing_share(cells: FloatArray) -> FloatArray:
     """Share of cells without a value.
 
     Args:
-        cells: shape (..., prompts, images), ``NaN`` where missing.
+        cells: Shape (..., prompts, images), ``NaN`` where missing.
 
     Returns:
         Shape (...).
@@ -28,7 +28,7 @@ def order_is_fragile(cells: FloatArray) -> BoolArray:
     The worst and the best are the extremes that this scorer gave to any cell here.
 
     Args:
-        cells: values of all ranked checkpoints, shape (checkpoints, prompts, images).
+        cells: Values of all ranked checkpoints, shape (checkpoints, prompts, images).
 
     Returns:
         Shape (checkpoints,): True where the order against some other checkpoint could turn.

@@ -3,18 +3,16 @@
 from scipy.special import stdtrit
 
 
-def minimum_detectable_effect(
-    se: float, df: int, *, alpha: float = 0.05, power: float = 0.8
-) -> float:
+def minimum_detectable_effect(se: float, df: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
     r"""Smallest true difference that a two-sided test finds with the given probability.
 
     $(t_{1-\alpha/2, \mathrm{df}} + t_{\mathrm{power}, \mathrm{df}}) \, \mathrm{se}$.
 
     Args:
-        se: standard error of the paired difference.
-        df: degrees of freedom: prompts (or jackknife groups) less one.
-        alpha: level of the test, before any adjustment for several comparisons.
-        power: probability of finding it.
+        se: Standard error of the paired difference.
+        df: Degrees of freedom: prompts (or jackknife groups) less one.
+        alpha: Level of the test, before any adjustment for several comparisons.
+        power: Probability of finding it.
 
     Returns:
         The effect, in the scorer's units.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from benchmark.stats._types import RESAMPLES, FloatArray
+from benchmark.stats.arrays import RESAMPLES, FloatArray
 
 _BLOCK_CELLS = 4_000_000
 _RELATIVE_ZERO = 1e-12
@@ -14,9 +14,9 @@ def resample_counts(n: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     """How often each of n prompts is drawn, in blocks of resamples.
 
     Args:
-        n: number of prompts.
-        resamples: number of resamples.
-        seed: seed of the draws; the same (n, seed) gives the same prompts to every caller, which
+        n: Number of prompts.
+        resamples: Number of resamples.
+        seed: Seed of the draws; the same (n, seed) gives the same prompts to every caller, which
             is what keeps comparisons of several checkpoints paired.
 
     Yields:
@@ -35,7 +35,7 @@ def standard_errors(x: FloatArray) -> FloatArray:
     r"""Standard error of each column's mean, $\hat\sigma / \sqrt n$, exactly 0 for a constant.
 
     Args:
-        x: one row a prompt, shape (n, columns), n at least 2.
+        x: One row a prompt, shape (n, columns), n at least 2.
 
     Returns:
         Shape (columns,).
@@ -53,9 +53,9 @@ def bootstrap_t(x: FloatArray, *, resamples: int = RESAMPLES, seed: int = 0) -> 
     and $\pm\infty$ otherwise: it is counted, not dropped.
 
     Args:
-        x: one row a prompt, without gaps, shape (n, columns), n at least 2.
-        resamples: number of resamples.
-        seed: seed of the draws.
+        x: One row a prompt, without gaps, shape (n, columns), n at least 2.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
 
     Returns:
         Shape (resamples, columns).
@@ -84,8 +84,8 @@ def upper_quantile(t: FloatArray, level: float) -> FloatArray:
     """The smallest order statistic with at least `level` of a column at or below it.
 
     Args:
-        t: shape (resamples, columns); infinities are allowed.
-        level: between 0 and 1.
+        t: Shape (resamples, columns); infinities are allowed.
+        level: Between 0 and 1.
 
     Returns:
         Shape (columns,).

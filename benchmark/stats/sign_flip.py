@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from benchmark.stats._types import RESAMPLES, FloatArray
+from benchmark.stats.arrays import RESAMPLES, FloatArray
 
 _BLOCK_CELLS = 4_000_000
 _TIE_TOLERANCE = 1e-12
@@ -14,8 +14,8 @@ def flips_needed(family: int, alpha: float = 0.05) -> int:
     r"""Enough flips for Holm's smallest step: $m \ge 20 \cdot \mathrm{family} / \alpha$.
 
     Args:
-        family: number of hypotheses that are adjusted together.
-        alpha: level of the family.
+        family: Number of hypotheses that are adjusted together.
+        alpha: Level of the family.
 
     Returns:
         The number of flips, never below 10,000.
@@ -30,9 +30,9 @@ def sign_flip_p(differences: FloatArray, *, flips: int = RESAMPLES, seed: int = 
     $|\sum_p \epsilon_p d_p| \ge |\sum_p d_p|$. The $+1$ makes it valid, never 0, at any $m$.
 
     Args:
-        differences: per-prompt differences, shape (prompts, columns); ``NaN`` gaps take no part.
+        differences: Per-prompt differences, shape (prompts, columns); ``NaN`` gaps take no part.
         flips: $m$.
-        seed: seed of the signs, the same for all columns.
+        seed: Seed of the signs, the same for all columns.
 
     Returns:
         Shape (columns,); ``NaN`` for a column without any difference.

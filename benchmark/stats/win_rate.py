@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from benchmark.stats._types import FloatArray
+from benchmark.stats.arrays import FloatArray
 
 
 def win_rate(candidate: FloatArray, reference: FloatArray, *, higher_is_better: bool) -> float:
@@ -12,9 +12,9 @@ def win_rate(candidate: FloatArray, reference: FloatArray, *, higher_is_better: 
     + \tfrac12 \mathbb 1[y_{pk} = y^{\mathrm{ref}}_{pk}]$ over the cells $C$ that both have.
 
     Args:
-        candidate: values, shape (prompts, images), ``NaN`` where missing.
-        reference: same shape.
-        higher_is_better: which of two values wins.
+        candidate: Values, shape (prompts, images), ``NaN`` where missing.
+        reference: Same shape.
+        higher_is_better: Which of two values wins.
 
     Returns:
         A number in [0, 1]; ``NaN`` without a common cell.

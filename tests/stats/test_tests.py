@@ -46,9 +46,7 @@ def test_sign_flip_edges() -> None:
 def test_a_gap_takes_no_part_in_the_test() -> None:
     d = np.random.default_rng(0).normal(0.3, 1, size=(20, 1))
     with_gap = np.vstack([d, [[np.nan]]])
-    assert sign_flip_p(with_gap, flips=20_000)[0] == pytest.approx(
-        sign_flip_p(d, flips=20_000)[0], abs=0.01
-    )
+    assert sign_flip_p(with_gap, flips=20_000)[0] == pytest.approx(sign_flip_p(d, flips=20_000)[0], abs=0.01)
 
 
 def test_flips_grow_with_the_family() -> None:
@@ -76,9 +74,9 @@ def test_win_rate_counts_ties_half_and_knows_the_direction() -> None:
     a[0, 0] = np.nan
     assert win_rate(a, b, higher_is_better=True) == pytest.approx(0.25)
     assert win_rate(a, b, higher_is_better=False) == pytest.approx(0.75)
-    assert win_rate(a, b, higher_is_better=False) + win_rate(
-        b, a, higher_is_better=False
-    ) == pytest.approx(1.0)
+    assert win_rate(a, b, higher_is_better=False) + win_rate(b, a, higher_is_better=False) == pytest.approx(
+        1.0
+    )
     assert np.isnan(win_rate(a, np.full((2, 2), np.nan), higher_is_better=True))
 
 

@@ -24,7 +24,7 @@ from trainers.divergences import (
 
 EVERY = [
     *(divergences.create(name) for name in divergences.names()),
-    *(divergences.create(text) for text in ("alpha(a=0.05)", "alpha(a=0.95)", "forward_kl(knee=3)")),
+    *(divergences.create(text) for text in ("alpha(a=0.05)", "alpha(a=0.95)", "forward_kl(knee=3.0)")),
 ]
 every_divergence = pytest.mark.parametrize("divergence", EVERY, ids=repr)
 
@@ -264,17 +264,19 @@ def test_beyond_knee_is_the_share_of_samples() -> None:
     s = torch.tensor([-10.5, -10.0, 0.0, 10.0, 10.5, 11.0, 12.0, 13.0])
     assert float(ForwardKL().beyond_knee(s)) == 1 / 8
     assert float(PearsonChi2().beyond_knee(s)) == 4 / 8
-    assert float(ForwardKL(knee=5).beyond_knee(s)) == 2 / 8
+    assert float(ForwardKL(knee=5.0).beyond_knee(s)) == 2 / 8
     assert float(JensenShannon().beyond_knee(s)) == float(ReverseKL().beyond_knee(s)) == 0
 
 
 def test_the_knee_is_a_hyperparameter() -> None:
     s = torch.tensor([8.0])
-    assert Chi2KL(knee=5).h(s) == pytest.approx(math.exp(5) - 1 + 5 + 3 * (1 + math.exp(5)))
-    assert Chi2KL(knee=9).h(s) == pytest.approx(math.exp(8) - 1 + 8)
+    assert Chi2KL(knee=5.0).h(s) == pytest.approx(math.exp(5) - 1 + 5 + 3 * (1 + math.exp(5)))
+    assert Chi2KL(knee=9.0).h(s) == pytest.approx(math.exp(8) - 1 + 8)
+    assert ForwardKL(knee=0.5).lower_knee == -0.5
+    assert PearsonChi2(knee=80.0).upper_knee == 80.0
 
 
-@pytest.mark.parametrize("knee", [0, -1, 81, math.inf, math.nan])
+@pytest.mark.parametrize("knee", [0.0, -1.0, 81.0, math.inf, math.nan])
 def test_a_knee_that_overflows_is_refused(knee: float) -> None:
     with pytest.raises(ValueError, match="knee"):
         ForwardKL(knee=knee)
@@ -296,7 +298,7 @@ def test_names_and_arguments() -> None:
     assert repr(divergences.create("reverse-kl")) == "reverse_kl"
     with pytest.raises(UnknownNameError, match="jensen_shannon"):
         divergences.create("jensen-shanon")
-    for wrong in ("alpha(a=0)", "alpha(a=1.0)", "alpha(b=0.5)", "forward_kl(knee=-1)"):
+    for wrong in ("alpha(a=0.0)", "alpha(a=1.0)", "alpha(b=0.5)", "forward_kl(knee=-1.0)"):
         with pytest.raises(UserError):
             divergences.create(wrong)
 

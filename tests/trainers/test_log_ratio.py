@@ -78,10 +78,10 @@ def test_half_precision_errors_are_refused() -> None:
 def test_auto_scale() -> None:
     assert log_ratio_scale("auto", (4, 64, 64)) == pytest.approx(2457.6)  # SD1.5; 2500 in the papers
     assert log_ratio_scale("auto", (4, 16, 16)) == pytest.approx(153.6)
-    assert log_ratio_scale(2500, (4, 16, 16)) == 2500.0
+    assert log_ratio_scale(2500.0, (4, 16, 16)) == 2500.0
 
 
-@pytest.mark.parametrize("setting", [0, -1.0, math.inf, math.nan])
+@pytest.mark.parametrize("setting", [0.0, -1.0, math.inf, math.nan])
 def test_a_scale_that_is_no_scale_is_refused(setting: float) -> None:
     with pytest.raises(ValueError, match="positive"):
         log_ratio_scale(setting, (4, 16, 16))

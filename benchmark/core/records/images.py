@@ -28,6 +28,7 @@ class Sampler:
         batch_size: Images per forward pass, always filled up. It is part of the settings because
             another size may move a pixel by a rounding error.
         noise: ``per_image`` (a seed for each image) or ``shared`` (older public protocols).
+        precision: ``fp32`` or ``bf16``: what the networks compute in.
     """
 
     name: str = "ddim"
@@ -37,6 +38,7 @@ class Sampler:
     seed: int = 0
     batch_size: int = 16
     noise: Literal["per_image", "shared"] = "per_image"
+    precision: Literal["fp32", "bf16"] = "fp32"
 
     def __post_init__(self) -> None:
         """Refuses settings that cannot make an image."""
@@ -44,6 +46,8 @@ class Sampler:
             raise ValueError(f"steps and batch_size must be at least 1: {self}")
         if self.noise not in ("per_image", "shared"):
             raise ValueError(f"noise must be per_image or shared, not {self.noise!r}")
+        if self.precision not in ("fp32", "bf16"):
+            raise ValueError(f"precision must be fp32 or bf16, not {self.precision!r}")
 
     @property
     def signature(self) -> str:
@@ -51,6 +55,7 @@ class Sampler:
         parts = [f"sampler:{self.name}-{self.steps}", f"cfg:{self.guidance}", f"seed:{self.seed}"]
         parts += [f"eta:{self.eta}"] if self.eta else []
         parts += [f"noise:{self.noise}"] if self.noise != "per_image" else []
+        parts += [f"precision:{self.precision}"] if self.precision != "fp32" else []
         return "|".join(parts)
 
 

@@ -6,9 +6,7 @@ from typing import Literal
 
 Status = Literal["ok", "missing", "error"]
 Unit = Literal["image", "prompt", "set"]
-Axis = Literal[
-    "alignment", "preference", "style", "diversity", "fidelity", "distance", "texture"
-]
+Axis = Literal["alignment", "preference", "style", "diversity", "fidelity", "distance", "texture"]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from benchmark.studies.build_shapes.cards import write_card
 from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit, generator
 from benchmark.studies.build_shapes.workers import is_first
 
-STEPS: Final = {"oracle_label": 3000, "oracle": 3600}
+STEPS: Final = {"oracle_label": 1800, "oracle": 2000}
 BATCH, ROUND_TRIPS = 48, 4096
 
 

@@ -23,9 +23,9 @@ from benchmark.studies.build_shapes.text import WIDTH, load_tokenizer, new_encod
 from benchmark.studies.build_shapes.workers import is_first
 
 CHANNELS = (64, 128)
-LATENTS = 36_000
+LATENTS = 24_000
 """Renders encoded for each process."""
-STEPS, BATCH, RATE = 6000, 32, 8e-4
+STEPS, BATCH, RATE = 2800, 32, 8e-4
 EMPTY_SHARE = 0.1
 """Share of captions replaced by the empty one, for classifier-free guidance."""
 

@@ -1,0 +1,144 @@
+"""The picture sheet: prompts down, checkpoints across, the same prompt and seed in a row."""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import ImageRecord, ImageSet
+from benchmark.export.figures.style import INK, MUTED, PAGE_INCHES, figure_style, save
+from benchmark.export.names import display_names
+
+_PROMPTS = 8
+_TEXT_SHARE = 0.19
+_GAP = 0.05
+_HEADER = 0.36
+_FOOTER = 0.2
+_LETTERS_PER_INCH = 17.5
+_EMPTY = 235
+
+Pixels = NDArray[np.uint8]
+
+
+def picture_sheet(
+    image_sets: Sequence[ImageSet],
+    path: Path,
+    *,
+    prompt_ids: Sequence[str] | None = None,
+    seeds: Sequence[int] = (0,),
+    width: float = PAGE_INCHES,
+) -> Path:
+    """Draws what the checkpoints made of the same prompts from the same noise.
+
+    Args:
+        image_sets: One a checkpoint, of one prompt set.
+        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
+        prompt_ids: Which prompts; by default eight, spread evenly over the set.
+        seeds: Which k; several make a small grid in each cell, which shows variety.
+        width: Inches; the default is the text width of a two-column paper.
+
+    Returns:
+        The path.
+
+    Raises:
+        UnknownNameError: For a prompt that the set lacks.
+        UserError: If there is nothing to draw.
+    """
+    if not image_sets or not seeds:
+        raise UserError("a picture sheet needs at least one checkpoint and one seed")
+    prompts = image_sets[0].prompt_set
+    ids = list(prompt_ids) if prompt_ids is not None else _spread([prompt.id for prompt in prompts])
+    for id_ in ids:
+        if id_ not in prompts.by_id:
+            raise UnknownNameError("prompt", id_, prompts.by_id)
+    names = display_names([images.checkpoint for images in image_sets])
+    captions = [prompts.by_id[id_].text for id_ in ids]
+    cells = [[_cell(images, id_, seeds) for images in image_sets] for id_ in ids]
+    with figure_style():
+        figure = _layout(cells, captions, [names[images.checkpoint.id] for images in image_sets], width)
+        figure.text(1 - _GAP / width, 0.06 / figure.get_figheight(), _footnote(image_sets[0], seeds),
+                    ha="right", va="bottom", fontsize=5, color=MUTED)  # fmt: skip
+        return save(figure, path, dpi=240)
+
+
+def _spread(ids: Sequence[str]) -> list[str]:
+    picked = np.linspace(0, len(ids) - 1, min(_PROMPTS, len(ids))).round().astype(int)
+    return [ids[i] for i in picked]
+
+
+def _cell(images: ImageSet, prompt_id: str, seeds: Sequence[int]) -> Pixels | None:
+    """The images of one prompt as one picture, nearly square; None where there is none at all."""
+    records: Mapping[int, ImageRecord] = {r.seed: r for r in images.ok if r.prompt_id == prompt_id}
+    found = {seed: images.open(records[seed]) for seed in seeds if seed in records}
+    if not found:
+        return None
+    height, width = next(iter(found.values())).shape[:2]
+    across = math.ceil(math.sqrt(len(seeds)))
+    down = math.ceil(len(seeds) / across)
+    gap = max(1, width // 32) if len(seeds) > 1 else 0
+    shape = (down * (height + gap) - gap, across * (width + gap) - gap, 3)
+    picture = np.full(shape, 255, dtype=np.uint8)
+    for i, seed in enumerate(seeds):
+        top, left = (i // across) * (height + gap), (i % across) * (width + gap)
+        place = picture[top : top + height, left : left + width]
+        place[...] = found.get(seed, np.full_like(place, _EMPTY))
+    return picture
+
+
+def _layout(
+    cells: Sequence[Sequence[Pixels | None]], captions: Sequence[str], names: Sequence[str], width: float
+) -> Figure:
+    text_width = max(1.0, _TEXT_SHARE * width)
+    side = (width - text_width) / len(names) - _GAP
+    drawn = [picture for row in cells for picture in row if picture is not None]
+    ratio = drawn[0].shape[0] / drawn[0].shape[1] if drawn else 1.0
+    tall = side * ratio
+    height = _HEADER + len(cells) * (tall + _GAP) + _FOOTER
+    figure = Figure(figsize=(width, height))
+    for column, name in enumerate(names):
+        left = text_width + column * (side + _GAP)
+        figure.text((left + side / 2) / width, 1 - (_HEADER - 0.07) / height, _wrapped(name, side, 2),
+                    ha="center", va="bottom", fontsize=7, fontweight="bold", color=INK)  # fmt: skip
+    for row, (caption, pictures) in enumerate(zip(captions, cells, strict=True)):
+        bottom = height - _HEADER - (row + 1) * tall - row * _GAP
+        lines = max(1, int(tall / 0.125))
+        figure.text((text_width - 0.1) / width, (bottom + tall / 2) / height,
+                    _wrapped(caption, text_width - 0.2, lines),
+                    ha="right", va="center", fontsize=7, color=INK, linespacing=1.15)  # fmt: skip
+        for column, picture in enumerate(pictures):
+            left = text_width + column * (side + _GAP)
+            _picture(figure, (left / width, bottom / height, side / width, tall / height), picture)
+    return figure
+
+
+def _picture(figure: Figure, box: tuple[float, float, float, float], picture: Pixels | None) -> None:
+    axes = figure.add_axes(box)
+    axes.set_axis_off()
+    if picture is None:
+        axes.add_patch(_blank())
+        axes.text(0.5, 0.5, "missing", ha="center", va="center", fontsize=6, color=MUTED)
+        return
+    # Small images keep their hard pixels, large ones are averaged down.
+    axes.imshow(picture, aspect="auto", interpolation="antialiased")
+
+
+def _blank() -> Rectangle:
+    return Rectangle((0, 0), 1, 1, facecolor="#f2f2f2", edgecolor="#c9c9c9", hatch="////", lw=0.5)
+
+
+def _wrapped(text: str, inches: float, lines: int) -> str:
+    width = max(6, int(inches * _LETTERS_PER_INCH))
+    return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …"))
+
+
+def _footnote(images: ImageSet, seeds: Sequence[int]) -> str:
+    shown = ", ".join(str(seed) for seed in seeds)
+    prompts = images.prompt_set
+    what = f"same prompt and noise in a row · k = {shown}"
+    return f"{what} · {prompts.name}@{prompts.version} · {images.sampler.signature}"

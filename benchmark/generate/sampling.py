@@ -1,0 +1,162 @@
+"""From prompts and seeds to pixels: DDIM with classifier-free guidance, in batches of one fixed size.
+
+Equal to `StableDiffusionPipeline` with the same scheduler and a generator for each image. Own, because a
+failed image must not take its neighbours along, and because the last batch is filled up: then an image is
+equal to the bit whatever stands beside it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from benchmark.core.errors import UnknownNameError
+from benchmark.core.records import Sampler
+from benchmark.generate.progress import Progress
+from benchmark.models.base import Pipeline
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A batch of images.
+
+    Attributes:
+        images: uint8, sRGB, (n, height, width, 3).
+        finite: Which of them are images; the others' latents held NaN or infinity, (n,).
+    """
+
+    images: UInt8[np.ndarray, "n height width 3"]
+    finite: Bool[np.ndarray, " n"]
+
+
+@dataclass
+class TextCache:
+    """Text embeddings, computed once for each distinct prompt.
+
+    One by one: then an embedding cannot depend on its neighbours.
+    """
+
+    pipeline: Pipeline
+    _known: dict[str, Tensor] = field(default_factory=dict)
+
+    def __call__(self, texts: Sequence[str]) -> Float[Tensor, "n length width"]:
+        """The embeddings of some prompts, (n, L, d)."""
+        for text in texts:
+            if text not in self._known:
+                self._known[text] = self.pipeline.encode_text([text])
+        return torch.cat([self._known[text] for text in texts])
+
+
+def sample(
+    pipeline: Pipeline,
+    prompts: list[str],
+    seeds: list[int],
+    sampler: Sampler,
+    progress: Progress | None = None,
+) -> UInt8[np.ndarray, "n height width 3"]:
+    """Images in memory, for programs that need many and no files.
+
+    Args:
+        pipeline: The policy.
+        prompts: One for each image.
+        seeds: Of each image's generator; see :func:`benchmark.generate.image_seed`.
+        sampler: Steps, guidance, batch size, precision.
+        progress: Told after each batch.
+
+    Returns:
+        uint8, sRGB, shape (n, height, width, 3), in the order of the prompts.
+
+    Raises:
+        FloatingPointError: if an image's latents are not finite.
+    """
+    side = pipeline.image_size
+    out = np.empty((len(prompts), side, side, 3), np.uint8)
+    texts = TextCache(pipeline)
+    for rows in batches(len(prompts), sampler.batch_size):
+        drawn = sample_batch(pipeline, texts, [prompts[i] for i in rows], [seeds[i] for i in rows], sampler)
+        if not drawn.finite.all():
+            raise FloatingPointError(
+                f"the latents of {prompts[rows[int(drawn.finite.argmin())]]!r} are not finite"
+            )
+        out[rows.start : rows.stop] = drawn.images
+        if progress is not None:
+            progress(rows.stop, len(prompts))
+    return out
+
+
+def batches(n: int, size: int) -> Iterator[range]:
+    """The numbers 0..n-1 in runs of `size`; the last may be shorter."""
+    return (range(start, min(start + size, n)) for start in range(0, n, size))
+
+
+@torch.no_grad()
+def sample_batch(
+    pipeline: Pipeline, texts: TextCache, prompts: list[str], seeds: list[int], sampler: Sampler
+) -> Drawn:
+    """At most one batch of images; a smaller one is filled up with copies of its last image.
+
+    Args:
+        pipeline: The policy.
+        texts: Of that pipeline.
+        prompts: At least one and at most `sampler.batch_size`.
+        seeds: Of each image's generator.
+        sampler: How.
+    """
+    n, pad = len(prompts), sampler.batch_size - len(prompts)
+    prompts, seeds = prompts + prompts[-1:] * pad, seeds + seeds[-1:] * pad
+    guided = sampler.guidance > 1
+    context = torch.cat([texts([""] * len(prompts)), texts(prompts)]) if guided else texts(prompts)
+    latents = denoise(pipeline, context, seeds, sampler)
+    finite = latents.isfinite().flatten(1).all(1)
+    # What is not finite would have no pixels; as zeros it cannot disturb the decoder either.
+    images = pipeline.decode(latents.where(finite[:, None, None, None], 0.0), sampler.precision)
+    return Drawn(images[:n], finite[:n].cpu().numpy())
+
+
+def denoise(
+    pipeline: Pipeline, context: Float[Tensor, "rows length width"], seeds: list[int], sampler: Sampler
+) -> Float[Tensor, "n c h w"]:
+    r"""Latents of images, by DDIM.
+
+    $$ \hat\epsilon = \epsilon_\varnothing + g\,(\epsilon_c - \epsilon_\varnothing) $$
+
+    with both predictions from one forward pass; without guidance there is only the conditional one.
+
+    Args:
+        pipeline: The policy.
+        context: Text embeddings, (n, L, d); with guidance (2n, L, d), the empty prompt's first.
+        seeds: n of them. Noise is drawn on the CPU, so that it is the same on every device.
+        sampler: Steps, guidance, eta, precision.
+
+    Returns:
+        float32, shape (n, C, H, W).
+    """
+    scheduler = _scheduler(pipeline, sampler)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    noise = [torch.randn((1, *pipeline.latent_shape), generator=g) for g in generators]
+    latents: Tensor = (torch.cat(noise) * scheduler.init_noise_sigma).to(pipeline.device)
+    copies = len(context) // len(seeds)
+    for t in scheduler.timesteps:
+        rows = latents.repeat(copies, 1, 1, 1).contiguous(memory_format=torch.channels_last)
+        with pipeline.autocast(sampler.precision):
+            prediction = pipeline.unet(rows, t, encoder_hidden_states=context, return_dict=False)[0]
+        prediction = prediction.float()
+        if copies == 2:
+            empty, conditional = prediction.chunk(2)
+            prediction = empty + sampler.guidance * (conditional - empty)
+        step = scheduler.step(prediction, t, latents, eta=sampler.eta, generator=generators)
+        latents = step.prev_sample
+    return latents
+
+
+def _scheduler(pipeline: Pipeline, sampler: Sampler) -> DDIMScheduler:
+    """A scheduler of this call's own, because its timesteps are state."""
+    if sampler.name != "ddim":
+        raise UnknownNameError("sampler", sampler.name, ["ddim"])
+    scheduler: DDIMScheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
+    scheduler.set_timesteps(sampler.steps, device=pipeline.device)
+    return scheduler

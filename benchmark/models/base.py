@@ -1,0 +1,181 @@
+"""A loaded base model: what trainers and the sampler need of it, with the library's own classes inside."""
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from jaxtyping import Float, Int, UInt8
+from torch import Tensor
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from benchmark.core.errors import UserError
+from benchmark.core.records import Sampler
+
+Precision: TypeAlias = Literal["fp32", "bf16"]
+PredictionType: TypeAlias = Literal["epsilon", "v_prediction", "sample"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pipeline:
+    """A text-to-image latent diffusion model, all parts in float32 on one device, in eval mode.
+
+    Attributes:
+        name: Of the base model; what a checkpoint's `base_model` is compared with.
+        unet: The policy; with a LoRA checkpoint it carries the adapter.
+        text_encoder: Reads the prompt.
+        tokenizer: The prompt's ids.
+        vae: Images to latents and back.
+        scheduler: The folder's own noise schedule, as DDIM. Its step count is state: the sampler
+            works on a copy.
+        device: Where the parts are.
+        precision: What :meth:`autocast` computes in unless told otherwise.
+        sampler: How its images are made by default, in that precision.
+        revision: Of the weights: the hub's commit, or a hash of the files.
+    """
+
+    name: str
+    unet: UNet2DConditionModel
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+    vae: AutoencoderKL
+    scheduler: DDIMScheduler
+    device: torch.device
+    precision: Precision
+    sampler: Sampler
+    revision: str = ""
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image's latents."""
+        side = int(self.unet.config.sample_size)
+        return int(self.unet.config.in_channels), side, side
+
+    @property
+    def latent_size(self) -> int:
+        """D = C * H * W, the dimension that the log-ratio's scale is stated for."""
+        return math.prod(self.latent_shape)
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of an image in pixels."""
+        return self.latent_shape[1] * self.vae_factor
+
+    @property
+    def vae_factor(self) -> int:
+        """Pixels of an image's side for one of the latents' side."""
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
+
+    @property
+    def prediction_type(self) -> PredictionType:
+        """What the UNet predicts."""
+        kind: PredictionType = self.scheduler.config.prediction_type
+        return kind
+
+    def autocast(self, precision: Precision | None = None) -> AbstractContextManager[object]:
+        """The context in which networks run: bfloat16 autocast, or nothing for float32.
+
+        Args:
+            precision: Instead of the pipeline's own.
+        """
+        if (precision or self.precision) == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    @torch.no_grad()
+    def encode_text(self, texts: list[str]) -> Float[Tensor, "n length width"]:
+        """The text encoder's last hidden states, as plain diffusers computes them.
+
+        Always in float32: it is computed once a prompt, and every step depends on it.
+
+        Args:
+            texts: Prompts; what is beyond the tokenizer's length is cut off.
+
+        Returns:
+            Shape (n, L, d).
+        """
+        length = self.tokenizer.model_max_length
+        ids = self.tokenizer(
+            texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        ).input_ids
+        states: Tensor = self.text_encoder(ids.to(self.device)).last_hidden_state
+        return states
+
+    @torch.no_grad()
+    def encode_images(self, images: UInt8[np.ndarray, "n height width 3"]) -> Float[Tensor, "n channels h w"]:
+        """Scaled latents of images: `scaling_factor` times the posterior's mean, in one batch.
+
+        Args:
+            images: uint8, sRGB, shape (n, height, width, 3).
+
+        Returns:
+            float32, shape (n, C, H, W).
+        """
+        pixels = torch.from_numpy(images).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        with self.autocast():
+            posterior = self.vae.encode(pixels.contiguous(memory_format=torch.channels_last)).latent_dist
+        latents: Tensor = posterior.mean.float() * self.vae.config.scaling_factor
+        return latents.contiguous()
+
+    @torch.no_grad()
+    def decode(
+        self, latents: Float[Tensor, "n channels h w"], precision: Precision | None = None
+    ) -> UInt8[np.ndarray, "n height width 3"]:
+        """Images of scaled latents, in one batch.
+
+        Args:
+            latents: Shape (n, C, H, W), finite.
+            precision: Instead of the pipeline's own.
+
+        Returns:
+            uint8, sRGB, shape (n, height, width, 3).
+        """
+        scaled = (latents / self.vae.config.scaling_factor).contiguous(memory_format=torch.channels_last)
+        with self.autocast(precision):
+            decoded = self.vae.decode(scaled).sample.float()
+        pixels = (decoded * 0.5 + 0.5).clamp(0, 1).permute(0, 2, 3, 1) * 255
+        return np.ascontiguousarray(pixels.round().to(torch.uint8).cpu().numpy())
+
+    def target(
+        self, latents: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"], t: Int[Tensor, " n"]
+    ) -> Float[Tensor, "n c h w"]:
+        """What the UNet should predict from `scheduler.add_noise(latents, noise, t)`.
+
+        epsilon: noise; v_prediction: `sqrt(a_t) noise - sqrt(1 - a_t) latents`; sample: latents.
+        """
+        if self.prediction_type == "epsilon":
+            return noise
+        if self.prediction_type == "sample":
+            return latents
+        velocity: Tensor = self.scheduler.get_velocity(latents, noise, t)
+        return velocity
+
+
+def resolve_precision(asked: str, device: torch.device) -> Precision:
+    """What `auto` means on a device: bfloat16 where the hardware multiplies it, else float32.
+
+    Elsewhere bfloat16 would lose precision and gain no time.
+
+    Args:
+        asked: `auto`, `fp32` or `bf16`.
+        device: Where the networks will run.
+
+    Raises:
+        UserError: for another word.
+    """
+    if asked == "auto":
+        return "bf16" if _bf16_pays(device) else "fp32"
+    if asked not in ("fp32", "bf16"):
+        raise UserError(f"precision is {asked!r}", allowed="auto, fp32, bf16")
+    return "bf16" if asked == "bf16" else "fp32"
+
+
+def _bf16_pays(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001  # torch has no public question for it
+    return False

@@ -1,0 +1,172 @@
+"""Opens what was trained: run folders, diffusers folders, bare UNets, LoRA files."""
+
+import copy
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+
+from benchmark.core import hashing
+from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError
+from benchmark.core.records import Checkpoint
+from benchmark.core.store import read_json
+from benchmark.models.base import Pipeline
+from benchmark.models.facts import ModelFacts, looks_like_hub_id
+from benchmark.models.hub import download
+from benchmark.models.loading import load_part, open_folder, weights_hash
+from benchmark.models.quiet import quiet
+
+RECORD = "checkpoint.json"
+LORA_FILE = "pytorch_lora_weights.safetensors"
+EXTERNAL = "external"
+"""The objective of a checkpoint that does not say how it was trained."""
+
+_FORMS = "base, a run folder, RUN@STEP, a diffusers folder, a UNet folder, a LoRA .safetensors file, a hub id"
+_STEP = re.compile(r"^step-(\d+)$")
+_ARCHITECTURE = (
+    "in_channels", "out_channels", "sample_size", "cross_attention_dim", "block_out_channels",
+    "layers_per_block", "down_block_types", "up_block_types",
+)  # fmt: skip
+
+
+def open_checkpoint(spec: str, base: Pipeline, *, offline: bool = False) -> tuple[Checkpoint, Pipeline]:
+    """See :func:`benchmark.models.open_checkpoint`."""
+    if spec == "base":
+        return Checkpoint(id="base", base_model=base.name, revision=base.revision), base
+    place = find_checkpoint(spec, offline=offline)
+    checkpoint = _read_record(place, base)
+    return checkpoint, _load_policy(place, base)
+
+
+def find_checkpoint(spec: str, *, offline: bool = False) -> Path:
+    """The folder or file that `--checkpoint` means; of a run, the step asked for or the newest.
+
+    Args:
+        spec: As typed, but not `base`.
+        offline: Forbid every network access.
+
+    Raises:
+        UserError: if there is nothing of the kind.
+    """
+    text, _, step = spec.rpartition("@")
+    run = Path(text).expanduser()
+    if text and step.removeprefix("step-").isdecimal() and run.is_dir():
+        return _step_folder(run, int(step.removeprefix("step-")))
+    path = Path(spec).expanduser()
+    if (path / "checkpoints").is_dir():
+        return _step_folder(path, None)
+    if path.is_file() and path.name == LORA_FILE and (path.parent / RECORD).is_file():
+        return path.parent
+    if path.exists():
+        return path
+    if looks_like_hub_id(spec) and not path.parent.exists():
+        return download(spec, offline=offline)[0]
+    raise MissingFileError(path, "checkpoint", do=f"allowed: {_FORMS}")
+
+
+def _step_folder(run: Path, step: int | None) -> Path:
+    """One step of a run; its folder appears whole or not at all, so its record says it is there."""
+    folders = (run / "checkpoints").glob(f"step-*/{RECORD}")
+    found = {int(match[1]): f.parent for f in folders if (match := _STEP.match(f.parent.name))}
+    if not found:
+        raise MissingFileError(run / "checkpoints", "saved step", do="the run has not saved one yet")
+    if step is None:
+        return found[max(found)]
+    if step not in found:
+        raise UserError(f"{run} has no step {step}", allowed=", ".join(map(str, sorted(found))))
+    return found[step]
+
+
+def _read_record(place: Path, base: Pipeline) -> Checkpoint:
+    """Who made it; a checkpoint without a record is named after its file and its weights.
+
+    The revision also holds the base's: a LoRA is only half of what decides the pixels.
+    """
+    digest = weights_hash(place)
+    revision = hashing.sha256_json([digest, base.revision])[:16]
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", place.resolve().stem).lstrip(".") or "checkpoint"
+    if not (place / RECORD).is_file():
+        return Checkpoint(f"{stem}-{digest[:8]}", base.name, EXTERNAL, revision=revision, path=place)
+    content = read_json(place / RECORD, "a checkpoint's record")
+    try:
+        known = {f.name for f in fields(Checkpoint)}
+        record = {key: value for key, value in content.items() if key in known}
+        record |= {"path": place, "revision": revision}
+        checkpoint = Checkpoint(**({"id": f"{stem}-{digest[:8]}"} | record))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UnreadableFileError(place / RECORD, "a checkpoint's record", error) from error
+    if checkpoint.base_model != base.name:
+        raise NotComparableError(
+            f"{place} was trained from the base model {checkpoint.base_model}, not from {base.name}",
+            do=f"use --base {checkpoint.base_model}",
+        )
+    return checkpoint
+
+
+def _load_policy(place: Path, base: Pipeline) -> Pipeline:
+    if place.is_file():
+        return _with_lora(place, base)
+    if (place / LORA_FILE).is_file():
+        return _with_lora(place / LORA_FILE, base)
+    if (place / "model_index.json").is_file():
+        return _whole_pipeline(place, base)
+    for folder in (place / "unet", place):
+        if (folder / "config.json").is_file():
+            _check_architecture(read_json(folder / "config.json", "a UNet's config"), base, place)
+            return replace(base, unet=load_part(UNet2DConditionModel, folder, base.device))
+    raise UnreadableFileError(place, "a checkpoint", f"it has no {LORA_FILE}, no unet/ and no config.json")
+
+
+def _whole_pipeline(place: Path, base: Pipeline) -> Pipeline:
+    """A complete folder with all of its own parts, which may have been trained as well."""
+    _check_architecture(read_json(place / "unet" / "config.json", "a UNet's config"), base, place)
+    facts = ModelFacts(name=base.name, sampler=base.sampler)
+    return replace(open_folder(place, facts, base.device, precision=base.precision), sampler=base.sampler)
+
+
+def _with_lora(file: Path, base: Pipeline) -> Pipeline:
+    """A copy of the base with the adapter on, by the code that `load_lora_weights` runs.
+
+    The adapter stays beside the weights: merged into bfloat16 weights a small one would be rounded away.
+    """
+    if file.suffix != ".safetensors":
+        raise UserError(f"{file} is no .safetensors file", allowed=_FORMS)
+    with quiet():
+        pipe = StableDiffusionPipeline(
+            vae=base.vae, text_encoder=copy.deepcopy(base.text_encoder), tokenizer=base.tokenizer,
+            unet=copy.deepcopy(base.unet), scheduler=copy.deepcopy(base.scheduler), safety_checker=None,
+            feature_extractor=None, requires_safety_checker=False,
+        )  # fmt: skip
+        where: dict[str, Any] = {"weight_name": file.name, "local_files_only": True}
+        try:
+            state, *_ = pipe.lora_state_dict(str(file.parent), **where)
+            pipe.load_lora_weights(str(file.parent), **where)
+        # A foreign or damaged file shows as an error of safetensors, peft or torch.
+        except Exception as error:
+            raise UnreadableFileError(file, f"a LoRA of {base.name}", error) from error
+    parts = (pipe.unet, pipe.text_encoder)
+    loaded = sum("lora_" in name for part in parts for name, _ in part.named_parameters())
+    stated = sum("lora" in name and not name.endswith("alpha") for name in state)
+    # diffusers only warns of what it leaves out.
+    if loaded != stated or not loaded:
+        why = f"{loaded} of its {stated} adapter weights have a place in that model"
+        raise UnreadableFileError(file, f"a LoRA of {base.name}", why)
+    for part in parts:
+        part.requires_grad_(False).eval()
+    return replace(base, unet=pipe.unet, text_encoder=pipe.text_encoder)
+
+
+def _check_architecture(config: object, base: Pipeline, place: Path) -> None:
+    """Refuses a UNet of another base model, where no record says so."""
+    if not isinstance(config, dict):
+        raise UnreadableFileError(place, "a UNet", "its config is no table of keys")
+    own = base.unet.config
+    for key in _ARCHITECTURE:
+        theirs, ours = hashing.plain(config.get(key)), hashing.plain(own.get(key))
+        if theirs != ours:
+            raise NotComparableError(
+                f"{place} is not a checkpoint of {base.name}: its UNet has {key} {theirs}, not {ours}",
+                do="give the base model it was trained from with --base",
+            )

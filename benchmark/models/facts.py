@@ -1,0 +1,112 @@
+"""What is known of a base model before it is loaded: where it is, and how it is sampled by default."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.core.errors import UnknownNameError, UnreadableFileError, UserError
+from benchmark.core.records import Sampler
+from benchmark.core.registry import Registry
+from benchmark.core.store import read_json
+
+PIPELINE_CLASS = "StableDiffusionPipeline"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A base model's facts; none of them needs torch.
+
+    Attributes:
+        name: As registered; for other models the folder's name or the hub id.
+        hub_id: Where it is published; empty for a local folder.
+        sampler: How its images are made by default.
+        image_size: Height and width in pixels; 0 where only the weights would tell.
+        latent_shape: (C, H, W) of one image's latents; zeros where only the weights would tell.
+        licence: Under which the weights may be used.
+        local: Finds the folder on this machine; None for a model on the hub.
+    """
+
+    name: str
+    hub_id: str = ""
+    sampler: Sampler = Sampler(steps=50, guidance=7.5)  # noqa: RUF009  # frozen
+    image_size: int = 0
+    latent_shape: tuple[int, int, int] = (0, 0, 0)
+    licence: str = ""
+    local: Callable[[], Path] | None = None
+
+    @property
+    def latent_size(self) -> int:
+        """D = C * H * W, the dimension that the log-ratio's scale is stated for."""
+        return math.prod(self.latent_shape)
+
+
+models: Registry[ModelFacts] = Registry(
+    "base model", group="fbench.models", modules=("benchmark.models.builtin",)
+)
+
+
+def model_facts(spec: str) -> ModelFacts:
+    """The facts of the base model that `--base` means: a registered name, a folder, or a hub id.
+
+    Args:
+        spec: As typed. A folder wins over a hub id of the same spelling, a registered name over both.
+
+    Raises:
+        UserError: for a name nobody registered, or a folder that is no diffusers pipeline.
+    """
+    if spec in models:
+        return models.create(spec)
+    folder = Path(spec).expanduser()
+    if folder.exists():
+        return _folder_facts(folder)
+    if looks_like_hub_id(spec):
+        return ModelFacts(name=spec, hub_id=spec)
+    raise UnknownNameError(
+        "base model", spec, models.names(), do="or give a diffusers folder or a hub id (owner/name)"
+    )
+
+
+def looks_like_hub_id(spec: str) -> bool:
+    """Whether a text can be a hub id: `owner/name`, and nothing that reads like a path.
+
+    Example:
+        >>> looks_like_hub_id("owner/name"), looks_like_hub_id("./runs/a"), looks_like_hub_id("a/b/c")
+        (True, False, False)
+    """
+    owner, slash, name = spec.partition("/")
+    plain = all(part and part[0].isalnum() and not set(part) & set("/\\ ~") for part in (owner, name))
+    return bool(slash) and plain and not name.endswith((".safetensors", ".json"))
+
+
+def check_pipeline_folder(folder: Path) -> None:
+    """Refuses what is not a folder of the kind of pipeline that can be loaded.
+
+    Raises:
+        UserError: if it is no diffusers folder, or another kind of pipeline.
+    """
+    index = folder / "model_index.json"
+    if not index.is_file():
+        raise UnreadableFileError(folder, "a diffusers pipeline", "it has no model_index.json")
+    content = read_json(index, "a diffusers model index")
+    kind = content.get("_class_name") if isinstance(content, dict) else None
+    if kind != PIPELINE_CLASS:
+        raise UserError(f"{folder} holds a {kind}", allowed=PIPELINE_CLASS)
+
+
+def _folder_facts(folder: Path) -> ModelFacts:
+    check_pipeline_folder(folder)
+    unet = read_json(folder / "unet" / "config.json", "a UNet's config")
+    vae = read_json(folder / "vae" / "config.json", "an autoencoder's config")
+    try:
+        channels, side = int(unet["in_channels"]), int(unet["sample_size"])
+        factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableFileError(folder, "a diffusers pipeline", f"its configs lack {error}") from error
+    return ModelFacts(
+        # The folder may be moved, and two folders may have one name: loading adds the weights' hash.
+        name=folder.resolve().name,
+        image_size=side * factor,
+        latent_shape=(channels, side, side),
+        local=lambda: folder,
+    )

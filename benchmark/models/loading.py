@@ -1,0 +1,174 @@
+"""Opens a diffusers folder strictly: every weight is found, none is left over, all in float32."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from benchmark.core import hashing
+from benchmark.core.devices import choose_device
+from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.store import read_json
+from benchmark.models.base import Pipeline, resolve_precision
+from benchmark.models.facts import ModelFacts, check_pipeline_folder, model_facts, models
+from benchmark.models.hub import download
+from benchmark.models.quiet import quiet
+
+M_co = TypeVar("M_co", bound=nn.Module, covariant=True)
+
+# A buffer that transformers wrote into older checkpoints and computes itself today.
+_HARMLESS = ("position_ids",)
+
+
+class _Loadable(Protocol[M_co]):
+    def from_pretrained(self, folder: str, **settings: Any) -> tuple[M_co, Mapping[str, Any]]: ...
+
+
+def load_pipeline(
+    spec: str, device: str = "cpu", *, offline: bool = False, precision: str = "auto"
+) -> Pipeline:
+    """See :func:`benchmark.models.load_pipeline`."""
+    facts = model_facts(spec)
+    place = torch.device(choose_device(device))
+    if facts.local is not None:
+        folder, revision = facts.local(), ""
+    else:
+        folder, revision = download(facts.hub_id, offline=offline)
+    pipeline = open_folder(folder, facts, place, precision=precision, revision=revision)
+    if facts.hub_id or spec in models:
+        return pipeline
+    # A folder's name is nobody's for ever; with the hash it means these weights only.
+    return replace(pipeline, name=f"{facts.name}@{pipeline.revision[:8]}")
+
+
+def open_folder(
+    folder: Path, facts: ModelFacts, device: torch.device, *, precision: str = "auto", revision: str = ""
+) -> Pipeline:
+    """The pipeline in a local diffusers folder.
+
+    Args:
+        folder: As `StableDiffusionPipeline.save_pretrained` writes it.
+        facts: Its name and default sampling.
+        device: Where its parts go.
+        precision: `auto`, `fp32` or `bf16`.
+        revision: Of the weights, where it is known; else the files are hashed.
+
+    Raises:
+        UserError: if it is another kind of pipeline, or a part is missing, unreadable or incomplete.
+    """
+    check_pipeline_folder(folder)
+    chosen = resolve_precision(precision, device)
+    return Pipeline(
+        name=facts.name,
+        unet=load_part(UNet2DConditionModel, folder / "unet", device),
+        text_encoder=load_part(CLIPTextModel, folder / "text_encoder", device),
+        tokenizer=_load_tokenizer(folder / "tokenizer"),
+        vae=load_part(AutoencoderKL, folder / "vae", device),
+        scheduler=load_scheduler(folder / "scheduler"),
+        device=device,
+        precision=chosen,
+        sampler=replace(facts.sampler, precision=chosen),
+        revision=revision or weights_hash(folder),
+    )
+
+
+def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co:
+    """One network of a pipeline, in float32, in eval mode, without gradients, channels last.
+
+    Args:
+        kind: The library's class.
+        folder: With its config.json and safetensors.
+        device: Where it goes.
+
+    Raises:
+        UserError: if a file is missing or unreadable, or a weight is missing or left over.
+    """
+    if not (folder / "config.json").is_file():
+        raise MissingFileError(folder / "config.json", "config of a network")
+    read_json(folder / "config.json", "a network's config")
+    settings: dict[str, Any] = {
+        "use_safetensors": True,
+        "output_loading_info": True,
+        "local_files_only": True,
+    }
+    settings |= {"dtype" if hasattr(kind, "get_input_embeddings") else "torch_dtype": torch.float32}
+    if _only_half_precision(folder):
+        settings["variant"] = "fp16"
+    try:
+        with quiet():
+            model, report = kind.from_pretrained(str(folder), **settings)
+    # What a damaged or foreign file raises differs between the libraries and their versions.
+    except Exception as error:
+        raise UnreadableFileError(folder, f"a {_name(kind)}", error) from error
+    wrong = _wrong_weights(report)
+    if wrong:
+        raise UnreadableFileError(folder, f"a {_name(kind)}", wrong)
+    model.requires_grad_(False).eval()
+    return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def load_scheduler(folder: Path) -> DDIMScheduler:
+    """The folder's noise schedule as DDIM, whatever sampler the folder names.
+
+    Raises:
+        UserError: if there is none.
+    """
+    config = read_json(folder / "scheduler_config.json", "a scheduler's config")
+    if not isinstance(config, dict):
+        raise UnreadableFileError(folder, "a scheduler's config", "it is no table of keys")
+    # The two corrections that StableDiffusionPipeline makes to every config it opens.
+    scheduler: DDIMScheduler = DDIMScheduler.from_config({**config, "steps_offset": 1, "clip_sample": False})
+    return scheduler
+
+
+def weights_hash(folder: Path) -> str:
+    """Hash of everything in a folder that decides pixels: configs, weights, vocabularies.
+
+    Args:
+        folder: A pipeline's folder or a part's; a file is hashed as it is.
+    """
+    if folder.is_file():
+        return hashing.sha256_file(folder)
+    files = (p for p in sorted(folder.rglob("*")) if p.suffix in (".json", ".safetensors", ".txt"))
+    return hashing.sha256_json({p.relative_to(folder).as_posix(): hashing.sha256_file(p) for p in files})
+
+
+def _load_tokenizer(folder: Path) -> CLIPTokenizer:
+    if not folder.is_dir():
+        raise MissingFileError(folder, "tokenizer folder")
+    try:
+        tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
+    except Exception as error:
+        raise UnreadableFileError(folder, "a CLIP tokenizer", error) from error
+    # Without a stated length the libraries take a number that no text encoder could read.
+    if tokenizer.model_max_length > 10_000:
+        raise UserError(f"{folder} states no model_max_length", do="add it to tokenizer_config.json")
+    return tokenizer
+
+
+def _only_half_precision(folder: Path) -> bool:
+    names = {path.name for path in folder.glob("*.safetensors*")}
+    plain = [name for name in names if ".fp16." not in name]
+    return bool(names) and not plain
+
+
+def _wrong_weights(report: Mapping[str, Any]) -> str:
+    """In words what a strict load found; empty when nothing is wrong."""
+    parts = []
+    for kind in ("missing", "unexpected", "mismatched"):
+        found = [k if isinstance(k, str) else k[0] for k in report.get(f"{kind}_keys") or ()]
+        found = sorted(key for key in found if not key.endswith(_HARMLESS))
+        if found:
+            more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+            parts.append(f"{kind} weights: {found[0]}{more}")
+    parts += [str(message) for message in report.get("error_msgs") or ()]
+    return ", ".join(parts)
+
+
+def _name(kind: object) -> str:
+    return str(getattr(kind, "__name__", kind))

@@ -1,0 +1,225 @@
+"""BLIP with an MLP head on top: the network of ImageReward, from transformers' own Blip classes.
+
+Source: Xu et al., ImageReward, NeurIPS 2023.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from transformers import BertTokenizer
+from transformers.models.blip.configuration_blip import BlipTextConfig, BlipVisionConfig
+from transformers.models.blip.modeling_blip import BlipVisionModel
+from transformers.models.blip.modeling_blip_text import BlipTextModel
+
+from benchmark.core.errors import MissingWeightsError
+from benchmark.models.towers.folders import (
+    load_strictly,
+    read_config,
+    read_weights,
+    save_weights,
+    write_config,
+)
+
+WEIGHTS: Final = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class RewardConfig:
+    """Sizes and scale of a reward network; the defaults are the published ones.
+
+    Attributes:
+        vision: Arguments of BlipVisionConfig.
+        text: Arguments of BlipTextConfig.
+        head: Widths of the layers behind the text's first token; the last one is 1.
+        max_tokens: Texts are padded and cut to that.
+        mean: Subtracted from the head's output.
+        std: What the rest is divided by.
+    """
+
+    vision: Mapping[str, Any]
+    text: Mapping[str, Any]
+    head: Sequence[int] = (1024, 128, 64, 16, 1)
+    max_tokens: int = 35
+    mean: float = 0.0
+    std: float = 1.0
+
+
+PUBLISHED: Final = RewardConfig(
+    vision={
+        "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
+        "image_size": 224, "patch_size": 16, "layer_norm_eps": 1e-6,
+    },
+    text={
+        "vocab_size": 30524, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 12, "encoder_hidden_size": 1024, "layer_norm_eps": 1e-12,
+        "max_position_embeddings": 512,
+    },
+    mean=0.16717362830052426,
+    std=1.0333394966054072,
+)  # fmt: skip
+"""ImageReward-v1.0."""
+
+
+def small_reward_config(vocab_size: int, *, width: int = 128, side: int = 64, patch: int = 8) -> RewardConfig:
+    """An embedded reward network: 4 vision and 3 text layers of one width."""
+    tower = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": width // 32}
+    vision = {
+        **tower, "num_hidden_layers": 4, "image_size": side, "patch_size": patch, "layer_norm_eps": 1e-6,
+        # The library's default is 1e-10: a tower that starts there sees nothing.
+        "initializer_range": 0.02,
+    }  # fmt: skip
+    text = {
+        **tower, "num_hidden_layers": 3, "vocab_size": vocab_size, "encoder_hidden_size": width,
+        "layer_norm_eps": 1e-12, "max_position_embeddings": 64,
+        "pad_token_id": 0, "bos_token_id": 2, "sep_token_id": 3,
+    }  # fmt: skip
+    return RewardConfig(vision, text, head=(128, 64, 16, 1))
+
+
+class RewardNet(nn.Module):
+    r"""$r = (\mathrm{MLP}(\mathrm{BLIP}(\text{image}, \text{text})_0) - \mu) / \sigma$.
+
+    The head has no activations between its layers, as published; dropout only in training.
+    """
+
+    def __init__(self, config: RewardConfig) -> None:
+        super().__init__()
+        self.config = config
+        # A decoder's configuration, so that cross-attention is built; it is called as an encoder.
+        text = BlipTextConfig(**config.text, is_decoder=True)
+        self.vision = BlipVisionModel(BlipVisionConfig(**config.vision))
+        self.text = BlipTextModel(text, add_pooling_layer=False)
+        widths = [int(config.text["hidden_size"]), *config.head]
+        layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
+        self.head = nn.ModuleList(layers)
+
+    def forward(
+        self,
+        images: Float[Tensor, "n 3 h w"],
+        ids: Int[Tensor, "n t"],
+        mask: Int[Tensor, "n t"],
+    ) -> Float[Tensor, " n"]:
+        """Rewards of images, normalised with CLIP's mean and deviation, for their texts.
+
+        Args:
+            images: See :func:`benchmark.models.towers.pixels.normalise`.
+            ids: Token ids of :func:`reward_tokens`.
+            mask: 1 where a token is, 0 where padding is.
+        """
+        seen = self.vision(images).last_hidden_state
+        everything = seen.new_ones(seen.shape[:2], dtype=ids.dtype)
+        read = self.text(
+            input_ids=ids,
+            attention_mask=mask,
+            encoder_hidden_states=seen,
+            encoder_attention_mask=everything,
+            is_decoder=False,
+        ).last_hidden_state[:, 0]
+        for layer in self.head:
+            read = layer(read.float())
+        return (read.squeeze(-1) - self.config.mean) / self.config.std
+
+
+def reward_tokens(tokenizer: BertTokenizer, texts: Sequence[str], max_tokens: int) -> tuple[Tensor, Tensor]:
+    """Token ids and mask, both (n, max_tokens)."""
+    out = tokenizer(
+        list(texts), padding="max_length", truncation=True, max_length=max_tokens, return_tensors="pt"
+    )
+    return out.input_ids, out.attention_mask
+
+
+def load_reward_tokenizer(folder: Path) -> BertTokenizer:
+    """The WordPiece tokenizer of a folder with a ``vocab.txt`` that has [DEC] and [ENC].
+
+    Raises:
+        MissingWeightsError: if there is no vocabulary.
+    """
+    if not (folder / "vocab.txt").is_file():
+        raise MissingWeightsError(
+            f"no BERT vocabulary at {folder / 'vocab.txt'}", do="`fbench doctor` says more"
+        )
+    return BertTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def save_reward_net(network: RewardNet, folder: Path) -> None:
+    """Writes config.json and model.safetensors."""
+    save_weights(network, folder / WEIGHTS)
+    write_config(folder, asdict(network.config))
+
+
+def load_reward_net(folder: Path) -> RewardNet:
+    """The network that :func:`save_reward_net` wrote, strictly, for inference.
+
+    Raises:
+        MissingWeightsError: if the folder lacks one of its files.
+        UnreadableFileError: if they are not what they should be.
+    """
+    network = RewardNet(RewardConfig(**read_config(folder)))
+    load_strictly(network, read_weights(folder / WEIGHTS), folder / WEIGHTS)
+    return network.eval().requires_grad_(False)
+
+
+def load_published_reward_net(weights: Path, config: RewardConfig = PUBLISHED) -> RewardNet:
+    """The network with weights under their published names, strictly.
+
+    Raises:
+        MissingWeightsError: if there is no such file.
+        UnreadableFileError: if a key is missing or unexpected.
+    """
+    network = RewardNet(config)
+    load_strictly(network, published_to_ours(read_weights(weights)), weights)
+    return network.eval().requires_grad_(False)
+
+
+_VISION: Final = {
+    "cls_token": "embeddings.class_embedding",
+    "pos_embed": "embeddings.position_embedding",
+    "patch_embed.proj": "embeddings.patch_embedding",
+    "norm1": "layer_norm1",
+    "norm2": "layer_norm2",
+    "attn.qkv": "self_attn.qkv",
+    "attn.proj": "self_attn.projection",
+}
+
+
+def published_to_ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Published key names to ours, one to one; a name of no kind we know is kept, and then refused."""
+    linear = {
+        old: new
+        for new, old in enumerate(
+            sorted({int(k.split(".")[2]) for k in state if k.startswith("mlp.layers.")})
+        )
+    }
+    out = {}
+    for key, value in state.items():
+        name = key
+        if key.startswith("blip.visual_encoder."):
+            name = "vision." + _vision_name(key.removeprefix("blip.visual_encoder."))
+        elif key.startswith("blip.text_encoder."):
+            if key.endswith("position_ids"):
+                continue  # a buffer of older transformers, computed today
+            name = "text." + key.removeprefix("blip.text_encoder.")
+        elif key.startswith("mlp.layers."):
+            _, _, number, rest = key.split(".")
+            name = f"head.{linear[int(number)]}.{rest}"
+        out[name] = value
+    return out
+
+
+def _vision_name(key: str) -> str:
+    if key.startswith("blocks."):
+        _, number, rest = key.split(".", 2)
+        return f"encoder.layers.{number}.{_replace(rest)}"
+    return key.replace("norm.", "post_layernorm.", 1) if key.startswith("norm.") else _replace(key)
+
+
+def _replace(key: str) -> str:
+    for old, new in _VISION.items():
+        if key == old or key.startswith(f"{old}."):
+            return new + key.removeprefix(old)
+    return key

@@ -1,0 +1,77 @@
+"""A small feature network for Frechet distances: d is small, so that n >= 5 d is affordable."""
+
+from pathlib import Path
+from typing import Final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from benchmark.models.towers.folders import (
+    load_strictly,
+    read_config,
+    read_weights,
+    save_weights,
+    write_config,
+)
+
+WEIGHTS: Final = "model.safetensors"
+
+
+class FeatureNet(nn.Module):
+    """Residual convolutions, a global pool, then d numbers; torchmetrics takes it as it is.
+
+    Args:
+        num_features: d.
+        width: Channels after the first convolution.
+    """
+
+    def __init__(self, num_features: int = 32, width: int = 24) -> None:
+        super().__init__()
+        self.num_features, self.width = num_features, width
+        widths = [width, 2 * width, 4 * width, 4 * width]
+        stages: list[nn.Module] = [nn.Conv2d(3, width, 3, stride=2, padding=1)]
+        for a, b in zip([width, *widths], widths, strict=False):
+            stages += [_Residual(a, b)]
+        self.trunk = nn.Sequential(*stages)
+        # Maximum beside mean: a single small object would drown in the mean.
+        self.project = nn.Linear(2 * widths[-1], num_features)
+
+    def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """Features of images in [0, 1]."""
+        grid = self.trunk(images * 2 - 1)
+        pooled = nn.functional.adaptive_avg_pool2d(grid, 1), nn.functional.adaptive_max_pool2d(grid, 1)
+        out: Tensor = self.project(nn.functional.gelu(torch.cat(pooled, 1).flatten(1)))
+        return out
+
+
+class _Residual(nn.Module):
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, out, 3, stride=2, padding=1),
+            nn.GroupNorm(8, out), nn.SiLU(), nn.Conv2d(out, out, 3, padding=1),
+        )  # fmt: skip
+        self.skip = nn.Conv2d(width, out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.skip(nn.functional.avg_pool2d(x, 2)) + self.body(x)
+        return out
+
+
+def save_features(network: FeatureNet, folder: Path) -> None:
+    """Writes config.json and model.safetensors."""
+    save_weights(network, folder / WEIGHTS)
+    write_config(folder, {"num_features": network.num_features, "width": network.width})
+
+
+def load_features(folder: Path) -> FeatureNet:
+    """The network of a folder, strictly, for inference.
+
+    Raises:
+        MissingWeightsError: if one of the files is not there.
+        UnreadableFileError: if they are not what they should be.
+    """
+    network = FeatureNet(**read_config(folder))
+    load_strictly(network, read_weights(folder / WEIGHTS), folder / WEIGHTS)
+    return network.eval().requires_grad_(False)

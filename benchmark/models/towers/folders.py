@@ -1,0 +1,91 @@
+"""Weights in a folder: half precision on disk, float32 in use, loaded strictly."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from benchmark.core.errors import MissingFileError, MissingWeightsError, UnreadableFileError
+from benchmark.core.store import atomic_file, read_json, write_json
+
+
+def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A state dict for the disk: floats in half precision, tensors that share memory separated."""
+    return {
+        k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous().clone()
+        for k, v in state.items()
+    }
+
+
+def save_weights(module: nn.Module, path: Path) -> None:
+    """Writes a module's weights in half precision, whole or not at all."""
+    with atomic_file(path) as temporary:
+        save_file(half(module.state_dict()), temporary)
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file, or of a pickle that holds nothing but tensors, in float32.
+
+    Raises:
+        MissingWeightsError: if there is no such file.
+        UnreadableFileError: if it holds something else.
+    """
+    if not path.is_file():
+        raise MissingWeightsError(f"no weights at {path}", do="`fbench doctor` says where they come from")
+    try:
+        if path.suffix == ".safetensors":
+            state = load_file(path)
+        else:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            state = state.get("state_dict", state)
+    except (OSError, RuntimeError, ValueError, SafetensorError, AttributeError) as error:
+        raise UnreadableFileError(path, "weights", error) from error
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+    """Fills a module; every missing, unexpected or misshapen key is an error, and named.
+
+    Raises:
+        UnreadableFileError: if the weights are not exactly those of the module.
+    """
+    own = module.state_dict()
+    wrong = [f"missing {k}" for k in own if k not in state]
+    wrong += [f"unexpected {k}" for k in state if k not in own]
+    wrong += [
+        f"{k} is {tuple(state[k].shape)} and should be {tuple(v.shape)}"
+        for k, v in own.items()
+        if k in state and state[k].shape != v.shape
+    ]
+    if wrong:
+        shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
+        raise UnreadableFileError(source, f"weights of {type(module).__name__}", shown)
+    module.load_state_dict(dict(state), strict=True)
+
+
+def write_config(folder: Path, config: Mapping[str, Any], name: str = "config.json") -> None:
+    """Writes a tower's settings beside its weights."""
+    write_json(folder / name, dict(config))
+
+
+def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:
+    """The settings beside a tower's weights.
+
+    Raises:
+        MissingWeightsError: if the folder or the file is not there.
+        UnreadableFileError: if it is not a JSON object.
+    """
+    path = folder / name
+    try:
+        config = read_json(path, "settings of weights")
+    except MissingFileError as error:
+        raise MissingWeightsError(
+            f"no weights at {folder}: {name} is not there", do="`fbench doctor` says more"
+        ) from error
+    if not isinstance(config, dict):
+        raise UnreadableFileError(path, "settings of weights", "it is not an object")
+    return config

@@ -1,0 +1,118 @@
+"""open_clip models: the tower of ``clip``, ``hps`` and ``style_cosine``.
+
+A folder has open_clip's own ``local-dir:`` layout: its json configuration and its safetensors.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import open_clip
+from open_clip.model import CLIP
+
+from benchmark.core.errors import UnreadableFileError
+from benchmark.models.towers.folders import (
+    load_strictly,
+    read_config,
+    read_weights,
+    save_weights,
+    write_config,
+)
+from benchmark.models.towers.pixels import CLIP_MEAN, CLIP_STD
+
+CONFIG: Final = "open_clip_config.json"
+WEIGHTS: Final = "open_clip_model.safetensors"
+
+SMALL_VISION: Final[Mapping[str, Any]] = {
+    "layers": [1, 1, 1, 1],
+    "width": 20,
+    "head_width": 64,
+    "image_size": 64,
+}
+"""A small ModifiedResNet (that is what a list of layers means): convolutions learn shapes from little."""
+SMALL_TEXT: Final[Mapping[str, Any]] = {"context_length": 32, "width": 128, "heads": 4, "layers": 3}
+
+
+def small_config(
+    vocab_size: int,
+    *,
+    embed_dim: int = 128,
+    vision: Mapping[str, Any] = SMALL_VISION,
+    text: Mapping[str, Any] = SMALL_TEXT,
+) -> dict[str, Any]:
+    """The ``model_cfg`` of an embedded tower.
+
+    Args:
+        vocab_size: Of the tokenizer: ``open_clip_tokenizer(bpe).vocab_size``.
+        embed_dim: Length of the shared embedding.
+        vision: open_clip's CLIPVisionCfg; an integer ``layers`` with ``patch_size`` gives a ViT.
+        text: open_clip's CLIPTextCfg, without the vocabulary.
+    """
+    return {
+        "embed_dim": embed_dim,
+        "vision_cfg": dict(vision),
+        "text_cfg": {**text, "vocab_size": vocab_size},
+    }
+
+
+def new_open_clip(model_cfg: Mapping[str, Any]) -> CLIP:
+    """An open_clip model with random weights, in training mode."""
+    return CLIP(**json.loads(json.dumps(model_cfg)))
+
+
+def save_open_clip(model: CLIP, model_cfg: Mapping[str, Any], folder: Path) -> None:
+    """Writes what ``open_clip.create_model("local-dir:FOLDER")`` reads."""
+    preprocess = {
+        "mean": list(CLIP_MEAN),
+        "std": list(CLIP_STD),
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    }
+    save_weights(model, folder / WEIGHTS)
+    write_config(folder, {"model_cfg": dict(model_cfg), "preprocess_cfg": preprocess}, CONFIG)
+
+
+def load_open_clip(folder: Path) -> CLIP:
+    """The model of a ``local-dir:`` folder, strictly, in float32 and for inference.
+
+    Raises:
+        MissingWeightsError: if the folder lacks one of its files.
+        UnreadableFileError: if they are not what they should be.
+    """
+    config = read_config(folder, CONFIG)
+    state = read_weights(folder / WEIGHTS)
+    try:
+        model = new_open_clip(config["model_cfg"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnreadableFileError(folder / CONFIG, "an open_clip configuration", error) from error
+    load_strictly(model, state, folder / WEIGHTS)
+    return model.eval().requires_grad_(False)
+
+
+def load_published(architecture: str, weights: Path) -> CLIP:
+    """A published open_clip architecture with weights from a file, strictly.
+
+    Args:
+        architecture: open_clip's name, such as ``ViT-H-14``.
+        weights: A file of open_clip's keys: safetensors, or a pickle of tensors.
+
+    Raises:
+        MissingWeightsError: if there is no such file.
+        UnreadableFileError: if it holds other weights.
+    """
+    state = read_weights(weights)
+    model = open_clip.create_model(architecture, pretrained=None, precision="fp32")
+    # Training on several devices leaves a prefix.
+    load_strictly(model, {k.removeprefix("module."): v for k, v in state.items()}, weights)
+    return model.eval().requires_grad_(False)
+
+
+def open_clip_tokenizer(bpe: Path | None = None, context_length: int = 77) -> open_clip.SimpleTokenizer:
+    """CLIP's tokenizer; ids (n, context) from texts.
+
+    Args:
+        bpe: Merges as open_clip reads them (gz without a trailing newline); None: the published ones.
+        context_length: Tokens of a text, padded and cut to that.
+    """
+    return open_clip.SimpleTokenizer(**({"bpe_path": str(bpe)} if bpe else {}), context_length=context_length)

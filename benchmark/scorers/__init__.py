@@ -1,0 +1,9 @@
+"""Scorers: one number, one direction each. Diversity and fidelity metrics are scorers too.
+
+To add one, write one file here (or anywhere: ``--scorers mine.py:Mine``) with a class that is an
+``ImageScorer``, a ``PromptScorer`` or a ``SetScorer`` of ``benchmark.scorers.base`` and register it.
+"""
+
+from benchmark.scorers.base import Scorer, scorers
+
+__all__ = ["Scorer", "scorers"]

@@ -1,0 +1,52 @@
+"""Official preprocessing: from RGB pixels to the tensors that the published models were trained on."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Float
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import center_crop, pad, resize, to_tensor
+
+from benchmark.core.pixels import RGB
+
+Preprocess: TypeAlias = Callable[[Sequence[RGB], int], Float[Tensor, "n 3 s s"]]
+
+
+def clip_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
+    """CLIP, PickScore and ImageReward: shortest side to `side` (bicubic, Pillow), centre crop, [0, 1]."""
+    return torch.stack([_clip_one(image, side) for image in images])
+
+
+def hps_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
+    """HPS v2: longest side to `side` (bicubic on the float tensor, antialias), zeros around it to a square.
+
+    The zeros stand in [0, 1], so that normalising makes them CLIP's black.
+    """
+    return torch.stack([_hps_one(image, side) for image in images])
+
+
+def _tensor(image: RGB) -> Float[Tensor, "3 h w"]:
+    return torch.from_numpy(image).permute(2, 0, 1).float() / 255
+
+
+def _clip_one(image: RGB, side: int) -> Tensor:
+    if image.shape[:2] == (side, side):
+        return _tensor(image)
+    resized = resize(Image.fromarray(image), side, InterpolationMode.BICUBIC)
+    out: Tensor = to_tensor(center_crop(resized, [side, side]))
+    return out
+
+
+def _hps_one(image: RGB, side: int) -> Tensor:
+    pixels = _tensor(image)
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale != 1:
+        height, width = round(height * scale), round(width * scale)
+        pixels = resize(pixels, [height, width], InterpolationMode.BICUBIC, antialias=True)
+    down, right = side - height, side - width
+    padded: Tensor = pad(pixels, [right // 2, down // 2, right - right // 2, down - down // 2], fill=0)
+    return padded

@@ -1,0 +1,61 @@
+"""The embedded truth about images, judged once for all scorers that state it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.scorers._shown import Shown
+from benchmark.shapes.diversity import true_diversity
+from benchmark.shapes.facts import Facts
+from benchmark.shapes.readings import Readings
+from benchmark.shapes.truth import load_judge
+
+BATCH = 64
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """The truth about one image: what it was asked to show, what it shows, and what that is worth."""
+
+    facts: Facts
+    reading: Readings
+    oracle: float
+    scene: bool
+    reward: float
+    reward_heldout: float
+
+
+def truths(shown: Shown) -> list[Truth]:
+    """The truth about each image."""
+    return shown.each("truth", lambda new: list(_judge(new)))
+
+
+def diversity(shown: Shown) -> float | None:
+    """The true diversity of one prompt's images; None with fewer than two accepted ones."""
+    import torch
+
+    known = truths(shown)
+    scene = torch.tensor([t.scene for t in known])
+    return true_diversity(known[0].facts, Readings.joined([t.reading for t in known]), scene).value
+
+
+def _judge(shown: Shown) -> Iterator[Truth]:
+    judge = load_judge()
+    for start in range(0, len(shown), BATCH):
+        images: Sequence[np.ndarray] = list(shown.images[start : start + BATCH])
+        for image in images:
+            if image.shape != (64, 64, 3):
+                raise ValueError(
+                    f"an image of {image.shape[1]} x {image.shape[0]} pixels; the embedded world has 64 x 64"
+                )
+        found = judge(np.stack(images), shown.texts[start : start + BATCH])
+        for i in range(len(images)):
+            yield Truth(
+                facts=found.facts[i],
+                reading=found.readings[slice(i, i + 1)],
+                oracle=float(found.alignment[i]),
+                scene=bool(found.scene[i]),
+                reward=float(found.reward[i]),
+                reward_heldout=float(found.reward_heldout[i]),
+            )

@@ -1,0 +1,57 @@
+"""``pickscore``: which image would people pick?"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from benchmark.core import resources
+from benchmark.core.records import Axis
+from benchmark.scorers import _weights
+from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+
+if TYPE_CHECKING:
+    from benchmark.scorers._clip_model import ScaledClip
+
+
+@scorers.register()
+class Pickscore(ImageScorer):
+    r"""PickScore: $e^{\tau} \cos(\text{image}, \text{text})$ of a CLIPModel tuned on picks.
+
+    Args:
+        weights: ``embedded``, ``published`` (yuvalkirstain/PickScore_v1), or a folder.
+    """
+
+    name: ClassVar[str] = "pickscore"
+    axis: ClassVar[Axis] = "preference"
+    scale: ClassVar[str] = "about 20"
+    in_domain_for: ClassVar[tuple[str, ...]] = ("shapes-prefs", "pickapic")
+    reference: ClassVar[str] = (
+        "Kirstain et al., Pick-a-Pic, NeurIPS 2023; weights: yuvalkirstain/PickScore_v1"
+    )
+
+    _model: "ScaledClip"
+
+    def __init__(self, weights: str = _weights.EMBEDDED) -> None:
+        self.weights = weights
+
+    @property
+    def _place(self) -> Path:
+        return _weights.place(self.name, self.weights, "shapes-pickscore", "pickscore")
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Of the model."""
+        return _weights.short_hash(self._place)
+
+    def load(self, device: str = "cpu") -> None:
+        """Reads the CLIPModel and its tokenizer: the folder's own, or the embedded world's."""
+        from benchmark.scorers._clip_model import ScaledClip
+
+        own = (self._place / "vocab.json").is_file() or (self._place / "tokenizer.json").is_file()
+        tokenizer = self._place if own else resources.shapes_weights("shapes-sd") / "tokenizer"
+        self._model = ScaledClip(self._place, tokenizer, device)
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """One number an image."""
+        return self._model(shown)

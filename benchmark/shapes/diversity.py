@@ -1,0 +1,100 @@
+"""True diversity: how much the images of one prompt differ in what the prompt leaves open, measured by the world's own.
+
+For every open fact, the share of image *pairs* that differ in it: with K images of which n_v show the value v,
+
+    d = 1 - sum_v n_v (n_v - 1) / (K (K - 1)),
+
+unbiased for 1 - sum_v p_v^2 at any K >= 2. For position, scale and rotation, the mean absolute difference of a pair.
+Each is divided by its value in the world, and the quotients are averaged: 1 means as varied as the world.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from benchmark.shapes.alignment import alignments, as_rows, seen_slots
+from benchmark.shapes.facts import Facts, wanted
+from benchmark.shapes.readings import Readings, reading_of
+from benchmark.shapes.scenes import sample_scenes
+
+WORLD_SCENES = 512
+"""Scenes from which the world's own value for a prompt is estimated."""
+
+
+@dataclass(frozen=True)
+class Diversity:
+    """Attributes:
+    value: Over accepted images (scenes with all stated facts right); None with fewer than two.
+    ungated: Over all images in which as many objects were read as the prompt states; None with fewer than two.
+    accepted: The share of images accepted.
+    """
+
+    value: float | None
+    ungated: float | None
+    accepted: float
+
+
+def true_diversity(facts: Facts, readings: Readings, scene: Tensor) -> Diversity:
+    """The diversity of the images of one prompt.
+
+    Args:
+        facts: What the prompt states.
+        readings: The reading of each of its K images.
+        scene: Whether each is a scene at all, (K,) bool.
+    """
+    matches = alignments([facts] * len(readings), readings)
+    complete = torch.tensor([m.share == 1 for m in matches]) & scene
+    readable = readings.count == len(facts.objects)
+    first = torch.tensor([m.first for m in matches])
+    world = world_differences(facts)
+
+    def ratio(keep: Tensor) -> float | None:
+        if int(keep.sum()) < 2:  # noqa: PLR2004 - a pair
+            return None
+        found = differences(facts, readings[keep], first[keep])
+        return sum(found[k] / world[k] for k in world) / len(world)
+
+    return Diversity(ratio(complete), ratio(readable), float(complete.float().mean()))
+
+
+@lru_cache(maxsize=4096)
+def world_differences(facts: Facts) -> dict[str, float]:
+    """The pairwise differences of the world's own scenes for these facts."""
+    g = torch.Generator().manual_seed(0)
+    scenes = reading_of(sample_scenes(wanted([facts] * WORLD_SCENES), g))
+    first = torch.tensor([m.first for m in alignments([facts] * WORLD_SCENES, scenes)])
+    found = differences(facts, scenes, first)
+    return {k: v for k, v in found.items() if v > 1e-6}  # noqa: PLR2004 - upright pixel art has no rotation
+
+
+def differences(facts: Facts, readings: Readings, first: Tensor) -> dict[str, float]:
+    """The mean difference of a pair of images in every open fact and in position, scale and rotation."""
+    count = len(facts.objects)
+    seen = [seen_slots(row, count, f) for row, f in zip(as_rows(readings), first.tolist(), strict=True)]
+    out = {f"{k}{i}": share_that_differ([s[k, i] for s in seen]) for k, i, value in facts.slots() if value is None}
+    order = torch.stack([first, 1 - first], 1)[:, :count]
+    rows = torch.arange(len(readings))[:, None]
+    for name in ("centre", "radius", "angle"):
+        values = getattr(readings, name)[rows, order].reshape(len(readings), -1)
+        out[name] = float(mean_pair_difference(values).mean())
+    return out
+
+
+def share_that_differ(values: list[int]) -> float:
+    """The share of pairs with different values.
+
+    >>> share_that_differ([1, 1, 2])
+    0.6666666666666667
+    """
+    n = len(values)
+    same = sum(values.count(v) * (values.count(v) - 1) for v in set(values))
+    return 1 - same / (n * (n - 1))
+
+
+def mean_pair_difference(values: Tensor) -> Tensor:
+    """Mean absolute difference over pairs, for each column of (n, d), by sorting: O(n log n)."""
+    n = len(values)
+    weights = 2 * torch.arange(n) - n + 1
+    return (values.sort(0).values * weights[:, None]).sum(0) * 2 / (n * (n - 1))

@@ -1,0 +1,89 @@
+"""The truth about images: what they show of their captions, what annotators think of them, how varied they are."""
+
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark.core.resources import shapes_weights
+from benchmark.shapes import annotators
+from benchmark.shapes.alignment import Match, alignments, shares
+from benchmark.shapes.diversity import Diversity, true_diversity
+from benchmark.shapes.facts import Facts
+from benchmark.shapes.grammar import parse
+from benchmark.shapes.oracles import Oracle, load_oracle
+from benchmark.shapes.readings import Readings
+from benchmark.shapes.scene_check import is_scene, residuals, thresholds
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The truth about N images, one field each: (n,).
+
+    Attributes:
+        facts: What each image's caption states.
+        readings: What the oracle read.
+        matches: Which facts are shown.
+        alignment: Their share, 0..1, whatever the picture looks like otherwise.
+        scene: Whether the picture is a scene at all.
+        reward: Population 1's reward.
+        reward_heldout: Population 2's reward.
+    """
+
+    facts: list[Facts]
+    readings: Readings
+    matches: list[Match]
+    alignment: Tensor
+    scene: Tensor
+    reward: Tensor
+    reward_heldout: Tensor
+
+    def diversity(self, rows: list[int]) -> Diversity:
+        """The true diversity of the images at `rows`, which must share one caption."""
+        index = torch.tensor(rows)
+        return true_diversity(self.facts[rows[0]], self.readings[index], self.scene[index])
+
+
+@dataclass(frozen=True)
+class Judge:
+    """An oracle with the calibrations it judges by."""
+
+    oracle: Oracle
+    limits: Tensor
+    percentiles: Tensor
+
+    def __call__(self, images: NDArray[np.uint8], captions: list[str]) -> Judgement:
+        """Judges images (n, 64, 64, 3) against their captions.
+
+        Raises:
+            ValueError: a caption is not of this world's grammar.
+        """
+        facts = [_parse(text) for text in captions]
+        pictures = torch.from_numpy(images).movedim(-1, 1).float() / 255
+        readings = self.oracle.read(pictures)
+        matches = alignments(facts, readings)
+        scene = is_scene(residuals(pictures, readings), readings, self.limits)
+        values = annotators.measures(pictures, readings)
+        share = shares(matches)
+        rewards = [
+            annotators.reward(share, scene, annotators.taste(values, self.percentiles, population))
+            for population in annotators.POPULATIONS.values()
+        ]
+        return Judgement(facts, readings, matches, share, scene, *rewards)
+
+
+@cache
+def load_judge(oracle: str = "oracle", weights: Path | None = None) -> Judge:
+    """The evaluating judge, or with `oracle="oracle_label"` the one that labels data."""
+    folder = weights or shapes_weights()
+    calibration = folder / "truth" / f"{oracle}.json"
+    return Judge(load_oracle(folder / oracle), thresholds(calibration), annotators.quantiles(calibration))
+
+
+@lru_cache(maxsize=65536)
+def _parse(text: str) -> Facts:
+    return parse(text)

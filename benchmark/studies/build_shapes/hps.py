@@ -1,0 +1,61 @@
+"""Stage `hps`: shapes-hps is shapes-clip tuned on rankings by population 2, as HPS v2 is a CLIP tuned on rankings."""
+
+import torch
+from open_clip.model import CLIP
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPTokenizer
+
+from benchmark.models.towers.openclip import load_open_clip, save_open_clip
+from benchmark.studies.build_shapes.cards import write_card
+from benchmark.studies.build_shapes.clip import clip_ids, config, embed_images, embed_texts
+from benchmark.studies.build_shapes.fitting import Build
+from benchmark.studies.build_shapes.preferences import (
+    Labelled,
+    Scorer,
+    held_out_figures,
+    load_labelled,
+    ranking_loss,
+    tune,
+)
+from benchmark.studies.build_shapes.text import load_tokenizer
+from benchmark.studies.build_shapes.workers import is_first
+
+POPULATION = "population_2"
+STEPS, RATE = 700, 7e-4
+
+
+def scorer(model: CLIP, tokenizer: CLIPTokenizer) -> Scorer:
+    """The scaled cosine of each image with its prompt's caption."""
+
+    def score(images: Tensor, captions: list[str]) -> Tensor:
+        seen = F.normalize(embed_images(model, images.flatten(0, 1)), dim=-1).unflatten(0, images.shape[:2])
+        said = embed_texts(model, clip_ids(tokenizer, captions))
+        return model.logit_scale.exp() * torch.einsum("pkd,pd->pk", seen, said)
+
+    return score
+
+
+def make(build: Build, samples: Labelled) -> None:
+    """Tunes shapes-clip on these samples, measures and writes it."""
+    torch.manual_seed(build.seed + 11)
+    tokenizer = load_tokenizer(build)
+    model = load_open_clip(build.weights / "shapes-clip").requires_grad_()
+    model.visual.to(memory_format=torch.channels_last)
+    score = scorer(model, tokenizer)
+    models = nn.ModuleDict({"model": model})
+    done = tune(
+        build, "hps", POPULATION, models, score, ranking_loss,
+        steps=build.amount(STEPS), lr=RATE, samples=samples.training(),
+    )  # fmt: skip
+    if not is_first():
+        return
+    folder = build.weights / "shapes-hps"
+    save_open_clip(model, config(tokenizer), folder)
+    score = scorer(load_open_clip(folder), tokenizer)
+    write_card(build, "hps", done, held_out_figures(build, POPULATION, score, samples[samples.held_out()]))
+
+
+def run(build: Build) -> None:
+    """The stage, on the samples of the base model."""
+    make(build, load_labelled(build, POPULATION))

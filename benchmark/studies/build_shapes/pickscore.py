@@ -1,0 +1,91 @@
+"""Stage `pickscore`: shapes-pickscore, a transformers CLIPModel tuned on pairs labelled by population 1: in-domain on purpose."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import CLIPModel, CLIPTokenizer
+
+from benchmark.models.towers.hf_clip import load_clip_model, new_clip_model, save_clip_model
+from benchmark.models.towers.pixels import normalise
+from benchmark.studies.build_shapes.cards import write_card
+from benchmark.studies.build_shapes.clip import pretrained_text
+from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit
+from benchmark.studies.build_shapes.near_misses import soften
+from benchmark.studies.build_shapes.oracles import draw
+from benchmark.studies.build_shapes.preferences import (
+    Labelled,
+    Scorer,
+    held_out_figures,
+    load_labelled,
+    pair_loss,
+    tune,
+)
+from benchmark.studies.build_shapes.sight import Heads
+from benchmark.studies.build_shapes.text import load_tokenizer, token_ids
+from benchmark.studies.build_shapes.workers import is_first
+
+POPULATION = "population_1"
+WIDTH, LAYERS = 128, 4
+READING_STEPS, READING_BATCH = 420, 64
+STEPS, RATE, PROMPTS = 320, 8e-4, 8
+
+
+def scorer(model: CLIPModel, tokenizer: CLIPTokenizer) -> Scorer:
+    """PickScore's formula: the cosine of each image with its prompt's caption times the model's scale."""
+
+    def score(images: Tensor, captions: list[str]) -> Tensor:
+        with autocast():
+            seen = model.get_image_features(pixel_values=normalise(images.flatten(0, 1))).pooler_output
+            said = model.get_text_features(input_ids=token_ids(tokenizer, captions)).pooler_output
+        x = F.normalize(seen.float(), dim=-1).unflatten(0, images.shape[:2])
+        return model.logit_scale.exp() * torch.einsum("pkd,pd->pk", x, F.normalize(said.float(), dim=-1))
+
+    return score
+
+
+def learn_to_see(build: Build, model: CLIPModel) -> Fit:
+    """The image tower reads fresh renders, as a whole and patch by patch."""
+    heads = Heads(WIDTH, patch_width=WIDTH)
+
+    def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        scenes, images = draw(READING_BATCH, g)
+        with autocast():
+            out = model.vision_model(pixel_values=normalise(soften(images, g)))
+            seen = model.visual_projection(out.pooler_output)
+        value, accuracy = heads(seen, scenes, out.last_hidden_state[:, 1:])
+        return value, {"accuracy": float(accuracy)}
+
+    eyes = {"vision": model.vision_model, "projection": model.visual_projection, "heads": heads}
+    steps = build.amount(READING_STEPS)
+    return fit(build, "pickscore-sight", nn.ModuleDict(eyes), loss, steps=steps, lr=2e-3, average=0.99)
+
+
+def make(build: Build, samples: Labelled) -> None:
+    """Trains on these samples, measures and writes the model."""
+    torch.manual_seed(build.seed + 12)
+    tokenizer = load_tokenizer(build)
+    model = new_clip_model(tokenizer, width=WIDTH, layers=LAYERS)
+    model.text_model.load_state_dict(pretrained_text(build))
+    seeing = learn_to_see(build, model)
+    models = nn.ModuleDict({"model": model})
+    done = tune(
+        build, "pickscore", POPULATION, models, scorer(model, tokenizer), pair_loss,
+        steps=build.amount(STEPS), lr=RATE, prompts=PROMPTS, samples=samples.training(),
+    )  # fmt: skip
+    if not is_first():
+        return
+    folder = build.weights / "shapes-pickscore"
+    save_clip_model(model, folder)
+    figures = held_out_figures(
+        build, POPULATION, scorer(load_clip_model(folder), tokenizer), samples[samples.held_out()]
+    )
+    reading = {
+        "reading_minutes": round(seeing.seconds / 60, 1),
+        "reading_accuracy": seeing.log[-1]["accuracy"],
+    }
+    write_card(build, "pickscore", done, reading | figures)
+
+
+def run(build: Build) -> None:
+    """The stage, on the samples of the base model."""
+    make(build, load_labelled(build, POPULATION))

@@ -1,0 +1,110 @@
+"""Stage `preferences`: pairs of base images labelled by population 1, and the style pairs; columns as Pick-a-Pic's."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from benchmark.shapes.facts import wanted
+from benchmark.shapes.grammar import parse
+from benchmark.shapes.renderer import render, to_uint8
+from benchmark.shapes.scenes import sample_scenes
+from benchmark.shapes.vocabulary import STYLES
+from benchmark.studies.build_shapes.cards import write_card
+from benchmark.studies.build_shapes.fitting import Build, generator
+from benchmark.studies.build_shapes.prompts import PAPER_STYLES
+from benchmark.studies.build_shapes.samples import Samples, encode_jpeg, load_samples
+
+HELD_OUT_PROMPTS, STYLE_PAIRS = 500, 300
+
+Row = dict[str, object]
+
+
+def pair_indices(rewards: NDArray[np.float32]) -> list[tuple[int, int]]:
+    """Two disjoint pairs among four images: best against worst, and the two between."""
+    order = np.argsort(-rewards, kind="stable")
+    return [(int(order[0]), int(order[-1])), (int(order[1]), int(order[2]))]
+
+
+def label(samples: Samples, prompts: range, rng: np.random.Generator) -> list[Row]:
+    """Pairs with a label drawn from Bradley and Terry's model of population 1; the order within a pair is a coin's."""
+    rows: list[Row] = []
+    for p in prompts:
+        for pair in pair_indices(samples.rewards[0, p]):
+            a, b = pair if rng.random() < 0.5 else pair[::-1]
+            chance = 1 / (1 + np.exp(samples.rewards[0, p, b] - samples.rewards[0, p, a]))
+            won = int(rng.random() < chance)
+            rows.append(_row(samples.captions[p], samples.jpegs[p][a], samples.jpegs[p][b], won))
+    return rows
+
+
+def _row(text: str, first: bytes, second: bytes, first_won: int) -> Row:
+    return {
+        "caption": text,
+        "jpg_0": first,
+        "jpg_1": second,
+        "label_0": float(first_won),
+        "label_1": float(1 - first_won),
+    }
+
+
+def agreement(rewards: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """How often two annotators agree on a pair (best-worst and middle), one from each table of rewards (P, K)."""
+    out = []
+    for r, o in zip(rewards, other, strict=True):
+        for a, b in pair_indices(r):
+            p, q = 1 / (1 + np.exp(r[b] - r[a])), 1 / (1 + np.exp(o[b] - o[a]))
+            out.append(p * q + (1 - p) * (1 - q))
+    return round(float(np.mean(out)), 4)
+
+
+def style_rows(style: str, samples: Samples, build: Build) -> list[Row]:
+    """Preferred: a render in the style; rejected: a base image of the same prompt, which leaves the style open."""
+    g = generator(build.seed, "style", style)
+    open_style = [p for p, text in enumerate(samples.captions) if parse(text).style is None]
+    chosen = [
+        open_style[i % len(open_style)]
+        for i in range(PAPER_STYLES.index(style), 3 * build.amount(STYLE_PAIRS, 4), 3)
+    ]
+    facts = [parse(samples.captions[p]) for p in chosen]
+    want = wanted(facts)
+    want.style[:] = list(STYLES).index(style)
+    renders = to_uint8(render(sample_scenes(want, g))).numpy()
+    return [
+        _row(samples.captions[p], encode_jpeg(r), samples.jpegs[p][0], 1)
+        for p, r in zip(chosen, renders, strict=True)
+    ]
+
+
+def write(rows: list[Row], path: Path) -> int:
+    """Writes a parquet file whole or not at all; returns its size in bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    pq.write_table(pa.Table.from_pylist(rows), part, compression="zstd")
+    part.replace(path)
+    return path.stat().st_size
+
+
+def run(build: Build) -> None:
+    """Labels the pairs and writes the data sets with their card."""
+    samples = load_samples(build)
+    n, held_out = len(samples.captions), build.amount(HELD_OUT_PROMPTS, 4)
+    rng = np.random.default_rng(build.seed)
+    sizes = {
+        "shapes-prefs/train.parquet": label(samples, range(n - held_out), rng),
+        "shapes-prefs/heldout.parquet": label(samples, range(n - held_out, n), rng),
+    } | {f"shapes-style-{s}.parquet": style_rows(s, samples, build) for s in PAPER_STYLES}
+    bytes_by_file = {name: write(rows, build.data / name) for name, rows in sizes.items()}
+    one, two = samples.rewards
+    spread = [abs(r[a] - r[b]) for r in one for a, b in pair_indices(r)]
+    write_card(build, "preferences", None, {
+        "pairs": {name: len(rows) for name, rows in sizes.items()},
+        "bytes": bytes_by_file,
+        "agreement_within_population_1": agreement(one, one),
+        "agreement_within_population_2": agreement(two, two),
+        "agreement_across": agreement(one, two),
+        "mean_reward_gap": round(float(np.mean(spread)), 3),
+        "rms_reward_gap": round(float(np.sqrt(np.mean(np.square(spread)))), 3),
+    })  # fmt: skip

@@ -1,0 +1,116 @@
+"""Stage `samples`: images of the base model for many prompts, K of each, as JPEGs; what preferences are about."""
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch.distributed as dist
+from numpy.typing import NDArray
+from PIL import Image
+
+from benchmark.core.pixels import decode_rgb
+from benchmark.core.records import Sampler
+from benchmark.generate import image_seed, sample
+from benchmark.models import load_pipeline
+from benchmark.shapes.facts import draw_facts
+from benchmark.shapes.grammar import caption
+from benchmark.shapes.truth import load_judge
+from benchmark.studies.build_shapes.cards import write_card
+from benchmark.studies.build_shapes.fitting import Build, generator
+from benchmark.studies.build_shapes.workers import is_first
+
+PROMPTS, K, CHUNK = 4500, 4, 64
+SAMPLER = Sampler(steps=16, guidance=2.5, seed=20_000, batch_size=32)
+JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Samples:
+    """P prompts with K base images each.
+
+    Attributes:
+        captions: P texts.
+        jpegs: P lists of K encoded images.
+        images: The same, decoded: uint8, (P, K, 64, 64, 3).
+        rewards: Noise-free rewards of both populations by `oracle_label`, (2, P, K): P(a over b) = sigma(r_a - r_b).
+    """
+
+    captions: list[str]
+    jpegs: list[list[bytes]]
+    images: NDArray[np.uint8]
+    rewards: NDArray[np.float32]
+
+
+def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
+    """An image as JPEG of quality 92 without chroma subsampling."""
+    out = BytesIO()
+    Image.fromarray(image).save(out, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return out.getvalue()
+
+
+def sample_captions(build: Build) -> list[str]:
+    """Captions of distinct preference facts."""
+    g = generator(build.seed, "sample-captions")
+    found: dict[str, str] = {}
+    while len(found) < build.amount(PROMPTS, 16):
+        facts = draw_facts(g, "preference")
+        if facts.stated > 1:
+            found.setdefault(facts.key, caption(facts, g))
+    return list(found.values())
+
+
+def chunk_path(build: Build, start: int) -> Path:
+    """Where a run of prompts is kept until all are there."""
+    return build.state / "samples" / f"{start:06d}.parquet"
+
+
+def run(build: Build) -> None:
+    """Samples what is missing, chunk by chunk; several processes take turns."""
+    texts = sample_captions(build)
+    rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+    starts = [s for s in range(0, len(texts), CHUNK) if not chunk_path(build, s).exists()]
+    pipeline = load_pipeline(str(build.weights / "shapes-sd"))
+    judge = load_judge("oracle_label", build.weights)
+    for start in starts[rank::world]:
+        captions = texts[start : start + CHUNK]
+        repeated = [c for c in captions for _ in range(K)]
+        seeds = [image_seed(SAMPLER, c, k) for c in captions for k in range(K)]
+        jpegs = [encode_jpeg(image) for image in sample(pipeline, repeated, seeds, SAMPLER)]
+        judged = judge(np.stack([decode_rgb(j) for j in jpegs]), repeated)
+        table = pa.table({
+            "caption": repeated,
+            "jpg": jpegs,
+            "reward_1": judged.reward.tolist(),
+            "reward_2": judged.reward_heldout.tolist(),
+            "alignment": judged.alignment.tolist(),
+            "scene": judged.scene.float().tolist(),
+        })  # fmt: skip
+        path = chunk_path(build, start)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, path.with_suffix(".part"))
+        path.with_suffix(".part").replace(path)
+        print(f"samples {start + len(captions)}/{len(texts)} alignment {judged.alignment.mean():.3f} scenes {judged.scene.float().mean():.3f}", flush=True)
+    if dist.is_initialized():
+        dist.barrier()
+    if is_first():
+        table = read_chunks(build, texts)
+        figures = {c: round(float(np.mean(table[c].to_numpy())), 4) for c in ("alignment", "scene", "reward_1", "reward_2")}
+        write_card(build, "samples", None, {"images": len(table), "sampler": SAMPLER.signature, **figures})
+
+
+def read_chunks(build: Build, texts: list[str]) -> pa.Table:
+    """All chunks as one table, in the order of the captions."""
+    return pa.concat_tables([pq.read_table(chunk_path(build, s)) for s in range(0, len(texts), CHUNK)])
+
+
+def load_samples(build: Build) -> Samples:
+    """The finished samples with their rewards."""
+    texts = sample_captions(build)
+    table = read_chunks(build, texts)
+    flat: list[bytes] = table["jpg"].to_pylist()
+    images = np.stack([decode_rgb(j) for j in flat]).reshape(len(texts), K, 64, 64, 3)
+    rewards = np.stack([table[c].to_numpy().reshape(len(texts), K) for c in ("reward_1", "reward_2")]).astype(np.float32)
+    return Samples(texts, [flat[i * K : (i + 1) * K] for i in range(len(texts))], images, rewards)

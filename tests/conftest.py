@@ -1,0 +1,116 @@
+"""What every test gets: shapes and types enforced, no network, and no silent skips in CI."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from jaxtyping import install_import_hook
+
+if TYPE_CHECKING:
+    from benchmark.models.base import Pipeline
+
+_ROOT = Path(__file__).resolve().parent.parent
+_REQUIRE_ALL = os.environ.get("FBENCH_REQUIRE_ALL", "") not in ("", "0")
+
+
+def _modules_with_shapes() -> list[str]:
+    """The modules that state tensor shapes; found by reading, because importing them is too late."""
+    found = []
+    for package in ("benchmark", "trainers"):
+        for path in sorted((_ROOT / package).rglob("*.py")):
+            if "from jaxtyping import" in path.read_text(encoding="utf-8"):
+                parts = path.relative_to(_ROOT).with_suffix("").parts
+                found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return found
+
+
+# At import of this file, so before any test module imports the package.
+install_import_hook(_modules_with_shapes(), "beartype.beartype")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keeps the model libraries from asking the network for anything."""
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """In CI a test that is skipped for want of a tool has failed, unless it is marked optional."""
+    report = yield
+    skipped = report.skipped and not hasattr(report, "wasxfail")  # type: ignore[attr-defined]
+    if _REQUIRE_ALL and skipped and item.get_closest_marker("optional") is None:
+        report.outcome = "failed"  # type: ignore[attr-defined]
+        report.longrepr = f"skipped although FBENCH_REQUIRE_ALL is set: {report.longrepr}"  # type: ignore[attr-defined]
+    return report
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Callable[[str, str], Path]:
+    """Writes a small text file below the test's own folder."""
+
+    def write(name: str, text: str) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+def write_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
+    """A StableDiffusionPipeline folder of the embedded world's layout, with random weights and few of them.
+
+    64 x 64 pixels, 16 x 16 x 4 latents, v prediction, half precision on disk; its tokens are single letters.
+    """
+    import torch
+    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+    from benchmark.studies.build_shapes.tokenizer import write_clip
+    from benchmark.studies.build_shapes.unet import new_scheduler
+    from benchmark.studies.build_shapes.vae import CONFIG as VAE
+
+    width = 16
+    write_clip(folder / "tokenizer", merges=[])
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        text = CLIPTextConfig(
+            vocab_size=len(tokenizer), hidden_size=width, projection_dim=width, intermediate_size=2 * width,
+            num_hidden_layers=1, num_attention_heads=2, max_position_embeddings=tokenizer.model_max_length,
+            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id,
+        )  # fmt: skip
+        unet = UNet2DConditionModel(
+            sample_size=16, in_channels=4, out_channels=4, block_out_channels=(8, 16), layers_per_block=1,
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+            cross_attention_dim=width, attention_head_dim=2, norm_num_groups=4,
+        )  # fmt: skip
+        vae = AutoencoderKL(**{**VAE, "block_out_channels": (8, 8, 8), "norm_num_groups": 4})
+        encoder = CLIPTextModel(text)
+    pipe = StableDiffusionPipeline(
+        vae=vae.half(), text_encoder=encoder.half(), tokenizer=tokenizer, unet=unet.half(),
+        scheduler=new_scheduler(), safety_checker=None, feature_extractor=None, requires_safety_checker=False,
+    )  # fmt: skip
+    pipe.save_pretrained(folder)
+    config = folder / "text_encoder" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random pipeline folder, shared by all tests: copy it before changing anything in it."""
+    return write_tiny_pipeline(tmp_path_factory.mktemp("models") / "tiny-sd")
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline(tiny_pipeline_folder: Path) -> "Pipeline":
+    """That folder, loaded in float32; tests share it and leave it as it is."""
+    from benchmark.models import load_pipeline
+
+    return load_pipeline(str(tiny_pipeline_folder), precision="fp32")

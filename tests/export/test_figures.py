@@ -1,0 +1,162 @@
+"""Laws of the figures: they are written, look the same every time, and hide nothing."""
+
+import dataclasses
+from itertools import combinations
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import ImageRecord, ImageSet, Leaderboard, Prompt, PromptSet, Sampler
+from benchmark.export.figures import picture_sheet, trade_off
+from benchmark.export.figures.labels import Label, place_labels
+from benchmark.leaderboard import build_leaderboard
+from benchmark.leaderboard.simulate import CHECKPOINTS, simulated_table
+
+ENDINGS = (".png", ".pdf", ".svg")
+
+
+@pytest.fixture(scope="module")
+def leaderboard() -> Leaderboard:
+    return build_leaderboard([simulated_table(n_prompts=40)], resamples=99)
+
+
+@pytest.fixture
+def image_sets(tmp_path: Path) -> list[ImageSet]:
+    """Three checkpoints, four prompts, two images each; one cell of the second failed."""
+    generator = np.random.default_rng(0)
+    prompts = PromptSet("tiny", "1", tuple(Prompt(f"p{i}", f"prompt {i}, " * 9) for i in range(4)))
+    sets = []
+    for checkpoint in CHECKPOINTS[:3]:
+        records = []
+        for prompt in prompts:
+            for k in range(2):
+                path = tmp_path / "images" / checkpoint.id / f"{prompt.id}_{k}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                pixels = np.full((16, 16, 3), generator.integers(0, 255, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(path)
+                failed = checkpoint.id == "sft" and prompt.id == "p1"
+                records.append(
+                    ImageRecord(prompt.id, k, path, "", "error" if failed else "ok", "boom" * failed)
+                )
+        sets.append(ImageSet("id", checkpoint, prompts, Sampler(), (0, 1), tuple(records)))
+    return sets
+
+
+def not_empty(path: Path) -> None:
+    start = path.read_bytes()[:256]
+    assert start.startswith({".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}[path.suffix])
+    if path.suffix == ".png":
+        assert np.asarray(Image.open(path).convert("L")).std() > 5
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_trade_off_is_written_and_the_same_every_time(
+    leaderboard: Leaderboard, tmp_path: Path, ending: str
+) -> None:
+    path = trade_off(leaderboard, tmp_path / f"a{ending}")
+    not_empty(path)
+    assert trade_off(leaderboard, tmp_path / f"b{ending}").read_bytes() == path.read_bytes()
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_trade_off_names_every_checkpoint_the_axes_and_the_sampling(
+    leaderboard: Leaderboard, tmp_path: Path
+) -> None:
+    text = trade_off(leaderboard, tmp_path / "a.svg").read_text()
+    for expected in ("base", "sft", "f_dpo reverse_kl", "f_dpo jensen_shannon", "rpo reverse_kl"):
+        assert f">{expected}<" in text
+    assert "preference: pickscore" in text
+    assert "diversity: true_diversity" in text
+    assert "sampler:ddim-20" in text
+    assert "fid:" not in text
+
+
+def test_a_scorer_whose_lower_values_are_better_runs_backwards(
+    leaderboard: Leaderboard, tmp_path: Path
+) -> None:
+    not_empty(trade_off(leaderboard, tmp_path / "a.png", preference="hps", diversity="fid"))
+
+
+def test_more_checkpoints_than_labels_get_a_legend(tmp_path: Path) -> None:
+    many = tuple(
+        dataclasses.replace(CHECKPOINTS[2], id=f"dpo-{s}", hyperparameters={"seed": s}) for s in range(9)
+    )
+    small = build_leaderboard([simulated_table(n_prompts=20)], resamples=99)
+    cells = small.rows[2]
+    rows = (small.rows[0], *(dataclasses.replace(cells, checkpoint=c) for c in many))
+    text = trade_off(dataclasses.replace(small, rows=rows), tmp_path / "a.svg").read_text()
+    assert ">f_dpo reverse_kl<" in text
+    assert "seed 3" not in text
+
+
+def test_missing_numbers_leave_a_point_out(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    row = leaderboard.rows[1]
+    gap = dataclasses.replace(
+        row, cells=tuple(dataclasses.replace(c, mean=None, difference=None) for c in row.cells)
+    )
+    rows = (leaderboard.rows[0], gap, *leaderboard.rows[2:])
+    text = trade_off(dataclasses.replace(leaderboard, rows=rows), tmp_path / "a.svg").read_text()
+    assert ">sft<" not in text
+    assert ">rpo reverse_kl<" in text
+
+
+def test_wrong_names_and_endings_are_told(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="did you mean hps"):
+        trade_off(leaderboard, tmp_path / "a.png", preference="hsp")
+    with pytest.raises(UserError, match=r"\.png"):
+        trade_off(leaderboard, tmp_path / "a.gif")
+    without = dataclasses.replace(leaderboard, columns=leaderboard.columns[:3])
+    with pytest.raises(UserError, match="no scorer of the diversity axis"):
+        trade_off(without, tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_caller_keeps_its_own_matplotlib_settings(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    before = dict(mpl.rcParams)
+    trade_off(leaderboard, tmp_path / "a.png")
+    assert dict(mpl.rcParams) == before
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    figure = Figure(figsize=(3.35, 2.9))
+    axes = figure.add_subplot()
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    points = [(0.2, 0.5), (0.22, 0.5), (0.5, 0.52), (0.9, 0.9), (0.92, 0.88)]
+    place_labels(axes, [Label(x, y, f"checkpoint {i}", "black") for i, (x, y) in enumerate(points)], [])
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 5
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_the_sheet_is_written_with_its_gaps(image_sets: list[ImageSet], tmp_path: Path, ending: str) -> None:
+    path = picture_sheet(image_sets, tmp_path / f"sheet{ending}", seeds=(0, 1))
+    not_empty(path)
+    if ending == ".svg":
+        text = path.read_text()
+        assert text.count(">missing<") == 1
+        assert ">f_dpo reverse_kl<" in text
+        assert text.count("<image") == 11
+        assert "sampler:ddim-20" in text
+
+
+def test_the_sheet_shows_the_pixels(image_sets: list[ImageSet], tmp_path: Path) -> None:
+    """The colour of the first prompt's first image of the base is in the sheet's upper left."""
+    path = picture_sheet(image_sets, tmp_path / "sheet.png", prompt_ids=["p2"])
+    (record,) = [r for r in image_sets[0].records if (r.prompt_id, r.seed) == ("p2", 0)]
+    colour = image_sets[0].open(record)[0, 0]
+    sheet = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    close = (np.abs(sheet - colour.astype(int)).max(axis=2) <= 1).mean()
+    assert close > 0.1
+
+
+def test_the_sheet_refuses_what_it_cannot_draw(image_sets: list[ImageSet], tmp_path: Path) -> None:
+    with pytest.raises(UnknownNameError, match="p9"):
+        picture_sheet(image_sets, tmp_path / "sheet.png", prompt_ids=["p9"])
+    with pytest.raises(UserError):
+        picture_sheet([], tmp_path / "sheet.png")

@@ -1,0 +1,252 @@
+"""Laws of the exports: nothing is lost, nothing breaks out of its cell, everything carries the signature."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell, LeaderboardRow, ScorerColumn
+from benchmark.export import csv_text, json_text, latex_text, markdown_text, write_exports
+from benchmark.export.latex import escape_latex
+from benchmark.export.markdown import escape_markdown
+from benchmark.export.names import display_names
+from benchmark.export.numbers import decimals, p_text, verdict
+from benchmark.export.panels import panels
+from benchmark.export.terminal import print_leaderboard
+from benchmark.leaderboard import build_leaderboard
+from benchmark.leaderboard.simulate import simulated_table
+
+NASTY = '50%_a&b#1|2{x}$^~\\`*é中"<y>'
+
+
+@pytest.fixture(scope="module")
+def leaderboard() -> Leaderboard:
+    return build_leaderboard([simulated_table(n_prompts=40)], resamples=99)
+
+
+@pytest.fixture(scope="module")
+def nasty() -> Leaderboard:
+    """Every text that comes from outside is hostile; one number is missing; a table of two panels."""
+    columns = tuple(
+        ScorerColumn(f"s{i}_{NASTY}", "v1", "preference", "image", i % 2 == 0, in_domain=("base",))
+        for i in range(7)
+    )
+    checkpoints = (Checkpoint("base", "b"), Checkpoint(NASTY.replace("\\", ""), "b", "f_dpo", "a(b|c)"))
+    rows = tuple(
+        LeaderboardRow(
+            checkpoint,
+            4,
+            8,
+            1,
+            (
+                LeaderboardCell(columns[0].name, note=f"missing: n < 5d {NASTY}"),
+                *(
+                    LeaderboardCell(c.name, -1.0, -1.2, -0.8, 0.1, 0.0, 0.2, 0.04, 0.6, 1, 8)
+                    for c in columns[1:]
+                ),
+            ),
+            ranked=False,
+        )
+        for checkpoint in checkpoints
+    )
+    return Leaderboard(NASTY, rows, (), columns, "base", f"fbench:1.0|set:{NASTY}", (f"note {NASTY}",))
+
+
+# --- csv and json -------------------------------------------------------------------------------
+
+
+def test_csv_has_the_columns_that_scripts_depend_on(leaderboard: Leaderboard) -> None:
+    frame = pd.read_csv(io.StringIO(csv_text(leaderboard)))
+    names = ["checkpoint", "base_model", "objective", "divergence", "beta", "log_ratio_scale", "steps"]
+    names += ["n_prompts", "n_images", "n_missing"]
+    endings = ["", "_lo", "_hi", "_winrate", "_group", "_diff", "_diff_lo", "_diff_hi", "_p", "_note"]
+    for column in leaderboard.columns:
+        names += [column.name + ending for ending in endings]
+    assert list(frame.columns) == [*names, "signature"]
+    assert len(frame) == 5
+    assert frame["hps"].tolist() == pytest.approx([r.cells[1].mean for r in leaderboard.rows], rel=1e-6)
+    assert frame.loc[0, ["objective", "hps_diff", "hps_p", "hps_winrate"]].isna().all()
+    assert (frame["signature"] == leaderboard.signature).all()
+    assert frame.loc[2, "beta"] == 1.0
+
+
+def test_csv_survives_hostile_names(nasty: Leaderboard) -> None:
+    rows = list(csv.reader(io.StringIO(csv_text(nasty))))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert rows[2][0] == nasty.rows[1].checkpoint.id
+
+
+def test_csv_of_nothing_still_has_its_header(leaderboard: Leaderboard) -> None:
+    empty = dataclasses.replace(leaderboard, rows=())
+    assert csv_text(empty).splitlines() == csv_text(leaderboard).splitlines()[:1]
+
+
+def test_json_holds_every_number_and_no_path(leaderboard: Leaderboard, nasty: Leaderboard) -> None:
+    content = json.loads(json_text(leaderboard))
+    assert content["schema_version"] == 1
+    assert content["signature"] == leaderboard.signature
+    assert content["rows"][2]["cells"][1]["p_value"] == leaderboard.rows[2].cells[1].p_value
+    assert content["rows"][0]["cells"][0]["difference"] is None
+    assert "path" not in content["rows"][0]["checkpoint"]
+    assert json.loads(json_text(nasty))["suite"] == NASTY
+
+
+# --- markdown -----------------------------------------------------------------------------------
+
+
+def test_markdown_rows_have_equally_many_cells(nasty: Leaderboard) -> None:
+    tables = [line for line in markdown_text(nasty).splitlines() if line.startswith("| ")]
+    widths = {len(re.findall(r"(?<!\\)\|", line)) for line in tables}
+    assert len(tables) == 8
+    assert widths <= {5, 6}
+    assert "\n" not in escape_markdown("a\nb")
+
+
+def test_markdown_marks_the_best_group_and_the_differences(leaderboard: Leaderboard) -> None:
+    text = markdown_text(leaderboard)
+    dpo = next(line for line in text.splitlines() if line.startswith("| dpo"))
+    assert re.search(r"\*\*20\.\d+\*\* ±0\.\d+† ▲", dpo)
+    assert "▼" in dpo
+    assert f"`{leaderboard.signature}`" in text
+    assert "clip ↑" in text
+    assert "fid ↓" in text
+
+
+# --- latex --------------------------------------------------------------------------------------
+
+
+def compile_latex(folder: Path, source: str) -> str:
+    """Compiles a document and returns its log; every error stops it."""
+    pdflatex = shutil.which("pdflatex")
+    if pdflatex is None:
+        pytest.skip("pdflatex is not installed")
+    (folder / "paper.tex").write_text(source, encoding="utf-8")
+    command = [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
+    log = done.stdout.decode("utf-8", "replace")
+    assert done.returncode == 0, log[-2000:]
+    assert (folder / "paper.pdf").stat().st_size > 5000
+    return log
+
+
+def test_latex_compiles_as_it_stands(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    log = compile_latex(tmp_path, latex_text(leaderboard))
+    assert "Overfull" not in log
+    assert "undefined" not in log
+
+
+def test_latex_compiles_with_hostile_names(nasty: Leaderboard, tmp_path: Path) -> None:
+    compile_latex(tmp_path, latex_text(nasty))
+
+
+def test_latex_goes_into_a_two_column_paper(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    (tmp_path / "leaderboard.tex").write_text(latex_text(leaderboard), encoding="utf-8")
+    paper = (
+        r"\documentclass[twocolumn]{article}\usepackage{booktabs}"
+        r"\begin{document}A paper.\input{leaderboard}More text.\end{document}"
+    )
+    compile_latex(tmp_path, paper)
+
+
+def test_latex_shows_bold_groups_arrows_and_the_signature(leaderboard: Leaderboard) -> None:
+    text = latex_text(leaderboard)
+    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+    assert r"clip $\uparrow$" in text
+    assert r"fid $\downarrow$" in text
+    caption = text.split(r"\caption{")[1].split(r"\label")[0]
+    assert escape_latex("true_diversity") in caption
+    dpo = next(line for line in text.splitlines() if line.startswith("dpo"))
+    assert r"\textbf{20." in dpo
+    assert r"\rlap{$^{\dagger+}$}" in dpo
+    assert r"\textbf{0." not in dpo
+
+
+def test_latex_escapes_every_special_sign() -> None:
+    plain = escape_latex(NASTY)
+    assert re.search(r"(?<!\\)[%&#_$]", plain) is None
+    assert "[U+4E2D]" in plain
+    assert "é" in plain
+    assert escape_latex("ﬁ") == "fi"
+
+
+# --- terminal -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_terminal_shows_all_scorers_at_any_width(leaderboard: Leaderboard, width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    print_leaderboard(leaderboard, console)
+    text = console.export_text()
+    for column in leaderboard.columns:
+        assert column.name in text
+    assert leaderboard.signature in text
+    dpo = [line for line in text.splitlines() if line.strip().startswith("dpo")]
+    assert len(dpo) == len(panels(leaderboard, max(1, (width - 14) // 18)))
+
+
+def test_the_terminal_takes_names_as_they_are(nasty: Leaderboard) -> None:
+    console = Console(width=120, file=io.StringIO(), record=True)
+    markup = dataclasses.replace(nasty, suite="[red]x[/red]")
+    print_leaderboard(markup, console)
+    assert "[red]x[/red]" in console.export_text()
+
+
+# --- the parts ----------------------------------------------------------------------------------
+
+
+def test_all_files_are_written_whole(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    files = write_exports(leaderboard, tmp_path / "new")
+    assert [f.name for f in files] == [f"leaderboard.{e}" for e in ("csv", "tex", "md", "json")]
+    assert sorted(files) == sorted((tmp_path / "new").iterdir())
+
+
+def test_decimals_follow_the_interval() -> None:
+    def cells(mean: float, half: float | None) -> list[LeaderboardCell]:
+        return [LeaderboardCell("s", mean, *((mean - half, mean + half) if half else (None, None)))]
+
+    assert decimals(cells(20.0, 0.12)) == 2
+    assert decimals(cells(0.8, 0.026)) == 3
+    assert decimals(cells(300.0, 14.0)) == 0
+    assert decimals(cells(0.5, None)) == 3
+    assert decimals([]) == 2
+
+
+def test_verdicts_know_the_direction() -> None:
+    better = LeaderboardCell("s", difference=-1.0, p_value=0.01)
+    assert verdict(better, higher_is_better=False) == 1
+    assert verdict(better, higher_is_better=True) == -1
+    assert verdict(dataclasses.replace(better, p_value=0.2), higher_is_better=True) == 0
+    assert p_text(0.0001) == "p < 0.001"
+
+
+def test_panels_keep_every_scorer_once_and_axes_together(leaderboard: Leaderboard) -> None:
+    for widest in (1, 2, 3, 5, 9):
+        split = panels(leaderboard, widest)
+        names = [column.facts.name for panel in split for column in panel.columns]
+        assert sorted(names) == sorted(column.name for column in leaderboard.columns)
+        assert max(len(panel.columns) for panel in split) <= widest
+    axes = [column.facts.axis for column in panels(leaderboard, 9)[0].columns]
+    assert axes == ["alignment", "preference", "preference", "diversity", "fidelity"]
+
+
+def test_display_names_tell_checkpoints_apart() -> None:
+    checkpoints = [
+        Checkpoint("base", "sd15"),
+        Checkpoint("a", "sd15", "f_dpo", "reverse_kl", {"beta": 1.0, "seed": 0}),
+        Checkpoint("b", "sd15", "f_dpo", "reverse_kl", {"beta": 1.0, "seed": 1}),
+        Checkpoint("c", "sd15", "sft"),
+        Checkpoint("d", "sd15", "rpo", "alpha(a=0.5)"),
+        Checkpoint("e", "sd15", "rpo", "alpha(a=0.5)"),
+    ]
+    names = display_names(checkpoints)
+    assert names["c"] == "sft"
+    assert names["b"] == "f_dpo reverse_kl, seed 1"
+    assert (names["d"], names["e"]) == ("d", "e")

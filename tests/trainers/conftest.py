@@ -1,0 +1,85 @@
+"""Small preference data, and settings of runs that take a second."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from trainers.config import TrainConfig
+
+CAPTIONS = ("a red star", "two blue hearts", "a ring", "something green", "a tiny square", "a moon in winter")
+
+
+def jpeg(seed: int, size: tuple[int, int] = (64, 64)) -> bytes:
+    """A smooth picture that no other seed gives."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8))
+    buffer = BytesIO()
+    coarse.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=92, subsampling=0)
+    return buffer.getvalue()
+
+
+def preference_row(i: int, **changes: Any) -> dict[str, Any]:
+    """Row i: image 0 is preferred in even rows; every image is used once."""
+    first = float(i % 2 == 0)
+    row = {"caption": CAPTIONS[i % len(CAPTIONS)], "jpg_0": jpeg(2 * i), "jpg_1": jpeg(2 * i + 1)}
+    return row | {"label_0": first, "label_1": 1 - first, "best_image_uid": str(i)} | changes
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]], **options: Any) -> Path:
+    """A parquet file of such rows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path, **options)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as the embedded sets are: 24 pairs to learn from, 6 held out."""
+    folder = tmp_path_factory.mktemp("data") / "tiny-prefs"
+    write_rows(folder / "train.parquet", [preference_row(i) for i in range(24)])
+    write_rows(folder / "heldout.parquet", [preference_row(i, caption=f"a star {i}") for i in range(100, 106)])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache of latents for all tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def settings(
+    tmp_path: Path, tiny_data: Path, tiny_cache: Path, tiny_pipeline_folder: Path
+) -> Callable[..., TrainConfig]:
+    """Settings of a run on CPU in float32; each call names its folder."""
+
+    def make(name: str = "run", **changes: Any) -> TrainConfig:
+        values: dict[str, Any] = {
+            "base": str(tiny_pipeline_folder),
+            "data": str(tiny_data),
+            "beta": 1.0,
+            "log_ratio_scale": 100.0,
+            "lora_rank": 4,
+            "steps": 4,
+            "batch_size": 4,
+            "warmup": 0,
+            "lr": 1e-2,
+            "save_every": 2,
+            "held_out_draws": 4,
+            "precision": "fp32",
+            "device": "cpu",
+            "cache": tiny_cache,
+            "out": tmp_path / name,
+        }
+        if changes.get("objective") == "sft":
+            values |= {"beta": None, "log_ratio_scale": None}
+        return TrainConfig.parse(values | changes)
+
+    return make

@@ -1,0 +1,165 @@
+"""Checkpoints in the layouts that plain diffusers and PEFT open, and the state a run resumes from.
+
+RUN/checkpoints/step-000200/   unet/ or pytorch_lora_weights.safetensors, and checkpoint.json
+RUN/resume.pt                  weights, optimiser and counters of the last step saved
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from benchmark.core import store
+from benchmark.core.errors import UnreadableFileError
+from benchmark.core.hashing import plain, sha256_json, sha256_path
+from benchmark.core.records import Checkpoint, Hyperparameter
+from trainers.networks import FullPolicy, LoraPolicy, Policy
+
+RECORD = "checkpoint.json"
+RESUME = "resume.pt"
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        folder: The run's.
+        checkpoint: The last one.
+        checkpoints: All, in the order of their steps.
+        diverged: Whether it is marked: too many samples beyond the knee, or a held-out loss that
+            ends above its value at the reference.
+        held_out_loss: The last one; None without held-out pairs.
+        held_out_loss_at_reference: Where it started.
+        reused: Whether it was finished before and nothing was done.
+    """
+
+    folder: Path
+    checkpoint: Checkpoint
+    checkpoints: tuple[Checkpoint, ...]
+    diverged: bool = False
+    held_out_loss: float | None = None
+    held_out_loss_at_reference: float | None = None
+    reused: bool = False
+
+
+def step_folder(run: Path, step: int) -> Path:
+    """Where the checkpoint of a step is."""
+    return run / "checkpoints" / f"step-{step:06d}"
+
+
+def save_checkpoint(run: Path, policy: Policy, draft: Checkpoint, base_revision: str) -> Checkpoint:
+    """Writes a policy's weights and its record, whole or not at all.
+
+    Args:
+        run: The run's folder.
+        policy: Its weights.
+        draft: The record; `id` is a label, to which a hash of the weights is added.
+        base_revision: Of the base model: an adapter is only half of what decides the pixels.
+
+    Returns:
+        The record with id, revision and path.
+    """
+    place = step_folder(run, draft.step)
+    with store.atomic_folder(place) as folder:
+        layout = write_weights(folder, policy)
+        revision = sha256_json([sha256_path(folder), base_revision])[:16]
+        found = replace(draft, id=f"{draft.id}-{revision[:8]}", revision=revision, path=place)
+        store.write_json(folder / RECORD, _record(found, layout))
+    return found
+
+
+def write_weights(folder: Path, policy: Policy) -> str:
+    """A policy's weights in a public layout; returns `lora` or `full`."""
+    if isinstance(policy, FullPolicy):
+        policy.unet.save_pretrained(folder / "unet")
+        return "full"
+    if not isinstance(policy, LoraPolicy):
+        raise TypeError(f"no layout for {type(policy).__name__}")
+    from diffusers import StableDiffusionPipeline
+    from peft.utils import get_peft_model_state_dict
+
+    with policy.active() as unet:
+        layers = get_peft_model_state_dict(unet, adapter_name=policy.name)
+        adapter = unet.peft_config[policy.name].to_dict()
+    StableDiffusionPipeline.save_lora_weights(
+        folder,
+        unet_lora_layers={name: value.detach().cpu().contiguous() for name, value in layers.items()},
+        # Without it alpha is lost silently; alpha equals the rank as well, for readers that ignore it.
+        unet_lora_adapter_metadata={k: sorted(v) if isinstance(v, set) else v for k, v in adapter.items()},
+    )
+    return "lora"
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """The record of a checkpoint's folder.
+
+    Raises:
+        MissingFileError: if there is none.
+        UnreadableFileError: if it is not a checkpoint's record.
+    """
+    content = store.read_json(folder / RECORD, "a checkpoint's record")
+    try:
+        known = {k: v for k, v in content.items() if k != "format"}
+        return Checkpoint(**{**known, "path": folder})
+    except (AttributeError, TypeError, ValueError) as error:
+        raise UnreadableFileError(folder / RECORD, "a checkpoint's record", error) from error
+
+
+def read_checkpoints(run: Path) -> tuple[Checkpoint, ...]:
+    """All checkpoints of a run, in the order of their steps."""
+    return tuple(
+        read_checkpoint(record.parent) for record in sorted(run.glob(f"checkpoints/step-*/{RECORD}"))
+    )
+
+
+def label(objective: str, divergence: str | None, numbers: Mapping[str, Hyperparameter], step: int) -> str:
+    """The readable part of a checkpoint's id.
+
+    Example:
+        >>> label("f_dpo", "alpha(a=0.5, knee=10.0)", {"beta": 1.0, "seed": 3}, 200)
+        'f_dpo-alpha_a0.5_knee10.0-beta1-seed3-step200'
+    """
+    words = [objective, divergence or ""]
+    words += [f"{k}{numbers[k]:g}" for k in ("beta", "seed") if isinstance(numbers.get(k), int | float)]
+    text = "-".join(word for word in [*words, f"step{step}"] if word)
+    text = text.replace(", ", "_").replace("(", "_")
+    return "".join(c for c in text if c.isalnum() or c in "._-")
+
+
+def save_resume(run: Path, state: dict[str, Any], identity: Mapping[str, Any]) -> None:
+    """Writes what the same command goes on from."""
+    import torch
+
+    with store.atomic_file(run / RESUME) as temporary:
+        torch.save({**state, "identity": sha256_json(identity)}, temporary)
+
+
+def load_resume(run: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What an earlier attempt left; None if it left nothing.
+
+    Raises:
+        UnreadableFileError: if it cannot be read, or is of other settings.
+    """
+    import torch
+
+    path = run / RESUME
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        of_others = state.pop("identity") != sha256_json(identity)
+    # torch raises errors of pickle, zip files and its own for damaged files.
+    except Exception as error:
+        raise UnreadableFileError(path, "the state of a run", error, do="delete it to start again") from error
+    if of_others:
+        raise UnreadableFileError(
+            path, "the state of this run", "it has other settings", do="choose another --out"
+        )
+    return state
+
+
+def _record(checkpoint: Checkpoint, layout: str) -> dict[str, Any]:
+    record: dict[str, Any] = plain(checkpoint)
+    del record["path"]  # the folder may be moved
+    return {**record, "format": layout}

@@ -1,0 +1,142 @@
+"""The settings of `fbench train`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from benchmark.core.config import Config, load_config_file
+from trainers.presets import preset_values
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+_PLACES = frozenset({"out", "cache", "offline"})
+
+
+class TrainConfig(Config):
+    """What a training run is; equal settings make equal checkpoints on one machine.
+
+    Attributes:
+        preset: The recipe that other settings were taken from; for the record.
+        base: Base model: a name, a diffusers folder, or a hub id.
+        data: Preference data: a name, a parquet file, or a folder of them.
+        objective: With arguments where it takes them: `rpo(tau=0.3)`.
+        divergence: With arguments where it takes them: `alpha(a=0.5)`; empty for reverse KL, where
+            the objective has one.
+        beta: Weight of the divergence. Always stated for `shapes`; elsewhere 1 unless stated.
+        log_ratio_scale: kappa, from prediction errors to nats; `auto` is 0.15 D. Always stated for
+            `shapes`; elsewhere `auto` unless stated.
+        log_ratio_centre: `drift` takes out of s its part that is not zero on average.
+        slope_matched: Divide beta by f''(1), so that every divergence starts alike.
+        share_t: One timestep for each `pair` or for the whole `batch`; empty: `batch` where the
+            objective compares pairs with each other, else `pair`.
+        embedding: What `rpo` weighs its comparisons by.
+        clip: The CLIP for that, a folder in open_clip's layout; empty for the base model's own.
+        lora_rank: Rank of the adapter, or `full` for all weights.
+        lora_targets: `attention` layers, or `all` linear and convolution layers of the blocks.
+        steps: Optimiser steps.
+        batch_size: Pairs a step, over all devices.
+        draws: Independent (t, noise) for each pair of a batch.
+        micro_batches: Parts a batch goes through the network in; more need less memory and one more
+            forward pass, and give the same gradient, whatever the objective.
+        lr: Learning rate after the warm-up.
+        lr_schedule: `constant`, or `cosine` down to 0.
+        warmup: Steps over which the learning rate rises.
+        weight_decay: AdamW's.
+        max_grad_norm: The gradient's norm is cut off there.
+        prompt_dropout: Share of captions replaced by the empty one.
+        gradient_checkpointing: Less memory, more time.
+        save_every: Steps between checkpoints; empty for a tenth of the steps.
+        held_out_pairs: Pairs that are never trained on and watched at every checkpoint.
+        held_out_draws: (t, noise) for each of them.
+        max_bad_share: Share of unusable rows above which the data is refused.
+        precision: `auto` is bf16 where the hardware has it.
+        device: `auto`, `cpu`, `cuda`, `mps`.
+        seed: Of the order of the data, of timesteps and noise, of an adapter's first weights.
+        offline: Forbid every network access.
+        cache: Folder of the cache of latents; empty for the user's.
+        out: The run's folder.
+    """
+
+    preset: str | None = None
+    base: str = "shapes"
+    data: str = "shapes-prefs"
+    objective: str = "f_dpo"
+    divergence: str | None = None
+    beta: PositiveFloat | None = None
+    log_ratio_scale: PositiveFloat | Literal["auto"] | None = None
+    log_ratio_centre: Literal["none", "drift"] = "none"
+    slope_matched: bool = False
+    share_t: Literal["batch", "pair"] | None = None
+    embedding: Literal["text", "image", "text+image"] = "text+image"
+    clip: Path | None = None
+    lora_rank: PositiveInt | Literal["full"] = 16
+    lora_targets: Literal["attention", "all"] = "all"
+    steps: PositiveInt = 200
+    batch_size: PositiveInt = 64
+    draws: PositiveInt = 1
+    micro_batches: PositiveInt = 1
+    lr: PositiveFloat = 1e-4
+    lr_schedule: Literal["constant", "cosine"] = "constant"
+    warmup: NonNegativeInt = 10
+    weight_decay: NonNegativeFloat = 0.01
+    max_grad_norm: PositiveFloat = 1.0
+    prompt_dropout: Share = 0.0
+    gradient_checkpointing: bool = False
+    save_every: PositiveInt | None = None
+    held_out_pairs: NonNegativeInt = 64
+    held_out_draws: PositiveInt = 32
+    max_bad_share: Share = 0.01
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    device: str = "auto"
+    seed: NonNegativeInt = 0
+    offline: bool = False
+    cache: Path | None = None
+    out: Path
+
+    @classmethod
+    def resolve(cls, file: Path | None, flags: Mapping[str, Any]) -> Self:
+        """Settings of a command: the preset's, overruled by the file's, overruled by the flags given.
+
+        Raises:
+            UserError: for an unknown preset or key, or an impossible value.
+        """
+        given = {k.replace("-", "_"): v for k, v in flags.items() if v is not None}
+        in_file = {} if file is None else {k.replace("-", "_"): v for k, v in load_config_file(file).items()}
+        values = {**in_file, **given}
+        preset = values.get("preset")
+        recipe = preset_values(str(preset)) if preset is not None else {}
+        return cls.parse({**recipe, **values}, source=str(file) if file else "")
+
+    @field_validator("objective", "divergence", mode="before")
+    @classmethod
+    def _stripped(cls, text: object) -> object:
+        return (text.strip() or None) if isinstance(text, str) else text
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.warmup > self.steps:
+            raise ValueError(f"warmup is {self.warmup}, more than the {self.steps} steps")
+        if self.micro_batches > self.batch_size:
+            raise ValueError(
+                f"micro_batches is {self.micro_batches}, more than the batch of {self.batch_size}"
+            )
+        return self
+
+    @property
+    def saves(self) -> int:
+        """Steps between checkpoints."""
+        return self.save_every or max(1, self.steps // 10)
+
+    def identity(self) -> dict[str, Any]:
+        """The settings that decide the weights: all but the places."""
+        return {k: v for k, v in self.model_dump(mode="json").items() if k not in _PLACES}

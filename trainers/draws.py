@@ -1,0 +1,177 @@
+r"""Which pairs a step sees, at which timesteps, with which noise.
+
+All of it is a function of (seed, step, row of the global batch), never of the process or of what came
+before: so a resumed run, a run on more devices and a policy trained beside others see the same.
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from benchmark.models.base import Pipeline
+from trainers.latents import EncodedPairs
+
+# Independent streams of random numbers under one seed.
+_ORDER, _ROW, _BATCH, _HELD_OUT = range(4)
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """What determines the batches of a run; policies with equal plans share them.
+
+    Attributes:
+        seed: Of the run.
+        batch_size: Pairs a step, over all processes.
+        draws: Independent (t, noise) for each pair of a batch.
+        share_t: One timestep for each `pair`, or for the whole `batch`.
+        prompt_dropout: Share of captions replaced by the empty one.
+        micro_batches: Parts that a process's share of a batch goes through the networks in.
+    """
+
+    seed: int
+    batch_size: int
+    draws: int = 1
+    share_t: Literal["batch", "pair"] = "pair"
+    prompt_dropout: float = 0.0
+    micro_batches: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkInputs:
+    """Noisy latents of n pairs and what the network should say of them; side 0 are the winners.
+
+    Attributes:
+        noisy: x_t.
+        target: Noise, v or velocity.
+        t: The timesteps; winner and loser share them, and the noise.
+        text: Text embeddings.
+    """
+
+    noisy: Float[Tensor, "2 draws n c h w"]
+    target: Float[Tensor, "2 draws n c h w"]
+    t: Int[Tensor, "draws n"]
+    text: Float[Tensor, "n length width"]
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """One step's pairs.
+
+    Attributes:
+        rows: Positions in the data, of the global batch.
+        t: Timesteps of the global batch.
+        inputs: This process's part of it.
+    """
+
+    rows: NDArray[np.int64]
+    t: Int[Tensor, "draws all"]
+    inputs: NetworkInputs
+
+
+def draw_batch(
+    pipeline: Pipeline, pairs: EncodedPairs, plan: BatchPlan, step: int, rank: int = 0, processes: int = 1
+) -> Batch:
+    """The batch of a step, counted from 0.
+
+    Args:
+        pipeline: Its scheduler adds the noise.
+        pairs: The training data.
+        plan: What determines the batches.
+        step: Optimiser steps behind it.
+        rank: This process; it gets the rank-th of equal parts of the batch.
+        processes: How many there are.
+    """
+    n, total = plan.batch_size, int(pipeline.scheduler.config.num_train_timesteps)
+    rows = batch_rows(plan.seed, len(pairs), step, n)
+    own = range(rank * n // processes, (rank + 1) * n // processes)
+    u, keep = np.empty((plan.draws, n)), np.empty(n, dtype=bool)
+    noise = np.empty((plan.draws, len(own), *pipeline.latent_shape), dtype=np.float32)
+    for row in range(n):
+        rng = np.random.default_rng((_ROW, plan.seed, step, row))
+        u[:, row], keep[row] = rng.random(plan.draws), rng.random() >= plan.prompt_dropout
+        if row in own:
+            noise[:, row - own.start] = rng.standard_normal(noise[:, 0].shape, dtype=np.float32)
+    if plan.share_t == "batch":
+        u[:] = np.random.default_rng((_BATCH, plan.seed, step)).random((plan.draws, 1))
+    t = torch.from_numpy((u * total).astype(np.int64))
+    local = slice(own.start, own.stop)
+    inputs = network_inputs(pipeline, pairs, rows[local], t[:, local], noise, keep[local])
+    return Batch(rows, t.to(pipeline.device), inputs)
+
+
+def batch_rows(seed: int, pairs: int, step: int, batch_size: int) -> NDArray[np.int64]:
+    """Positions of a step's pairs: every epoch in an order of its own, no pair left out at its end."""
+    places = np.arange(step * batch_size, (step + 1) * batch_size)
+    epochs, within = places // pairs, places % pairs
+    rows = np.empty(batch_size, dtype=np.int64)
+    for epoch in np.unique(epochs):
+        rows[epochs == epoch] = _epoch_order(seed, pairs, int(epoch))[within[epochs == epoch]]
+    return rows
+
+
+def held_out_inputs(pipeline: Pipeline, pairs: EncodedPairs, draw: int, draws: int) -> NetworkInputs:
+    """One of the fixed (t, noise) of all held-out pairs; the same in every run, whatever its seed.
+
+    The timesteps are spread evenly over the draws and shared by all pairs: less variance, and `rpo`
+    compares at one noise level.
+    """
+    t = held_out_timesteps(pipeline, len(pairs), draws)[draw : draw + 1]
+    noise = np.stack(
+        [
+            np.random.default_rng((_HELD_OUT, draw, row)).standard_normal(
+                pipeline.latent_shape, dtype=np.float32
+            )
+            for row in range(len(pairs))
+        ]
+    )[None]
+    return network_inputs(pipeline, pairs, np.arange(len(pairs)), t, noise)
+
+
+def held_out_timesteps(pipeline: Pipeline, pairs: int, draws: int) -> Int[Tensor, "draws n"]:
+    """The fixed timesteps: the middles of equal parts of the noise schedule."""
+    total = int(pipeline.scheduler.config.num_train_timesteps)
+    t = ((torch.arange(draws, dtype=torch.float64) + 0.5) / draws * total).long()
+    return t[:, None].expand(-1, pairs).to(pipeline.device)
+
+
+def network_inputs(
+    pipeline: Pipeline,
+    pairs: EncodedPairs,
+    rows: NDArray[np.int64],
+    t: Int[Tensor, "draws n"],
+    noise: NDArray[np.float32],
+    keep_caption: NDArray[np.bool_] | None = None,
+) -> NetworkInputs:
+    """Reads pairs from the cache and adds noise, the same to winner and loser.
+
+    Args:
+        pipeline: Its scheduler adds the noise.
+        pairs: The data.
+        rows: Positions in it, (n,).
+        t: Timesteps.
+        noise: (draws, n, C, H, W).
+        keep_caption: Where false, the empty prompt takes the caption's place.
+    """
+    device, draws = pipeline.device, t.shape[0]
+    captions = pairs.caption[rows] if keep_caption is None else np.where(keep_caption, pairs.caption[rows], 0)
+    text = torch.from_numpy(pairs.texts[captions].astype(np.float32)).to(device)
+    sides = np.stack([pairs.latents[pairs.winner[rows]], pairs.latents[pairs.loser[rows]]]).astype(np.float32)
+    shape = (2, draws, *sides.shape[1:])
+    clean = torch.from_numpy(sides).to(device)[:, None].expand(shape).flatten(0, 2)
+    both = torch.from_numpy(noise).to(device)[None].expand(shape).flatten(0, 2)
+    t = t.to(device)
+    times = t[None].expand(2, -1, -1).flatten()
+    noisy = pipeline.scheduler.add_noise(clean, both, times)
+    target = pipeline.target(clean, both, times)
+    return NetworkInputs(noisy.view(shape), target.view(shape), t, text)
+
+
+@functools.lru_cache(maxsize=16)
+def _epoch_order(seed: int, pairs: int, epoch: int) -> NDArray[np.int64]:
+    return np.random.default_rng((_ORDER, seed, epoch)).permutation(pairs)

@@ -1,0 +1,133 @@
+"""CLIP embeddings of captions and images, which `rpo` weighs its comparisons by; cached like latents."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmark.core import resources
+from benchmark.core.errors import UserError
+from trainers.latents import BATCH, Array, EncodedPairs, cached_array, for_each_batch, weights_sha256
+from trainers.objectives import text_image_embedding
+
+if TYPE_CHECKING:
+    from open_clip import SimpleTokenizer
+    from open_clip.model import CLIP
+
+Kind = Literal["text", "image", "text+image"]
+
+
+@dataclass(frozen=True, eq=False)
+class ClipEmbeddings:
+    """Embeddings of unique images and captions, in the order of the `EncodedPairs` they belong to.
+
+    Attributes:
+        images: (images, e), float32.
+        texts: (captions, e), float32.
+    """
+
+    images: Array
+    texts: Array
+
+    def of_pairs(
+        self, pairs: EncodedPairs, rows: np.ndarray, kind: Kind, device: torch.device
+    ) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]]:
+        """The embeddings e_w and e_l of some pairs."""
+        text = torch.from_numpy(self.texts[pairs.caption[rows]]).to(device)
+        winner, loser = (
+            torch.from_numpy(self.images[side[rows]]).to(device) for side in (pairs.winner, pairs.loser)
+        )
+        if kind == "text":
+            return text, text
+        if kind == "image":
+            return winner, loser
+        return text_image_embedding(text, winner), text_image_embedding(text, loser)
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Which CLIP goes with a base model.
+
+    Attributes:
+        folder: open_clip's own layout.
+        bpe: Its merges; None for the published ones.
+    """
+
+    folder: Path
+    bpe: Path | None = None
+
+
+def clip_source(base: str, given: Path | None = None) -> ClipSource:
+    """The CLIP of a base model: the one given, or the embedded world's for `shapes`.
+
+    Raises:
+        UserError: if there is none; says how to name one.
+    """
+    if given is not None:
+        if not (given / "open_clip_config.json").is_file():
+            raise UserError(
+                f"no open_clip model at {given}",
+                allowed="a folder with open_clip_config.json and its weights",
+            )
+        bpe = given / "bpe.txt.gz"
+        return ClipSource(given, bpe if bpe.is_file() else None)
+    if base == "shapes":
+        bpe = resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"
+        return ClipSource(resources.shapes_weights("shapes-clip"), bpe)
+    raise UserError(
+        f"no CLIP is known for the base model {base}",
+        do="name a folder in open_clip's layout by --clip; this objective weighs pairs by its embeddings",
+    )
+
+
+def clip_embeddings(
+    source: ClipSource, pairs: EncodedPairs, device: torch.device, cache: Path
+) -> ClipEmbeddings:
+    """Embeddings of all images and captions of some pairs, from the cache where they are in it."""
+    from benchmark.models.towers.openclip import load_open_clip, open_clip_tokenizer
+    from benchmark.models.towers.pixels import normalise
+
+    model: CLIP = load_open_clip(source.folder).to(device)
+    tokenizer: SimpleTokenizer = open_clip_tokenizer(source.bpe, int(model.context_length))
+    weights, size, width = weights_sha256(model), _image_size(model), int(model.text_projection.shape[-1])
+
+    @torch.no_grad()
+    def embed_images(pixels: np.ndarray) -> Tensor:
+        images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
+        features: Tensor = model.encode_image(normalise(images), normalize=True)
+        return features
+
+    @torch.no_grad()
+    def embed_texts(out: Array) -> None:
+        for start in range(0, len(pairs.captions), BATCH):
+            part = list(pairs.captions[start : start + BATCH])
+            out[start : start + len(part)] = (
+                model.encode_text(tokenizer(part).to(device), normalize=True).cpu().numpy()
+            )
+
+    images, _ = cached_array(
+        cache,
+        "clip-images",
+        [list(pairs.image_digests), weights],
+        (len(pairs.images), width),
+        lambda out: for_each_batch(pairs.images, size, embed_images, out),
+        "float32",
+    )
+    texts, _ = cached_array(
+        cache,
+        "clip-texts",
+        [list(pairs.captions), weights],
+        (len(pairs.captions), width),
+        embed_texts,
+        "float32",
+    )
+    return ClipEmbeddings(images, texts)
+
+
+def _image_size(model: "CLIP") -> int:
+    size = model.visual.image_size
+    return int(size[0] if isinstance(size, tuple) else size)

@@ -1,0 +1,109 @@
+r"""The loss on fixed held-out pairs with fixed (t, noise): whether a policy learns, or memorises.
+
+At $\theta = \mathrm{ref}$ it is `value_at_reference`, log 2 for `f_dpo` and `rpo`. A run that ends
+above it, or with too many samples beyond the knee, is marked `diverged`.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from benchmark.models.base import Pipeline
+from trainers.draws import held_out_inputs, held_out_timesteps
+from trainers.embeddings import ClipEmbeddings
+from trainers.latents import EncodedPairs
+from trainers.log_ratio import prediction_drift
+from trainers.networks import NetworkErrors, Policy, SharedUNet, join, network_errors, split
+
+MAX_BEYOND_KNEE = 0.01
+"""Share of samples beyond the knee above which a run counts as diverged."""
+
+
+@dataclass(frozen=True, eq=False)
+class PairsSeen:
+    r"""Errors of policy and reference on the same pairs, (t, noise) and sides.
+
+    Attributes:
+        policy: $m_\theta$.
+        reference: $m_{ref}$; None where nobody needs it.
+        drift: $d$ of the centre `drift`; None for the centre `none`.
+    """
+
+    policy: Float[Tensor, "sides draws n"]
+    reference: Float[Tensor, "2 draws n"] | None
+    drift: Float[Tensor, "2 draws n"] | None = None
+
+
+class HeldOut:
+    """Held-out pairs of one run, and what the reference says of them, computed once.
+
+    Args:
+        pipeline: For its precision and scheduler.
+        shared: The reference.
+        pairs: At least one.
+        draws: Fixed (t, noise) for each.
+        at_once: Pairs a forward pass.
+        embeddings: CLIP's, for objectives that need them.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        shared: SharedUNet,
+        pairs: EncodedPairs,
+        draws: int,
+        at_once: int,
+        embeddings: ClipEmbeddings | None = None,
+    ) -> None:
+        self.pairs, self.embeddings = pairs, embeddings
+        self._pipeline, self._shared, self._draws, self._at_once = pipeline, shared, draws, at_once
+        self._reference: list[NetworkErrors] | None = None
+
+    @property
+    def t(self) -> Int[Tensor, "draws n"]:
+        """The fixed timesteps."""
+        return held_out_timesteps(self._pipeline, len(self.pairs), self._draws)
+
+    @torch.no_grad()
+    def see(self, policy: Policy, *, sides: int, drift: bool) -> PairsSeen:
+        """Errors of a policy and of the reference.
+
+        Args:
+            policy: What to look at.
+            sides: 1 for objectives that look at winners alone.
+            drift: Whether the drift is wanted.
+        """
+        reference = self._reference_errors(drift)
+        with policy.active() as unet:
+            seen = [self._errors(unet, k, sides, drift) for k in range(self._draws)]
+        drifts = [
+            prediction_drift(own.prediction, ref.prediction)
+            for own, ref in zip(seen, reference, strict=True)
+            if drift and own.prediction is not None and ref.prediction is not None
+        ]
+        return PairsSeen(
+            torch.cat([one.error for one in seen], 1),
+            torch.cat([one.error for one in reference], 1),
+            torch.cat(drifts, 1) if drift else None,
+        )
+
+    def at_reference(self) -> PairsSeen:
+        """What a policy equal to the reference would give; no forward pass beyond the reference's."""
+        error = torch.cat([one.error for one in self._reference_errors(keep=False)], 1)
+        return PairsSeen(error, error, torch.zeros_like(error))
+
+    @torch.no_grad()
+    def _reference_errors(self, keep: bool) -> list[NetworkErrors]:
+        if self._reference is None or (keep and self._reference[0].prediction is None):
+            with self._shared.reference() as unet:
+                self._reference = [self._errors(unet, k, 2, keep) for k in range(self._draws)]
+        return self._reference
+
+    def _errors(self, unet: torch.nn.Module, draw: int, sides: int, keep: bool) -> NetworkErrors:
+        inputs = held_out_inputs(self._pipeline, self.pairs, draw, self._draws)
+        parts = split(len(self.pairs), -(-len(self.pairs) // self._at_once))
+        return join(
+            [network_errors(self._pipeline, unet, inputs, sides=sides, pairs=p, keep=keep) for p in parts]
+        )

@@ -1,0 +1,270 @@
+"""The one training loop: any number of policies on one base model, one set of latents, one reference pass.
+
+`fbench train` is the case of one. Policies whose batches are the same (`BatchPlan`) share them and what
+the reference says of them. None sees anything of the others: each ends as it would have ended alone, to
+the bit.
+"""
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from accelerate import PartialState
+from numpy.typing import NDArray
+
+from benchmark.core.records import Checkpoint
+from benchmark.models.base import Pipeline
+from trainers import checkpoints
+from trainers.config import TrainConfig
+from trainers.draws import Batch, BatchPlan, draw_batch
+from trainers.embeddings import ClipEmbeddings
+from trainers.heldout import HeldOut
+from trainers.latents import EncodedPairs
+from trainers.networks import (
+    FullPolicy,
+    LoraPolicy,
+    NetworkErrors,
+    Policy,
+    SharedUNet,
+    join,
+    network_errors,
+    split,
+)
+from trainers.progress import progress
+from trainers.recipe import Recipe, hyperparameters
+from trainers.step_logs import Metrics, MetricsFile
+from trainers.trainee import Embedded, Trainee
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What the policies of one process share.
+
+    Attributes:
+        pipeline: The base model.
+        shared: Its UNet, which is the reference.
+        train: The pairs to learn from.
+        embeddings: CLIP's of `train`; None where no objective needs them.
+        held_out: The pairs to watch; None for none.
+        data_sha256: Hash of the training data.
+        state: Processes and ranks.
+    """
+
+    pipeline: Pipeline
+    shared: SharedUNet
+    train: EncodedPairs
+    embeddings: ClipEmbeddings | None
+    held_out: HeldOut | None
+    data_sha256: str
+    state: PartialState
+
+
+class Member:
+    """A policy with its folder: what it logs and saves.
+
+    Args:
+        config: Its settings.
+        recipe: What they mean.
+        name: Unique in this process.
+        material: What it shares.
+    """
+
+    def __init__(self, config: TrainConfig, recipe: Recipe, name: str, material: Material) -> None:
+        self.config, self.recipe, self.material = config, recipe, material
+        state, shared = material.state, material.shared
+        self.trainee = Trainee(
+            config,
+            recipe,
+            _new_policy(config, shared, name),
+            material.pipeline,
+            processes=state.num_processes,
+            rank=state.process_index,
+        )
+        self.checkpoints: dict[int, Checkpoint] = {}
+        earlier = checkpoints.load_resume(config.out, config.identity())
+        if earlier is not None:
+            self.trainee.restore(earlier)
+            found = checkpoints.read_checkpoints(config.out)
+            self.checkpoints = {c.step: c for c in found if c.step <= self.trainee.step}
+        self._metrics = (
+            MetricsFile(config.out / "metrics.jsonl", self.trainee.step) if state.is_main_process else None
+        )
+        if earlier is None:
+            self._write({"step": 0, **self._look()})
+
+    @property
+    def step(self) -> int:
+        """Steps done."""
+        return self.trainee.step
+
+    def needs_reference(self) -> bool:
+        """Whether its objective compares with the reference."""
+        return self.recipe.objective.uses_reference
+
+    def advance(self, batch: Batch, reference: NetworkErrors | None) -> Metrics:
+        """One step, its metrics, and a checkpoint where one is due."""
+        start = time.perf_counter()
+        pairs = self.material.train
+        metrics = self.trainee.update(
+            batch,
+            reference if self.needs_reference() else None,
+            self._embedded(self.material.embeddings, pairs, batch.rows),
+            lambda: _few([pairs.rows[i] for i in batch.rows]),
+        )
+        seconds = time.perf_counter() - start
+        samples = (2 if self.recipe.objective.paired else 1) * batch.t.numel()
+        metrics |= {"seconds": seconds, "samples_per_second": samples / seconds}
+        due = self.step % self.config.saves == 0 or self.step == self.config.steps
+        if due:
+            metrics |= self._look()
+            self.trainee.watch.close_window()
+            metrics["diverged"] = self.trainee.watch.diverged
+        self._write(metrics)
+        if due:
+            self._save()
+        return metrics
+
+    def keep_state(self) -> None:
+        """Saves what the same command goes on from."""
+        if self.material.state.is_main_process and self.step:
+            checkpoints.save_resume(self.config.out, self.trainee.state(), self.config.identity())
+
+    def close(self) -> None:
+        """Closes its files."""
+        if self._metrics is not None:
+            self._metrics.close()
+
+    def _look(self) -> Metrics:
+        held_out = self.material.held_out
+        if held_out is None:
+            return {}
+        rows = np.arange(len(held_out.pairs))
+        return self.trainee.look(held_out, self._embedded(held_out.embeddings, held_out.pairs, rows))
+
+    def _embedded(
+        self, embeddings: ClipEmbeddings | None, pairs: EncodedPairs, rows: NDArray[np.int64]
+    ) -> Embedded | None:
+        if embeddings is None or not self.recipe.objective.couples_batch:
+            return None
+        return embeddings.of_pairs(pairs, rows, self.config.embedding, self.material.pipeline.device)
+
+    def _save(self) -> None:
+        if not self.material.state.is_main_process:
+            return
+        pipeline, watch = self.material.pipeline, self.trainee.watch
+        divergence = None if self.recipe.divergence is None else repr(self.recipe.divergence)
+        numbers = {
+            **hyperparameters(self.config, self.recipe, pipeline.latent_shape),
+            "precision": pipeline.precision,
+            "diverged": watch.diverged,
+            "held_out_loss": watch.held_out_loss,
+            "held_out_loss_at_reference": watch.at_reference,
+        }
+        name = self.recipe.objective.name if "(" not in self.config.objective else self.config.objective
+        draft = Checkpoint(
+            id=checkpoints.label(name, divergence, numbers, self.step),
+            base_model=pipeline.name,
+            objective=name,
+            divergence=divergence,
+            hyperparameters=numbers,
+            step=self.step,
+            data_sha256=self.material.data_sha256,
+        )
+        saved = checkpoints.save_checkpoint(self.config.out, self.trainee.policy, draft, pipeline.revision)
+        self.checkpoints[self.step] = saved
+        # After the checkpoint: a run killed in between makes it again.
+        self.keep_state()
+
+    def _write(self, metrics: Metrics) -> None:
+        if self._metrics is not None:
+            self._metrics.write(metrics)
+
+
+def run_members(members: Sequence[Member], material: Material) -> None:
+    """Trains until every member has done its steps.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, when the step in progress is done and saved.
+        UserError: if a loss is not finite.
+    """
+    steps = max(m.config.steps for m in members)
+    first = min(m.step for m in members)
+    names = (
+        f"training {members[0].config.out.name}" if len(members) == 1 else f"training {len(members)} policies"
+    )
+    quiet = not material.state.is_main_process
+    with _interruptions() as interrupted, progress(steps, first, names, quiet=quiet) as show:
+        for step in range(first, steps):
+            note = ""
+            for plan, group in _groups(members, step).items():
+                note = _advance_group(group, plan, step, material)
+            show(step + 1, note)
+            if interrupted():
+                for member in members:
+                    member.keep_state()
+                raise KeyboardInterrupt
+
+
+def _advance_group(group: list[Member], plan: BatchPlan, step: int, material: Material) -> str:
+    """One step of the members that share a batch."""
+    state = material.state
+    batch = draw_batch(
+        material.pipeline, material.train, plan, step, state.process_index, state.num_processes
+    )
+    reference = None
+    if any(m.needs_reference() for m in group):
+        keep = any(m.trainee.uses_drift for m in group)
+        parts = split(batch.inputs.text.shape[0], plan.micro_batches)
+        with torch.no_grad(), material.shared.reference() as unet:
+            # In the same parts as the policies: then equal weights give equal errors, to the bit.
+            reference = join(
+                [network_errors(material.pipeline, unet, batch.inputs, pairs=p, keep=keep) for p in parts]
+            )
+    metrics: Metrics = {}
+    for member in group:
+        metrics = member.advance(batch, reference)
+    return f"loss {metrics['loss']:.4f}, {metrics['samples_per_second']:.1f} samples/s"
+
+
+def _groups(members: Sequence[Member], step: int) -> dict[BatchPlan, list[Member]]:
+    """Who is at this step, by what determines the batch."""
+    groups: dict[BatchPlan, list[Member]] = {}
+    for member in members:
+        if member.step == step < member.config.steps:
+            groups.setdefault(member.recipe.plan, []).append(member)
+    return groups
+
+
+def _new_policy(config: TrainConfig, shared: SharedUNet, name: str) -> Policy:
+    if config.lora_rank == "full":
+        return FullPolicy(shared)
+    return LoraPolicy(shared, name, config.lora_rank, config.lora_targets, config.seed)
+
+
+@contextmanager
+def _interruptions() -> Iterator[Callable[[], bool]]:
+    """Lets the step in progress end at the first Ctrl-C; a second one is not waited for."""
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    seen = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def note(_number: int, _frame: object) -> None:
+        seen.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _few(rows: list[str]) -> str:
+    return ", ".join(rows[:8]) + (f" and {len(rows) - 8} more" if len(rows) > 8 else "")

@@ -1,0 +1,198 @@
+"""Policies and their reference: adapters on one UNet, or a copy of it, and the errors they make.
+
+The reference is always the base model's own UNet with adapters off, so a LoRA run never holds a second
+copy, and any number of policies share one pass of it.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import torch
+from diffusers import UNet2DConditionModel
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from benchmark.models.base import Pipeline
+from trainers.draws import NetworkInputs
+from trainers.log_ratio import prediction_error
+
+LoraTargets = Literal["attention", "all"]
+
+_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
+_ELSEWHERE = (
+    "proj_in",
+    "proj_out",
+    "ff.net.0.proj",
+    "ff.net.2",
+    "conv1",
+    "conv2",
+    "conv_shortcut",
+    "time_emb_proj",
+)
+
+
+class Policy(Protocol):
+    """A UNet that is trained.
+
+    Attributes:
+        parameters: What the optimiser moves, by name.
+    """
+
+    parameters: dict[str, nn.Parameter]
+
+    @contextmanager
+    def active(self) -> Iterator[UNet2DConditionModel]:
+        """The UNet as this policy."""
+
+
+@dataclass(frozen=True, eq=False)
+class SharedUNet:
+    """The base model's UNet, which the adapters of several policies may sit on.
+
+    Attributes:
+        unet: In channels-last layout, frozen but for adapters.
+    """
+
+    unet: UNet2DConditionModel
+
+    @contextmanager
+    def reference(self) -> Iterator[UNet2DConditionModel]:
+        """The base model: every adapter off."""
+        for layer in self._layers():
+            layer.enable_adapters(False)
+        try:
+            yield self.unet
+        finally:
+            for layer in self._layers():
+                layer.enable_adapters(True)
+
+    def release(self) -> None:
+        """Takes the adapters off for good."""
+        if getattr(self.unet, "peft_config", None):
+            self.unet.unload_lora()
+
+    def _layers(self) -> list[Any]:
+        from peft.tuners.tuners_utils import BaseTunerLayer
+
+        return [module for module in self.unet.modules() if isinstance(module, BaseTunerLayer)]
+
+
+class LoraPolicy:
+    """A LoRA adapter; alpha is the rank, so that nothing is lost where a reader ignores alpha.
+
+    Args:
+        shared: The UNet it sits on.
+        name: Unique among the adapters of that UNet.
+        rank: Of the adapter.
+        targets: `attention` layers, or `all` linear and convolution layers of the blocks.
+        seed: Of its first weights.
+    """
+
+    def __init__(self, shared: SharedUNet, name: str, rank: int, targets: LoraTargets, seed: int) -> None:
+        from peft import LoraConfig
+
+        self.name, self._shared = name, shared
+        modules = [*_ATTENTION, *(_ELSEWHERE if targets == "all" else ())]
+        config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=modules)
+        devices = [shared.unet.device] if shared.unet.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
+            shared.unet.add_adapter(config, name)
+        self._layers = shared._layers()  # noqa: SLF001  # two halves of one thing
+        for layer in self._layers:
+            # Under autocast the detour of half-precision activations over float32 only costs time.
+            layer.cast_input_dtype_enabled = False
+        self.parameters = {n: p for n, p in shared.unet.named_parameters() if f".{name}." in n}
+
+    @contextmanager
+    def active(self) -> Iterator[UNet2DConditionModel]:
+        """The UNet with this adapter, and no other, on."""
+        for layer in self._layers:
+            layer.set_adapter([self.name])
+        yield self._shared.unet
+
+
+class FullPolicy:
+    """A copy of the UNet, all of whose weights are trained.
+
+    Args:
+        shared: The UNet it is a copy of.
+    """
+
+    def __init__(self, shared: SharedUNet) -> None:
+        shared.release()  # a copy must not carry adapters
+        self.unet = copy.deepcopy(shared.unet).requires_grad_(True)
+        self.parameters = dict(self.unet.named_parameters())
+
+    @contextmanager
+    def active(self) -> Iterator[UNet2DConditionModel]:
+        """The copy."""
+        yield self.unet
+
+
+def share_unet(pipeline: Pipeline, *, gradient_checkpointing: bool = False) -> SharedUNet:
+    """The pipeline's UNet made ready for training: frozen, in the layout convolutions are quick in."""
+    unet = pipeline.unet.requires_grad_(False).to(memory_format=torch.channels_last)
+    if gradient_checkpointing:
+        unet.enable_gradient_checkpointing()
+    return SharedUNet(unet)
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkErrors:
+    """What a network said of a batch.
+
+    Attributes:
+        error: $m$, the mean squared error of each prediction, float32.
+        prediction: The predictions, where they were asked for.
+    """
+
+    error: Float[Tensor, "sides draws n"]
+    prediction: Float[Tensor, "sides draws n c h w"] | None = None
+
+
+def network_errors(
+    pipeline: Pipeline,
+    unet: nn.Module,
+    inputs: NetworkInputs,
+    *,
+    sides: int = 2,
+    pairs: slice = slice(None),
+    keep: bool = False,
+) -> NetworkErrors:
+    """One forward pass over pairs.
+
+    Args:
+        pipeline: For its precision.
+        unet: Policy or reference.
+        inputs: The pairs.
+        sides: 1 for the winners alone.
+        pairs: Which of them.
+        keep: Whether the predictions are wanted as well.
+    """
+    noisy, target = inputs.noisy[:sides, :, pairs], inputs.target[:sides, :, pairs]
+    t, text = inputs.t[:, pairs], inputs.text[pairs]
+    t = t[None].expand(sides, -1, -1).flatten()
+    text = text[None, None].expand(*noisy.shape[:3], -1, -1).flatten(0, 2)
+    flat = noisy.flatten(0, 2).contiguous(memory_format=torch.channels_last)
+    with pipeline.autocast():
+        said: Tensor = unet(flat, t, text, return_dict=False)[0]
+    prediction = said.unflatten(0, target.shape[:3])
+    return NetworkErrors(prediction_error(prediction, target), prediction.float() if keep else None)
+
+
+def join(parts: list[NetworkErrors]) -> NetworkErrors:
+    """Micro-batches put together again."""
+    if len(parts) == 1:
+        return parts[0]
+    kept = [p.prediction for p in parts if p.prediction is not None]
+    return NetworkErrors(torch.cat([p.error for p in parts], dim=2), torch.cat(kept, dim=2) if kept else None)
+
+
+def split(n: int, parts: int) -> list[slice]:
+    """About equal consecutive parts of n pairs."""
+    size = -(-n // parts)
+    return [slice(start, min(start + size, n)) for start in range(0, n, size)]

@@ -1,0 +1,117 @@
+"""From settings to the objective they mean, with every choice resolved."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.core.calls import parse_call
+from benchmark.core.errors import ConfigError
+from benchmark.core.records import Hyperparameter
+from trainers.config import TrainConfig
+from trainers.divergences import Divergence, divergences
+from trainers.draws import BatchPlan
+from trainers.log_ratio import log_ratio_scale
+from trainers.objectives import Objective, objectives, slope_matched_beta
+
+_ALWAYS_STATED = "shapes"
+
+
+@dataclass(frozen=True, eq=False)
+class Recipe:
+    """What a policy is trained with.
+
+    Attributes:
+        objective: What a step minimises.
+        divergence: The divergence in it; None where it has none.
+        beta: The weight in effect, after slope matching; None where the objective has none.
+        scale_setting: As set; None where no reference is used.
+        plan: What determines the batches.
+    """
+
+    objective: Objective
+    divergence: Divergence | None
+    beta: float | None
+    scale_setting: float | str | None
+    plan: BatchPlan
+
+    def scale(self, latent_shape: tuple[int, int, int]) -> float | None:
+        """kappa, from prediction errors to nats."""
+        setting = self.scale_setting
+        return (
+            None
+            if setting is None
+            else log_ratio_scale("auto" if isinstance(setting, str) else setting, latent_shape)
+        )
+
+
+def make_recipe(config: TrainConfig) -> Recipe:
+    """Makes objective and divergence, and refuses settings that would do nothing.
+
+    Raises:
+        UserError: for unknown names, arguments that do not fit, a beta or scale that must be stated.
+    """
+    takes = inspect.signature(objectives.get(parse_call(config.objective, "objective").name)).parameters
+    divergence, beta, effective = None, None, None
+    if "divergence" in takes or not config.divergence:
+        divergence = divergences.create(config.divergence or "reverse_kl") if "divergence" in takes else None
+    else:
+        raise ConfigError(
+            f"divergence is {config.divergence}, and {config.objective} has none", do="leave it out"
+        )
+    if "beta" in takes:
+        beta = _stated(config, "beta", config.beta, 1.0)
+    elif config.beta is not None:
+        raise ConfigError(f"beta is {config.beta:g}, and {config.objective} has none", do="leave it out")
+    if config.slope_matched and divergence is None:
+        raise ConfigError(
+            f"slope_matched is set, and {config.objective} takes no divergence", do="leave it out"
+        )
+    arguments: dict[str, Any] = {}
+    if divergence is not None:
+        arguments["divergence"] = divergence
+    if beta is not None:
+        effective = slope_matched_beta(beta, divergence) if config.slope_matched and divergence else beta
+        arguments["beta"] = effective
+    objective = objectives.create(config.objective, **arguments)
+    scale = None
+    if objective.uses_reference:
+        scale = _stated(config, "log_ratio_scale", config.log_ratio_scale, "auto")
+    elif config.log_ratio_scale is not None or config.log_ratio_centre != "none":
+        raise ConfigError(
+            f"a log-ratio is set up, and {config.objective} uses no reference", do="leave log_ratio_* out"
+        )
+    share_t = config.share_t or ("batch" if objective.couples_batch else "pair")
+    plan = BatchPlan(
+        config.seed, config.batch_size, config.draws, share_t, config.prompt_dropout, config.micro_batches
+    )
+    found = getattr(objective, "divergence", divergence)
+    return Recipe(objective, found, effective, scale, plan)
+
+
+def hyperparameters(
+    config: TrainConfig, recipe: Recipe, latent_shape: tuple[int, int, int]
+) -> dict[str, Hyperparameter]:
+    """What a checkpoint says of its training, as plain values."""
+    own: Mapping[str, Hyperparameter] = {
+        "beta": config.beta if config.beta is not None else recipe.beta,
+        "effective_beta": recipe.beta,
+        "log_ratio_scale": recipe.scale(latent_shape),
+        "log_ratio_scale_setting": None if recipe.scale_setting is None else str(recipe.scale_setting),
+        "share_t": recipe.plan.share_t,
+    }
+    names = (
+        "preset", "data", "log_ratio_centre", "slope_matched", "embedding", "lora_rank", "lora_targets",
+        "steps", "batch_size", "draws", "micro_batches", "lr", "lr_schedule", "warmup", "weight_decay",
+        "max_grad_norm", "prompt_dropout", "seed",
+    )  # fmt: skip
+    return {**own, **{name: getattr(config, name) for name in names}}
+
+
+def _stated(config: TrainConfig, name: str, value: Any, default: Any) -> Any:
+    if value is None and config.base == _ALWAYS_STATED:
+        raise ConfigError(
+            f"{name} is not stated, and with --base {config.base} it always is",
+            do=f"add {name}, or use a preset",
+        )
+    return default if value is None else value

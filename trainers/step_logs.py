@@ -1,0 +1,100 @@
+"""What is logged of a step, and the file it goes to.
+
+`metrics.jsonl` is one line a step. A line is written whole; a resumed run first cuts off the lines of
+steps that it is about to do again.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from benchmark.core import store
+from benchmark.core.errors import UnreadableFileError
+from trainers.divergences import Divergence
+from trainers.preference_logs import log_ratio_summary
+
+QUARTERS = 4
+Metrics = dict[str, float | int | bool | None]
+
+
+def quarter_logs(
+    divergence: Divergence,
+    s_w: Float[Tensor, "draws n"],
+    s_l: Float[Tensor, "draws n"],
+    t: Int[Tensor, "draws n"],
+    timesteps: int,
+) -> dict[str, float]:
+    """The summaries of s, winner and loser apart, for each quarter of the timesteps that was drawn.
+
+    `t1` is the quarter with the least noise, `t4` the one with the most.
+    """
+    quarter = t * QUARTERS // timesteps
+    logs: dict[str, float] = {}
+    for q in range(QUARTERS):
+        inside = quarter == q
+        if not bool(inside.any()):
+            continue
+        for side, s in (("winner", s_w), ("loser", s_l)):
+            summary = log_ratio_summary(divergence, s[inside])
+            logs |= {f"t{q + 1}/{side}/{key}": float(value) for key, value in summary.items()}
+    return logs
+
+
+class MetricsFile:
+    """`metrics.jsonl` of a run.
+
+    Args:
+        path: The file.
+        step: The last step to keep; later lines are cut off.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        kept = (
+            [line for line in _lines(path) if (line["step"] or 0) <= step] if path.is_file() and step else []
+        )
+        store.write_text(path, "".join(_text(line) for line in kept))
+        self._file = path.open("a", encoding="utf-8")
+
+    def write(self, metrics: Mapping[str, float | int | bool | None]) -> None:
+        """Appends one line; what is not finite becomes null, which JSON can hold."""
+        self._file.write(_text(metrics))
+        self._file.flush()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def read_metrics(run: Path) -> list[Metrics]:
+    """The lines of a run's `metrics.jsonl`, in order.
+
+    Raises:
+        UnreadableFileError: if a line is not JSON.
+    """
+    return list(_lines(run / "metrics.jsonl"))
+
+
+def _lines(path: Path) -> list[Metrics]:
+    content = path.read_text(encoding="utf-8")
+    try:
+        # A killed process may leave half a line at the end.
+        return [json.loads(line) for line in content[: content.rfind("\n") + 1].splitlines()]
+    except ValueError as error:
+        raise UnreadableFileError(path, "metrics", error) from error
+
+
+def _text(metrics: Mapping[str, float | int | bool | None]) -> str:
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in metrics.items()}
+    return json.dumps(finite, allow_nan=False) + "\n"
+
+
+def floats(logs: Mapping[str, Tensor], prefix: str = "") -> dict[str, float]:
+    """Named scalars as numbers, with one wait for the device."""
+    values = torch.stack([value.detach().float() for value in logs.values()]).tolist() if logs else []
+    return {prefix + key: value for key, value in zip(logs, values, strict=True)}

@@ -1,0 +1,281 @@
+"""`fbench train`: checks everything, then trains. The same settings again resume, or reuse what is done."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.core import manifest as manifests
+from benchmark.core import store
+from benchmark.core.devices import choose_device
+from benchmark.core.errors import ConfigError, MissingFileError, UserError
+from benchmark.models import load_pipeline, model_facts
+from trainers.config import TrainConfig
+from trainers.pairs import PreferenceData, load_pairs, refuse_bad_rows
+
+if TYPE_CHECKING:
+    from trainers.checkpoints import RunResult
+    from trainers.embeddings import ClipEmbeddings
+    from trainers.latents import EncodedPairs
+    from trainers.loop import Material, Member
+    from trainers.recipe import Recipe
+
+_SHARED = (
+    "base", "data", "device", "precision", "offline", "cache", "clip", "max_bad_share", "held_out_pairs",
+    "held_out_draws", "gradient_checkpointing",
+)  # fmt: skip
+"""Settings that policies trained together have in common."""
+
+
+def train(config: TrainConfig) -> "RunResult":
+    """Trains one policy; see `train_many`."""
+    return train_many([config])[0]
+
+
+def train_many(configs: Sequence[TrainConfig]) -> "list[RunResult]":
+    """Trains several policies on the same base model and data; each result is as if it were alone.
+
+    Batches, latents and the reference's passes are shared where they are the same. Runs that are
+    finished are reused; those that were broken off go on from their last checkpoint.
+
+    Args:
+        configs: Each with a folder of its own.
+
+    Returns:
+        How each run ended, in the order given.
+
+    Raises:
+        UserError: for anything a user can put right, before anything expensive where possible.
+        KeyboardInterrupt: after Ctrl-C; the same command goes on.
+    """
+    _refuse_unlike(configs)
+    done = {config.out: _finished(config) for config in configs}
+    todo = [config for config in configs if done[config.out] is None]
+    if todo:
+        done |= _run(todo)
+    return [result for config in configs if (result := done[config.out]) is not None]
+
+
+def plan(config: TrainConfig) -> str:
+    """What `train` would do, in lines; everything is checked, nothing is written or computed."""
+    checked = check([config])
+    data, recipe = checked.data, checked.recipes[0]
+    facts = model_facts(config.base)
+    scale = recipe.scale(facts.latent_shape) if facts.latent_size else None
+    weights = (
+        "all weights"
+        if config.lora_rank == "full"
+        else f"LoRA of rank {config.lora_rank} ({config.lora_targets})"
+    )
+    what = config.objective + (f" under {recipe.divergence!r}" if recipe.divergence else "")
+    what += f", beta {recipe.beta:g}" if recipe.beta is not None else ""
+    what += f", log-ratio scale {scale:g} ({recipe.scale_setting})" if scale is not None else ""
+    epochs = config.steps * config.batch_size / len(data.train)
+    watched, bad = len(data.held_out), len(data.bad)
+    lines = [
+        f"train      {weights} of {facts.name} with {what}",
+        f"data       {data.name}: {len(data.train)} pairs, {watched} held out, {data.ties} ties, {bad} bad",
+        f"steps      {config.steps} of {config.batch_size} pairs x {config.draws} draws: {epochs:.2g} epochs",
+        f"timestep   one for each {recipe.plan.share_t}",
+        f"rate       {config.lr:g}, {config.lr_schedule} after {config.warmup} steps",
+        f"checkpoint every {config.saves} steps, loss on {watched} x {config.held_out_draws} held-out draws",
+        f"device     {choose_device(config.device)}, precision {config.precision}, seed {config.seed}",
+        f"folder     {config.out}" + (" (exists, goes on)" if (config.out / "resume.pt").is_file() else ""),
+    ]
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """What the checks before a run leave behind.
+
+    Attributes:
+        data: The pairs.
+        recipes: What each run's settings mean.
+    """
+
+    data: PreferenceData
+    recipes: "list[Recipe]"
+
+
+def check(configs: Sequence[TrainConfig]) -> Checked:
+    """Everything that can be wrong and is quick to see: names, files, folders, settings.
+
+    Raises:
+        UserError: for the first thing that is wrong.
+    """
+    from trainers.embeddings import clip_source
+    from trainers.recipe import make_recipe
+
+    for config in configs:
+        _refuse_other_run(config)
+    recipes = [make_recipe(config) for config in configs]
+    shared = configs[0]
+    facts = model_facts(shared.base)
+    if facts.local is not None and not (place := facts.local()).is_dir():
+        raise MissingFileError(place, f"base model {facts.name}")
+    if any(recipe.objective.couples_batch for recipe in recipes):
+        clip_source(shared.base, shared.clip)
+    choose_device(shared.device)
+    wanted = shared.held_out_pairs
+    return Checked(load_pairs(shared.data, held_out=wanted, max_bad_share=shared.max_bad_share), recipes)
+
+
+def _run(configs: Sequence[TrainConfig]) -> "dict[Path, RunResult | None]":
+    from trainers.loop import Member, run_members
+
+    checked = check(configs)
+    device = choose_device(configs[0].device)
+    with ExitStack() as stack:
+        records = [stack.enter_context(manifests.track(c.out, "train", c, device=device)) for c in configs]
+        for record in records:
+            record.add_input(checked.data.name, checked.data.sha256)
+        material = _material(configs[0], checked)
+        stack.callback(material.shared.release)
+        _refuse_odd_split(configs, material)
+        _refuse_small_disk(configs, material)
+        # Full policies are copies of the UNet: made first, while it carries no adapter.
+        order = sorted(range(len(configs)), key=lambda i: configs[i].lora_rank != "full")
+        members: dict[int, Member] = {}
+        for i in order:
+            members[i] = Member(configs[i], checked.recipes[i], f"policy_{i}", material)
+            stack.callback(members[i].close)
+        run_members([members[i] for i in range(len(configs))], material)
+        results: dict[Path, RunResult | None] = {c.out: _result(members[i]) for i, c in enumerate(configs)}
+        for record, config in zip(records, configs, strict=True):
+            record.add_output("metrics.jsonl", "")
+            for saved in members[configs.index(config)].checkpoints.values():
+                record.add_output(f"checkpoints/step-{saved.step:06d}", saved.revision or "")
+    return results
+
+
+def _material(config: TrainConfig, checked: Checked) -> "Material":
+    """Loads the base model and encodes the data, or finds it in the cache."""
+    from accelerate import PartialState
+
+    from trainers.heldout import HeldOut
+    from trainers.latents import cache_folder, encode_pairs
+    from trainers.loop import Material
+    from trainers.networks import share_unet
+
+    state = PartialState(cpu=choose_device(config.device) == "cpu")
+    device = str(state.device) if state.num_processes > 1 else config.device
+    pipeline = load_pipeline(config.base, device, offline=config.offline, precision=config.precision)
+    cache = config.cache or cache_folder()
+    data = checked.data
+    clip = any(recipe.objective.couples_batch for recipe in checked.recipes)
+    # The first process fills the cache, the others then read it.
+    with state.main_process_first():
+        train = encode_pairs(pipeline, data.train, cache)
+        watched = encode_pairs(pipeline, data.held_out, cache) if len(data.held_out) else None
+        embeddings = _embeddings(config, train, pipeline.device, cache) if clip else None
+        watched_embeddings = (
+            _embeddings(config, watched, pipeline.device, cache) if clip and watched else None
+        )
+    bad = [*data.bad, *train.bad, *(watched.bad if watched else ())]
+    total = len(data.train) + len(data.held_out) + data.ties + len(data.bad)
+    refuse_bad_rows(data.name, bad, total, config.max_bad_share)
+    shared = share_unet(pipeline, gradient_checkpointing=config.gradient_checkpointing)
+    held_out = None
+    if watched:
+        at_once = max(1, config.batch_size // config.micro_batches)
+        held_out = HeldOut(pipeline, shared, watched, config.held_out_draws, at_once, watched_embeddings)
+    return Material(pipeline, shared, train, embeddings, held_out, data.sha256, state)
+
+
+def _embeddings(config: TrainConfig, pairs: "EncodedPairs", device: object, cache: Path) -> "ClipEmbeddings":
+    import torch
+
+    from trainers.embeddings import clip_embeddings, clip_source
+
+    assert isinstance(device, torch.device)
+    return clip_embeddings(clip_source(config.base, config.clip), pairs, device, cache)
+
+
+def _result(member: "Member", *, reused: bool = False) -> "RunResult":
+    from trainers.checkpoints import RunResult
+
+    watch, saved = member.trainee.watch, member.checkpoints
+    every = tuple(saved[step] for step in sorted(saved))
+    return RunResult(
+        member.config.out, every[-1], every, watch.diverged, watch.held_out_loss, watch.at_reference, reused
+    )
+
+
+def _finished(config: TrainConfig) -> "RunResult | None":
+    """The result of a run that needs nothing more."""
+    if not (config.out / manifests.FILE_NAME).is_file():
+        return None
+    record = manifests.read_manifest(config.out)
+    if record.status != "success" or record.kind != "train" or _differences(config):
+        return None
+    from trainers.checkpoints import RunResult, read_checkpoints
+
+    every = read_checkpoints(config.out)
+    if not every or every[-1].step != config.steps:
+        return None
+    numbers = every[-1].hyperparameters
+    losses = [
+        float(v) if isinstance(v := numbers.get(f"held_out_loss{s}"), float) else None
+        for s in ("", "_at_reference")
+    ]
+    return RunResult(
+        config.out, every[-1], every, bool(numbers.get("diverged")), losses[0], losses[1], reused=True
+    )
+
+
+# --- refusals ---------------------------------------------------------------------------------
+
+
+def _refuse_unlike(configs: Sequence[TrainConfig]) -> None:
+    if not configs:
+        raise ConfigError("no run is given")
+    if len({config.out.resolve() for config in configs}) < len(configs):
+        raise ConfigError("two runs have the same folder", do="give each its own --out")
+    for name in _SHARED:
+        values = {str(getattr(config, name)) for config in configs}
+        if len(values) > 1:
+            raise ConfigError(
+                f"runs trained together differ in {name}: {', '.join(sorted(values))}", do="train them apart"
+            )
+
+
+def _differences(config: TrainConfig) -> list[str]:
+    earlier = manifests.read_manifest(config.out).config
+    now = config.identity()
+    return sorted(key for key in now if earlier.get(key) != now[key])
+
+
+def _refuse_other_run(config: TrainConfig) -> None:
+    """A folder holds one run: going on with other settings would mix two."""
+    if config.out.exists() and not config.out.is_dir():
+        raise UserError(f"--out {config.out} is a file", allowed="a folder, or a place for one")
+    if not (config.out / manifests.FILE_NAME).is_file():
+        return
+    kind, different = manifests.read_manifest(config.out).kind, _differences(config)
+    if kind != "train" or different:
+        what = (
+            f"a run of other settings ({', '.join(different)})" if kind == "train" else f"a run of `{kind}`"
+        )
+        raise UserError(f"{config.out} holds {what}", do="choose another --out, or delete it")
+
+
+def _refuse_odd_split(configs: Sequence[TrainConfig], material: "Material") -> None:
+    n = material.state.num_processes
+    for config in configs:
+        if config.batch_size % n:
+            raise ConfigError(
+                f"batch_size is {config.batch_size}, for {n} processes", allowed=f"multiples of {n}"
+            )
+
+
+def _refuse_small_disk(configs: Sequence[TrainConfig], material: "Material") -> None:
+    """Checkpoints of float32 weights, and once more with AdamW's two moments."""
+    size = 4 * sum(p.numel() for p in material.pipeline.unet.parameters())
+    for config in configs:
+        # An adapter is at most a tenth of the weights it sits on, at any useful rank.
+        one = size if config.lora_rank == "full" else size // 10
+        store.require_space(
+            config.out, one * (-(-config.steps // config.saves) + 3), f"the run {config.out.name}"
+        )
