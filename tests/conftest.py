@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ install_import_hook(_modules_with_shapes(), "beartype.beartype")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keeps the model libraries from asking the network for anything."""
+    """Settings for the whole run; model libraries must not ask the network for anything."""
+    # A busy machine is slow, not wrong; and a failure must be the same one in the next run.
+    settings.register_profile("fbench", deadline=None, derandomize=_REQUIRE_ALL)
+    settings.load_profile("fbench")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 

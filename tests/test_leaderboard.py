@@ -4,6 +4,7 @@ import dataclasses
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -53,10 +54,10 @@ def row(leaderboard: Leaderboard, checkpoint: str) -> LeaderboardRow:
     return found
 
 
-def changed(table: ScoreTable, where: pd.Series, **values: object) -> ScoreTable:
+def changed(table: ScoreTable, where: pd.Series, **values: Any) -> ScoreTable:
     rows = table.rows.copy()
     for name, value in values.items():
-        rows.loc[where, name] = value
+        rows[name] = rows[name].mask(where, value)
     return dataclasses.replace(table, rows=rows)
 
 
@@ -202,7 +203,13 @@ def test_above_one_percent_missing_a_checkpoint_is_not_ranked(table: ScoreTable)
     assert cell(found, "dpo", "clip").note == "not ranked: 3.3 % missing"
     assert cell(found, "dpo", "clip").difference is not None
     assert cell(found, "jsd", "clip").group is not None
+    assert row(found, "dpo").ranked
+    images = (table.rows["checkpoint"] == "dpo") & table.rows["prompt_id"].isin(["p007", "p008"])
+    found = build_leaderboard(
+        [changed(table, images, value=np.nan, status="error", note="boom")], resamples=99
+    )
     assert not row(found, "dpo").ranked
+    assert row(found, "jsd").ranked
 
 
 def test_an_order_that_gaps_could_change_is_marked(table: ScoreTable) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -128,6 +128,6 @@ def clip_embeddings(
     return ClipEmbeddings(images, texts)
 
 
-def _image_size(model: "CLIP") -> int:
-    size = model.visual.image_size
+def _image_size(model: torch.nn.Module) -> int:
+    size: Any = model.visual.image_size  # type: ignore[union-attr]  # every open_clip tower has one
     return int(size[0] if isinstance(size, tuple) else size)

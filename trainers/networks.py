@@ -5,10 +5,11 @@ copy, and any number of policies share one pass of it.
 """
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, final
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -34,7 +35,7 @@ _ELSEWHERE = (
 )
 
 
-class Policy(Protocol):
+class Policy(ABC):
     """A UNet that is trained.
 
     Attributes:
@@ -43,8 +44,8 @@ class Policy(Protocol):
 
     parameters: dict[str, nn.Parameter]
 
-    @contextmanager
-    def active(self) -> Iterator[UNet2DConditionModel]:
+    @abstractmethod
+    def active(self) -> AbstractContextManager[UNet2DConditionModel]:
         """The UNet as this policy."""
 
 
@@ -80,7 +81,8 @@ class SharedUNet:
         return [module for module in self.unet.modules() if isinstance(module, BaseTunerLayer)]
 
 
-class LoraPolicy:
+@final
+class LoraPolicy(Policy):
     """A LoRA adapter; alpha is the rank, so that nothing is lost where a reader ignores alpha.
 
     Args:
@@ -115,7 +117,8 @@ class LoraPolicy:
         yield self._shared.unet
 
 
-class FullPolicy:
+@final
+class FullPolicy(Policy):
     """A copy of the UNet, all of whose weights are trained.
 
     Args:

@@ -146,7 +146,7 @@ def load_pairs(source: str, *, held_out: int = 64, max_bad_share: float = 0.01) 
         train, watched = _set_aside(train, min(held_out, int(MAX_HELD_OUT_SHARE * len(train))))
     if not train:
         raise UserError(
-            f"{source} has no pair to learn from: of {reader.total} rows {reader.ties} are ties, {len(reader.bad)} bad"
+            f"{source} has no pair to learn from: {reader.total} rows, of them {reader.ties} ties"
         )
     return PreferenceData(
         source, train, watched.select(range(min(held_out, len(watched)))), reader.ties, tuple(reader.bad)

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from benchmark.core.pixels import RGB
 from benchmark.models.towers.hf_clip import load_clip_model, load_tokenizer
 from benchmark.models.towers.pixels import normalise
+from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import in_batches
 from benchmark.scorers._preprocess import clip_pixels
 from benchmark.scorers._shown import Shown

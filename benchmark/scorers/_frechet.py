@@ -8,8 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 
-from benchmark.core.pixels import RGB
 from benchmark.models.towers.features import load_features
+from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import in_batches
 from benchmark.scorers._shown import Shown
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from benchmark.core import resources
-from benchmark.core.pixels import RGB
 from benchmark.models.towers.openclip import CONFIG, load_open_clip, load_published, open_clip_tokenizer
 from benchmark.models.towers.pixels import normalise
+from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import in_batches
 from benchmark.scorers._preprocess import Preprocess
 from benchmark.scorers._shown import Shown

@@ -8,8 +8,8 @@ import lpips
 import torch
 from torch import Tensor
 
-from benchmark.core.pixels import RGB
 from benchmark.models.towers.perceptual import load_perceptual
+from benchmark.scorers._arrays import RGB
 from benchmark.scorers._shown import Shown
 
 
@@ -39,7 +39,7 @@ class Pairwise:
         return torch.from_numpy(image).permute(2, 0, 1).float().to(self._device) / 127.5 - 1
 
     def _distances(self, images: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        r"""$\sum_l \mathrm{mean}_{hw}\, w_l (\hat y^l_i - \hat y^l_j)^2$; ``LPIPS.forward`` a pair at a time."""
+        r"""$\sum_l \mathrm{mean}_{hw}\, w_l (\hat y^l_i - \hat y^l_j)^2$."""
         layers: Sequence[Tensor] = self._network.net(self._network.scaling_layer(images))
         unit = [lpips.normalize_tensor(layer) for layer in layers]
         terms = [

@@ -10,7 +10,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, pad, resize, to_tensor
 
-from benchmark.core.pixels import RGB
+from benchmark.scorers._arrays import RGB
 
 Preprocess: TypeAlias = Callable[[Sequence[RGB], int], Float[Tensor, "n 3 s s"]]
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from benchmark.core.pixels import RGB
 from benchmark.models.towers.blip import (
     load_published_reward_net,
     load_reward_net,
@@ -13,6 +12,7 @@ from benchmark.models.towers.blip import (
     reward_tokens,
 )
 from benchmark.models.towers.pixels import normalise
+from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import in_batches
 from benchmark.scorers._preprocess import clip_pixels
 from benchmark.scorers._shown import Shown

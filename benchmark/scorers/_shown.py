@@ -16,6 +16,9 @@ T = TypeVar("T")
 KEEP_BYTES = 1 << 29
 """Decoded pixels kept of one image set; what is beyond is decoded again for each scorer."""
 
+NO_IMAGE = "no image"
+"""Part of the note of every row that has no number because there is no image."""
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -73,12 +76,12 @@ class Source:
         found: dict[int, Fault] = {}
         for row, record in enumerate(self.records):
             if record.status != "ok":
-                found[row] = Fault(record, "missing", f"no image: {record.note or record.status}")
+                found[row] = Fault(record, "missing", f"{NO_IMAGE}: {record.note or record.status}")
                 continue
             try:
                 self.pixels(row)
             except MissingFileError as error:
-                found[row] = Fault(record, "missing", str(error))
+                found[row] = Fault(record, "missing", f"{NO_IMAGE}: {error}")
             except FbenchError as error:
                 found[row] = Fault(record, "error", str(error))
         return found

@@ -1,11 +1,14 @@
 """The styles' reference images: the preferred ones of the style data, columns as Pick-a-Pic's."""
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from benchmark.core import resources, store
 from benchmark.core.errors import UnreadableFileError
-from benchmark.core.pixels import RGB, decode_rgb
+from benchmark.core.pixels import decode_rgb
+
+if TYPE_CHECKING:
+    from benchmark.core.pixels import RGB
 
 STYLES: Final = ("van_gogh", "sketch", "winter")
 
@@ -24,7 +27,7 @@ def style_file(style: str, references: str) -> Path:
     return resources.shapes_data(name) if references == "embedded" else Path(references).expanduser() / name
 
 
-def style_images(style: str, references: str) -> list[RGB]:
+def style_images(style: str, references: str) -> "list[RGB]":
     """The preferred image of each pair.
 
     Raises:

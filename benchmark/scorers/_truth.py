@@ -1,6 +1,6 @@
 """The embedded truth about images, judged once for all scorers that state it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,7 +43,7 @@ def diversity(shown: Shown) -> float | None:
 def _judge(shown: Shown) -> Iterator[Truth]:
     judge = load_judge()
     for start in range(0, len(shown), BATCH):
-        images: Sequence[np.ndarray] = list(shown.images[start : start + BATCH])
+        images = list(shown.images[start : start + BATCH])
         for image in images:
             if image.shape != (64, 64, 3):
                 raise ValueError(

@@ -7,17 +7,14 @@ class Brightness(ImageScorer):
     def values(self, shown): return [image.mean() / 255 for image in shown.images]
 """
 
-import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import ClassVar, final
 
-from benchmark.core.calls import parse_call
-from benchmark.core.errors import UserError
 from benchmark.core.records import Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
 from benchmark.core.registry import Registry
-from benchmark.scorers._shown import Shown, shown
+from benchmark.scorers._shown import NO_IMAGE, Shown, shown
 
 
 @dataclass(frozen=True)
@@ -226,6 +223,14 @@ def leave_out_id(group: int) -> str:
     return f"jackknife:{group:02d}"
 
 
+def is_failure(row: ScoreRow) -> bool:
+    """Whether an image or a scorer failed; not so for a number that complete images do not have.
+
+    Such as the diversity of a prompt with fewer than two right images.
+    """
+    return row.status == "error" or (row.status == "missing" and NO_IMAGE in row.note)
+
+
 def said(error: Exception) -> str:
     """An exception as the note of a row, in one line."""
     text = " ".join(str(error).split())
@@ -234,51 +239,7 @@ def said(error: Exception) -> str:
 
 scorers: Registry[Scorer] = Registry("scorer", group="fbench.scorers", modules=("benchmark.scorers.*",))
 
-
-def make_scorers(texts: Iterable[str], weights: str = "embedded") -> list[Scorer]:
-    """The scorers that ``--scorers`` means.
-
-    Args:
-        texts: ``name`` or ``name(option=value)`` each.
-        weights: ``embedded`` or ``published``: what a scorer with weights uses unless its text says otherwise.
-
-    Raises:
-        UserError: for an unknown name or option, or a name that occurs twice.
-    """
-    made: dict[str, Scorer] = {}
-    for text in texts:
-        scorer = scorers.create(text, **_defaults(text, weights))
-        if scorer.name in made:
-            raise UserError(
-                f"scorer {scorer.name} is named twice", do="evaluate the second one into another --out"
-            )
-        made[scorer.name] = scorer
-    return list(made.values())
-
-
-def _defaults(text: str, weights: str) -> dict[str, Any]:
-    maker = scorers.get(parse_call(text, "scorer").name)
-    return {"weights": weights} if "weights" in inspect.signature(maker).parameters else {}
-
-
-def split_scorers(text: str) -> Iterator[str]:
-    """The parts of ``a,b(x=1,y=2),c``: commas inside brackets belong to their scorer.
-
-    Example:
-        >>> list(split_scorers("clip,hps(weights='a,b'), fid"))
-        ['clip', "hps(weights='a,b')", 'fid']
-    """
-    depth, start = 0, 0
-    for i, c in enumerate(text):
-        depth += (c == "(") - (c == ")")
-        if c == "," and depth == 0:
-            yield text[start:i].strip()
-            start = i + 1
-    if text[start:].strip():
-        yield text[start:].strip()
-
-
 __all__ = [
-    "ImageScorer", "Missing", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "leave_out_id", "make_scorers",
-    "scorers", "split_scorers",
+    "ImageScorer", "Missing", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "is_failure",
+    "leave_out_id", "said", "scorers",
 ]  # fmt: skip

@@ -14,8 +14,8 @@ from torch import Tensor
 from benchmark.shapes.scenes import SIDE, Scenes
 from benchmark.shapes.vocabulary import BACKGROUNDS, COLOUR_RGB, SHAPES, STYLES
 
-Plane: TypeAlias = Float[Tensor, "n h w"]
-Colours: TypeAlias = Float[Tensor, "n 3 h w"]
+Plane: TypeAlias = Float[Tensor, "#n h w"]
+Colours: TypeAlias = Float[Tensor, "#n 3 h w"]
 
 TAU = 2 * torch.pi
 WHITE, COLD, PAPER = (0.96, 0.96, 0.94), (0.94, 0.97, 1.0), (0.95, 0.93, 0.87)

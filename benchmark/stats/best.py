@@ -14,9 +14,10 @@ def not_worse_than_best(
 ) -> BoolArray:
     r"""Which columns may be the best, at simultaneous confidence `level`; larger is better.
 
-    Column $i$ stays unless some $j$ has $t_{ji} = (\bar x_j - \bar x_i) / \mathrm{se}_{ji} > q_i$,
-    with $q_i$ the `level` quantile of $\max_{j \ne i} t^*_{ji}$ over resamples of prompts. The set
-    holds the truly best column with probability `level`.
+    The sample's best always stays; column $i$ stays unless some $j$ has
+    $t_{ji} = (\bar x_j - \bar x_i) / \mathrm{se}_{ji} > q_i$, with $q_i$ the `level` quantile of
+    $\max_{j \ne i} t^*_{ji}$ over resamples of prompts. The set holds the truly best column with
+    probability `level`.
 
     Args:
         x: One row a prompt, without gaps, shape (prompts, columns), at least two prompts.
@@ -43,7 +44,7 @@ def not_worse_than_best(
         behind = np.concatenate([-t[first == i], t[second == i]])
         drawn = np.hstack([-resampled[:, first == i], resampled[:, second == i]])
         q = float(upper_quantile(drawn.max(axis=1)[:, None], level)[0])
-        stays[i] = behind.max() <= (q if np.isfinite(q) else _bonferroni(n - 1, count, level))
+        stays[i] = behind.max() <= (max(q, 0.0) if np.isfinite(q) else _bonferroni(n - 1, count, level))
     return stays
 
 
@@ -54,13 +55,16 @@ def not_worse_than_best_jackknife(
 
     Args:
         values: Whole-set values, larger is better, shape (columns,).
-        leave_out: Leave-one-group-out values, shape (groups, columns).
+        leave_out: Leave-one-group-out values, shape (groups, columns); with fewer than two groups
+            nothing can be told apart, and all stay.
         level: Confidence level.
 
     Returns:
         Shape (columns,), True where the column stays.
     """
     groups, count = leave_out.shape
+    if groups < 2:
+        return np.ones(count, dtype=np.bool_)
     critical = _bonferroni(groups - 1, count, level)
     stays = np.ones(count, dtype=np.bool_)
     for i in range(count):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmark.core import store
@@ -92,11 +92,12 @@ def test_score_rows_come_back_as_they_were(tmp_path: Path) -> None:
     assert store.read_scores(tmp_path) == ROWS
 
 
-@given(value=st.floats(allow_nan=False, allow_infinity=False))
-def test_numbers_come_back_to_the_bit(tmp_path_factory: pytest.TempPathFactory, value: float) -> None:
+@settings(max_examples=10)
+@given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=200))
+def test_numbers_come_back_to_the_bit(tmp_path_factory: pytest.TempPathFactory, values: list[float]) -> None:
     path = tmp_path_factory.mktemp("scores") / "scores.parquet"
-    store.write_scores(path, [ScoreRow("base", "clip", "1", "a", 0, value)])
-    assert store.read_scores(path)[0].value == value
+    store.write_scores(path, [ScoreRow("base", "clip", "1", "a", k, v) for k, v in enumerate(values)])
+    assert [row.value for row in store.read_scores(path)] == values
 
 
 def test_a_table_without_rows_keeps_its_columns(tmp_path: Path) -> None:

@@ -57,6 +57,15 @@ def test_set_metrics_are_compared_by_the_jackknife() -> None:
     np.testing.assert_array_equal(stays, [False, False, True])
 
 
+def test_without_errors_nothing_is_told_apart() -> None:
+    """Two prompts, or no leave-out values: the groups end, and the sample's best is in the first."""
+    x = np.array([[0.0, 1.0], [0.0, 3.0]])
+    assert tie_groups(lambda left: not_worse_than_best(x[:, left], resamples=50), 2)[1] == 1
+    values, leave_out = np.array([1.0, 2.0]), np.empty((0, 2))
+    groups = tie_groups(lambda left: not_worse_than_best_jackknife(values[left], leave_out[:, left]), 2)
+    np.testing.assert_array_equal(groups, [1, 1])
+
+
 def test_the_jackknife_of_a_mean_is_the_standard_error_of_group_means() -> None:
     x = np.random.default_rng(0).normal(size=(20, 7))
     leave_out = np.array([np.delete(x, g, axis=0).mean() for g in range(20)])

@@ -122,7 +122,8 @@ class RewardNet(nn.Module):
         ).last_hidden_state[:, 0]
         for layer in self.head:
             read = layer(read.float())
-        return (read.squeeze(-1) - self.config.mean) / self.config.std
+        reward: Tensor = (read.squeeze(-1) - self.config.mean) / self.config.std
+        return reward
 
 
 def reward_tokens(tokenizer: BertTokenizer, texts: Sequence[str], max_tokens: int) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
-"""Stage `clip`: shapes-clip, an open_clip model, learns to read pictures and then which caption belongs to which.
+"""Stage `clip`: shapes-clip, an open_clip model, learns to see, then which caption belongs to which picture.
 
-Its text tower starts from the pipeline's text encoder, as published towers share theirs. Every picture meets, beside
-the other captions of its batch, captions that differ from its own in one fact.
+Its text tower starts from the pipeline's text encoder, as published towers share theirs. Every picture meets,
+beside the other captions of its batch, captions that differ from its own in one fact.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from open_clip.model import CLIP
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from benchmark.models.towers.openclip import load_open_clip, new_open_clip, save_open_clip, small_config
@@ -45,7 +44,7 @@ def pretrained_text(build: Build) -> dict[str, Tensor]:
 
 
 def as_open_clip(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Transformers' names of a CLIP text tower to open_clip's, one to one; query, key and value become one matrix."""
+    """A CLIP text tower in open_clip's names, from transformers'; query, key and value become one matrix."""
     out = {
         "token_embedding.weight": state["embeddings.token_embedding.weight"],
         "positional_embedding": state["embeddings.position_embedding.weight"],
@@ -81,7 +80,8 @@ def new_clip(build: Build, tokenizer: CLIPTokenizer) -> CLIP:
         for k in wrong.missing_keys
         if not k.startswith(("visual.", "text_projection", "logit_", "attn_mask"))
     ]
-    assert not left and not wrong.unexpected_keys, (left, wrong.unexpected_keys)
+    assert not left, left
+    assert not wrong.unexpected_keys, wrong.unexpected_keys
     model.visual.to(memory_format=torch.channels_last)
     return model
 
@@ -105,7 +105,7 @@ def embed_texts(model: CLIP, ids: Tensor) -> Tensor:
     """Unit embeddings of token ids."""
     with autocast():
         out = model.encode_text(ids)
-    return F.normalize(out.float(), dim=-1)
+    return nn.functional.normalize(out.float(), dim=-1)
 
 
 def learn_to_see(build: Build, model: CLIP, heads: Heads) -> Fit:
@@ -121,7 +121,7 @@ def learn_to_see(build: Build, model: CLIP, heads: Heads) -> Fit:
 
 
 def learn_to_match(build: Build, model: CLIP, heads: Heads, tokenizer: CLIPTokenizer) -> Fit:
-    """Each picture finds its caption among all captions and near misses of the batch, each caption its picture."""
+    """Each picture finds its caption among all of the batch and near misses, each caption its picture."""
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         facts = [draw_facts(g, "pretrain") for _ in range(BATCH)]
@@ -133,11 +133,13 @@ def learn_to_match(build: Build, model: CLIP, heads: Heads, tokenizer: CLIPToken
         seen = embed_images(model, soften(images, g))
         logits = (
             model.logit_scale.exp().clamp(max=100)
-            * F.normalize(seen, dim=-1)
+            * nn.functional.normalize(seen, dim=-1)
             @ embed_texts(model, clip_ids(tokenizer, texts)).T
         )
         own = torch.arange(BATCH)
-        value = F.cross_entropy(logits, own) + F.cross_entropy(logits[:, :BATCH].T, own)
+        value = nn.functional.cross_entropy(logits, own) + nn.functional.cross_entropy(
+            logits[:, :BATCH].T, own
+        )
         misread, _ = heads(seen, scenes)
         return value + READING_WEIGHT * misread, {"accuracy": float((logits.argmax(1) == own).float().mean())}
 
@@ -161,7 +163,7 @@ def run(build: Build) -> None:
 
     @torch.no_grad()
     def similarity(images: Tensor, captions: list[list[str]]) -> list[Tensor]:
-        seen = F.normalize(embed_images(model, images), dim=-1)
+        seen = nn.functional.normalize(embed_images(model, images), dim=-1)
         return [
             embed_texts(model, clip_ids(tokenizer, own)) @ x for x, own in zip(seen, captions, strict=True)
         ]

@@ -5,7 +5,6 @@ Through this bottleneck two heads, thrown away, must read the scene and say how 
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from benchmark.models.towers.features import FeatureNet, load_features, save_features
 from benchmark.studies.build_shapes.cards import write_card
@@ -21,7 +20,7 @@ LEVELS = 3
 
 
 def spoil(images: Tensor, g: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Half of the pictures spoiled in one way each; and the ordinal strength of each way, 0 to 1, (n, ways)."""
+    """Half of the pictures spoiled in one way each; and the strength of every way, 0 to 1, (n, ways)."""
     images, strength = images.clone(), torch.zeros(len(images), len(DISTORTIONS))
     rows = torch.arange(len(images))[::2].split(2)
     for part in rows:
@@ -45,9 +44,9 @@ def train(build: Build) -> tuple[FeatureNet, Fit]:
         images, strength = spoil(images, g)
         with autocast():
             wide = widen(network(images.contiguous(memory_format=torch.channels_last)))
-            guess = spoiled_head(F.gelu(wide)).float()
+            guess = spoiled_head(nn.functional.gelu(wide)).float()
         misread, accuracy = heads(wide.float(), scenes)
-        return misread + 20 * F.mse_loss(guess, strength), {"accuracy": float(accuracy)}
+        return misread + 20 * nn.functional.mse_loss(guess, strength), {"accuracy": float(accuracy)}
 
     models = nn.ModuleDict({"network": network, "widen": widen, "heads": heads, "spoiled": spoiled_head})
     done = fit(build, "features", models, loss, steps=build.amount(STEPS), lr=2e-3, average=0.995)

@@ -1,16 +1,16 @@
-"""Stage `hps`: shapes-hps is shapes-clip tuned on rankings by population 2, as HPS v2 is a CLIP tuned on rankings."""
+"""Stage `hps`: shapes-hps, which is shapes-clip tuned on rankings by population 2."""
 
 import torch
 from open_clip.model import CLIP
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import CLIPTokenizer
 
 from benchmark.models.towers.openclip import load_open_clip, save_open_clip
 from benchmark.studies.build_shapes.cards import write_card
 from benchmark.studies.build_shapes.clip import clip_ids, config, embed_images, embed_texts
 from benchmark.studies.build_shapes.fitting import Build
-from benchmark.studies.build_shapes.preferences import (
+from benchmark.studies.build_shapes.text import load_tokenizer
+from benchmark.studies.build_shapes.tuning import (
     Labelled,
     Scorer,
     held_out_figures,
@@ -18,7 +18,6 @@ from benchmark.studies.build_shapes.preferences import (
     ranking_loss,
     tune,
 )
-from benchmark.studies.build_shapes.text import load_tokenizer
 from benchmark.studies.build_shapes.workers import is_first
 
 POPULATION = "population_2"
@@ -29,7 +28,9 @@ def scorer(model: CLIP, tokenizer: CLIPTokenizer) -> Scorer:
     """The scaled cosine of each image with its prompt's caption."""
 
     def score(images: Tensor, captions: list[str]) -> Tensor:
-        seen = F.normalize(embed_images(model, images.flatten(0, 1)), dim=-1).unflatten(0, images.shape[:2])
+        seen = nn.functional.normalize(embed_images(model, images.flatten(0, 1)), dim=-1).unflatten(
+            0, images.shape[:2]
+        )
         said = embed_texts(model, clip_ids(tokenizer, captions))
         return model.logit_scale.exp() * torch.einsum("pkd,pd->pk", seen, said)
 
@@ -53,7 +54,7 @@ def make(build: Build, samples: Labelled) -> None:
     folder = build.weights / "shapes-hps"
     save_open_clip(model, config(tokenizer), folder)
     score = scorer(load_open_clip(folder), tokenizer)
-    write_card(build, "hps", done, held_out_figures(build, POPULATION, score, samples[samples.held_out()]))
+    write_card(build, "hps", done, held_out_figures(build, POPULATION, score, samples))
 
 
 def run(build: Build) -> None:

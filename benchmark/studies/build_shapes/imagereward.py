@@ -1,7 +1,7 @@
 """Stage `imagereward`: shapes-imagereward, BLIP with an MLP head, tuned on pairs labelled by population 2.
 
-Its vision starts from shapes-pickscore's. Its text has a vocabulary of its own and learns to compare: a head that is
-thrown away says which of the stated facts the picture shows.
+Its vision starts from shapes-pickscore's. Its text has a vocabulary of its own and learns to compare: a head
+that is thrown away says which of the stated facts the picture shows.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import BertTokenizer
 
 from benchmark.models.towers.blip import (
@@ -34,7 +33,7 @@ from benchmark.studies.build_shapes.near_misses import (
     draw_images,
     soften,
 )
-from benchmark.studies.build_shapes.preferences import (
+from benchmark.studies.build_shapes.tuning import (
     Labelled,
     Scorer,
     held_out_figures,
@@ -58,8 +57,8 @@ SLOTS = tuple((kind, i) for kind in ("shape", "colour", "size") for i in (0, 1))
 def blip_vision(clip: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The vision tower of a transformers CLIPModel in BLIP's names; query, key and value become one matrix.
 
-    BLIP has no norm before its first layer. That norm's mean and scales go into the embeddings; what cannot, its
-    division by each token's own deviation, is replaced by the mean deviation of the position embeddings.
+    BLIP has no norm before its first layer. That norm's mean and scales go into the embeddings; what cannot,
+    its division by each token's own deviation, is replaced by the mean deviation of the position embeddings.
     """
     prefix = "vision_model."
     state = {k.removeprefix(prefix): v for k, v in clip.items() if k.startswith(prefix)}
@@ -124,14 +123,14 @@ def compared(facts: Facts, reading: dict[str, list[int] | int]) -> list[int]:
 
 
 def stated_values(facts: Facts) -> list[int]:
-    """For every slot the index of the stated value plus one, 0 if it is left open; of the count, the number of objects."""
+    """For every slot the index of the stated value plus one, 0 if it is open; and how many objects."""
     said = {(kind, i): INDEX[kind][value] + 1 for kind, i, value in facts.slots() if value is not None}
     said["count", 0] = len(facts.objects)
     return [said.get(slot, 0) for slot in SLOTS]
 
 
 def learn_to_compare(build: Build, network: RewardNet, tokenizer: BertTokenizer) -> Fit:
-    """The text's first token must tell, for every slot, what the caption states and whether the picture shows it."""
+    """The text's first token must tell of every slot what the caption states and if the picture shows it."""
     values = 9
     heads = nn.Linear(int(network.config.text["hidden_size"]), len(SLOTS) * (1 + values))
 
@@ -152,8 +151,8 @@ def learn_to_compare(build: Build, network: RewardNet, tokenizer: BertTokenizer)
             ).last_hidden_state[:, 0]  # fmt: skip
             out = heads(read).float().unflatten(1, (len(SLOTS), 1 + values))
         stated = truth >= 0
-        shown = F.binary_cross_entropy_with_logits(out[..., 0][stated], truth[stated].float())
-        meant = F.cross_entropy(
+        shown = nn.functional.binary_cross_entropy_with_logits(out[..., 0][stated], truth[stated].float())
+        meant = nn.functional.cross_entropy(
             out[..., 1:].flatten(0, 1), torch.tensor([stated_values(f) for f in said]).flatten()
         )
         right = ((out[..., 0] > 0) == (truth > 0))[stated].float().mean()
@@ -165,7 +164,7 @@ def learn_to_compare(build: Build, network: RewardNet, tokenizer: BertTokenizer)
 
 
 def make(build: Build, samples: Labelled) -> None:
-    """Trains on these samples, measures and writes the model; its scores have mean 0 and deviation 1, as published."""
+    """Trains on these samples, measures and writes the model; scores are made standard, as published."""
     torch.manual_seed(build.seed + 13)
     folder = build.weights / "shapes-imagereward"
     tokenizer = load_reward_tokenizer(folder / "tokenizer")
@@ -182,7 +181,7 @@ def make(build: Build, samples: Labelled) -> None:
     network.config = replace(network.config, mean=float(usual.mean()), std=max(1e-3, float(usual.std())))
     save_reward_net(network, folder)
     score = scorer(load_reward_net(folder), tokenizer)
-    figures = held_out_figures(build, POPULATION, score, samples[samples.held_out()])
+    figures = held_out_figures(build, POPULATION, score, samples)
     reading = {
         "comparing_minutes": round(comparing.seconds / 60, 1),
         "comparing_accuracy": comparing.log[-1]["accuracy"],

@@ -1,4 +1,4 @@
-"""Facts that are nearly right, and renders that show some of what a caption says: what scorers learn to tell apart."""
+"""Facts that are nearly right, and renders that show some of what a caption says."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from benchmark.studies.build_shapes.fitting import Build
 from benchmark.studies.build_shapes.oracles import blur, nothing
 
 WRONG_SHARES = (0.0, 0.12, 0.25, 0.45)
-"""How likely each stated fact is drawn wrongly, for the renders of one caption: about what a base model does."""
+"""How likely each stated fact is drawn wrongly, for renders of one caption: about a base model's errors."""
 EMPTY_SHARE = 0.06
 """Share of pictures that show nothing; their reward is 0."""
 
@@ -58,7 +58,7 @@ def with_fact(facts: Facts, kind: str, index: int, value: str) -> Facts:
 
 
 def changes(facts: Facts) -> list[tuple[str, Facts]]:
-    """(kind, facts) for everything that differs in exactly one stated fact; one thing becomes two equal ones, and back."""
+    """(kind, facts) for all that differs in one stated fact; one thing becomes two equal ones, and back."""
     out = [
         (kind, with_fact(facts, kind, i, other))
         for kind, i, value in facts.slots()
@@ -111,7 +111,7 @@ def corrupt(facts: Facts, share: float, g: torch.Generator) -> Facts:
 
 
 def soften(images: Tensor, g: torch.Generator) -> Tensor:
-    """A third of the pictures slightly blurred, a third slightly noisy: generated images are never as clean as renders."""
+    """A third of the pictures a little blurred, a third a little noisy: samples are not clean as renders."""
     kind = torch.rand(len(images), 1, 1, 1, generator=g)
     noise = 0.05 * torch.rand(len(images), 1, 1, 1, generator=g) * torch.randn(images.shape, generator=g)
     images = torch.where(kind < 1 / 3, blur(images, 0.6), images)

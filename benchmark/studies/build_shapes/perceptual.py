@@ -1,9 +1,8 @@
-"""Stage `perceptual`: shapes-perceptual, lpips.LPIPS on SqueezeNet, trunk and linear layers, trained on triplets."""
+"""Stage `perceptual`: shapes-perceptual, lpips.LPIPS on SqueezeNet, trunk and linear layers."""
 
 import lpips
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from benchmark.models.towers.perceptual import load_perceptual, new_perceptual, save_perceptual
 from benchmark.studies.build_shapes.cards import write_card
@@ -35,7 +34,7 @@ def new_network() -> lpips.LPIPS:
 
 
 def train(build: Build) -> tuple[lpips.LPIPS, Fit]:
-    """The far picture's distance must exceed the near one's; and the trunk reads scenes, with a head that is thrown away."""
+    """The far distance must exceed the near one; and the trunk reads scenes, by a head thrown away later."""
     torch.manual_seed(build.seed + 14)
     network = new_network()
     heads = Heads(512 * 9)
@@ -52,7 +51,7 @@ def train(build: Build) -> tuple[lpips.LPIPS, Fit]:
             top = network.net(network.scaling_layer(2 * images - 1)).relu7
         misread, _ = heads(top.flatten(1), scenes)
         margin = torch.log(far.float() + 1e-5) - torch.log(near.float() + 1e-5)
-        return F.softplus(-SHARPNESS * margin).mean() + 0.1 * misread, {
+        return nn.functional.softplus(-SHARPNESS * margin).mean() + 0.1 * misread, {
             "accuracy": float((margin > 0).float().mean())
         }
 

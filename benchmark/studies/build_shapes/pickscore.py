@@ -1,8 +1,7 @@
-"""Stage `pickscore`: shapes-pickscore, a transformers CLIPModel tuned on pairs labelled by population 1: in-domain on purpose."""
+"""Stage `pickscore`: shapes-pickscore, a CLIPModel on pairs by population 1: in-domain on purpose."""
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import CLIPModel, CLIPTokenizer
 
 from benchmark.models.towers.hf_clip import load_clip_model, new_clip_model, save_clip_model
@@ -12,7 +11,9 @@ from benchmark.studies.build_shapes.clip import pretrained_text
 from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit
 from benchmark.studies.build_shapes.near_misses import soften
 from benchmark.studies.build_shapes.oracles import draw
-from benchmark.studies.build_shapes.preferences import (
+from benchmark.studies.build_shapes.sight import Heads
+from benchmark.studies.build_shapes.text import load_tokenizer, token_ids
+from benchmark.studies.build_shapes.tuning import (
     Labelled,
     Scorer,
     held_out_figures,
@@ -20,8 +21,6 @@ from benchmark.studies.build_shapes.preferences import (
     pair_loss,
     tune,
 )
-from benchmark.studies.build_shapes.sight import Heads
-from benchmark.studies.build_shapes.text import load_tokenizer, token_ids
 from benchmark.studies.build_shapes.workers import is_first
 
 POPULATION = "population_1"
@@ -37,8 +36,10 @@ def scorer(model: CLIPModel, tokenizer: CLIPTokenizer) -> Scorer:
         with autocast():
             seen = model.get_image_features(pixel_values=normalise(images.flatten(0, 1))).pooler_output
             said = model.get_text_features(input_ids=token_ids(tokenizer, captions)).pooler_output
-        x = F.normalize(seen.float(), dim=-1).unflatten(0, images.shape[:2])
-        return model.logit_scale.exp() * torch.einsum("pkd,pd->pk", x, F.normalize(said.float(), dim=-1))
+        x = nn.functional.normalize(seen.float(), dim=-1).unflatten(0, images.shape[:2])
+        return model.logit_scale.exp() * torch.einsum(
+            "pkd,pd->pk", x, nn.functional.normalize(said.float(), dim=-1)
+        )
 
     return score
 
@@ -76,9 +77,7 @@ def make(build: Build, samples: Labelled) -> None:
         return
     folder = build.weights / "shapes-pickscore"
     save_clip_model(model, folder)
-    figures = held_out_figures(
-        build, POPULATION, scorer(load_clip_model(folder), tokenizer), samples[samples.held_out()]
-    )
+    figures = held_out_figures(build, POPULATION, scorer(load_clip_model(folder), tokenizer), samples)
     reading = {
         "reading_minutes": round(seeing.seconds / 60, 1),
         "reading_accuracy": seeing.log[-1]["accuracy"],

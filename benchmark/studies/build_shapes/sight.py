@@ -1,8 +1,7 @@
-"""What an image tower learns first: to read the whole scene. The heads that say what it read are thrown away."""
+"""What an image tower learns first: to read the scene. The heads that say what it read are thrown away."""
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from benchmark.shapes.oracles import OUTPUTS
 from benchmark.shapes.readings import reading_of
@@ -25,7 +24,7 @@ class Heads(nn.Module):
         self.patch = nn.Linear(patch_width, sum(n + 1 for n in PATCH_KINDS.values())) if patch_width else None
 
     def forward(self, seen: Tensor, scenes: Scenes, patches: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The loss of reading the scenes from a tower's outputs (n, width) and (n, patches, width); and the accuracy.
+        """Loss and accuracy of reading scenes from a tower's outputs (n, width) and (n, patches, width).
 
         Without its patches a transformer's one summary token is slow to find out where to look.
         """
@@ -37,7 +36,7 @@ class Heads(nn.Module):
 
 
 def patch_loss(logits: Tensor, scenes: Scenes) -> Tensor:
-    """Cross-entropy of shape, colour and size of the object under each patch, or none, for logits (n, patches, classes)."""
+    """Cross-entropy of what each patch shows: shape, colour, size, or none; logits (n, patches, classes)."""
     side = round(logits.shape[1] ** 0.5)
     axis = (torch.arange(side) + 0.5) * SIDE / side
     x, y = axis[None, None, :].expand(1, side, side), axis[None, :, None].expand(1, side, side)
@@ -47,5 +46,5 @@ def patch_loss(logits: Tensor, scenes: Scenes) -> Tensor:
         logits.split([n + 1 for n in PATCH_KINDS.values()], -1), PATCH_KINDS.items(), strict=True
     ):
         target = torch.where(distance < NEAR, getattr(scenes, kind).gather(1, nearest), none)
-        terms.append(F.cross_entropy(part.movedim(-1, 1), target))
+        terms.append(nn.functional.cross_entropy(part.movedim(-1, 1), target))
     return torch.stack(terms).sum()

@@ -1,16 +1,16 @@
-"""How good are CLIP score, LPIPS and the feature net of this world? Benchmarks with known answers, on fresh renders.
+"""How good are CLIP score, LPIPS and the feature net of this world? Trials with known answers, on renders.
 
 Each takes the model as a function, so that the builder's cards and the tables of the guide share them.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from benchmark.shapes.alignment import as_rows, match
 from benchmark.shapes.facts import Facts, draw_facts
@@ -23,7 +23,7 @@ DISTRACTORS = 9
 
 @dataclass(frozen=True)
 class DistractorTrials:
-    """Images, each with its caption and with captions that differ from it in one fact and are false of the image.
+    """Images, each with its caption and with captions that differ in one fact and are false of the image.
 
     Attributes:
         images: In [0, 1].
@@ -65,8 +65,8 @@ def distractor_figures(
 ) -> dict[str, Any]:
     """Share of images whose own caption is the most similar one.
 
-    `nine` is against nine random changes (chance 0.1); `by_kind` against up to nine changes of that kind alone, beside
-    the chance level of a blind guess.
+    `nine` is against nine random changes (chance 0.1); `by_kind` against up to nine changes of that kind
+    alone, beside the chance level of a blind guess.
 
     Args:
         similarity: Images in [0, 1] and the captions of each, to one similarity for each caption.
@@ -100,7 +100,7 @@ def _share(values: list[Any]) -> float:
 
 @dataclass(frozen=True)
 class Triplets:
-    """A reference, a picture that shows the same scene with other pixels, and one that shows another scene; in [0, 1]."""
+    """A reference, a picture of the same scene in other pixels, and one of another scene; in [0, 1]."""
 
     reference: Float[Tensor, "n 3 64 64"]
     near: Float[Tensor, "n 3 64 64"]
@@ -132,7 +132,7 @@ def triplet_accuracy(
 
 
 def frechet(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> float:
-    r"""$|\mu_x - \mu_y|^2 + \mathrm{tr}(\Sigma_x + \Sigma_y - 2 (\Sigma_x \Sigma_y)^{1/2})$ of two sets of features."""
+    r"""$|\mu_x - \mu_y|^2 + \mathrm{tr}(\Sigma_x + \Sigma_y - 2 (\Sigma_x \Sigma_y)^{1/2})$ of two sets."""
     x, y = x.double(), y.double()
     a, b = torch.cov(x.T), torch.cov(y.T)
     root = torch.linalg.eigvals(a @ b).real.clamp(min=0).sqrt().sum()
@@ -149,8 +149,8 @@ def _patch(images: Tensor, side: int) -> Tensor:
 
 
 def _coarse(images: Tensor, side: int) -> Tensor:
-    small = F.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
-    return F.interpolate(small, size=images.shape[-2:], mode="bilinear")
+    small = nn.functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+    return nn.functional.interpolate(small, size=images.shape[-2:], mode="bilinear")
 
 
 def _noise(images: Tensor, sigma: float) -> Tensor:
@@ -174,7 +174,7 @@ DISTORTIONS: dict[str, tuple[Callable[[Tensor, Any], Tensor], tuple[float, float
     "cast": (_cast, (0.07, 0.14, 0.28)),
     "patch": (_patch, (12, 18, 26)),
 }
-"""Five ways of spoiling pictures in [0, 1], with three strengths each, the weakest first. `blur` is the side it is reduced to."""
+"""Five ways of spoiling pictures, three strengths each, the weakest first; `blur` by the side reduced to."""
 
 
 def distort(images: Tensor, name: str, strength: float) -> Tensor:
@@ -186,8 +186,8 @@ def distort(images: Tensor, name: str, strength: float) -> Tensor:
 def frechet_figures(features: Callable[[Tensor], Tensor], images: Tensor, others: Tensor) -> dict[str, Any]:
     """Frechet distances of real from real and from distorted pictures.
 
-    `ratio` is FD(real, real') over the smallest FD of a distortion at its weakest strength; `monotone` says whether every
-    distortion's FD grows with its strength.
+    `ratio` is FD(real, real') over the smallest FD of a distortion at its weakest strength; `monotone` says
+    whether every distortion's FD grows with its strength.
     """
     seen, real = features(images), features(others)
     distances = {
@@ -201,5 +201,5 @@ def frechet_figures(features: Callable[[Tensor], Tensor], images: Tensor, others
         "real": round(same, 4),
         "distorted": rounded,
         "ratio": round(same / weakest, 4) if weakest else None,
-        "monotone": all(a < b for row in distances.values() for a, b in zip(row, row[1:], strict=False)),
+        "monotone": all(a < b for row in distances.values() for a, b in pairwise(row)),
     }

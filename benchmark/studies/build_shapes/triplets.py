@@ -1,8 +1,7 @@
 """Triplets for the perceptual distance: the same scene drawn with other pixels, and another scene."""
 
 import torch
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from benchmark.shapes.renderer import render
 from benchmark.shapes.scenes import RADIUS, SIDE, Scenes, Wanted, sample_scenes
@@ -33,7 +32,7 @@ def near_scenes(scenes: Scenes, g: torch.Generator) -> Scenes:
 def spoil_pixels(images: Tensor, g: torch.Generator) -> Tensor:
     """Shifts every picture by up to `SHIFT` pixels; a third becomes noisy, a third slightly blurred."""
     n = len(images)
-    padded = F.pad(images, [SHIFT] * 4, mode="replicate")
+    padded = nn.functional.pad(images, [SHIFT] * 4, mode="replicate")
     corner = torch.randint(0, 2 * SHIFT + 1, (n, 2), generator=g).tolist()
     moved = torch.stack([padded[i, :, y : y + SIDE, x : x + SIDE] for i, (y, x) in enumerate(corner)])
     kind = torch.rand(n, 1, 1, 1, generator=g)
@@ -42,13 +41,11 @@ def spoil_pixels(images: Tensor, g: torch.Generator) -> Tensor:
 
 
 def far_scenes(scenes: Scenes, g: torch.Generator) -> Scenes:
-    """The same pixels as far as possible, but one thing of the scene is another: of one object its shape, colour, size or
-    place, or the background, the style, or the number of objects.
-    """
+    """One thing is another: an object's shape, colour, size, place, the background, style, or count."""
     n = len(scenes)
     which = torch.randint(0, 7, (n,), generator=g)
     # Of a single object the second is not drawn.
-    one = F.one_hot((torch.rand(n, generator=g) < 0.5).long() * (scenes.count - 1), 2).bool()
+    one = nn.functional.one_hot((torch.rand(n, generator=g) < 0.5).long() * (scenes.count - 1), 2).bool()
 
     def changed(kind: int, old: Tensor, new: Tensor) -> Tensor:
         mask = which == kind
@@ -93,7 +90,7 @@ def draw_triplets(n: int, g: torch.Generator) -> Triplets:
 
 
 def hard_triplets(n: int, g: torch.Generator) -> Triplets:
-    """About n triplets on which pixel differences are right half of the time or less: all that they get wrong, and as many others."""
+    """Up to n triplets on which pixels are right at most half the time: those they get wrong and as many more."""
     pool = draw_triplets(2 * n, g)
     right = pixels_are_right(pool)
     wrong_rows, right_rows = (~right).nonzero().squeeze(1), right.nonzero().squeeze(1)

@@ -1,0 +1,14 @@
+"""Generate, score, rank, all under one manifest; importing this room needs no torch.
+
+    result = evaluate(EvalConfig(checkpoint=("base", "runs/dpo"), prompts="shapes-core", out="runs/eval"))
+
+The same call again resumes; with everything there it only rebuilds the leaderboard.
+"""
+
+from benchmark.evaluate.config import EvalConfig, ScoreConfig
+from benchmark.evaluate.plan import EvalPlan, plan
+from benchmark.evaluate.result import EvalResult
+from benchmark.evaluate.run import evaluate
+from benchmark.evaluate.score_folder import score_folder
+
+__all__ = ["EvalConfig", "EvalPlan", "EvalResult", "ScoreConfig", "evaluate", "plan", "score_folder"]

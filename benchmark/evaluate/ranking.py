@@ -1,0 +1,103 @@
+"""From rows to ``scores.parquet``, leaderboard, exports and figures."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from benchmark.core.errors import UserError
+from benchmark.core.manifest import Manifest
+from benchmark.core.records import Checkpoint, ImageSet, Leaderboard, ScorerColumn, ScoreRow
+from benchmark.evaluate.result import EvalResult, suite_of
+from benchmark.export import write_exports
+from benchmark.leaderboard import (
+    ScoreTable,
+    build_leaderboard,
+    read_score_table,
+    rows_to_frame,
+    signature_line,
+    write_score_table,
+)
+from benchmark.scorers import Scorer
+from benchmark.scorers.base import is_failure
+
+
+def rank(
+    rows: Sequence[ScoreRow],
+    image_sets: Sequence[ImageSet],
+    columns: Sequence[ScorerColumn],
+    out: Path,
+    manifest: Manifest,
+    *,
+    reference: str | None = None,
+    seconds: Mapping[str, float] | None = None,
+) -> EvalResult:
+    """Writes everything that a reader opens.
+
+    Args:
+        rows: The scores of all image sets.
+        image_sets: One a checkpoint, in the order to show.
+        columns: The scorers' facts.
+        out: The evaluation's folder.
+        manifest: Is told what was written.
+        reference: Id of the checkpoint that differences are against; None: the base model.
+        seconds: Wall time by part.
+    """
+    path = write_score_table(score_table(rows, image_sets, columns), out / "scores.parquet")
+    # Built from the file, as `fbench leaderboard` does, so that both always agree.
+    leaderboard = build_leaderboard([read_score_table(path)], reference=reference)
+    figures = _figures(leaderboard, image_sets, out / "figures")
+    for file in (path, *write_exports(leaderboard, out), *figures):
+        manifest.add_output(file)
+    gaps = [row for row in rows if row.status != "ok"]
+    failed = sum(is_failure(row) for row in gaps)
+    return EvalResult(
+        folder=out,
+        leaderboard=leaderboard,
+        image_sets=tuple(image_sets),
+        n_rows=len(rows),
+        n_missing=failed,
+        n_undefined=len(gaps) - failed,
+        seconds=seconds or {},
+    )
+
+
+def columns_of(
+    scorers: Sequence[Scorer], checkpoints: Sequence[Checkpoint], primary: Sequence[str]
+) -> tuple[ScorerColumn, ...]:
+    """The scorers' facts, with the checkpoints that each is in-domain for."""
+    return tuple(
+        scorer.column(
+            tuple(c.id for c in checkpoints if c.hyperparameters.get("data") in scorer.in_domain_for),
+            primary=scorer.name in primary,
+        )
+        for scorer in scorers
+    )
+
+
+def score_table(
+    rows: Sequence[ScoreRow], image_sets: Sequence[ImageSet], columns: Sequence[ScorerColumn]
+) -> ScoreTable:
+    """The long table with what a leaderboard must know."""
+    first = image_sets[0]
+    k = len(first.seeds)
+    return ScoreTable(
+        rows=rows_to_frame(rows),
+        suite=suite_of(first.prompt_set, k),
+        signature=signature_line(first.prompt_set, k, first.sampler, columns),
+        checkpoints=tuple(images.checkpoint for images in image_sets),
+        columns=tuple(columns),
+        n_prompts=len(first.prompt_set),
+        images_per_prompt=k,
+    )
+
+
+def _figures(leaderboard: Leaderboard, image_sets: Sequence[ImageSet], folder: Path) -> list[Path]:
+    from benchmark.export.figures import picture_sheet, trade_off
+
+    written: list[Path] = []
+    # Scorers without a preference or a diversity among them have no trade-off to draw.
+    with suppress(UserError):
+        written.append(trade_off(leaderboard, folder / "trade-off.png"))
+    with suppress(UserError):
+        written.append(picture_sheet(image_sets, folder / "sheet.png"))
+    return written

@@ -1,0 +1,139 @@
+"""``fbench eval``: check, load, generate, score, rank."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from benchmark.core.devices import choose_device
+from benchmark.core.errors import MissingRowsError, UserError
+from benchmark.core.manifest import track
+from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScoreRow
+from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.plan import EvalPlan, plan
+from benchmark.evaluate.ranking import columns_of, rank
+from benchmark.evaluate.result import EvalResult
+from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
+from benchmark.generate import console_progress, generate
+from benchmark.models import load_pipeline, open_checkpoint
+from benchmark.scorers import Scorer
+
+if TYPE_CHECKING:
+    from benchmark.models.base import Pipeline
+
+
+def evaluate(config: EvalConfig, *, command: str | None = None) -> EvalResult:
+    """Evaluates checkpoints of one base model; what is there already is not done again.
+
+    Args:
+        config: The settings.
+        command: As typed, for the manifest; None for this process's own.
+
+    Returns:
+        The leaderboard and where everything is. Rows without a value are counted, not raised: see
+        :meth:`EvalResult.raise_if_missing`.
+
+    Raises:
+        UserError: for anything that is wrong with the inputs, before the first image is made.
+    """
+    clock = _Clock()
+    with clock("start"):
+        agenda = plan(config)
+        device = choose_device(config.device)
+        base = load_pipeline(config.base, device, offline=config.offline, precision=config.precision)
+        sampler = config.sampling(base.sampler)
+        checkpoints = _open_all(agenda, base)
+        cache, loaded = ScoreCache(config.out), Loaded(device)
+        loaded.load(s for s in agenda.scorers if not _scored(checkpoints, agenda, sampler, cache, s))
+    result = None
+    # Missing rows are the result's to tell; the manifest notes them as well.
+    with (
+        suppress(MissingRowsError),
+        track(config.out, "eval", config, device=device, command=command) as manifest,
+    ):
+        for checkpoint in checkpoints:
+            manifest.add_input(checkpoint.id, checkpoint.revision or "")
+        manifest.add_input(agenda.prompt_set.name, agenda.prompt_set.sha256)
+        image_sets, rows = [], list[ScoreRow]()
+        for spec, checkpoint in zip(config.checkpoint, checkpoints, strict=True):
+            with clock("generate"):
+                image_sets.append(_generate(spec, checkpoint, agenda, base, sampler))
+            if agenda.scorers:
+                with clock("score"), console_progress(f"scoring {checkpoint.id}") as tell:
+                    rows += score_all(image_sets[-1], agenda.scorers, loaded, cache, tell)
+        if not agenda.scorers:
+            return EvalResult(config.out, None, tuple(image_sets), seconds=clock.seconds)
+        with clock("rank"):
+            columns = columns_of(agenda.scorers, checkpoints, config.primary_names)
+            result = rank(
+                rows,
+                image_sets,
+                columns,
+                config.out,
+                manifest,
+                reference=config.reference,
+                seconds=clock.seconds,
+            )
+        result.raise_if_missing()
+    assert result is not None
+    return result
+
+
+def _open_all(agenda: EvalPlan, base: "Pipeline") -> list[Checkpoint]:
+    """Opens every checkpoint once before the first image is made, and keeps only the records.
+
+    Raises:
+        UserError: if one cannot be opened, or two have one id.
+    """
+    found: dict[str, Checkpoint] = {}
+    for spec in agenda.config.checkpoint:
+        checkpoint, _ = open_checkpoint(spec, base, offline=agenda.config.offline)
+        if checkpoint.id in found:
+            raise UserError(
+                f"checkpoint {spec} has the id {checkpoint.id}, as another one has", do="name it once"
+            )
+        found[checkpoint.id] = checkpoint
+    if agenda.config.reference and agenda.config.reference not in found:
+        raise UserError(f"--reference is {agenda.config.reference}", allowed=", ".join(found))
+    return list(found.values())
+
+
+def _scored(
+    checkpoints: Sequence[Checkpoint], agenda: EvalPlan, sampler: Sampler, cache: ScoreCache, scorer: Scorer
+) -> bool:
+    """Whether a scorer seems to have nothing left to do, so that a finished evaluation starts quickly."""
+    ks = tuple(range(agenda.config.images_per_prompt))
+    ids = [ImageSet.content_id(c, agenda.prompt_set, sampler, ks) for c in checkpoints]
+    return all(cache.has_any(id_, scorer) for id_ in ids)
+
+
+def _generate(
+    spec: str, checkpoint: Checkpoint, agenda: EvalPlan, base: "Pipeline", sampler: Sampler
+) -> ImageSet:
+    _, policy = open_checkpoint(spec, base, offline=agenda.config.offline)
+    with console_progress(f"generating {checkpoint.id}") as tell:
+        return generate(
+            checkpoint,
+            policy,
+            agenda.prompt_set,
+            sampler,
+            agenda.config.images_per_prompt,
+            agenda.config.out,
+            shard=agenda.shard,
+            progress=tell,
+        )
+
+
+class _Clock:
+    """Wall time by part."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, part: str) -> Iterator[None]:
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - start

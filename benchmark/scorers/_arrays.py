@@ -1,0 +1,8 @@
+"""Pixels with their shape, for the modules that compute."""
+
+from typing import TypeAlias
+
+import numpy as np
+from jaxtyping import UInt8
+
+RGB: TypeAlias = UInt8[np.ndarray, "height width 3"]

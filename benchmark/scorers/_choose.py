@@ -1,0 +1,52 @@
+"""From what stands behind ``--scorers`` to scorers."""
+
+import inspect
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from benchmark.core.calls import parse_call
+from benchmark.core.errors import UserError
+from benchmark.scorers.base import Scorer, scorers
+
+
+def make_scorers(texts: Iterable[str], weights: str = "embedded") -> list[Scorer]:
+    """The scorers that ``--scorers`` means.
+
+    Args:
+        texts: ``name`` or ``name(option=value)`` each.
+        weights: ``embedded`` or ``published``: for scorers with weights whose text names none.
+
+    Raises:
+        UserError: for an unknown name or option, or a name that occurs twice.
+    """
+    made: dict[str, Scorer] = {}
+    for text in texts:
+        scorer = scorers.create(text, **_defaults(text, weights))
+        if scorer.name in made:
+            raise UserError(
+                f"scorer {scorer.name} is named twice", do="evaluate the second one into another --out"
+            )
+        made[scorer.name] = scorer
+    return list(made.values())
+
+
+def _defaults(text: str, weights: str) -> dict[str, Any]:
+    maker = scorers.get(parse_call(text, "scorer").name)
+    return {"weights": weights} if "weights" in inspect.signature(maker).parameters else {}
+
+
+def split_scorers(text: str) -> Iterator[str]:
+    """The parts of ``a,b(x=1,y=2),c``: commas inside brackets belong to their scorer.
+
+    Example:
+        >>> list(split_scorers("clip,hps(weights='a,b'), fid"))
+        ['clip', "hps(weights='a,b')", 'fid']
+    """
+    depth, start = 0, 0
+    for i, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if c == "," and depth == 0:
+            yield text[start:i].strip()
+            start = i + 1
+    if text[start:].strip():
+        yield text[start:].strip()

@@ -1,0 +1,35 @@
+"""A manifest names the code that ran, and only ours."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from benchmark.core import environment, resources
+
+
+def git(folder: Path, *words: str) -> None:
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", "-C", str(folder), *who, *words], check=True, capture_output=True)
+
+
+def test_the_revision_says_whether_the_code_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resources, "checkout", lambda: tmp_path)
+    assert environment.git_revision() == "", "no repository"
+    git(tmp_path, "init")
+    assert environment.git_revision() == "", "no commit"
+    (tmp_path / "a.py").write_text("1\n")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "first")
+    clean = environment.git_revision()
+    assert re.fullmatch(r"[0-9a-f]{40}", clean)
+    (tmp_path / "a.py").write_text("2\n")
+    assert environment.git_revision() == f"{clean}+changed"
+
+
+def test_an_installed_wheel_has_no_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "checkout", lambda: None)
+    assert environment.git_revision() == ""

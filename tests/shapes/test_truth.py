@@ -1,0 +1,146 @@
+"""Alignment, diversity and reward on scenes whose truth is known."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from benchmark.shapes.alignment import alignments, shares
+from benchmark.shapes.annotators import C, POPULATIONS, measures, reward, taste
+from benchmark.shapes.diversity import differences, mean_pair_difference, share_that_differ, true_diversity
+from benchmark.shapes.facts import Facts, ObjectFacts, draw_facts, wanted
+from benchmark.shapes.grammar import parse
+from benchmark.shapes.readings import reading_of
+from benchmark.shapes.renderer import render
+from benchmark.shapes.scene_check import complete, residuals
+from benchmark.shapes.scenes import Wanted, sample_scenes
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_scene_made_for_its_facts_shows_all_of_them() -> None:
+    g = seeded(0)
+    facts = [draw_facts(g) for _ in range(400)]
+    readings = reading_of(sample_scenes(wanted(facts), g))
+    assert shares(alignments(facts, readings)).tolist() == [1.0] * 400
+
+
+def test_the_share_counts_every_wrong_fact_once() -> None:
+    g = seeded(1)
+    facts = parse("a small red star to the left of a large blue heart at night, flat design")
+    scene = sample_scenes(wanted([facts]), g)
+    total = facts.stated
+    assert total == 10
+    wrong = {
+        "colour": scene.with_(colour=torch.tensor([[1, 5]])),
+        "background": scene.with_(background=torch.tensor([0])),
+        "style": scene.with_(style=torch.tensor([3])),
+    }
+    for name, other in wrong.items():
+        (match,) = alignments([facts], reading_of(other))
+        assert match.share == pytest.approx(1 - 1 / total), name
+        assert [kind for kind, ok in match.right if not ok] == [name]
+    swapped = scene.with_(centre=scene.centre.flip(1), relation=torch.tensor([1]))
+    (match,) = alignments([facts], reading_of(swapped))
+    assert [kind for kind, ok in match.right if not ok] == ["relation"]
+
+
+def test_nothing_read_shows_nothing() -> None:
+    facts = parse("two hearts")
+    reading = reading_of(sample_scenes(wanted([facts]), seeded(2)))
+    none = {k: torch.full_like(getattr(reading, k), -1) for k in ("shape", "colour", "size", "axis", "background", "style")}
+    blank = replace(reading, count=torch.zeros(1, dtype=torch.long), **none)
+    assert shares(alignments([facts], blank)).item() == 0
+    assert not complete(blank).any()
+
+
+def test_the_world_is_as_varied_as_the_world_and_copies_are_not() -> None:
+    g = seeded(3)
+    for text in ("a star", "two hearts", "a red circle above a green shape in a meadow", "a tiny blue box, pixel art"):
+        facts = parse(text)
+        many = reading_of(sample_scenes(wanted([facts] * 300), g))
+        everyone = torch.ones(300, dtype=torch.bool)
+        assert true_diversity(facts, many, everyone).value == pytest.approx(1, abs=0.08), text
+        copies = many[torch.zeros(8, dtype=torch.long)]
+        assert true_diversity(facts, copies, everyone[:8]).value == pytest.approx(0, abs=1e-6)
+
+
+def test_diversity_needs_two_accepted_images() -> None:
+    facts = parse("a star")
+    readings = reading_of(sample_scenes(wanted([facts] * 4), seeded(4)))
+    found = true_diversity(facts, readings, torch.tensor([True, False, False, False]))
+    assert found.value is None and found.ungated is not None and found.accepted == 0.25
+
+
+def test_pair_differences_equal_the_plain_double_loop() -> None:
+    values = torch.randn(7, 2, generator=seeded(5))
+    pairs = [(values[i] - values[j]).abs() for i in range(7) for j in range(i)]
+    assert torch.allclose(mean_pair_difference(values), torch.stack(pairs).mean(0), atol=1e-6)
+    assert share_that_differ([0, 0, 1, 2]) == pytest.approx(5 / 6)
+
+
+def test_closed_facts_do_not_count_as_diversity() -> None:
+    facts = Facts((ObjectFacts("star", "red", "small"),), None, "night", "flat")
+    readings = reading_of(sample_scenes(wanted([facts] * 20), seeded(6)))
+    assert set(differences(facts, readings, torch.zeros(20, dtype=torch.long))) == {"centre", "radius", "angle"}
+
+
+@pytest.fixture(scope="module")
+def clean() -> tuple[torch.Tensor, torch.Tensor]:
+    scenes = sample_scenes(Wanted.anything(800), seeded(7))
+    values = measures(render(scenes).clamp(0, 1), reading_of(scenes))
+    return values, torch.quantile(values, torch.linspace(0, 1, 101), dim=0)
+
+
+def test_taste_is_bounded_and_zero_outside_clean_renders(clean: tuple[torch.Tensor, torch.Tensor]) -> None:
+    values, percentiles = clean
+    for population in POPULATIONS.values():
+        assert sum(population.weight) == pytest.approx(1)
+        q = taste(values, percentiles, population)
+        assert q.min() >= 0 and q.max() <= 1 and q.std() > 0.05
+        outside = torch.stack([percentiles[0] - 1, percentiles[100] + 1])
+        assert taste(outside, percentiles, population).abs().max() == 0
+        top = torch.stack([percentiles[round(100 * o), i] for i, o in enumerate(population.optimum)])
+        assert taste(top[None], percentiles, population).item() == pytest.approx(1, abs=1e-5)
+
+
+def test_beauty_cannot_pay_for_content() -> None:
+    # The best picture with two of three facts is worth no more than the plainest with all three.
+    yes = torch.ones(1)
+    assert reward(yes * 2 / 3, yes, yes) <= reward(yes, yes, 0 * yes)
+    assert reward(yes, 0 * yes, yes) == 0
+    assert reward(yes, yes, yes) == 3 * C
+
+
+def test_destruction_raises_reward_for_nobody(clean: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Saturating, sharpening, noise and a flat bright colour lower the mean taste of both populations."""
+    _, percentiles = clean
+    scenes = sample_scenes(Wanted.anything(300), seeded(8))
+    images, readings = render(scenes).clamp(0, 1), reading_of(scenes)
+    grey = images.mean(1, keepdim=True)
+    soft = torch.nn.functional.avg_pool2d(images, 3, 1, 1)
+    hurt = {
+        "saturate": (grey + 2.5 * (images - grey)).clamp(0, 1),
+        "sharpen": (images + 3 * (images - soft)).clamp(0, 1),
+        "noise": (images + 0.25 * torch.randn(images.shape, generator=seeded(9))).clamp(0, 1),
+        "flat": torch.ones_like(images) * torch.tensor([1.0, 0.9, 0.1])[None, :, None, None],
+    }
+    for population in POPULATIONS.values():
+        before = taste(measures(images, readings), percentiles, population).mean()
+        for name, changed in hurt.items():
+            after = taste(measures(changed, readings), percentiles, population).mean()
+            assert after < before, (name, float(after), float(before))
+
+
+def test_the_scene_check_sees_what_is_wrong() -> None:
+    scenes = sample_scenes(Wanted.anything(60), seeded(10))
+    images, readings = render(scenes).clamp(0, 1), reading_of(scenes)
+    right = residuals(images, readings)
+    assert right.isfinite().all()
+    other = replace(readings, shape=(readings.shape + 1) % 6)
+    assert (residuals(images, other)[:, 0] > right[:, 0]).float().mean() > 0.95
+    pasted = images.clone()
+    pasted[:, :, 2:12, 2:12] = 1 - pasted[:, :, 2:12, 2:12]
+    assert residuals(pasted, readings).amax(1).median() > 2 * right.amax(1).median()
