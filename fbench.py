@@ -29,8 +29,22 @@ _PUBLIC = {
     "Manifest": "benchmark.core.manifest",
     "read_manifest": "benchmark.core.manifest",
     "read_scores": "benchmark.core.store",
-    "load_prompt_set": "benchmark.prompt_sets",
+    # the five doors, and what goes through them
+    "divergences": "trainers.divergences",
+    "Divergence": "trainers.divergences",
+    "objectives": "trainers.objectives",
+    "Objective": "trainers.objectives",
+    "scorers": "benchmark.scorers",
+    "Scorer": "benchmark.scorers",
     "prompt_sets": "benchmark.prompt_sets:registry",
+    "load_prompt_set": "benchmark.prompt_sets",
+    "models": "benchmark.models",
+    "load_pipeline": "benchmark.models",
+    # the two walks
+    "TrainConfig": "trainers.config",
+    "train": "trainers.train",
+    "EvalConfig": "benchmark.evaluate",
+    "evaluate": "benchmark.evaluate",
 }
 
 __all__ = ["__version__", "main", *sorted(_PUBLIC)]  # noqa: PLE0604  # the names above are all text

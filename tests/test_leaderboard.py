@@ -133,6 +133,21 @@ def test_directions_decide_groups(leaderboard: Leaderboard) -> None:
     assert cell(leaderboard, "dpo", "fid").group != 1
 
 
+def test_a_scorer_turned_round_turns_groups_and_win_rates_round(
+    table: ScoreTable, leaderboard: Leaderboard
+) -> None:
+    """The same numbers under "lower is better": only what depends on the direction changes."""
+    columns = tuple(dataclasses.replace(c, higher_is_better=not c.higher_is_better) for c in table.columns)
+    turned = build_leaderboard([dataclasses.replace(table, columns=columns)], resamples=500)
+    assert cell(turned, "base", "pickscore").group == 1
+    assert cell(turned, "dpo", "pickscore").group != 1
+    assert cell(turned, "dpo", "fid").group == 1
+    before, after = cell(leaderboard, "dpo", "pickscore"), cell(turned, "dpo", "pickscore")
+    assert before.winrate is not None
+    assert after.winrate == pytest.approx(1 - before.winrate)
+    assert (after.mean, after.difference, after.p_value) == (before.mean, before.difference, before.p_value)
+
+
 def test_win_rates_exist_for_image_level_scorers_only(leaderboard: Leaderboard) -> None:
     assert cell(leaderboard, "dpo", "true_diversity").winrate is None
     assert cell(leaderboard, "dpo", "fid").winrate is None

@@ -17,6 +17,8 @@ from trainers.latents import EncodedPairs
 from trainers.log_ratio import prediction_drift
 from trainers.networks import NetworkErrors, Policy, SharedUNet, join, network_errors, split
 
+AT_ONCE = 16
+"""Pairs a forward pass: always the same, because another size may move a loss by a rounding error."""
 MAX_BEYOND_KNEE = 0.01
 """Share of samples beyond the knee above which a run counts as diverged."""
 
@@ -44,7 +46,6 @@ class HeldOut:
         shared: The reference.
         pairs: At least one.
         draws: Fixed (t, noise) for each.
-        at_once: Pairs a forward pass.
         embeddings: CLIP's, for objectives that need them.
     """
 
@@ -54,11 +55,10 @@ class HeldOut:
         shared: SharedUNet,
         pairs: EncodedPairs,
         draws: int,
-        at_once: int,
         embeddings: ClipEmbeddings | None = None,
     ) -> None:
         self.pairs, self.embeddings = pairs, embeddings
-        self._pipeline, self._shared, self._draws, self._at_once = pipeline, shared, draws, at_once
+        self._pipeline, self._shared, self._draws = pipeline, shared, draws
         self._reference: list[NetworkErrors] | None = None
 
     @property
@@ -103,7 +103,7 @@ class HeldOut:
 
     def _errors(self, unet: torch.nn.Module, draw: int, sides: int, keep: bool) -> NetworkErrors:
         inputs = held_out_inputs(self._pipeline, self.pairs, draw, self._draws)
-        parts = split(len(self.pairs), -(-len(self.pairs) // self._at_once))
+        parts = split(len(self.pairs), -(-len(self.pairs) // AT_ONCE))
         return join(
             [network_errors(self._pipeline, unet, inputs, sides=sides, pairs=p, keep=keep) for p in parts]
         )

@@ -107,7 +107,9 @@ class LoraPolicy(Policy):
         for layer in self._layers:
             # Under autocast the detour of half-precision activations over float32 only costs time.
             layer.cast_input_dtype_enabled = False
-        self.parameters = {n: p for n, p in shared.unet.named_parameters() if f".{name}." in n}
+        own = ((n, p) for n, p in shared.unet.named_parameters() if f".{name}." in n)
+        # Without the adapter's name: a run may go on beside others, under another one.
+        self.parameters = {n.replace(f".{name}.", "."): p for n, p in own}
 
     @contextmanager
     def active(self) -> Iterator[UNet2DConditionModel]:

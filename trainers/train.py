@@ -15,6 +15,8 @@ from trainers.config import TrainConfig
 from trainers.pairs import PreferenceData, load_pairs, refuse_bad_rows
 
 if TYPE_CHECKING:
+    from accelerate import PartialState
+
     from trainers.checkpoints import RunResult
     from trainers.embeddings import ClipEmbeddings
     from trainers.latents import EncodedPairs
@@ -123,15 +125,20 @@ def check(configs: Sequence[TrainConfig]) -> Checked:
 
 
 def _run(configs: Sequence[TrainConfig]) -> "dict[Path, RunResult | None]":
+    from accelerate import PartialState
+
     from trainers.loop import Member, run_members
 
     checked = check(configs)
     device = choose_device(configs[0].device)
+    state = PartialState(cpu=device == "cpu")
+    # One process writes: the others compute the same losses and keep nothing.
+    writers = configs if state.is_main_process else ()
     with ExitStack() as stack:
-        records = [stack.enter_context(manifests.track(c.out, "train", c, device=device)) for c in configs]
+        records = [stack.enter_context(manifests.track(c.out, "train", c, device=device)) for c in writers]
         for record in records:
             record.add_input(checked.data.name, checked.data.sha256)
-        material = _material(configs[0], checked)
+        material = _material(configs[0], checked, state)
         stack.callback(material.shared.release)
         _refuse_odd_split(configs, material)
         _refuse_small_disk(configs, material)
@@ -142,24 +149,21 @@ def _run(configs: Sequence[TrainConfig]) -> "dict[Path, RunResult | None]":
             members[i] = Member(configs[i], checked.recipes[i], f"policy_{i}", material)
             stack.callback(members[i].close)
         run_members([members[i] for i in range(len(configs))], material)
-        results: dict[Path, RunResult | None] = {c.out: _result(members[i]) for i, c in enumerate(configs)}
-        for record, config in zip(records, configs, strict=True):
+        for i, record in enumerate(records):
             record.add_output("metrics.jsonl", "")
-            for saved in members[configs.index(config)].checkpoints.values():
+            for saved in members[i].checkpoints.values():
                 record.add_output(f"checkpoints/step-{saved.step:06d}", saved.revision or "")
-    return results
+        state.wait_for_everyone()
+        return {c.out: _result(members[i]) for i, c in enumerate(configs)}
 
 
-def _material(config: TrainConfig, checked: Checked) -> "Material":
+def _material(config: TrainConfig, checked: Checked, state: "PartialState") -> "Material":
     """Loads the base model and encodes the data, or finds it in the cache."""
-    from accelerate import PartialState
-
     from trainers.heldout import HeldOut
     from trainers.latents import cache_folder, encode_pairs
     from trainers.loop import Material
     from trainers.networks import share_unet
 
-    state = PartialState(cpu=choose_device(config.device) == "cpu")
     device = str(state.device) if state.num_processes > 1 else config.device
     pipeline = load_pipeline(config.base, device, offline=config.offline, precision=config.precision)
     cache = config.cache or cache_folder()
@@ -179,8 +183,7 @@ def _material(config: TrainConfig, checked: Checked) -> "Material":
     shared = share_unet(pipeline, gradient_checkpointing=config.gradient_checkpointing)
     held_out = None
     if watched:
-        at_once = max(1, config.batch_size // config.micro_batches)
-        held_out = HeldOut(pipeline, shared, watched, config.held_out_draws, at_once, watched_embeddings)
+        held_out = HeldOut(pipeline, shared, watched, config.held_out_draws, watched_embeddings)
     return Material(pipeline, shared, train, embeddings, held_out, data.sha256, state)
 
 
@@ -193,14 +196,12 @@ def _embeddings(config: TrainConfig, pairs: "EncodedPairs", device: object, cach
     return clip_embeddings(clip_source(config.base, config.clip), pairs, device, cache)
 
 
-def _result(member: "Member", *, reused: bool = False) -> "RunResult":
-    from trainers.checkpoints import RunResult
+def _result(member: "Member") -> "RunResult":
+    from trainers.checkpoints import RunResult, read_checkpoints
 
-    watch, saved = member.trainee.watch, member.checkpoints
-    every = tuple(saved[step] for step in sorted(saved))
-    return RunResult(
-        member.config.out, every[-1], every, watch.diverged, watch.held_out_loss, watch.at_reference, reused
-    )
+    watch, out = member.trainee.watch, member.config.out
+    every = read_checkpoints(out)
+    return RunResult(out, every[-1], every, watch.diverged, watch.held_out_loss, watch.at_reference)
 
 
 def _finished(config: TrainConfig) -> "RunResult | None":

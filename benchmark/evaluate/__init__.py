@@ -8,7 +8,9 @@ The same call again resumes; with everything there it only rebuilds the leaderbo
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.evaluate.plan import EvalPlan, plan
 from benchmark.evaluate.result import EvalResult
-from benchmark.evaluate.run import evaluate
+from benchmark.evaluate.run import evaluate, prepare
 from benchmark.evaluate.score_folder import score_folder
 
-__all__ = ["EvalConfig", "EvalPlan", "EvalResult", "ScoreConfig", "evaluate", "plan", "score_folder"]
+__all__ = [
+    "EvalConfig", "EvalPlan", "EvalResult", "ScoreConfig", "evaluate", "plan", "prepare", "score_folder",
+]  # fmt: skip

@@ -10,7 +10,8 @@ from benchmark.core.records import Leaderboard, LeaderboardRow
 from benchmark.export.numbers import SIGNIFICANT, half_width, verdict
 from benchmark.export.panels import Panel, PanelColumn, in_domain_note, panels, remarks
 
-_WIDEST = 5
+# In letters of footnote size: the width of a page, and a number with its interval.
+_PAGE, _LEAST = 112, 16
 _MARKS = {1: "+", 0: "", -1: "-"}
 _LONG_NAME = 28
 _SPECIAL = {
@@ -49,7 +50,9 @@ def latex_text(leaderboard: Leaderboard) -> str:
     Returns:
         The text of ``leaderboard.tex``.
     """
-    tabulars = [_tabular(leaderboard, panel) for panel in panels(leaderboard, _WIDEST)]
+    longest = max([len(row.checkpoint.id) for row in leaderboard.rows] + [len("checkpoint")])
+    room = _PAGE - min(longest, _LONG_NAME)
+    tabulars = [_tabular(leaderboard, panel) for panel in panels(leaderboard, room=room, least=_LEAST)]
     return "\n".join(
         [
             _BEGIN + r"\begin{table*}[!htbp]",

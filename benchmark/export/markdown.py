@@ -6,7 +6,7 @@ from benchmark.core.records import Leaderboard, LeaderboardRow
 from benchmark.export.numbers import SIGNIFICANT, half_width, verdict
 from benchmark.export.panels import Panel, PanelColumn, in_domain_note, panels, remarks
 
-_WIDEST = 6
+_ROOM, _LEAST = 108, 18
 _MARKS = {1: " ▲", 0: "", -1: " ▼"}
 
 
@@ -19,13 +19,13 @@ def markdown_text(leaderboard: Leaderboard) -> str:
     Returns:
         The text of ``leaderboard.md``.
     """
-    tables = [_table(leaderboard, panel) for panel in panels(leaderboard, _WIDEST)]
+    tables = [_table(leaderboard, panel) for panel in panels(leaderboard, room=_ROOM, least=_LEAST)]
     legend = (
-        f"▲ better, ▼ worse than `{leaderboard.reference}` (Holm-adjusted p < {SIGNIFICANT}); "
+        f"▲ better, ▼ worse than {_code(leaderboard.reference)} (Holm-adjusted p < {SIGNIFICANT}); "
         "**bold**: may be the best."
     )
-    notes = [legend, in_domain_note(leaderboard, "†"), *leaderboard.notes, *remarks(leaderboard)]
-    listed = "\n".join(f"- {_note(note)}" for note in notes if note)
+    notes = (in_domain_note(leaderboard, "†"), *leaderboard.notes, *remarks(leaderboard))
+    listed = "\n".join(f"- {note}" for note in (legend, *map(escape_markdown, notes)) if note)
     heading = f"### {escape_markdown(leaderboard.suite)}"
     return "\n\n".join([heading, *tables, listed, f"Signature: {_code(leaderboard.signature)}"]) + "\n"
 
@@ -37,7 +37,7 @@ def escape_markdown(text: str) -> str:
         >>> escape_markdown("a|b*c_d\ne")
         'a\\|b\\*c\\_d e'
     """
-    return re.sub(r"([\\`*_{}\[\]<>#|~!&])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_{}\[\]<>#|~!&$])", r"\\\1", " ".join(text.split()))
 
 
 def _table(leaderboard: Leaderboard, panel: Panel) -> str:
@@ -64,11 +64,6 @@ def _cell(row: LeaderboardRow, column: PanelColumn) -> str:
     dagger = "†" if row.checkpoint.id in column.facts.in_domain else ""
     mark = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
     return (f"**{mean}**" if cell.group == 1 else mean) + interval + dagger + mark
-
-
-def _note(note: str) -> str:
-    """Notes are ours and may hold code spans and bold; a name inside them must not start emphasis."""
-    return re.sub(r"(?<=\w)_(?=\w)", r"\\_", note) if "`" not in note else note
 
 
 def _code(text: str) -> str:

@@ -15,6 +15,8 @@ from benchmark.core.records import (
 from benchmark.export.numbers import decimals
 
 _AXES: tuple[Axis, ...] = get_args(Axis)
+# The arrow beside a name, and the space between columns.
+_BESIDE_NAME = 5
 
 
 @dataclass(frozen=True)
@@ -52,25 +54,29 @@ class Panel:
             yield axis, len(tuple(columns))
 
 
-def panels(leaderboard: Leaderboard, widest: int) -> tuple[Panel, ...]:
-    """Splits the scorers into panels of equal width.
+def panels(leaderboard: Leaderboard, *, room: int, least: int) -> tuple[Panel, ...]:
+    """Splits the scorers into as few panels as fit, all about equally many scorers wide.
 
     Args:
         leaderboard: What to show.
-        widest: Scorers that fit side by side.
+        room: Letters beside each other that all scorers of a panel may take.
+        least: Letters that a column takes at least; a longer name takes its own length.
 
     Returns:
-        The panels; an empty leaderboard has one without scorers.
+        The panels; a leaderboard without scorers has one empty one.
     """
     columns = [
         PanelColumn(facts, i, decimals(row.cells[i] for row in leaderboard.rows))
         for i, facts in enumerate(leaderboard.columns)
     ]
     columns.sort(key=lambda column: _AXES.index(column.facts.axis))
-    count = max(1, -(-len(columns) // max(1, widest)))
-    size, larger = divmod(len(columns), count)
-    starts = [i * size + min(i, larger) for i in range(count + 1)]
-    return tuple(Panel(tuple(columns[start:end])) for start, end in pairwise(starts))
+    widths = [max(least, len(column.facts.name) + _BESIDE_NAME) for column in columns]
+    for count in range(1, len(columns) + 1):
+        size, larger = divmod(len(columns), count)
+        starts = [i * size + min(i, larger) for i in range(count + 1)]
+        if count == len(columns) or all(sum(widths[a:b]) <= room for a, b in pairwise(starts)):
+            return tuple(Panel(tuple(columns[a:b])) for a, b in pairwise(starts))
+    return (Panel(()),)
 
 
 def remarks(leaderboard: Leaderboard) -> tuple[str, ...]:

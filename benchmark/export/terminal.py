@@ -1,5 +1,7 @@
 """The leaderboard on a terminal."""
 
+import re
+
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -26,9 +28,8 @@ def print_leaderboard(leaderboard: Leaderboard, console: Console | None = None) 
     """
     console = console or Console()
     name_width = min(_NAME_WIDTH, max([len(row.checkpoint.id) for row in leaderboard.rows] + [10]))
-    widest = max(1, (console.width - name_width - 4) // (_CELL_WIDTH + 2))
     console.print(Text(leaderboard.suite, style="bold"))
-    for panel in panels(leaderboard, widest):
+    for panel in panels(leaderboard, room=console.width - name_width - 2, least=_CELL_WIDTH + 3):
         console.print(_table(leaderboard, panel, name_width))
     legend = (
         f"bold: may be the best; second line: difference from {leaderboard.reference}, "
@@ -40,13 +41,28 @@ def print_leaderboard(leaderboard: Leaderboard, console: Console | None = None) 
     console.print(Text(leaderboard.signature, style="dim"), soft_wrap=True)
 
 
+def folded(name: str, width: int) -> str:
+    r"""A long name in lines, broken after the signs that such names are made of.
+
+    Example:
+        >>> folded("rpo-reverse_kl-beta1.0-seed0", 16)
+        'rpo-reverse_kl-\nbeta1.0-seed0'
+    """
+    lines = [""]
+    for piece in re.split(r"(?<=[-_/.])", name):
+        if lines[-1] and len(lines[-1]) + len(piece) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
+
+
 def _table(leaderboard: Leaderboard, panel: Panel, name_width: int) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     table.add_column("checkpoint", max_width=name_width, overflow="fold")
     for column in panel.columns:
         table.add_column(_heading(column), justify="right", min_width=_CELL_WIDTH, no_wrap=True)
     for row in leaderboard.rows:
-        name = Text(row.checkpoint.id)
+        name = Text(folded(row.checkpoint.id, name_width))
         if not row.ranked:
             name.append("\nnot ranked", style="dim")
         table.add_row(name, *(_cell(row, column) for column in panel.columns))

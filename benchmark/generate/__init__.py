@@ -1,7 +1,41 @@
 """Checkpoint x PromptSet x seeds -> ImageSet, resumable; importing this room needs no torch."""
 
+from typing import TYPE_CHECKING
+
+from benchmark.core.records import Sampler
 from benchmark.generate.images import generate
 from benchmark.generate.progress import Progress, console_progress
 from benchmark.generate.seeds import Shard, image_seed
 
-__all__ = ["Progress", "Shard", "console_progress", "generate", "image_seed"]
+if TYPE_CHECKING:
+    from benchmark.core.pixels import RGB
+    from benchmark.models.base import Pipeline
+
+__all__ = ["Progress", "Shard", "console_progress", "generate", "image_seed", "sample"]
+
+
+def sample(
+    pipeline: "Pipeline",
+    prompts: list[str],
+    seeds: list[int],
+    sampler: Sampler,
+    progress: Progress | None = None,
+) -> "RGB":
+    """Images in memory, for programs that need many and no files.
+
+    Args:
+        pipeline: The policy.
+        prompts: One for each image.
+        seeds: Of each image's generator; see :func:`image_seed`.
+        sampler: Steps, guidance, batch size, precision.
+        progress: Told after each batch.
+
+    Returns:
+        uint8, sRGB, shape (n, height, width, 3), in the order of the prompts.
+
+    Raises:
+        FloatingPointError: if an image's latents are not finite.
+    """
+    from benchmark.generate import sampling
+
+    return sampling.sample(pipeline, prompts, seeds, sampler, progress)

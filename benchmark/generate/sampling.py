@@ -58,21 +58,7 @@ def sample(
     sampler: Sampler,
     progress: Progress | None = None,
 ) -> UInt8[np.ndarray, "n height width 3"]:
-    """Images in memory, for programs that need many and no files.
-
-    Args:
-        pipeline: The policy.
-        prompts: One for each image.
-        seeds: Of each image's generator; see :func:`benchmark.generate.image_seed`.
-        sampler: Steps, guidance, batch size, precision.
-        progress: Told after each batch.
-
-    Returns:
-        uint8, sRGB, shape (n, height, width, 3), in the order of the prompts.
-
-    Raises:
-        FloatingPointError: if an image's latents are not finite.
-    """
+    """See :func:`benchmark.generate.sample`."""
     side = pipeline.image_size
     out = np.empty((len(prompts), side, side, 3), np.uint8)
     texts = TextCache(pipeline)

@@ -7,9 +7,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.stats.arrays import FloatArray
-
-LEAVE_OUT = "jackknife:"
-"""Prefix of the ``prompt_id`` of a leave-one-group-out row of a set-level scorer."""
+from benchmark.stats.jackknife import LEAVE_OUT
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,16 +21,6 @@ class SetValues:
 
     value: FloatArray
     leave_out: FloatArray
-
-
-def leave_out_id(group: int) -> str:
-    """The ``prompt_id`` of the row that leaves a group of prompts out.
-
-    Example:
-        >>> leave_out_id(7)
-        'jackknife:07'
-    """
-    return f"{LEAVE_OUT}{group:02d}"
 
 
 def cells_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> FloatArray:
@@ -59,7 +47,7 @@ def set_values_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> SetValues:
 
     Args:
         rows: Rows of this scorer: one without a prompt for each checkpoint, and one for each group
-            that was left out, named by :func:`leave_out_id`.
+            that was left out, named by :func:`benchmark.stats.jackknife.leave_out_id`.
         checkpoints: Ids, in the order of the result.
 
     Returns:

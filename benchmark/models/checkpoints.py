@@ -82,9 +82,10 @@ def _step_folder(run: Path, step: int | None) -> Path:
 def _read_record(place: Path, base: Pipeline) -> Checkpoint:
     """Who made it; a checkpoint without a record is named after its file and its weights.
 
-    The revision also holds the base's: a LoRA is only half of what decides the pixels.
+    The revision also holds the base's: a LoRA is only half of what decides the pixels. It is computed as
+    the trainer computes it and not read, so that weights changed by hand never pass for the old ones.
     """
-    digest = weights_hash(place)
+    digest = _digest(place)
     revision = hashing.sha256_json([digest, base.revision])[:16]
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", place.resolve().stem).lstrip(".") or "checkpoint"
     if not (place / RECORD).is_file():
@@ -103,6 +104,14 @@ def _read_record(place: Path, base: Pipeline) -> Checkpoint:
             do=f"use --base {checkpoint.base_model}",
         )
     return checkpoint
+
+
+def _digest(place: Path) -> str:
+    """Hash of the weights; a step's own record is not one of them."""
+    if not (place / RECORD).is_file():
+        return weights_hash(place)
+    files = (p for p in place.rglob("*") if p.is_file() and p != place / RECORD)
+    return hashing.sha256_json({p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in files})
 
 
 def _load_policy(place: Path, base: Pipeline) -> Pipeline:

@@ -22,6 +22,10 @@ def make_scorers(texts: Iterable[str], weights: str = "embedded") -> list[Scorer
     made: dict[str, Scorer] = {}
     for text in texts:
         scorer = scorers.create(text, **_defaults(text, weights))
+        if not isinstance(scorer, Scorer):
+            raise UserError(
+                f"{text} is no scorer", allowed="a subclass of ImageScorer, PromptScorer or SetScorer"
+            )
         if scorer.name in made:
             raise UserError(
                 f"scorer {scorer.name} is named twice", do="evaluate the second one into another --out"

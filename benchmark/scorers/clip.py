@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @scorers.register()
 class Clip(ImageScorer):
-    r"""CLIP score: $100 \cos(\text{image}, \text{text})$, open_clip.
+    r"""CLIP score: 100 times the cosine of image and text embedding (open_clip).
+
+    $100 \cos(\text{image}, \text{text})$.
 
     Args:
         weights: ``embedded``, ``published`` (ViT-H-14 laion2b_s32b_b79k), or an open_clip folder or file.

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @scorers.register()
 class Hps(ImageScorer):
-    r"""HPS v2.1: $100 \cos(\text{image}, \text{text})$ of a CLIP tuned on human rankings; no logit scale.
+    r"""HPS v2.1: 100 times the cosine of image and text, by a CLIP tuned on human rankings.
+
+    $100 \cos(\text{image}, \text{text})$, no logit scale.
 
     Args:
         weights: ``embedded``, ``published`` (HPS_v2.1_compressed.pt), or an open_clip folder or file.

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @scorers.register()
 class Imagereward(ImageScorer):
-    r"""ImageReward: $(\mathrm{MLP}(\mathrm{BLIP}(\text{image}, \text{text})) - \mu) / \sigma$.
+    r"""ImageReward: a reward model on BLIP that reads image and text together.
+
+    $(\mathrm{MLP}(\mathrm{BLIP}(\text{image}, \text{text})) - \mu) / \sigma$, text cut at 35 tokens.
 
     Args:
         weights: ``embedded``, ``published`` (THUDM/ImageReward), or a folder.

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @scorers.register()
 class Pickscore(ImageScorer):
-    r"""PickScore: $e^{\tau} \cos(\text{image}, \text{text})$ of a CLIPModel tuned on picks.
+    r"""PickScore: the scaled cosine of image and text, by a CLIP tuned on which image people picked.
+
+    $e^{\tau} \cos(\text{image}, \text{text})$ with the learned scale.
 
     Args:
         weights: ``embedded``, ``published`` (yuvalkirstain/PickScore_v1), or a folder.

@@ -1,9 +1,13 @@
 """Two populations of annotators, whose reward is known:  r = c A (2 + q).
 
-A is the share of the prompt's facts that the image shows, 0 if it is no scene. q in [0, 1] is the population's taste,
-a weighted mean of four inverted U's over what can be measured of a picture: contrast, colour, edges, composition.
-Each U has its top inside the range of clean renders and falls to 0 at their 1st and 99th percentiles. So beauty
-multiplies content and can never pay for its loss, and every measure has a too much. Labels follow Bradley and Terry:
+A is the share of the prompt's facts that the image shows, 0 if it is no scene. q in [0, 1] is the
+population's taste,
+a weighted mean of four inverted U's over what can be measured of a picture: contrast, colour, edges,
+composition.
+Each U has its top inside the range of clean renders and falls to 0 at their 1st and 99th percentiles. So
+beauty
+multiplies content and can never pay for its loss, and every measure has a too much. Labels follow Bradley
+and Terry:
 P(a is preferred to b) = sigma(r_a - r_b).
 """
 
@@ -44,8 +48,10 @@ POPULATIONS: Final[dict[str, Population]] = {
 def measures(images: Float[Tensor, "n 3 64 64"], readings: Readings) -> Float[Tensor, "n 4"]:
     """What taste looks at, for images in [0, 1]; columns as in `MEASURES`.
 
-    Contrast is the standard deviation of the grey levels, colour the mean of max minus min over channels, edges the mean
-    absolute difference of neighbouring pixels, composition the distance in pixels of the objects' centre of mass
+    Contrast is the standard deviation of the grey levels, colour the mean of max minus min over channels,
+    edges the mean
+    absolute difference of neighbouring pixels, composition the distance in pixels of the objects' centre
+    of mass
     from the picture's centre.
     """
     grey = images.mean(1)
@@ -65,8 +71,10 @@ def quantiles(path: Path) -> Float[Tensor, "101 4"]:
     return torch.tensor([table[name] for name in MEASURES]).T
 
 
-def taste(values: Float[Tensor, "n 4"], percentiles: Float[Tensor, "101 4"], population: Population) -> Float[Tensor, " n"]:
-    """q: the weighted mean over measures of  max(0, 1 - ((x - top) / (end - top))^2),  end on the side where x lies."""
+def taste(
+    values: Float[Tensor, "n 4"], percentiles: Float[Tensor, "101 4"], population: Population
+) -> Float[Tensor, " n"]:
+    """q: the weighted mean of max(0, 1 - ((x - top) / (end - top))^2), the end on the side where x lies."""
     top = torch.stack([percentiles[round(100 * o), i] for i, o in enumerate(population.optimum)])
     low, high = percentiles[1], percentiles[99]
     end = torch.where(values < top, low, high)
@@ -75,5 +83,5 @@ def taste(values: Float[Tensor, "n 4"], percentiles: Float[Tensor, "101 4"], pop
 
 
 def reward(alignment: Float[Tensor, " n"], scene: Tensor, q: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
-    """r = c A (2 + q), and 0 where there is no scene."""
+    """R = c A (2 + q), and 0 where there is no scene."""
     return C * alignment * scene * (2 + q)

@@ -1,10 +1,12 @@
-"""True diversity: how much the images of one prompt differ in what the prompt leaves open, measured by the world's own.
+"""True diversity: how much the images of one prompt differ in what it leaves open, over the world's own.
 
-For every open fact, the share of image *pairs* that differ in it: with K images of which n_v show the value v,
+For every open fact, the share of image *pairs* that differ in it: with K images of which n_v show the
+value v,
 
     d = 1 - sum_v n_v (n_v - 1) / (K (K - 1)),
 
-unbiased for 1 - sum_v p_v^2 at any K >= 2. For position, scale and rotation, the mean absolute difference of a pair.
+unbiased for 1 - sum_v p_v^2 at any K >= 2. For position, scale and rotation, the mean absolute difference
+of a pair.
 Each is divided by its value in the world, and the quotients are averaged: 1 means as varied as the world.
 """
 
@@ -25,10 +27,12 @@ WORLD_SCENES = 512
 
 @dataclass(frozen=True)
 class Diversity:
-    """Attributes:
-    value: Over accepted images (scenes with all stated facts right); None with fewer than two.
-    ungated: Over all images in which as many objects were read as the prompt states; None with fewer than two.
-    accepted: The share of images accepted.
+    """How varied the images of a prompt are.
+
+    Attributes:
+        value: Over accepted images (scenes with all stated facts right); None with fewer than two.
+        ungated: Over all images with as many objects as the prompt states; None with fewer than two.
+        accepted: The share of images accepted.
     """
 
     value: float | None
@@ -51,7 +55,7 @@ def true_diversity(facts: Facts, readings: Readings, scene: Tensor) -> Diversity
     world = world_differences(facts)
 
     def ratio(keep: Tensor) -> float | None:
-        if int(keep.sum()) < 2:  # noqa: PLR2004 - a pair
+        if int(keep.sum()) < 2:
             return None
         found = differences(facts, readings[keep], first[keep])
         return sum(found[k] / world[k] for k in world) / len(world)
@@ -66,14 +70,18 @@ def world_differences(facts: Facts) -> dict[str, float]:
     scenes = reading_of(sample_scenes(wanted([facts] * WORLD_SCENES), g))
     first = torch.tensor([m.first for m in alignments([facts] * WORLD_SCENES, scenes)])
     found = differences(facts, scenes, first)
-    return {k: v for k, v in found.items() if v > 1e-6}  # noqa: PLR2004 - upright pixel art has no rotation
+    return {k: v for k, v in found.items() if v > 1e-6}
 
 
 def differences(facts: Facts, readings: Readings, first: Tensor) -> dict[str, float]:
     """The mean difference of a pair of images in every open fact and in position, scale and rotation."""
     count = len(facts.objects)
     seen = [seen_slots(row, count, f) for row, f in zip(as_rows(readings), first.tolist(), strict=True)]
-    out = {f"{k}{i}": share_that_differ([s[k, i] for s in seen]) for k, i, value in facts.slots() if value is None}
+    out = {
+        f"{k}{i}": share_that_differ([s[k, i] for s in seen])
+        for k, i, value in facts.slots()
+        if value is None
+    }
     order = torch.stack([first, 1 - first], 1)[:, :count]
     rows = torch.arange(len(readings))[:, None]
     for name in ("centre", "radius", "angle"):

@@ -11,9 +11,16 @@ from benchmark.shapes.scenes import OPEN, Wanted
 from benchmark.shapes.vocabulary import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, STYLES, Lexicon
 
 SPLITS: Final[dict[str, int]] = {"pretrain": 60, "preference": 28, "validation": 5, "test": 7}
-"""Percent of all fact combinations that belong to each split; `split_of` decides, so the splits are disjoint."""
+"""Percent of all fact combinations that belong to each split; `Facts.split` decides, so they are disjoint."""
 
-STATED: Final[dict[str, float]] = {"shape": 0.85, "colour": 0.7, "size": 0.45, "relation": 0.7, "background": 0.55, "style": 0.55}
+STATED: Final[dict[str, float]] = {
+    "shape": 0.85,
+    "colour": 0.7,
+    "size": 0.45,
+    "relation": 0.7,
+    "background": 0.55,
+    "style": 0.55,
+}
 """Probability that a caption states each kind of fact."""
 
 ATTRIBUTES: Final[dict[str, Lexicon]] = {"shape": SHAPES, "colour": COLOURS, "size": SIZES}
@@ -87,7 +94,7 @@ def draw_facts(generator: torch.Generator, split: str | None = None) -> Facts:
     while True:
         count = 2 if chance(0.5) else 1
         things = [ObjectFacts(*(pick(k, lexicon) for k, lexicon in ATTRIBUTES.items())) for _ in range(count)]
-        if count == 2 and chance(0.12):  # noqa: PLR2004 - "two hearts"
+        if count == 2 and chance(0.12):
             things[1] = things[0]
         relation = pick("relation", RELATIONS) if count > 1 else None
         facts = Facts(tuple(things), relation, pick("background", BACKGROUNDS), pick("style", STYLES))

@@ -2,7 +2,8 @@
 
 The grammar, with every part but the noun optional:
 
-    [style: | style of] [background,] a [size] [colour] noun [relation a [size] [colour] noun] [background][, style]
+    [style: | style of] [background,] a [size] [colour] noun [relation a [size] [colour] noun]
+    [background][, style]
 """
 
 import re
@@ -11,7 +12,16 @@ from collections.abc import Sequence
 import torch
 
 from benchmark.shapes.facts import ATTRIBUTES, Facts, ObjectFacts
-from benchmark.shapes.vocabulary import ANYTHING, BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, STYLES, Lexicon
+from benchmark.shapes.vocabulary import (
+    ANYTHING,
+    BACKGROUNDS,
+    COLOURS,
+    RELATIONS,
+    SHAPES,
+    SIZES,
+    STYLES,
+    Lexicon,
+)
 
 
 def caption(facts: Facts, generator: torch.Generator) -> str:
@@ -34,7 +44,7 @@ def parse(text: str) -> Facts:
     for part in rest.split("|"):
         found = _parse_object(part, text)
         things += [found] * (2 if " two " in part else 1)
-    if not 1 <= len(things) <= 2:  # noqa: PLR2004 - scenes hold one or two objects
+    if not 1 <= len(things) <= 2:
         raise ValueError(f"{text!r} names {len(things)} objects; a scene holds one or two")
     return Facts(tuple(things), relation, background, style)
 
@@ -92,7 +102,9 @@ class _Writer:
 
 def _take(text: str, lexicon: Lexicon, replacement: str = " ") -> tuple[str | None, str]:
     """Finds one phrase of the lexicon, longest first, and cuts it out."""
-    phrases = sorted(((phrase, name) for name, options in lexicon.items() for phrase in options), key=lambda p: -len(p[0]))
+    phrases = sorted(
+        ((phrase, name) for name, options in lexicon.items() for phrase in options), key=lambda p: -len(p[0])
+    )
     for phrase, name in phrases:
         if f" {phrase} " in text:
             return name, text.replace(f" {phrase} ", f" {replacement} ", 1)
@@ -108,7 +120,8 @@ def _parse_object(part: str, whole: str) -> ObjectFacts:
     if shape is None:
         named, rest = _take(rest, _OPEN_NOUNS)
         if named is None:
-            raise ValueError(f"{whole!r}: no object in {part.strip()!r}; nouns are {', '.join(SHAPES)}, {', '.join(ANYTHING)}")
+            nouns = ", ".join((*SHAPES, *ANYTHING))
+            raise ValueError(f"{whole!r}: no object in {part.strip()!r}; nouns are {nouns}")
     colour, rest = _take(rest, ATTRIBUTES["colour"])
     size, rest = _take(rest, ATTRIBUTES["size"])
     left = set(rest.split()) - {"a", "an", "one", "two", "the"}

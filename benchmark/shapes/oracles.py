@@ -1,6 +1,7 @@
 """Two readers of images: `oracle_label` labels data, `oracle` evaluates and is used for nothing else.
 
-They differ in seed, architecture and training augmentation, so that an image that fools one need not fool the other.
+They differ in seed, architecture and training augmentation, so that an image that fools one need not fool
+the other.
 """
 
 import json
@@ -22,78 +23,103 @@ GEOMETRY: Final = 8
 OUTPUTS: Final = sum(many * (classes + 1) for many, classes in CLASSES.values()) + GEOMETRY
 
 
+class Looking(nn.Module):
+    """Reads an 8 x 8 grid of features by looking at one object, at the other, and at the whole.
+
+    A map over the grid says where each object is; its softmax pools the features there.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.maps = nn.Conv2d(width, 2, 1)
+        self.head = nn.Sequential(
+            nn.Linear(3 * width, 256), nn.LayerNorm(256), nn.ReLU(), nn.Linear(256, OUTPUTS)
+        )
+
+    def forward(
+        self, grid: Float[Tensor, "n c 8 8"]
+    ) -> tuple[Float[Tensor, "n outputs"], Float[Tensor, "n 2 cells"]]:
+        maps = self.maps(grid).flatten(2)
+        cells = grid.flatten(2).transpose(1, 2)
+        looks = torch.cat([maps.softmax(-1) @ cells, cells.mean(1, keepdim=True)], 1)
+        return self.head(looks.flatten(1)), maps
+
+
 class ConvReader(nn.Module):
-    """Residual convolutions, flattened: position is read off the grid."""
+    """Residual convolutions to 8 x 8, which are told where they are, then `Looking`."""
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, width, 4, stride=2, padding=1)
-        stages: list[nn.Module] = []
-        for i in range(3):
-            stages += [_Residual(width << i), nn.Conv2d(width << i, width << (i + 1), 3, stride=2, padding=1)]
-        self.trunk = nn.Sequential(*stages, _Residual(width * 8))
-        self.head = nn.Sequential(nn.Flatten(), nn.Linear(width * 8 * 16, 256), nn.GELU(), nn.Linear(256, OUTPUTS))
+        stages: list[nn.Module] = [_Convolution(3, width, 4)]
+        for i in range(2):
+            stages += [_Residual(width << i), _Convolution(width << i, width << (i + 1), 4)]
+        self.trunk = nn.Sequential(*stages)
+        self.position = nn.Parameter(0.02 * torch.randn(1, 4 * width, 8, 8))
+        self.mixer = nn.Sequential(*(_Residual(4 * width) for _ in range(3)))
+        self.looking = Looking(4 * width)
 
-    def forward(self, images: Float[Tensor, "n 3 64 64"]) -> Float[Tensor, "n outputs"]:
-        out: Tensor = self.head(self.trunk(self.stem(images)))
+    def forward(self, images: Float[Tensor, "n 3 64 64"]) -> tuple[Tensor, Tensor]:
+        """Outputs, and the logits of where each object is."""
+        out: tuple[Tensor, Tensor] = self.looking(self.mixer(self.trunk(images) + self.position))
         return out
+
+
+class _Convolution(nn.Sequential):
+    """Convolution, normalisation, rectification; a kernel of 4 halves the resolution."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int = 3) -> None:
+        conv = nn.Conv2d(inputs, outputs, kernel, stride=2 if kernel == 4 else 1, padding=1, bias=False)
+        super().__init__(conv, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
 class _Residual(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
-            nn.GroupNorm(8, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1),
-        )  # fmt: skip
+            _Convolution(width, width),
+            nn.Conv2d(width, width, 3, padding=1, bias=False),
+            nn.BatchNorm2d(width),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
+        return torch.relu(x + self.body(x))
 
 
-class PatchReader(nn.Module):
-    """Patches of 4 pixels, depthwise convolutions, then three learned queries that attend over the picture."""
+class AttentionReader(nn.Module):
+    """A short convolutional stem to 8 x 8 patches, a transformer over them, then `Looking`."""
 
-    def __init__(self, width: int = 128, depth: int = 4, queries: int = 3) -> None:
+    def __init__(self, width: int = 128, depth: int = 3) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 48, 3, padding=1), nn.GELU(), nn.Conv2d(48, width, 4, stride=4))
-        self.blocks = nn.Sequential(*(_Depthwise(width) for _ in range(depth)))
-        self.reduce = nn.Conv2d(width, width, 2, stride=2)
+        self.stem = nn.Sequential(
+            _Convolution(3, 40, 4),
+            _Convolution(40, 80, 4),
+            _Convolution(80, width, 4),
+            nn.Conv2d(width, width, 1),
+        )
         self.position = nn.Parameter(0.02 * torch.randn(1, 64, width))
-        layer = nn.TransformerEncoderLayer(width, 4, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True)
-        self.mixer = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.queries = nn.Parameter(0.02 * torch.randn(1, queries, width))
-        self.head = nn.Sequential(nn.LayerNorm(queries * width), nn.Linear(queries * width, OUTPUTS))
+        layer = nn.TransformerEncoderLayer(
+            width, 4, 2 * width, dropout=0.0, activation="relu", batch_first=True, norm_first=True
+        )
+        self.mixer = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+        self.looking = Looking(width)
 
-    def forward(self, images: Float[Tensor, "n 3 64 64"]) -> Float[Tensor, "n outputs"]:
-        grid = self.reduce(self.blocks(self.stem(images))).flatten(2).transpose(1, 2) + self.position
-        tokens = self.mixer(torch.cat([self.queries.expand(len(images), -1, -1), grid], 1))
-        out: Tensor = self.head(tokens[:, : self.queries.shape[1]].flatten(1))
+    def forward(self, images: Float[Tensor, "n 3 64 64"]) -> tuple[Tensor, Tensor]:
+        """Outputs, and the logits of where each object is."""
+        grid = self.mixer(self.stem(images).flatten(2).transpose(1, 2) + self.position)
+        out: tuple[Tensor, Tensor] = self.looking(grid.transpose(1, 2).unflatten(2, (8, 8)))
         return out
 
 
-class _Depthwise(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(width, width, 7, padding=3, groups=width), nn.GroupNorm(1, width),
-            nn.Conv2d(width, 3 * width, 1), nn.GELU(), nn.Conv2d(3 * width, width, 1),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.body(x)
-        return out
-
-
-READERS: Final[dict[str, Callable[[], nn.Module]]] = {"oracle_label": ConvReader, "oracle": PatchReader}
+READERS: Final[dict[str, Callable[[], nn.Module]]] = {"oracle_label": ConvReader, "oracle": AttentionReader}
 
 
 def split_outputs(outputs: Float[Tensor, "n outputs"]) -> tuple[dict[str, Tensor], Tensor]:
-    """Logits (n, many, classes + 1) of every attribute, `none` last, and geometry (n, 2, 4) in units of the picture."""
+    """Logits (n, many, classes + 1) of every attribute, `none` last, and scaled geometry (n, 2, 4)."""
     sizes = [many * (classes + 1) for many, classes in CLASSES.values()]
     *parts, geometry = outputs.float().split([*sizes, GEOMETRY], dim=1)
-    logits = {k: part.unflatten(1, (many, -1)) for (k, (many, _)), part in zip(CLASSES.items(), parts, strict=True)}
+    logits = {
+        k: part.unflatten(1, (many, -1)) for (k, (many, _)), part in zip(CLASSES.items(), parts, strict=True)
+    }
     return logits, geometry.unflatten(1, (2, 4))
 
 
@@ -112,12 +138,15 @@ class Oracle:
     @torch.no_grad()
     def read(self, images: Float[Tensor, "n 3 64 64"], batch: int = 128) -> Readings:
         """Readings of images in [0, 1]."""
-        return Readings.joined([_decide(self.network(part * 2 - 1)) for part in images.split(batch)])
+        return Readings.joined([_decide(self.network(part * 2 - 1)[0]) for part in images.split(batch)])
 
     def save(self, folder: Path) -> None:
         """Half precision, with the name of the class beside it."""
         folder.mkdir(parents=True, exist_ok=True)
-        save_file({k: v.half().contiguous() for k, v in self.network.state_dict().items()}, folder / "model.safetensors")
+        save_file(
+            {k: v.half().contiguous() for k, v in self.network.state_dict().items()},
+            folder / "model.safetensors",
+        )
         (folder / "config.json").write_text(json.dumps({"reader": self.name}) + "\n")
 
 

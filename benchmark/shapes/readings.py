@@ -1,6 +1,7 @@
 """What an image shows: the answer of an oracle, and the same for a scene that was rendered.
 
-The two objects of a reading are in reading order: the left one first when they stand side by side, else the upper one.
+The two objects of a reading are in reading order: the left one first when they stand side by side, else
+the upper one.
 """
 
 from dataclasses import dataclass, fields
@@ -30,9 +31,9 @@ CLASSES: Final[dict[str, tuple[int, int]]] = {
 
 @dataclass(frozen=True)
 class Readings:
-    """N readings; class indices, `NONE` where nothing was seen. `count` is 0, 1 or 2; `axis` 0 beside, 1 stacked.
+    """N readings: class indices, `NONE` where nothing was seen; `axis` is 0 for beside, 1 for stacked.
 
-    Centres and radii in pixels, angles in degrees, as in `Scenes`.
+    `count` is 0, 1 or 2. Centres and radii in pixels, angles in degrees, as in `Scenes`.
     """
 
     count: Int[Tensor, " n"]
@@ -65,8 +66,8 @@ class Readings:
 
 def reading_of(scenes: Scenes) -> Readings:
     """The perfect reading of rendered scenes."""
-    pair = scenes.count == 2  # noqa: PLR2004 - scenes hold one or two objects
-    swap = pair & ((scenes.relation == 1) | (scenes.relation == 3))  # noqa: PLR2004 - right of, below
+    pair = scenes.count == 2
+    swap = pair & ((scenes.relation == 1) | (scenes.relation == 3))
 
     def ordered(values: Tensor) -> Tensor:
         mask = swap.reshape(-1, *[1] * (values.ndim - 1))

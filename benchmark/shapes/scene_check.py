@@ -1,9 +1,13 @@
-"""Is the picture a scene at all? A check that is not learned: draw what was read and look at what is left over.
+"""Is the picture a scene at all? A check that is not learned: draw what was read, look at what is left.
 
-The reading's geometry is fitted a little in position, scale and rotation. Objects are drawn again in their style, the
-background as the best function of the row (of the diagonal for stripes), the mean colours inside and around each
-object are matched, and both pictures are blurred a little so that the phase of a texture counts less. A residual of the
-objects or of the background beyond the 99th percentile of autoencoder round trips of the same style means: not a scene.
+The reading's geometry is fitted a little in position, scale and rotation. Objects are drawn again in their
+style, the
+background as the best function of the row (of the diagonal for stripes), the mean colours inside and
+around each
+object are matched, and both pictures are blurred a little so that the phase of a texture counts less. A
+residual of the
+objects or of the background beyond the 99th percentile of autoencoder round trips of the same style means:
+not a scene.
 """
 
 import json
@@ -14,7 +18,7 @@ from pathlib import Path
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from benchmark.shapes.readings import Readings
 from benchmark.shapes.renderer import cover, distances, render
@@ -28,7 +32,7 @@ REACH = 3.0
 
 
 def residuals(images: Float[Tensor, "n 3 64 64"], readings: Readings) -> Float[Tensor, "n 2"]:
-    """The root mean square left over in the worse object and in the background; infinite where no complete scene was read."""
+    """Root mean square left over in the worse object and in the background; infinite if incomplete."""
     out = torch.full((len(images), 2), torch.inf)
     usable = complete(readings)
     for rows in usable.nonzero().squeeze(1).split(64):
@@ -37,11 +41,17 @@ def residuals(images: Float[Tensor, "n 3 64 64"], readings: Readings) -> Float[T
 
 
 def complete(readings: Readings) -> Bool[Tensor, " n"]:
-    """Whether everything that a scene has was read: each object's shape, colour and size, background and style."""
+    """Whether all of a scene was read: each object's shape, colour and size, background and style."""
     there = torch.arange(2) < readings.count[:, None]
     things = torch.stack([readings.shape, readings.colour, readings.size]).ge(0).all(0)
-    pair = (readings.count < 2) | (readings.axis >= 0)  # noqa: PLR2004
-    return (readings.count > 0) & (things | ~there).all(1) & pair & (readings.background >= 0) & (readings.style >= 0)
+    pair = (readings.count < 2) | (readings.axis >= 0)
+    return (
+        (readings.count > 0)
+        & (things | ~there).all(1)
+        & pair
+        & (readings.background >= 0)
+        & (readings.style >= 0)
+    )
 
 
 def _as_scenes(readings: Readings) -> Scenes:
@@ -80,16 +90,16 @@ def _background_profile(images: Tensor, free: Tensor, scenes: Scenes) -> Tensor:
     total = torch.zeros(len(images), 3, 2 * SIDE).scatter_add_(2, lines, images.flatten(2) * weight)
     mass = torch.zeros(len(images), 3, 2 * SIDE).scatter_add_(2, lines, weight.expand(-1, 3, -1))
     overall = (images.flatten(2) * weight).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp(min=1)
-    mean = torch.where(mass > 0.5, total / mass.clamp(min=0.5), overall)  # noqa: PLR2004
+    mean = torch.where(mass > 0.5, total / mass.clamp(min=0.5), overall)
     return mean.gather(2, lines).unflatten(2, (SIDE, SIDE))
 
 
 def _fit(images: Tensor, scenes: Scenes) -> Scenes:
-    """Improves each object's geometry by a small, fixed random search on flat masks at half the resolution."""
+    """Improves each object's geometry by a small, fixed random search at half the resolution."""
     g = torch.Generator().manual_seed(0)
     x, y = _axes(cell=2)
     n = len(scenes)
-    picture = F.avg_pool2d(images, 2).repeat_interleave(CANDIDATES, 0)
+    picture = functional.avg_pool2d(images, 2).repeat_interleave(CANDIDATES, 0)
     spread = torch.tensor([1.2, 1.2, 0.8, 6.0])
     for _ in range(ROUNDS):
         step = torch.randn(CANDIDATES, 4, generator=g) * spread
@@ -107,12 +117,14 @@ def _fit(images: Tensor, scenes: Scenes) -> Scenes:
         error = torch.stack([_flat_error(picture, sd[:, i]) for i in range(2)], 1)
         pick = torch.arange(n)[:, None] * CANDIDATES + error.unflatten(0, (n, CANDIDATES)).argmin(1)
         column = torch.arange(2)[None].expand(n, 2)
-        scenes = replace(scenes, **{k: getattr(tried, k)[pick, column] for k in ("centre", "radius", "angle")})
+        scenes = replace(
+            scenes, **{k: getattr(tried, k)[pick, column] for k in ("centre", "radius", "angle")}
+        )
     return scenes
 
 
 def _flat_error(images: Tensor, sd: Tensor) -> Tensor:
-    """Mean square left over near an object whose inside, outline and surroundings are one colour each, (n,)."""
+    """Mean square left over near an object drawn with one colour inside, one outline, one around, (n,)."""
     near = (sd < REACH).float()
     mask, core = cover(sd, 2.0) * near, cover(sd + 1.4, 2.0) * near
     pixels, total = images.flatten(2), torch.zeros(len(images))
@@ -137,9 +149,13 @@ def _left_over(images: Tensor, scenes: Scenes) -> Tensor:
     objects = torch.zeros(len(images))
     for i in range(2):
         near, inside = (sd[:, i] < REACH).float(), (sd[:, i] < 0).float()
-        square = sum(_spread(left, weight) for weight in (inside, near - inside)) / near.sum((1, 2)).clamp(min=1)
+        square = sum(_spread(left, weight) for weight in (inside, near - inside)) / near.sum((1, 2)).clamp(
+            min=1
+        )
         objects = torch.maximum(objects, torch.where(scenes.count > i, square, 0.0))
-    rest = ((blurred(images) - blurred(profile)).square().mean(1) * free).sum((1, 2)) / free.sum((1, 2)).clamp(min=1)
+    rest = ((blurred(images) - blurred(profile)).square().mean(1) * free).sum((1, 2)) / free.sum(
+        (1, 2)
+    ).clamp(min=1)
     return torch.stack([objects, rest], 1).sqrt()
 
 
@@ -156,8 +172,10 @@ def blurred(images: Tensor) -> Tensor:
     x = torch.arange(-reach, reach + 1.0)
     kernel = torch.exp(-(x**2) / (2 * SIGMA**2))
     kernel = (kernel / kernel.sum())[None, None]
-    flat = F.pad(images.flatten(0, 1)[:, None], [reach] * 4, mode="replicate")
-    return F.conv2d(F.conv2d(flat, kernel[:, :, None]), kernel[..., None]).reshape(images.shape)
+    flat = functional.pad(images.flatten(0, 1)[:, None], [reach] * 4, mode="replicate")
+    return functional.conv2d(functional.conv2d(flat, kernel[:, :, None]), kernel[..., None]).reshape(
+        images.shape
+    )
 
 
 @cache
@@ -167,6 +185,8 @@ def thresholds(path: Path) -> Tensor:
     return torch.tensor([limits[name] for name in STYLES])
 
 
-def is_scene(residual: Float[Tensor, "n 2"], readings: Readings, limits: Float[Tensor, "styles 2"]) -> Bool[Tensor, " n"]:
+def is_scene(
+    residual: Float[Tensor, "n 2"], readings: Readings, limits: Float[Tensor, "styles 2"]
+) -> Bool[Tensor, " n"]:
     """Whether each image is a scene."""
     return (residual <= limits[readings.style.clamp(min=0)]).all(1)

@@ -88,7 +88,9 @@ def sample_scenes(wanted: Wanted, generator: torch.Generator) -> Scenes:
     n = len(wanted.count)
 
     def draw(values: Tensor, high: int, low: int = 0) -> Tensor:
-        return torch.where(values == OPEN, torch.randint(low, high, values.shape, generator=generator), values)
+        return torch.where(
+            values == OPEN, torch.randint(low, high, values.shape, generator=generator), values
+        )
 
     count = draw(wanted.count, 3, 1)
     size = draw(wanted.size, 2)
@@ -118,7 +120,9 @@ def sample_scenes(wanted: Wanted, generator: torch.Generator) -> Scenes:
     )
 
 
-def _place(count: Tensor, size: Tensor, relation: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def _place(
+    count: Tensor, size: Tensor, relation: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Centres and radii by rejection: inside the picture, apart, and clear about their relation."""
     n = len(count)
     low, high = (torch.tensor(bound)[size] for bound in zip(*RADIUS, strict=True))
@@ -138,6 +142,6 @@ def _clear(centre: Tensor, radius: Tensor, relation: Tensor) -> Tensor:
     """Whether object 0 stands in `relation` to object 1 beyond doubt, and the two do not touch."""
     dx, dy = (centre[:, 1] - centre[:, 0]).unbind(-1)
     along = torch.stack([dx, -dx, dy, -dy], -1).gather(-1, relation.clamp(min=0)[:, None]).squeeze(-1)
-    across = torch.where(relation < 2, dy, dx).abs()  # noqa: PLR2004 - left and right come first
+    across = torch.where(relation < 2, dy, dx).abs()
     apart = (dx**2 + dy**2).sqrt() >= radius.sum(-1) + MARGIN
     return apart & (along >= across + RELATION_GAP)

@@ -1,4 +1,4 @@
-"""The truth about images: what they show of their captions, what annotators think of them, how varied they are."""
+"""The truth about images: what they show of their captions, what annotators think, how varied they are."""
 
 from dataclasses import dataclass
 from functools import cache, lru_cache

@@ -12,6 +12,9 @@ from benchmark.stats.intervals import Interval
 GROUPS = 20
 """Prompt groups of the jackknife: 19 degrees of freedom."""
 
+LEAVE_OUT = "jackknife:"
+"""Prefix of the ``prompt_id`` of a leave-one-group-out row of a set-level scorer."""
+
 
 def prompt_groups(prompt_ids: Sequence[str], groups: int = GROUPS) -> tuple[tuple[str, ...], ...]:
     """Deal prompts into groups of equal size (give or take one).
@@ -28,6 +31,16 @@ def prompt_groups(prompt_ids: Sequence[str], groups: int = GROUPS) -> tuple[tupl
     """
     dealt = sorted(prompt_ids, key=lambda id_: hashlib.sha256(id_.encode()).digest())
     return tuple(tuple(sorted(dealt[g::groups])) for g in range(min(groups, len(dealt))))
+
+
+def leave_out_id(group: int) -> str:
+    """The ``prompt_id`` of the score row that leaves a group of prompts out.
+
+    Example:
+        >>> leave_out_id(7)
+        'jackknife:07'
+    """
+    return f"{LEAVE_OUT}{group:02d}"
 
 
 def jackknife_interval(value: float, leave_out: FloatArray, *, level: float = LEVEL) -> Interval:

@@ -152,7 +152,7 @@ def test_too_little_room_is_noticed_first(
 ) -> None:
     import shutil
 
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
     with pytest.raises(DiskFullError, match="6 images"):
         make(tiny_pipeline, tmp_path)
     assert not list(tmp_path.rglob("*.png"))

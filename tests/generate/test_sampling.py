@@ -101,7 +101,7 @@ def test_another_batch_size_moves_no_pixel_by_more_than_two(tiny_pipeline: Pipel
 def test_settings_change_the_pixels(tiny_pipeline: Pipeline) -> None:
     before = sample(tiny_pipeline, PROMPTS[:1], SEEDS[:1], SAMPLER)
     for change in ({"steps": 3}, {"guidance": 6.0}, {"eta": 1.0}):
-        after = sample(tiny_pipeline, PROMPTS[:1], SEEDS[:1], replace(SAMPLER, **change))  # type: ignore[arg-type]
+        after = sample(tiny_pipeline, PROMPTS[:1], SEEDS[:1], replace(SAMPLER, **change))
         assert not np.array_equal(before, after), change
 
 

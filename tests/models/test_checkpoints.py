@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import MissingFileError, NotComparableError, UserError
+from benchmark.core.records import Checkpoint
 from benchmark.models import open_checkpoint
 from benchmark.models.base import Pipeline
+from trainers.checkpoints import save_checkpoint
+from trainers.networks import FullPolicy, share_unet
 
 
-def write_step(run: Path, step: int, base: Pipeline, **changes: Any) -> Path:
+def write_step(run: Path, step: int, base: Pipeline, /, **changes: Any) -> Path:
     """A step's folder with a full UNet, every weight moved by the step's number."""
     folder = run / "checkpoints" / f"step-{step:06d}"
     unet = UNet2DConditionModel.from_config(base.unet.config)
@@ -65,6 +69,20 @@ def test_of_a_run_the_newest_step_or_the_one_asked_for(tmp_path: Path, tiny_pipe
         open_checkpoint(f"{run}@21", tiny_pipeline)
 
 
+def test_the_revision_is_the_trainers_until_the_weights_change(
+    tmp_path: Path, tiny_pipeline: Pipeline
+) -> None:
+    policy = FullPolicy(share_unet(tiny_pipeline))
+    draft = Checkpoint("run", tiny_pipeline.name, "sft", step=5)
+    saved = save_checkpoint(tmp_path, policy, draft, tiny_pipeline.revision)
+    opened, _ = open_checkpoint(str(tmp_path), tiny_pipeline)
+    assert opened == saved
+    assert saved.path is not None
+    file = saved.path / "unet" / "diffusion_pytorch_model.safetensors"
+    save_file({k: v + 1 for k, v in load_file(file).items()}, file, metadata={"format": "pt"})
+    assert open_checkpoint(str(tmp_path), tiny_pipeline)[0].revision != saved.revision
+
+
 def test_a_run_of_another_base_model_is_refused(tmp_path: Path, tiny_pipeline: Pipeline) -> None:
     write_step(tmp_path, 1, tiny_pipeline, base_model="sd15")
     with pytest.raises(NotComparableError, match="trained from the base model sd15, not from tiny-sd"):
@@ -106,8 +124,6 @@ def test_what_is_not_there_names_what_is_close(tmp_path: Path, tiny_pipeline: Pi
 
 
 def test_a_file_that_is_no_lora_is_refused(tmp_path: Path, tiny_pipeline: Pipeline) -> None:
-    from safetensors.torch import save_file
-
     file = tmp_path / "weights.safetensors"
     save_file({"conv_in.weight": torch.zeros(1)}, file)
     with pytest.raises(UserError, match=r"cannot read .*weights\.safetensors as a LoRA of tiny-sd"):

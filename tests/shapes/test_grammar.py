@@ -32,7 +32,9 @@ def test_no_word_belongs_to_two_names(lexicon: dict[str, tuple[str, ...]]) -> No
 def test_every_synonym_is_used_and_understood() -> None:
     g = seeded(1)
     seen = " ".join(caption(draw_facts(g), g) for _ in range(4000))
-    words = [w for lex in (SHAPES, COLOURS, SIZES, RELATIONS, BACKGROUNDS, STYLES) for o in lex.values() for w in o]
+    words = [
+        w for lex in (SHAPES, COLOURS, SIZES, RELATIONS, BACKGROUNDS, STYLES) for o in lex.values() for w in o
+    ]
     missing = [w for w in (*words, *ANYTHING) if w not in seen and plural(w) not in seen]
     assert not missing
 
@@ -45,7 +47,9 @@ def test_hand_written_captions() -> None:
     assert parse("two hearts, winter") == Facts((ObjectFacts("heart"), ObjectFacts("heart")), style="winter")
 
 
-@pytest.mark.parametrize("text", ["", "a dog", "a red star and a green heart and a blue box", "a red red-hot star"])
+@pytest.mark.parametrize(
+    "text", ["", "a dog", "a red star and a green heart and a blue box", "a red red-hot star"]
+)
 def test_other_english_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="objects|nouns|word"):
         parse(text)
@@ -71,7 +75,9 @@ def test_facts_are_stated_as_often_as_declared() -> None:
 
 
 def test_wanted_keeps_what_is_stated_and_opens_the_rest() -> None:
-    facts = Facts((ObjectFacts("heart", None, "large"), ObjectFacts(None, "pink")), relation="below", style="sketch")
+    facts = Facts(
+        (ObjectFacts("heart", None, "large"), ObjectFacts(None, "pink")), relation="below", style="sketch"
+    )
     want = wanted([facts])
     assert want.count.tolist() == [2]
     assert want.shape.tolist() == [[list(SHAPES).index("heart"), -1]]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from benchmark.shapes.renderer import cover, distances, render, to_uint8
 from benchmark.shapes.readings import reading_of
+from benchmark.shapes.renderer import cover, distances, render, to_uint8
 from benchmark.shapes.scenes import MARGIN, RADIUS, RELATION_GAP, SIDE, Scenes, Wanted, sample_scenes
 from benchmark.shapes.vocabulary import SHAPES, STYLES
 
@@ -19,7 +19,8 @@ def test_objects_are_inside_apart_and_clear_about_their_relation(scenes: Scenes)
         scenes.centre + scenes.radius[..., None] <= SIDE - MARGIN + 1e-4
     )
     pair = scenes.count == 2
-    assert inside[:, 0].all() and inside[pair].all()
+    assert inside[:, 0].all()
+    assert inside[pair].all()
     dx, dy = (scenes.centre[pair, 1] - scenes.centre[pair, 0]).unbind(-1)
     along = torch.stack([dx, -dx, dy, -dy], -1).gather(-1, scenes.relation[pair][:, None]).squeeze(-1)
     across = torch.where(scenes.relation[pair] < 2, dy, dx).abs()
@@ -47,7 +48,9 @@ def test_wishes_are_granted() -> None:
 def test_renders_are_reproducible_finite_and_in_range(scenes: Scenes) -> None:
     images = render(scenes[:100])
     assert images.shape == (100, 3, SIDE, SIDE)
-    assert images.isfinite().all() and images.min() > -0.3 and images.max() < 1.3
+    assert images.isfinite().all()
+    assert images.min() > -0.3
+    assert images.max() < 1.3
     assert torch.equal(images, render(scenes[:100]))
     # An image does not depend on its neighbours.
     assert torch.allclose(images[40:50], render(scenes[40:50]), atol=1e-6)
@@ -76,7 +79,12 @@ def test_styles_differ_in_more_than_colour() -> None:
     for name in ("count", "shape", "colour", "size", "background"):
         getattr(want, name)[:] = 1
     scenes = sample_scenes(want, torch.Generator().manual_seed(3))
-    scenes = scenes.with_(**{k: getattr(scenes, k)[:1].expand_as(getattr(scenes, k)) for k in ("centre", "radius", "phase", "light", "tint")})
+    scenes = scenes.with_(
+        **{
+            k: getattr(scenes, k)[:1].expand_as(getattr(scenes, k))
+            for k in ("centre", "radius", "phase", "light", "tint")
+        }
+    )
     grey = render(scenes).mean(1)
     detail = grey.diff(dim=1)
     for i in range(len(STYLES)):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from benchmark.shapes.alignment import alignments, shares
-from benchmark.shapes.annotators import C, POPULATIONS, measures, reward, taste
+from benchmark.shapes.annotators import POPULATIONS, C, measures, reward, taste
 from benchmark.shapes.diversity import differences, mean_pair_difference, share_that_differ, true_diversity
 from benchmark.shapes.facts import Facts, ObjectFacts, draw_facts, wanted
 from benchmark.shapes.grammar import parse
@@ -50,7 +50,10 @@ def test_the_share_counts_every_wrong_fact_once() -> None:
 def test_nothing_read_shows_nothing() -> None:
     facts = parse("two hearts")
     reading = reading_of(sample_scenes(wanted([facts]), seeded(2)))
-    none = {k: torch.full_like(getattr(reading, k), -1) for k in ("shape", "colour", "size", "axis", "background", "style")}
+    none = {
+        k: torch.full_like(getattr(reading, k), -1)
+        for k in ("shape", "colour", "size", "axis", "background", "style")
+    }
     blank = replace(reading, count=torch.zeros(1, dtype=torch.long), **none)
     assert shares(alignments([facts], blank)).item() == 0
     assert not complete(blank).any()
@@ -58,7 +61,12 @@ def test_nothing_read_shows_nothing() -> None:
 
 def test_the_world_is_as_varied_as_the_world_and_copies_are_not() -> None:
     g = seeded(3)
-    for text in ("a star", "two hearts", "a red circle above a green shape in a meadow", "a tiny blue box, pixel art"):
+    for text in (
+        "a star",
+        "two hearts",
+        "a red circle above a green shape in a meadow",
+        "a tiny blue box, pixel art",
+    ):
         facts = parse(text)
         many = reading_of(sample_scenes(wanted([facts] * 300), g))
         everyone = torch.ones(300, dtype=torch.bool)
@@ -71,7 +79,9 @@ def test_diversity_needs_two_accepted_images() -> None:
     facts = parse("a star")
     readings = reading_of(sample_scenes(wanted([facts] * 4), seeded(4)))
     found = true_diversity(facts, readings, torch.tensor([True, False, False, False]))
-    assert found.value is None and found.ungated is not None and found.accepted == 0.25
+    assert found.value is None
+    assert found.ungated is not None
+    assert found.accepted == 0.25
 
 
 def test_pair_differences_equal_the_plain_double_loop() -> None:
@@ -84,7 +94,11 @@ def test_pair_differences_equal_the_plain_double_loop() -> None:
 def test_closed_facts_do_not_count_as_diversity() -> None:
     facts = Facts((ObjectFacts("star", "red", "small"),), None, "night", "flat")
     readings = reading_of(sample_scenes(wanted([facts] * 20), seeded(6)))
-    assert set(differences(facts, readings, torch.zeros(20, dtype=torch.long))) == {"centre", "radius", "angle"}
+    assert set(differences(facts, readings, torch.zeros(20, dtype=torch.long))) == {
+        "centre",
+        "radius",
+        "angle",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +113,9 @@ def test_taste_is_bounded_and_zero_outside_clean_renders(clean: tuple[torch.Tens
     for population in POPULATIONS.values():
         assert sum(population.weight) == pytest.approx(1)
         q = taste(values, percentiles, population)
-        assert q.min() >= 0 and q.max() <= 1 and q.std() > 0.05
+        assert q.min() >= 0
+        assert q.max() <= 1
+        assert q.std() > 0.05
         outside = torch.stack([percentiles[0] - 1, percentiles[100] + 1])
         assert taste(outside, percentiles, population).abs().max() == 0
         top = torch.stack([percentiles[round(100 * o), i] for i, o in enumerate(population.optimum)])

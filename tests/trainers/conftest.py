@@ -16,7 +16,7 @@ from trainers.config import TrainConfig
 CAPTIONS = ("a red star", "two blue hearts", "a ring", "something green", "a tiny square", "a moon in winter")
 
 
-def jpeg(seed: int, size: tuple[int, int] = (64, 64)) -> bytes:
+def make_jpeg(seed: int, size: tuple[int, int] = (64, 64)) -> bytes:
     """A smooth picture that no other seed gives."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8))
@@ -25,26 +25,48 @@ def jpeg(seed: int, size: tuple[int, int] = (64, 64)) -> bytes:
     return buffer.getvalue()
 
 
-def preference_row(i: int, **changes: Any) -> dict[str, Any]:
+def make_row(i: int, **changes: Any) -> dict[str, Any]:
     """Row i: image 0 is preferred in even rows; every image is used once."""
     first = float(i % 2 == 0)
-    row = {"caption": CAPTIONS[i % len(CAPTIONS)], "jpg_0": jpeg(2 * i), "jpg_1": jpeg(2 * i + 1)}
+    row = {"caption": CAPTIONS[i % len(CAPTIONS)], "jpg_0": make_jpeg(2 * i), "jpg_1": make_jpeg(2 * i + 1)}
     return row | {"label_0": first, "label_1": 1 - first, "best_image_uid": str(i)} | changes
 
 
-def write_rows(path: Path, rows: list[dict[str, Any]], **options: Any) -> Path:
+def make_file(path: Path, rows: list[dict[str, Any]], **options: Any) -> Path:
     """A parquet file of such rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows), path, **options)
     return path
 
 
+@pytest.fixture
+def jpeg() -> Callable[..., bytes]:
+    """An encoded picture of a seed and a size."""
+    return make_jpeg
+
+
+@pytest.fixture
+def preference_row() -> Callable[..., dict[str, Any]]:
+    """Row i of preference data, with changes."""
+    return make_row
+
+
+@pytest.fixture
+def write_rows(tmp_path: Path) -> Callable[..., Path]:
+    """Writes rows to a parquet file below the test's own folder."""
+
+    def write(name: str, rows: list[dict[str, Any]], **options: Any) -> Path:
+        return make_file(tmp_path / name, rows, **options)
+
+    return write
+
+
 @pytest.fixture(scope="session")
 def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as the embedded sets are: 24 pairs to learn from, 6 held out."""
     folder = tmp_path_factory.mktemp("data") / "tiny-prefs"
-    write_rows(folder / "train.parquet", [preference_row(i) for i in range(24)])
-    write_rows(folder / "heldout.parquet", [preference_row(i, caption=f"a star {i}") for i in range(100, 106)])
+    make_file(folder / "train.parquet", [make_row(i) for i in range(24)])
+    make_file(folder / "heldout.parquet", [make_row(i, caption=f"a star {i}") for i in range(100, 106)])
     return folder
 
 

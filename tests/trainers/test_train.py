@@ -1,4 +1,4 @@
-"""The command's function: checks first, runs, resumes, reuses, shares; one line for what a user can put right."""
+"""The command's function: it checks first, runs, resumes, reuses and shares."""
 
 import signal
 from collections.abc import Callable
@@ -135,7 +135,9 @@ def test_sft_alone_makes_no_reference_pass(settings: Settings, monkeypatch: pyte
     train(settings(objective="sft", steps=1, held_out_pairs=0))
 
 
-def test_a_finished_run_is_reused_and_nothing_is_loaded(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_run_is_reused_and_nothing_is_loaded(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = settings()
     first = train(config)
     monkeypatch.setattr("trainers.train.load_pipeline", None)
@@ -228,7 +230,14 @@ def test_runs_that_cannot_share_are_told_apart(settings: Settings) -> None:
 def test_the_plan_says_what_a_run_would_do_and_writes_nothing(settings: Settings) -> None:
     config = settings(divergence="alpha(a=0.3)", log_ratio_scale="auto", slope_matched=True)
     text = plan(config)
-    for word in ("LoRA of rank 4", "alpha(a=0.3", "153.6 (auto)", "24 pairs, 6 held out", "4 of 4 pairs", "float32"):
+    for word in (
+        "LoRA of rank 4",
+        "alpha(a=0.3",
+        "153.6 (auto)",
+        "24 pairs, 6 held out",
+        "4 of 4 pairs",
+        "float32",
+    ):
         if word != "float32":
             assert word in text
     assert not config.out.exists()

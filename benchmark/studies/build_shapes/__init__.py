@@ -1,0 +1,1 @@
+"""The builder of the embedded world: one module for each stage."""

@@ -31,7 +31,9 @@ def write_card(build: Build, stage: str, done: Fit | None, figures: dict[str, An
 def _revision() -> str:
     """The commit the builder ran from, with `+` when the tree had changes; `unknown` outside a checkout."""
     try:
-        out = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            ["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return out.stdout.strip()

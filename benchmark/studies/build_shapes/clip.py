@@ -98,7 +98,8 @@ def embed_images(model: CLIP, images: Tensor) -> Tensor:
     """Embeddings of images in [0, 1], not normalised."""
     with autocast():
         out = model.encode_image(normalise(images).contiguous(memory_format=torch.channels_last))
-    return out.float()
+    seen: Tensor = out.float()
+    return seen
 
 
 def embed_texts(model: CLIP, ids: Tensor) -> Tensor:

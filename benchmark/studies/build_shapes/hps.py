@@ -16,23 +16,21 @@ from benchmark.studies.build_shapes.tuning import (
     held_out_figures,
     load_labelled,
     ranking_loss,
+    scaled_cosines,
     tune,
 )
 from benchmark.studies.build_shapes.workers import is_first
 
 POPULATION = "population_2"
-STEPS, RATE = 700, 7e-4
+STEPS, RATE, PROMPTS = 700, 7e-4, 16
 
 
 def scorer(model: CLIP, tokenizer: CLIPTokenizer) -> Scorer:
     """The scaled cosine of each image with its prompt's caption."""
 
     def score(images: Tensor, captions: list[str]) -> Tensor:
-        seen = nn.functional.normalize(embed_images(model, images.flatten(0, 1)), dim=-1).unflatten(
-            0, images.shape[:2]
-        )
         said = embed_texts(model, clip_ids(tokenizer, captions))
-        return model.logit_scale.exp() * torch.einsum("pkd,pd->pk", seen, said)
+        return scaled_cosines(embed_images(model, images.flatten(0, 1)), said, model.logit_scale)
 
     return score
 
@@ -47,7 +45,7 @@ def make(build: Build, samples: Labelled) -> None:
     models = nn.ModuleDict({"model": model})
     done = tune(
         build, "hps", POPULATION, models, score, ranking_loss,
-        steps=build.amount(STEPS), lr=RATE, samples=samples.training(),
+        steps=build.amount(STEPS), lr=RATE, samples=samples.training(), prompts=PROMPTS,
     )  # fmt: skip
     if not is_first():
         return

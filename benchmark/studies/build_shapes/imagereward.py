@@ -47,7 +47,7 @@ from benchmark.studies.build_shapes.workers import is_first
 POPULATION = "population_2"
 MAX_TOKENS = 32
 COMPARING_STEPS, COMPARING_CAPTIONS = 500, 12
-STEPS, RATE, PROMPTS = 320, 6e-4, 6
+STEPS, RATE, PROMPTS = 320, 6e-4, 8
 SLOTS = tuple((kind, i) for kind in ("shape", "colour", "size") for i in (0, 1)) + tuple(
     (kind, 0) for kind in ("count", "relation", "background", "style")
 )
@@ -89,9 +89,7 @@ def blip_vision(clip: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def new_reward_net(build: Build, tokenizer: BertTokenizer) -> RewardNet:
     """A network that can see and cannot read yet."""
-    config = replace(small_reward_config(len(tokenizer)), max_tokens=MAX_TOKENS)
-    # The activation that shapes-pickscore's layers were trained with.
-    network = RewardNet(replace(config, vision={**config.vision, "hidden_act": "quick_gelu"}))
+    network = RewardNet(replace(small_reward_config(len(tokenizer)), max_tokens=MAX_TOKENS))
     network.vision.load_state_dict(
         blip_vision(load_clip_model(build.weights / "shapes-pickscore").state_dict())
     )
@@ -108,7 +106,8 @@ def scorer(network: RewardNet, tokenizer: BertTokenizer) -> Scorer:
             rewards = network(
                 normalise(images.flatten(0, 1)), ids.repeat_interleave(k, 0), mask.repeat_interleave(k, 0)
             )
-        return rewards.float().unflatten(0, (p, k))
+        out: Tensor = rewards.float().unflatten(0, (p, k))
+        return out
 
     return score
 

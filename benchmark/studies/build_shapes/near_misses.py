@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -51,7 +52,8 @@ class Groups:
 def with_fact(facts: Facts, kind: str, index: int, value: str) -> Facts:
     """The same facts with one of them stated otherwise; `index` is the object's."""
     if kind not in ATTRIBUTES:
-        return replace(facts, **{kind: value})
+        other: dict[str, Any] = {kind: value}
+        return replace(facts, **other)
     things = list(facts.objects)
     things[index] = replace(things[index], **{kind: value})
     return replace(facts, objects=tuple(things))

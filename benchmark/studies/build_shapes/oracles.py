@@ -1,22 +1,22 @@
-"""Stage `oracles`: both readers, on renders, on autoencoder round trips, and on pictures that show nothing."""
+"""Both oracles' training: on renders, on autoencoder round trips, and on pictures that show nothing."""
 
 from typing import Final
 
 import torch
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 from benchmark.shapes.oracles import READERS, Oracle, load_oracle, split_outputs, target_geometry
 from benchmark.shapes.readings import CLASSES, NONE, Readings, reading_of
-from benchmark.shapes.renderer import render
+from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import SIDE, Scenes, Wanted, sample_scenes
 from benchmark.studies.build_shapes.cards import write_card
 from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit, generator
 from benchmark.studies.build_shapes.workers import is_first
 
-STEPS: Final = {"oracle_label": 1800, "oracle": 2000}
-BATCH, ROUND_TRIPS = 48, 4096
+STEPS: Final = {"oracle_label": 1800, "oracle": 2200}
+BATCH, RENDERS, ROUND_TRIPS = 48, 16_000, 4096
 
 
 def draw(n: int, g: torch.Generator) -> tuple[Scenes, Tensor]:
@@ -43,8 +43,10 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     kernel = torch.exp(-(x**2) / (2 * sigma**2))
     kernel = (kernel / kernel.sum()).to(images.dtype)
     n, c = images.shape[:2]
-    flat = F.pad(images.reshape(n * c, 1, *images.shape[2:]), [reach] * 4, mode="replicate")
-    return F.conv2d(F.conv2d(flat, kernel[None, None, None]), kernel[None, None, :, None]).reshape(images.shape)
+    flat = functional.pad(images.reshape(n * c, 1, *images.shape[2:]), [reach] * 4, mode="replicate")
+    return functional.conv2d(
+        functional.conv2d(flat, kernel[None, None, None]), kernel[None, None, :, None]
+    ).reshape(images.shape)
 
 
 def nothing(images: Tensor, g: torch.Generator) -> Tensor:
@@ -65,9 +67,11 @@ def nothing(images: Tensor, g: torch.Generator) -> Tensor:
 
 def augment_label(images: Tensor, g: torch.Generator) -> Tensor:
     """For `oracle_label`: noise, and a slight blur for half of the pictures."""
-    soft = torch.rand(len(images), 1, 1, 1, generator=g) < 0.5  # noqa: PLR2004
+    soft = torch.rand(len(images), 1, 1, 1, generator=g) < 0.5
     images = torch.where(soft, blur(images, 0.7), images)
-    return images + 0.06 * torch.rand(len(images), 1, 1, 1, generator=g) * torch.randn(images.shape, generator=g)
+    return images + 0.06 * torch.rand(len(images), 1, 1, 1, generator=g) * torch.randn(
+        images.shape, generator=g
+    )
 
 
 def augment_oracle(images: Tensor, g: torch.Generator) -> Tensor:
@@ -75,64 +79,91 @@ def augment_oracle(images: Tensor, g: torch.Generator) -> Tensor:
     n = len(images)
     gain = 1 + 0.16 * (torch.rand(n, 1, 1, 1, generator=g) - 0.5)
     shift = 0.10 * (torch.rand(n, 3, 1, 1, generator=g) - 0.5)
-    coarse = F.interpolate(torch.randn(n, 3, 16, 16, generator=g), scale_factor=4, mode="bilinear")
+    coarse = functional.interpolate(torch.randn(n, 3, 16, 16, generator=g), scale_factor=4, mode="bilinear")
     return (images - 0.5) * gain + 0.5 + shift + 0.05 * torch.rand(n, 1, 1, 1, generator=g) * coarse
 
 
-def reading_loss(outputs: Tensor, truth: Readings, empty: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of every attribute plus the error of the geometry of objects that are there; and the accuracy."""
+def reading_loss(outputs: Tensor, maps: Tensor, truth: Readings, empty: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of every attribute and of where to look, plus the error of the geometry; the accuracy."""
     logits, geometry = split_outputs(outputs)
     terms, right = [], []
     for kind, (many, classes) in CLASSES.items():
         target = getattr(truth, kind).reshape(len(outputs), many) - (1 if kind == "count" else 0)
         target = torch.where((target == NONE) | empty[:, None], classes, target)
-        terms.append(F.cross_entropy(logits[kind].movedim(-1, 1), target))
+        terms.append(functional.cross_entropy(logits[kind].movedim(-1, 1), target))
         right.append((logits[kind].argmax(-1) == target).all(1).float().mean())
     there = (torch.arange(2) < truth.count[:, None]) & ~empty[:, None]
-    error = F.smooth_l1_loss(geometry, target_geometry(truth), reduction="none", beta=0.1).mean(-1)
-    return torch.stack(terms).sum() + 4 * (error * there).sum() / there.sum().clamp(min=1), torch.stack(right).mean()
+    error = functional.smooth_l1_loss(geometry, target_geometry(truth), reduction="none", beta=0.1).mean(-1)
+    column, row = (truth.centre / SIDE * 8).long().clamp(0, 7).unbind(-1)
+    place = functional.cross_entropy(
+        maps.float().flatten(0, 1), (8 * row + column).flatten(), reduction="none"
+    ).unflatten(0, (-1, 2))
+    terms.append((place * there).sum() / there.sum().clamp(min=1))
+    return torch.stack(terms).sum() + 4 * (error * there).sum() / there.sum().clamp(min=1), torch.stack(
+        right
+    ).mean()
 
 
 def train(build: Build, name: str, vae: AutoencoderKL) -> tuple[Oracle, Fit]:
-    """Trains one reader: an eighth of each batch shows nothing, a quarter are round trips, the rest fresh renders."""
-    g = generator(build.seed, name, "round-trips")
+    """Trains one reader: an eighth of a batch shows nothing, a quarter are round trips, the rest renders."""
+    g = generator(build.seed, name, "renders")
     torch.manual_seed(build.seed + 1 + list(READERS).index(name))
-    stored, originals = draw(build.amount(ROUND_TRIPS, 16), g)
-    trips = round_trip(vae, originals)
+    renders, trips = build.amount(RENDERS, 64), build.amount(ROUND_TRIPS, 16)
+    parts = [draw(min(256, renders - start), g) for start in range(0, renders, 256)]
+    truth = Readings.joined([reading_of(scenes) for scenes, _ in parts])
+    images = torch.cat([to_uint8(pictures) for _, pictures in parts])
+    passed = to_uint8(round_trip(vae, images[:trips].movedim(-1, 1) / 255))
     network = READERS[name]().to(memory_format=torch.channels_last)
     augment = {"oracle_label": augment_label, "oracle": augment_oracle}[name]
 
-    def loss(step: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        fresh, images = draw(BATCH - BATCH // 4, g)
-        rows = torch.randint(len(stored), (BATCH // 4,), generator=g)
-        images = torch.cat([images, trips[rows]])
-        truth = Readings.joined([reading_of(fresh), reading_of(stored[rows])])
-        empty = torch.arange(len(images)) < BATCH // 8
-        images[empty] = nothing(images[empty], g)
-        images = (augment(images, g) * 2 - 1).contiguous(memory_format=torch.channels_last)
+    def loss(_step: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        plain = torch.randint(renders, (BATCH - BATCH // 4,), generator=g)
+        tripped = torch.randint(trips, (BATCH // 4,), generator=g)
+        batch = torch.cat([images[plain], passed[tripped]]).movedim(-1, 1) / 255
+        empty = torch.arange(BATCH) < BATCH // 8
+        batch[empty] = nothing(batch[empty], g)
+        batch = (augment(batch, g) * 2 - 1).contiguous(memory_format=torch.channels_last)
         with autocast():
-            outputs = network(images)
-        value, accuracy = reading_loss(outputs, truth, empty)
+            outputs, maps = network(batch)
+        value, accuracy = reading_loss(outputs, maps, truth[torch.cat([plain, tripped])], empty)
         return value, {"accuracy": float(accuracy)}
 
-    done = fit(build, name, nn.ModuleDict({"network": network}), loss, steps=build.amount(STEPS[name]), lr=1.5e-3, average=0.998)
+    done = fit(
+        build,
+        name,
+        nn.ModuleDict({"network": network}),
+        loss,
+        steps=build.amount(STEPS[name]),
+        lr=2e-3,
+        average=0.998,
+    )
     return Oracle(name, network), done
 
 
 def accuracies(oracle: Oracle, images: Tensor, scenes: Scenes) -> dict[str, float]:
     """Share of images read rightly, for every attribute."""
-    return {k: round(float(v.float().mean()), 4) for k, v in oracle.read(images).agrees(reading_of(scenes)).items()}
+    return {
+        k: round(float(v.float().mean()), 4)
+        for k, v in oracle.read(images).agrees(reading_of(scenes)).items()
+    }
 
 
 def chance_levels(scenes: Scenes) -> dict[str, float]:
     """The share a blind reader gets right who always names the most frequent value."""
     truth, n = reading_of(scenes), len(scenes)
-    return {k: round(float(getattr(truth, k).reshape(n, -1).unique(dim=0, return_counts=True)[1].max() / n), 4) for k in CLASSES}
+    return {
+        k: round(float(getattr(truth, k).reshape(n, -1).unique(dim=0, return_counts=True)[1].max() / n), 4)
+        for k in CLASSES
+    }
 
 
 def run_one(build: Build, name: str) -> None:
     """Trains one reader and writes it with its held-out figures."""
-    vae = AutoencoderKL.from_pretrained(build.weights / "shapes-sd" / "vae").to(memory_format=torch.channels_last).eval()
+    vae = (
+        AutoencoderKL.from_pretrained(build.weights / "shapes-sd" / "vae")
+        .to(memory_format=torch.channels_last)
+        .eval()
+    )
     oracle, done = train(build, name, vae)
     if not is_first():
         return

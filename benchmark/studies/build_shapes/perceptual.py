@@ -72,7 +72,8 @@ def run(build: Build) -> None:
 
     @torch.no_grad()
     def distance(x: Tensor, y: Tensor) -> Tensor:
-        return network(2 * x - 1, 2 * y - 1).flatten()
+        out: Tensor = network(2 * x - 1, 2 * y - 1).flatten()
+        return out
 
     g = generator(build.seed, "triplets-held-out")
     hard, plain = hard_triplets(build.amount(2000, 8), g), draw_triplets(build.amount(1000, 8), g)

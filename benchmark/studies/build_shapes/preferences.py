@@ -1,4 +1,4 @@
-"""Stage `preferences`: pairs of base images labelled by population 1, and the style pairs; columns as Pick-a-Pic's."""
+"""Stage `preferences`: base images labelled by population 1, and the style pairs; columns as Pick-a-Pic's."""
 
 from pathlib import Path
 
@@ -29,7 +29,7 @@ def pair_indices(rewards: NDArray[np.float32]) -> list[tuple[int, int]]:
 
 
 def label(samples: Samples, prompts: range, rng: np.random.Generator) -> list[Row]:
-    """Pairs with a label drawn from Bradley and Terry's model of population 1; the order within a pair is a coin's."""
+    """Pairs labelled by Bradley and Terry's model of population 1; the order within a pair is a coin's."""
     rows: list[Row] = []
     for p in prompts:
         for pair in pair_indices(samples.rewards[0, p]):
@@ -51,7 +51,7 @@ def _row(text: str, first: bytes, second: bytes, first_won: int) -> Row:
 
 
 def agreement(rewards: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    """How often two annotators agree on a pair (best-worst and middle), one from each table of rewards (P, K)."""
+    """How often two annotators agree on a pair, one from each table of rewards (P, K)."""
     out = []
     for r, o in zip(rewards, other, strict=True):
         for a, b in pair_indices(r):
@@ -61,7 +61,7 @@ def agreement(rewards: NDArray[np.float32], other: NDArray[np.float32]) -> float
 
 
 def style_rows(style: str, samples: Samples, build: Build) -> list[Row]:
-    """Preferred: a render in the style; rejected: a base image of the same prompt, which leaves the style open."""
+    """Preferred: a render in the style; rejected: a base image of the prompt, which leaves the style open."""
     g = generator(build.seed, "style", style)
     open_style = [p for p, text in enumerate(samples.captions) if parse(text).style is None]
     chosen = [

@@ -23,21 +23,35 @@ def tags(facts: Facts) -> list[str]:
 
 
 def draw_set(name: str, build: Build) -> list[dict[str, object]]:
-    """The rows of a set: distinct facts with at least two stated, at least half of them with two or more left open."""
+    """The rows of a set: distinct facts, three or more stated, three quarters with two or more left open."""
     split, n, _ = SETS[name]
     g = generator(build.seed, "prompts", name)
     rows: list[dict[str, object]] = []
     seen: set[str] = set()
     while len(rows) < n:
         facts = draw_facts(g, split)
-        few_open = facts.open < 2  # noqa: PLR2004
-        if facts.key in seen or facts.stated < 3 or (few_open and sum(r["few"] for r in rows) >= n // 4):  # type: ignore[misc] # noqa: PLR2004
+        few_open = facts.open < 2
+        if facts.key in seen or facts.stated < 3 or (few_open and sum(r["few"] for r in rows) >= n // 4):  # type: ignore[misc]
             continue
         if name == "shapes-style" and facts.style is not None:
             continue
         seen.add(facts.key)
-        style = PAPER_STYLES[len(rows) % 3] if name == "shapes-style" else facts.style if facts.style in PAPER_STYLES else None
-        rows.append({"id": f"{name}-{len(rows):03d}", "text": caption(facts, g), "tags": tags(facts), "style": style, "few": few_open})
+        style = (
+            PAPER_STYLES[len(rows) % 3]
+            if name == "shapes-style"
+            else facts.style
+            if facts.style in PAPER_STYLES
+            else None
+        )
+        rows.append(
+            {
+                "id": f"{name}-{len(rows):03d}",
+                "text": caption(facts, g),
+                "tags": tags(facts),
+                "style": style,
+                "few": few_open,
+            }
+        )
     return [{k: v for k, v in row.items() if k != "few"} for row in rows]
 
 

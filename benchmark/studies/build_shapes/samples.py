@@ -1,4 +1,4 @@
-"""Stage `samples`: images of the base model for many prompts, K of each, as JPEGs; what preferences are about."""
+"""Stage `samples`: base images for many prompts, K of each, as JPEGs: what preferences are about."""
 
 from dataclasses import dataclass
 from io import BytesIO
@@ -35,7 +35,8 @@ class Samples:
         captions: P texts.
         jpegs: P lists of K encoded images.
         images: The same, decoded: uint8, (P, K, 64, 64, 3).
-        rewards: Noise-free rewards of both populations by `oracle_label`, (2, P, K): P(a over b) = sigma(r_a - r_b).
+        rewards: Noise-free rewards of both populations by `oracle_label`, (2, P, K): P(a over b) =
+        sigma(r_a - r_b).
     """
 
     captions: list[str]
@@ -92,12 +93,16 @@ def run(build: Build) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
-        print(f"samples {start + len(captions)}/{len(texts)} alignment {judged.alignment.mean():.3f} scenes {judged.scene.float().mean():.3f}", flush=True)
+        shown = f"alignment {judged.alignment.mean():.3f}, scenes {judged.scene.float().mean():.3f}"
+        print(f"samples {start + len(captions)}/{len(texts)}: {shown}", flush=True)
     if dist.is_initialized():
         dist.barrier()
     if is_first():
         table = read_chunks(build, texts)
-        figures = {c: round(float(np.mean(table[c].to_numpy())), 4) for c in ("alignment", "scene", "reward_1", "reward_2")}
+        figures = {
+            c: round(float(np.mean(table[c].to_numpy())), 4)
+            for c in ("alignment", "scene", "reward_1", "reward_2")
+        }
         write_card(build, "samples", None, {"images": len(table), "sampler": SAMPLER.signature, **figures})
 
 
@@ -112,5 +117,7 @@ def load_samples(build: Build) -> Samples:
     table = read_chunks(build, texts)
     flat: list[bytes] = table["jpg"].to_pylist()
     images = np.stack([decode_rgb(j) for j in flat]).reshape(len(texts), K, 64, 64, 3)
-    rewards = np.stack([table[c].to_numpy().reshape(len(texts), K) for c in ("reward_1", "reward_2")]).astype(np.float32)
+    rewards = np.stack([table[c].to_numpy().reshape(len(texts), K) for c in ("reward_1", "reward_2")]).astype(
+        np.float32
+    )
     return Samples(texts, [flat[i * K : (i + 1) * K] for i in range(len(texts))], images, rewards)

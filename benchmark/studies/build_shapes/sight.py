@@ -29,9 +29,9 @@ class Heads(nn.Module):
         Without its patches a transformer's one summary token is slow to find out where to look.
         """
         nothing_is_empty = torch.zeros(len(seen), dtype=torch.bool)
-        loss, accuracy = reading_loss(self.whole(seen).float(), reading_of(scenes), nothing_is_empty)
+        loss, accuracy = reading_loss(self.whole(seen.float()), reading_of(scenes), nothing_is_empty)
         if self.patch is not None and patches is not None:
-            loss = loss + 2 * patch_loss(self.patch(patches).float(), scenes)
+            loss = loss + 2 * patch_loss(self.patch(patches.float()), scenes)
         return loss, accuracy
 
 

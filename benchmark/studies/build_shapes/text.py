@@ -28,7 +28,9 @@ def load_tokenizer(build: Build) -> CLIPTokenizer:
 
 def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     """Token ids padded to the context, (n, 32)."""
-    return tokenizer(texts, padding="max_length", max_length=CONTEXT, truncation=True, return_tensors="pt").input_ids
+    return tokenizer(
+        texts, padding="max_length", max_length=CONTEXT, truncation=True, return_tensors="pt"
+    ).input_ids
 
 
 def new_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -60,18 +62,23 @@ def train(build: Build) -> tuple[CLIPTextModel, Fit]:
     torch.manual_seed(build.seed)
     tokenizer = load_tokenizer(build)
     encoder = new_encoder(tokenizer)
-    heads = nn.ModuleDict({k: nn.Linear(WIDTH, (n + 1) * (2 if k in ("shape", "colour", "size") else 1)) for k, n in CLASSES.items()})
+    heads = nn.ModuleDict(
+        {
+            k: nn.Linear(WIDTH, (n + 1) * (2 if k in ("shape", "colour", "size") else 1))
+            for k, n in CLASSES.items()
+        }
+    )
     models = nn.ModuleDict({"encoder": encoder, "heads": heads})
 
-    def loss(step: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(_step: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         facts = [draw_facts(g, "pretrain") for _ in range(96)]
         state = encoder(token_ids(tokenizer, [caption(f, g) for f in facts])).pooler_output
         terms, right = [], []
         for kind, target in targets(facts).items():
             logits = heads[kind](state).unflatten(-1, (-1, CLASSES[kind] + 1)).movedim(-1, 1)
-            target = target if target.ndim == 2 else target[:, None]  # noqa: PLR2004 - one column for each object
-            terms.append(nn.functional.cross_entropy(logits, target))
-            right.append((logits.argmax(1) == target).float().mean())
+            columns = target.reshape(len(target), -1)
+            terms.append(nn.functional.cross_entropy(logits, columns))
+            right.append((logits.argmax(1) == columns).float().mean())
         return torch.stack(terms).sum(), {"accuracy": float(torch.stack(right).mean())}
 
     done = fit(build, "text", models, loss, steps=build.amount(320), lr=2e-3, warmup=50)

@@ -1,4 +1,4 @@
-"""Stage `tokenizer`: one small byte-pair encoding in the layouts of transformers and of open_clip, and BLIP's word list."""
+"""Stage `tokenizer`: one small byte-pair encoding for transformers and open_clip, and BLIP's word list."""
 
 import gzip
 import json
@@ -30,41 +30,61 @@ def learn_merges(texts: list[str]) -> list[tuple[str, str]]:
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.normalizer = normalizers.Lowercase()
     learner.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation(), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+        [
+            pre_tokenizers.WhitespaceSplit(),
+            pre_tokenizers.Punctuation(),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
     alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(vocab_size=2 * len(alphabet) + MERGES, initial_alphabet=sorted(alphabet), end_of_word_suffix="</w>", show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=2 * len(alphabet) + MERGES,
+        initial_alphabet=sorted(alphabet),
+        end_of_word_suffix="</w>",
+        show_progress=False,
+    )
     learner.train_from_iterator(texts, trainer)
     return [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
 
 
 def byte_symbols() -> list[str]:
-    """The 256 printable stand-ins for bytes in the order of CLIP's vocabulary: printable Latin-1 first, then the others."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    """The 256 stand-ins for bytes in the order of CLIP's vocabulary: printable Latin-1, then the others."""
+    printable = [
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    ]
     others = [b for b in range(256) if b not in printable]
     return [chr(b) for b in printable] + [chr(256 + i) for i in range(len(others))]
 
 
 def write_clip(folder: Path, merges: list[tuple[str, str]]) -> None:
-    """vocab.json, merges.txt, tokenizer.json for transformers and `bpe.txt.gz` for open_clip, with equal ids."""
+    """Vocabulary and merges for transformers and `bpe.txt.gz` for open_clip, with equal ids."""
     folder.mkdir(parents=True, exist_ok=True)
     symbols = byte_symbols()
     vocabulary = [*symbols, *(s + "</w>" for s in symbols), *("".join(m) for m in merges), START, END]
     (folder / "vocab.json").write_text(json.dumps({token: i for i, token in enumerate(vocabulary)}))
     lines = ["#version: 0.2", *(" ".join(m) for m in merges)]
     (folder / "merges.txt").write_text("\n".join(lines) + "\n")
-    with open(folder / "bpe.txt.gz", "wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
+    with (folder / "bpe.txt.gz").open("wb") as raw, gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) as packed:
         packed.write("\n".join(lines).encode())
     tokenizer = CLIPTokenizer.from_pretrained(folder, model_max_length=CONTEXT, pad_token=END)
     tokenizer.save_pretrained(folder)
 
 
 def write_wordpiece(folder: Path, texts: list[str]) -> None:
-    """BLIP's vocab.txt: special tokens with [DEC] and [ENC], then every word and every letter of the captions."""
+    """BLIP's vocab.txt: special tokens with [DEC] and [ENC], then every word and letter of the captions."""
     folder.mkdir(parents=True, exist_ok=True)
-    words = sorted({w for t in texts for w in t.replace(",", " , ").replace(":", " : ").replace("-", " - ").split()})
+    words = sorted(
+        {w for t in texts for w in t.replace(",", " , ").replace(":", " : ").replace("-", " - ").split()}
+    )
     letters = sorted({c for w in words for c in w})
-    tokens = [*WORDPIECE_SPECIAL, *words, *(c for c in letters if c not in words), *(f"##{c}" for c in letters)]
+    tokens = [
+        *WORDPIECE_SPECIAL,
+        *words,
+        *(c for c in letters if c not in words),
+        *(f"##{c}" for c in letters),
+    ]
     (folder / "vocab.txt").write_text("\n".join(tokens) + "\n")
 
 
@@ -76,4 +96,9 @@ def run(build: Build) -> None:
     write_wordpiece(build.weights / "shapes-imagereward" / "tokenizer", texts)
     tokenizer = CLIPTokenizer.from_pretrained(build.weights / "shapes-sd" / "tokenizer")
     lengths = [len(ids) for ids in tokenizer(texts[:2000]).input_ids]
-    write_card(build, "tokenizer", None, {"merges": len(merges), "vocabulary": len(tokenizer), "longest_caption_tokens": max(lengths)})
+    write_card(
+        build,
+        "tokenizer",
+        None,
+        {"merges": len(merges), "vocabulary": len(tokenizer), "longest_caption_tokens": max(lengths)},
+    )

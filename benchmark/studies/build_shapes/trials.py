@@ -95,7 +95,7 @@ def distractor_figures(
 
 
 def _share(values: list[Any]) -> float:
-    return round(sum(values) / max(1, len(values)), 4)
+    return round(float(sum(values)) / max(1, len(values)), 4)
 
 
 @dataclass(frozen=True)
@@ -139,17 +139,17 @@ def frechet(x: Float[Tensor, "n d"], y: Float[Tensor, "m d"]) -> float:
     return float((x.mean(0) - y.mean(0)).square().sum() + a.trace() + b.trace() - 2 * root)
 
 
-def _patch(images: Tensor, side: int) -> Tensor:
+def _patch(images: Tensor, side: float) -> Tensor:
     """A grey square in a corner of each, the four corners in turn."""
     out = images.clone()
-    low, high = slice(4, 4 + side), slice(60 - side, 60)
+    low, high = slice(4, 4 + int(side)), slice(60 - int(side), 60)
     for i, (rows, columns) in enumerate([(low, low), (low, high), (high, low), (high, high)]):
         out[i::4, :, rows, columns] = 0.5
     return out
 
 
-def _coarse(images: Tensor, side: int) -> Tensor:
-    small = nn.functional.interpolate(images, size=(side, side), mode="bilinear", antialias=True)
+def _coarse(images: Tensor, side: float) -> Tensor:
+    small = nn.functional.interpolate(images, size=(int(side), int(side)), mode="bilinear", antialias=True)
     return nn.functional.interpolate(small, size=images.shape[-2:], mode="bilinear")
 
 
@@ -167,20 +167,20 @@ def _fade(images: Tensor, share: float) -> Tensor:
     return images + share * (0.5 - images)
 
 
-DISTORTIONS: dict[str, tuple[Callable[[Tensor, Any], Tensor], tuple[float, float, float]]] = {
+DISTORTIONS: dict[str, tuple[Callable[[Tensor, float], Tensor], tuple[float, float, float]]] = {
     "noise": (_noise, (0.06, 0.12, 0.24)),
-    "blur": (_coarse, (40, 26, 16)),
+    "blur": (_coarse, (40.0, 26.0, 16.0)),
     "fade": (_fade, (0.2, 0.4, 0.7)),
     "cast": (_cast, (0.07, 0.14, 0.28)),
-    "patch": (_patch, (12, 18, 26)),
+    "patch": (_patch, (12.0, 18.0, 26.0)),
 }
 """Five ways of spoiling pictures, three strengths each, the weakest first; `blur` by the side reduced to."""
 
 
 def distort(images: Tensor, name: str, strength: float) -> Tensor:
     """The pictures, spoiled."""
-    spoil, strengths = DISTORTIONS[name]
-    return spoil(images, int(strength) if isinstance(strengths[0], int) else strength)
+    spoil, _ = DISTORTIONS[name]
+    return spoil(images, strength)
 
 
 def frechet_figures(features: Callable[[Tensor], Tensor], images: Tensor, others: Tensor) -> dict[str, Any]:

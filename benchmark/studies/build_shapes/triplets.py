@@ -90,7 +90,7 @@ def draw_triplets(n: int, g: torch.Generator) -> Triplets:
 
 
 def hard_triplets(n: int, g: torch.Generator) -> Triplets:
-    """Up to n triplets on which pixels are right at most half the time: those they get wrong and as many more."""
+    """Up to n triplets on which pixels are right at most half the time: all they get wrong, and as many."""
     pool = draw_triplets(2 * n, g)
     right = pixels_are_right(pool)
     wrong_rows, right_rows = (~right).nonzero().squeeze(1), right.nonzero().squeeze(1)

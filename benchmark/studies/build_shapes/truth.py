@@ -1,4 +1,4 @@
-"""Stage `truth`: calibrates the scene check on autoencoder round trips and taste on clean renders, for both oracles."""
+"""Stage `truth`: calibrates the scene check on round trips and taste on clean renders, for both oracles."""
 
 import json
 
@@ -20,7 +20,11 @@ RENDERS = 3000
 
 def run(build: Build) -> None:
     """Writes truth/<oracle>.json: the scene check's limits and the percentiles of every measure of taste."""
-    vae = AutoencoderKL.from_pretrained(build.weights / "shapes-sd" / "vae").to(memory_format=torch.channels_last).eval()
+    vae = (
+        AutoencoderKL.from_pretrained(build.weights / "shapes-sd" / "vae")
+        .to(memory_format=torch.channels_last)
+        .eval()
+    )
     g = generator(build.seed, "truth")
     scenes, renders = draw(build.amount(RENDERS, 60), g)
     trips = round_trip(vae, renders)

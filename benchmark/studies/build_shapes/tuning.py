@@ -22,6 +22,15 @@ HELD_OUT: Final = 500
 PAIRS: Final = 2000
 
 
+def scaled_cosines(
+    seen: Float[Tensor, "n d"], said: Float[Tensor, "p d"], log_scale: Tensor
+) -> Float[Tensor, "p k"]:
+    """CLIP's score of each of the n = p k images with its own caption: exp(scale) times the cosine."""
+    images = nn.functional.normalize(seen, dim=-1).unflatten(0, (len(said), -1))
+    out: Tensor = log_scale.exp() * (images @ nn.functional.normalize(said, dim=-1)[..., None]).squeeze(-1)
+    return out
+
+
 def pair_loss(scores: Float[Tensor, "p k"], rewards: Float[Tensor, "p k"], _: torch.Generator) -> Tensor:
     """Cross-entropy of sigma(s_a - s_b) with the annotators' sigma(r_a - r_b), over all pairs of each prompt.
 

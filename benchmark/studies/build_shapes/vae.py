@@ -1,4 +1,4 @@
-"""Stage `vae`: the autoencoder of the pipeline, AutoencoderKL with a factor of 4: 64 x 64 x 3 to 16 x 16 x 4."""
+"""Stage `vae`: the autoencoder of the pipeline, an AutoencoderKL from 64 x 64 x 3 to 16 x 16 x 4."""
 
 import torch
 from diffusers import AutoencoderKL
@@ -21,7 +21,7 @@ CONFIG = {
     "mid_block_add_attention": False,
 }
 CROP_SHARE = 0.85
-"""The share of steps on crops of 32 pixels: without attention the model is convolutional, and a crop costs a quarter."""
+"""The share of steps on crops of 32 pixels: the model is convolutional, and a crop costs a quarter."""
 
 
 def renders(n: int, g: torch.Generator) -> Tensor:
@@ -33,7 +33,13 @@ def crops(images: Tensor, side: int, each: int, g: torch.Generator) -> Tensor:
     """`each` random squares from every image."""
     n = len(images)
     corner = torch.randint(0, images.shape[-1] - side + 1, (each, n, 2), generator=g)
-    return torch.stack([images[i, :, y : y + side, x : x + side] for k in range(each) for i, (y, x) in enumerate(corner[k].tolist())])
+    return torch.stack(
+        [
+            images[i, :, y : y + side, x : x + side]
+            for k in range(each)
+            for i, (y, x) in enumerate(corner[k].tolist())
+        ]
+    )
 
 
 def train(build: Build) -> tuple[AutoencoderKL, Fit]:
@@ -64,13 +70,17 @@ def train(build: Build) -> tuple[AutoencoderKL, Fit]:
 @torch.no_grad()
 def latent_std(vae: AutoencoderKL, build: Build) -> float:
     """The standard deviation of the latents of fresh renders, whose inverse is the scaling factor."""
-    return float(vae.encode(renders(build.amount(1024, 8), generator(build.seed, "scale"))).latent_dist.mean.std())
+    return float(
+        vae.encode(renders(build.amount(1024, 8), generator(build.seed, "scale"))).latent_dist.mean.std()
+    )
 
 
 @torch.no_grad()
 def psnr(vae: AutoencoderKL, images: Tensor) -> float:
     """Peak signal-to-noise ratio in dB, the mean over images in [-1, 1]."""
-    out = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample.clamp(-1, 1) for part in images.split(64)])
+    out = torch.cat(
+        [vae.decode(vae.encode(part).latent_dist.mean).sample.clamp(-1, 1) for part in images.split(64)]
+    )
     return float((-10 * torch.log10((out - images).square().mean((1, 2, 3)) / 4)).mean())
 
 

@@ -12,7 +12,7 @@ from benchmark.studies.build_shapes.fitting import Build
 
 
 def together(function: Callable[[Build], None], build: Build) -> None:
-    """Calls `function(build)` in `build.processes` processes; with one, here. Two processes of one thread beat one of two."""
+    """Calls `function(build)` in `build.processes` processes of one thread; with one, here."""
     if build.processes == 1:
         torch.set_num_threads(1)
         function(build)

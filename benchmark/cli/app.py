@@ -1,0 +1,111 @@
+"""The root of the command tree: which commands there are, imported when they are asked for."""
+
+import importlib
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from benchmark.cli.outcomes import close_message, exit_code_of
+from benchmark.core.errors import EXIT_INTERRUPTED, UnknownNameError
+
+# In the order of `fbench --help`: the way a newcomer goes.
+COMMANDS = ("demo", "train", "eval", "score", "leaderboard", "plot", "list", "doctor")
+
+
+class Group(TyperGroup):
+    """A group whose unknown commands are one line with close matches, and whose bare name shows its help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Reads this group's own options."""
+        return super().parse_args(ctx, args or ["--help"])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Finds the command that the next word names.
+
+        Raises:
+            UnknownNameError: if there is none.
+        """
+        if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            raise UnknownNameError(f"command of {ctx.command_path}", args[0], self.list_commands(ctx))
+        return super().resolve_command(ctx, args)
+
+
+class Root(Group):
+    """The group of all commands; turns whatever ends one into its exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        """The names, without importing anything."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        """A command, imported now: ``benchmark.cli.NAME`` has it as ``app``."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = typer.main.get_command(importlib.import_module(f"benchmark.cli.{cmd_name}").app)
+        found.name = cmd_name
+        return found
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs a command.
+
+        Raises:
+            typer.Exit: after Ctrl-C.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            close_message("interrupted; the same command goes on from what is finished")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Runs a command line; a bug keeps its traceback, everything else ends with its exit code."""
+        standalone = extra.pop("standalone_mode", True)
+        run = super().main
+        extra["prog_name"] = "fbench"
+        code = exit_code_of(lambda: run(*args, standalone_mode=False, **extra))
+        if standalone:
+            sys.exit(code)
+        return code
+
+
+app = typer.Typer(
+    cls=Root,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done; 1 a bug, with its traceback; 2 something you can put right, in one line; "
+    "4 finished, but some rows have no value; 130 interrupted, the same command goes on.",
+)
+
+
+def command() -> Any:
+    """The root command."""
+    return typer.main.get_command(app)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        import fbench
+
+        typer.echo(f"fbench {fbench.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Fine-tunes text-to-image diffusion models on preferences, and measures what alignment costs.
+
+    Start here:
+
+      fbench demo                        the whole way on a small world, in minutes
+      fbench train --preset shapes-rpo   one training run, into runs/shapes-rpo
+      fbench eval --checkpoint base --checkpoint runs/shapes-rpo
+      fbench list scorers                what there is
+    """

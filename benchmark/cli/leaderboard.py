@@ -1,0 +1,79 @@
+"""``fbench leaderboard``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli import options
+from benchmark.cli.output import say
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+_TABLE = "table"
+
+
+@app.command("leaderboard")
+def leaderboard(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Evaluation folders, or scores.parquet files.")
+    ],
+    format: Annotated[
+        str | None,
+        typer.Option(
+            metavar="table|csv|latex|markdown|json", help="(default by the ending of --output, else table)"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write there instead of printing.")
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(help="Id that differences are against. (default the base model)")
+    ] = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Rebuilds and joins leaderboards from scores.
+
+    Needs no model, no image and no GPU. Evaluations whose signatures differ are never joined.
+
+    Examples:
+      fbench leaderboard runs/eval
+      fbench leaderboard runs/eval-a runs/eval-b --output both.tex
+      fbench leaderboard runs/eval --format csv
+    """
+    form = _format_of("json" if as_json else format, output)
+    from benchmark.core.store import write_text
+    from benchmark.leaderboard import build_leaderboard, read_score_table
+
+    board = build_leaderboard([read_score_table(path) for path in folders], reference=reference)
+    if form == _TABLE:
+        from io import StringIO
+
+        from rich.console import Console
+
+        from benchmark.export.terminal import print_leaderboard
+
+        console = Console() if output is None else Console(file=StringIO(), width=120)
+        print_leaderboard(board, console)
+        text = console.file.getvalue() if isinstance(console.file, StringIO) else ""
+    else:
+        from benchmark.export import TEXT_FORMATS
+
+        text = TEXT_FORMATS[form][1](board)
+    if output is not None:
+        write_text(output, text)
+        say(f"wrote {output}")
+    elif text:
+        say(text.rstrip("\n"))
+
+
+def _format_of(asked: str | None, output: Path | None) -> str:
+    from benchmark.core.errors import UnknownNameError
+    from benchmark.export import TEXT_FORMATS
+
+    endings = {f".{ending}": name for name, (ending, _) in TEXT_FORMATS.items()}
+    if asked is None:
+        return endings.get(output.suffix.lower(), _TABLE) if output else _TABLE
+    if asked not in (_TABLE, *TEXT_FORMATS):
+        raise UnknownNameError("format", asked, [_TABLE, *TEXT_FORMATS])
+    return asked

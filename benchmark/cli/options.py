@@ -1,0 +1,72 @@
+"""Options that several commands share, and how flags become settings."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Check every input and print the plan; write nothing.")
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Forbid every network access.")]
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings from TOML, YAML or JSON; flags overrule them."),
+]
+Device = Annotated[
+    str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps. (default auto)")
+]
+Precision = Annotated[
+    str | None, typer.Option("--precision", help="auto (bf16 where the hardware has it), fp32 or bf16.")
+]
+
+_NOT_SETTINGS = ("config", "dry_run", "as_json")
+
+
+def settings_of(context: typer.Context, out: str) -> dict[str, Any]:
+    """The flags that were given, by the name of their setting.
+
+    Args:
+        context: Of the command.
+        out: The folder where neither a flag nor the file of ``--config`` names one.
+    """
+    given = {
+        name: value
+        for name, value in context.params.items()
+        # --no-slope-matched is a setting; an --offline that was not given leaves the file's word.
+        if name not in _NOT_SETTINGS and value not in (None, [], ()) and (name, value) != ("offline", False)
+    }
+    file = context.params.get("config")
+    if "out" not in given and "out" not in _content(file):
+        given["out"] = out
+    return given
+
+
+def _content(file: Path | None) -> Mapping[str, Any]:
+    if file is None:
+        return {}
+    from benchmark.core.config import load_config_file
+
+    return load_config_file(file)
+
+
+def forbid_network(*, offline: bool) -> None:
+    """Tells the model libraries, before they are imported, to ask the network for nothing."""
+    if offline:
+        os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+
+def use_free_threads() -> None:
+    """Computes with the threads that are really free, and says with how many."""
+    import torch
+
+    from benchmark.core.devices import allowed_cores, free_threads
+
+    torch.set_num_threads(free_threads())
+    typer.echo(
+        f"computing on {torch.get_num_threads()} of {allowed_cores()} cores (OMP_NUM_THREADS overrules)",
+        err=True,
+    )

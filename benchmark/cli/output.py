@@ -1,0 +1,77 @@
+"""What commands print on stdout: plain aligned lines for people, JSON for programs."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from benchmark.evaluate import EvalResult
+
+
+def say(text: str) -> None:
+    """A line on stdout; under a launcher of several processes only the first one speaks."""
+    if os.environ.get("RANK", "0") == "0":
+        typer.echo(text)
+
+
+def say_json(value: object) -> None:
+    """A record, or anything made of plain values, as JSON."""
+    from benchmark.core.hashing import plain
+
+    say(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say_plan(lines: Sequence[str], *, as_json: bool) -> None:
+    """What a command would do."""
+    if as_json:
+        say_json({"plan": list(lines)})
+    else:
+        say("\n".join(lines))
+
+
+def say_table(rows: Sequence[Sequence[str]]) -> None:
+    """Rows of equal length in columns; the last column is not padded."""
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(len(rows[0]))] if rows else []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
+        say("  ".join([*cells, row[-1]]).rstrip())
+
+
+def say_evaluation(result: "EvalResult", *, as_json: bool) -> None:
+    """The leaderboard and where everything lies.
+
+    Raises:
+        MissingRowsError: if rows have no value; the command then ends with exit code 4.
+    """
+    if result.leaderboard is None:
+        made = sum(len(images.ok) for images in result.image_sets)
+        if as_json:
+            say_json({"folder": result.folder, "images": made})
+        else:
+            say(f"{made} images are in {result.folder}; the same command without --shard scores them")
+        return
+    if as_json:
+        from benchmark.export import json_text
+
+        say(json_text(result.leaderboard).rstrip())
+    else:
+        from benchmark.export.terminal import print_leaderboard
+
+        print_leaderboard(result.leaderboard)
+        say(f"\n{_clock(result)}tables, scores.parquet and figures/ are in {result.folder}")
+    result.raise_if_missing()
+
+
+def _clock(result: "EvalResult") -> str:
+    parts = [f"{part} {seconds:.0f} s" for part, seconds in result.seconds.items()]
+    return f"{', '.join(parts)}; " if parts else ""
+
+
+def relative(path: Path) -> str:
+    """A path as short as it can be shown."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)

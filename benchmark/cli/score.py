@@ -1,0 +1,48 @@
+"""``fbench score``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli import options
+from benchmark.cli.output import say_evaluation
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@app.command("score")
+def score(
+    context: typer.Context,
+    path: Annotated[
+        Path,
+        typer.Argument(help="A JSONL of {id, prompt, image_path, seed}, or a folder of images with texts."),
+    ],
+    scorers: Annotated[str | None, typer.Option(metavar="A,B,...", help="Of `fbench list scorers`.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="embedded|published", help="For scorers that name none. (default published)"),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The result's folder. (default runs/score)")] = None,
+    config: options.Config = None,
+    device: options.Device = None,
+    offline: options.Offline = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Scores images that were made elsewhere.
+
+    In a folder the texts stand in metadata.jsonl ({file_name, text}), or beside each image in a .txt of its
+    name. Rows of one id are images of one prompt.
+
+    Examples:
+      fbench score images.jsonl --scorers hps,pickscore --out runs/score
+      fbench score my_folder --scorers clip --weights embedded --json
+    """
+    from benchmark.evaluate import ScoreConfig, score_folder
+
+    options.forbid_network(offline=offline)
+    settings = ScoreConfig.resolve(
+        config, {k: v for k, v in options.settings_of(context, out="runs/score").items() if k != "offline"}
+    )
+    options.use_free_threads()
+    say_evaluation(score_folder(settings), as_json=as_json)

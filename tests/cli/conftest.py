@@ -1,0 +1,104 @@
+"""The command line in process, and the small things that commands work on."""
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from benchmark.cli.app import app
+
+Fbench = Callable[..., Result]
+
+SCORERS = '''
+from benchmark.scorers.base import ImageScorer, PromptScorer, scorers
+
+class Light(ImageScorer):
+    """Mean grey."""
+    name, axis = "light", "preference"
+    weights_hash = ""
+    def load(self, device="cpu"): ...
+    def values(self, shown): return [float(image.mean()) / 255 for image in shown.images]
+
+class Spread(PromptScorer):
+    """How far the images of a prompt are from their mean."""
+    name, axis = "spread", "diversity"
+    weights_hash = ""
+    def load(self, device="cpu"): ...
+    def value(self, shown): return float(abs(shown.images - shown.images.mean(0)).mean())
+'''
+
+
+@pytest.fixture(scope="session")
+def fbench() -> Fbench:
+    """Runs a command line as `fbench` would; a bug's exception is raised and not kept."""
+
+    def run(*words: object) -> Result:
+        return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def refused(fbench: Fbench) -> Callable[..., str]:
+    """Runs a command line that must end with 2, and returns its one line on stderr."""
+
+    def run(*words: object) -> str:
+        result = fbench(*words)
+        assert result.exit_code == 2, result.output
+        assert result.stdout == ""
+        (line,) = [line for line in result.stderr.splitlines() if not line.startswith("computing on ")]
+        assert line.startswith("error: ")
+        return line
+
+    return run
+
+
+def png(seed: int) -> bytes:
+    coarse = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(coarse).resize((64, 64)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Pick-a-Pic-style file of sixteen pairs."""
+    path = tmp_path_factory.mktemp("pairs") / "pairs.parquet"
+    rows = [
+        {
+            "caption": f"a star {i}",
+            "jpg_0": png(2 * i),
+            "jpg_1": png(2 * i + 1),
+            "label_0": 1.0,
+            "label_1": 0.0,
+        }
+        for i in range(16)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, tiny_pipeline_folder: Path, pairs: Path
+) -> dict[str, Path]:
+    """Files by name: base, pairs, prompts, scorers, and a config for runs of a second."""
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "prompts.txt").write_text("a red star\ntwo hearts\na ring\n")
+    (folder / "mine.py").write_text(SCORERS)
+    config = folder / "small.toml"
+    config.write_text(
+        f'base = "{tiny_pipeline_folder}"\ndata = "{pairs}"\nbeta = 1.0\nlog_ratio_scale = 100.0\n'
+        "lora_rank = 4\nsteps = 4\nbatch_size = 4\nwarmup = 0\nsave_every = 2\nheld_out_pairs = 4\n"
+        f'held_out_draws = 2\nprecision = "fp32"\ndevice = "cpu"\ncache = "{folder / "cache"}"\n'
+    )
+    return {
+        "base": tiny_pipeline_folder, "pairs": pairs, "config": config,
+        "prompts": folder / "prompts.txt", "scorers": folder / "mine.py",
+    }  # fmt: skip

@@ -1,0 +1,124 @@
+"""What a user can put right is one line: what was given, what is allowed, what to do; exit 2."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.cli.outcomes import exit_code_of
+from benchmark.core.errors import FbenchError, MissingRowsError
+from benchmark.leaderboard import write_score_table
+from benchmark.leaderboard.simulate import simulated_table
+
+Refused = Callable[..., str]
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("tran", "unknown command of fbench 'tran'; allowed: demo, doctor, eval, "),
+        ("tran", "; did you mean train?"),
+        ("plot trade_of x", "did you mean trade-off?"),
+        ("train --step 3", "unknown option --step of fbench train; did you mean --steps"),
+        ("eval --frobnicate", "unknown option --frobnicate of fbench eval; `fbench eval --help` says more"),
+        ("train --steps many", "'--steps': 'many' is not a valid int"),
+        ("train --steps", "`fbench train --help` says more"),
+        ("leaderboard", "Missing argument 'DIR...'"),
+        (
+            "list scorer",
+            "unknown list 'scorer'; allowed: divergences, models, objectives, presets, prompts, scorers",
+        ),
+        ("list scorer", "did you mean scorers"),
+        (
+            "leaderboard x --format late",
+            "unknown format 'late'; allowed: csv, json, latex, markdown, table; did",
+        ),
+        ("train --preset shapes-rpoo", "unknown preset 'shapes-rpoo'; allowed: shapes-f-dpo-alpha"),
+        ("train --preset shapes-rpo --steps -3", "steps is -3: Input should be greater than 0"),
+        ("train --preset shapes-rpo --lr 0", "lr is 0.0: Input should be greater than 0"),
+        ("train --config nowhere.toml", "no config file at nowhere.toml"),
+        ("eval --images-per-prompt 0", "images_per_prompt is 0: Input should be greater than or equal to 1"),
+        ("eval --prompts shapes-cor --dry-run", "unknown prompt set 'shapes-cor'"),
+        ("eval --prompts none.txt --dry-run", "no prompt file at none.txt"),
+        ("eval --scorers oracl --dry-run", "unknown scorer 'oracl'"),
+        (
+            "eval --base shape --dry-run",
+            "unknown base model 'shape'; allowed: sd15, shapes; did you mean shapes?",
+        ),
+        ("eval --shard 5/4 --dry-run", "--shard is '5/4'; allowed: i/n with 1 <= i <= n, such as 2/4"),
+        ("score nowhere.jsonl", "no JSONL file or folder of images at nowhere.jsonl"),
+        ("leaderboard nowhere", "no score table at nowhere; run `fbench eval` first"),
+        ("plot sheet nowhere", "no manifest at nowhere"),
+    ],
+)
+def test_one_line_says_what_is_wrong(refused: Refused, words: str, told: str) -> None:
+    assert told in refused(*words.split())
+
+
+def test_an_unknown_key_of_a_config_file_names_the_close_one(refused: Refused, tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('preset = "shapes-rpo"\nbatchsize = 4\n')
+    line = refused("train", "--config", config, "--out", tmp_path / "run")
+    assert f"{config} and the command line: unknown key 'batchsize'; allowed: " in line or "batchsize" in line
+    assert line.endswith("did you mean batch_size?")
+    assert not (tmp_path / "run").exists()
+
+
+def test_unreadable_files_are_named(refused: Refused, world: dict[str, Path], tmp_path: Path) -> None:
+    broken = tmp_path / "broken.parquet"
+    broken.write_bytes(b"PAR1 this is no parquet")
+    out = tmp_path / "run"
+    assert f"cannot read {broken} as parquet" in refused(
+        "train", "--config", world["config"], "--data", broken, "--out", out
+    )
+    assert f"cannot read {broken} as parquet" in refused("leaderboard", broken)
+    assert f"cannot read {world['pairs']} as the table expected here" in refused(
+        "leaderboard", world["pairs"]
+    )
+    assert not out.exists()
+
+
+def test_a_full_disk_leaves_no_half_file(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_score_table(simulated_table(n_prompts=12, images_per_prompt=2), tmp_path / "scores.parquet")
+
+    def full(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data[: len(data) // 2])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    line = refused("leaderboard", tmp_path, "--output", tmp_path / "board.csv")
+    assert line.startswith("error: the disk is full: cannot write")
+    assert [p.name for p in tmp_path.iterdir()] == ["scores.parquet"]
+
+
+def raising(error: BaseException) -> Callable[[], Any]:
+    def run() -> None:
+        raise error
+
+    return run
+
+
+def test_a_full_disk_that_a_model_library_meets_is_a_line_too(capsys: pytest.CaptureFixture[str]) -> None:
+    error = RuntimeError("cannot write weights")
+    error.__cause__ = OSError(errno.ENOSPC, "no")
+    assert exit_code_of(raising(error)) == 2
+    assert exit_code_of(raising(ValueError("I/O error: No space left on device (os error 28)"))) == 2
+    assert capsys.readouterr().err.count("error: the disk is full") == 2
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    for bug in (ZeroDivisionError("x"), FbenchError("cannot happen"), OSError(errno.EIO, "hardware")):
+        with pytest.raises(type(bug)):
+            exit_code_of(raising(bug))
+
+
+def test_rows_without_a_value_have_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of(raising(MissingRowsError(2, 30, "scores.parquet"))) == 4
+    assert capsys.readouterr().err == (
+        "error: finished, but 2 of 30 rows have no value; their status and note are in scores.parquet\n"
+    )

@@ -1,0 +1,136 @@
+"""An embedded world with random weights of the real classes, and small image sets of it."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+from benchmark import prompt_sets
+from benchmark.core import resources
+from benchmark.core.hashing import sha256_file
+from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
+from benchmark.models.towers import blip, features, hf_clip, openclip, perceptual
+from benchmark.shapes.annotators import MEASURES
+from benchmark.shapes.facts import draw_facts, wanted
+from benchmark.shapes.grammar import caption
+from benchmark.shapes.oracles import READERS, Oracle
+from benchmark.shapes.renderer import render, to_uint8
+from benchmark.shapes.scenes import Wanted, sample_scenes
+from benchmark.shapes.truth import load_judge
+from benchmark.shapes.vocabulary import STYLES
+
+D = 4
+"""Of the feature network: 5 d is then within reach of a small set."""
+
+MakeSet = Callable[..., ImageSet]
+
+
+def write_world(package: Path, pipeline: Path) -> Path:
+    """The weights and style data that scorers look for, random and small, below ``package/shapes``."""
+    weights = package / "shapes" / "weights"
+    shutil.copytree(pipeline, weights / "shapes-sd")
+    words_of = "shapes-imagereward/tokenizer"
+    shutil.copytree(resources.shapes_weights(words_of), weights / words_of)
+    tokenizer = hf_clip.load_tokenizer(weights / "shapes-sd" / "tokenizer")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        vision = {"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64}
+        text = {"context_length": 32, "width": 32, "heads": 2, "layers": 1}
+        config = openclip.small_config(len(tokenizer), embed_dim=16, vision=vision, text=text)
+        for name in ("shapes-clip", "shapes-hps"):
+            openclip.save_open_clip(openclip.new_open_clip(config), config, weights / name)
+        small = hf_clip.new_clip_model(tokenizer, width=32, layers=2, patch=16)
+        hf_clip.save_clip_model(small, weights / "shapes-pickscore")
+        words = blip.load_reward_tokenizer(weights / "shapes-imagereward" / "tokenizer")
+        sizes = replace(blip.small_reward_config(len(words), width=32, patch=16), mean=0.5, std=2.0)
+        blip.save_reward_net(blip.RewardNet(sizes), weights / "shapes-imagereward")
+        perceptual.save_perceptual(perceptual.new_perceptual(), weights / "shapes-perceptual")
+        features.save_features(features.FeatureNet(D, width=8), weights / "shapes-features")
+        Oracle("oracle", READERS["oracle"]()).save(weights / "oracle")
+    _write_calibration(weights / "truth" / "oracle.json")
+    for style in ("van_gogh", "sketch", "winter"):
+        _write_style(package / "shapes" / "data" / f"shapes-style-{style}.parquet", style)
+    return package
+
+
+def _write_calibration(path: Path) -> None:
+    """Limits that let every complete scene pass."""
+    path.parent.mkdir(parents=True)
+    percentiles = {name: [i / 100 for i in range(101)] for name in MEASURES}
+    path.write_text(json.dumps({"p99": {style: [9.0, 9.0] for style in STYLES}, "percentiles": percentiles}))
+
+
+def _write_style(path: Path, style: str, pairs: int = 8) -> None:
+    """Renders in the style beside flat ones; the preferred one now left, now right."""
+    asked = Wanted.anything(2 * pairs)
+    styles = list(STYLES)
+    asked.style[:pairs], asked.style[pairs:] = styles.index(style), styles.index("flat")
+    scenes = sample_scenes(asked, torch.Generator().manual_seed(len(style)))
+    images = [_png(image) for image in to_uint8(render(scenes))]
+    rows = []
+    for i in range(pairs):
+        good, bad = images[i], images[pairs + i]
+        left = i % 2 == 0
+        rows.append(
+            {
+                "caption": style,
+                "jpg_0": good if left else bad,
+                "jpg_1": bad if left else good,
+                "label_0": float(left),
+            }
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(rows), path)
+
+
+def _png(image: torch.Tensor) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(image.numpy()).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def world_folder(tmp_path_factory: pytest.TempPathFactory, tiny_pipeline_folder: Path) -> Path:
+    return write_world(tmp_path_factory.mktemp("world"), tiny_pipeline_folder)
+
+
+@pytest.fixture
+def world(world_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package's embedded world replaced by the random one."""
+    # The committed sets are registered at the first look-up, from the package that is really there.
+    prompt_sets.registry.names()
+    monkeypatch.setattr(resources, "_PACKAGE", world_folder)
+    load_judge.cache_clear()
+    yield world_folder / "shapes" / "weights"
+    load_judge.cache_clear()
+
+
+@pytest.fixture
+def make_set(tmp_path: Path) -> MakeSet:
+    """Renders of random prompts as an image set: ``make_set(prompts, k, name)``."""
+
+    def make(prompts: int = 6, k: int = 2, name: str = "base", seed: int = 0) -> ImageSet:
+        g = torch.Generator().manual_seed(seed)
+        facts = [draw_facts(g) for _ in range(prompts)]
+        asked = [Prompt(f"p{i:03d}", caption(f, g), style=f.style) for i, f in enumerate(facts)]
+        images = to_uint8(render(sample_scenes(wanted([f for f in facts for _ in range(k)]), g)))
+        records = []
+        for i, image in enumerate(images):
+            path = tmp_path / name / f"{asked[i // k].id}_{i % k}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image.numpy()).save(path)
+            records.append(ImageRecord(asked[i // k].id, i % k, path, sha256_file(path)))
+        prompt_set = PromptSet("random", str(seed), tuple(asked))
+        checkpoint, sampler, seeds = Checkpoint(name, "shapes"), Sampler(), tuple(range(k))
+        content = ImageSet.content_id(checkpoint, prompt_set, sampler, seeds)
+        return ImageSet(content, checkpoint, prompt_set, sampler, seeds, tuple(records))
+
+    return make

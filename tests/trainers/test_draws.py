@@ -1,0 +1,87 @@
+"""Batches are functions of (seed, step, row): the same on any number of processes and in any order."""
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.models.base import Pipeline
+from trainers.draws import BatchPlan, batch_rows, draw_batch, held_out_inputs
+from trainers.latents import EncodedPairs, encode_pairs
+from trainers.pairs import load_pairs
+
+
+@pytest.fixture(scope="module")
+def pairs(tiny_data: Path, tiny_cache: Path, tiny_pipeline: Pipeline) -> EncodedPairs:
+    return encode_pairs(tiny_pipeline, load_pairs(str(tiny_data)).train, tiny_cache)
+
+
+def test_every_pair_comes_once_an_epoch_in_a_new_order() -> None:
+    rows = np.concatenate([batch_rows(3, 10, step, 4) for step in range(5)])
+    assert sorted(rows[:10]) == sorted(rows[10:]) == list(range(10))
+    assert list(rows[:10]) != list(rows[10:])
+    assert list(batch_rows(4, 10, 0, 4)) != list(rows[:4])
+    assert len(batch_rows(0, 3, 0, 8)) == 8  # a batch may hold several epochs
+
+
+def test_winner_and_loser_share_t_and_noise(pairs: EncodedPairs, tiny_pipeline: Pipeline) -> None:
+    batch = draw_batch(tiny_pipeline, pairs, BatchPlan(0, 6, draws=2), step=5)
+    a = tiny_pipeline.scheduler.alphas_cumprod[batch.inputs.t].sqrt()[..., None, None, None]
+    clean = [
+        torch.from_numpy(pairs.latents[side[batch.rows]].astype(np.float32))
+        for side in (pairs.winner, pairs.loser)
+    ]
+    noise = [batch.inputs.noisy[i] - a * clean[i] for i in (0, 1)]
+    torch.testing.assert_close(noise[0], noise[1], atol=1e-5, rtol=1e-5)
+    assert batch.inputs.noisy.shape == (2, 2, 6, 4, 16, 16)
+    assert not torch.equal(batch.inputs.t[0], batch.inputs.t[1])  # draws are independent
+
+
+def test_two_processes_see_the_halves_of_the_batch(pairs: EncodedPairs, tiny_pipeline: Pipeline) -> None:
+    plan = BatchPlan(1, 6, prompt_dropout=0.5)
+    whole = draw_batch(tiny_pipeline, pairs, plan, 3)
+    halves = [draw_batch(tiny_pipeline, pairs, plan, 3, rank, 2) for rank in (0, 1)]
+    for name, axis in (("noisy", 2), ("target", 2), ("t", 1), ("text", 0)):
+        joined = torch.cat([getattr(half.inputs, name) for half in halves], axis)
+        torch.testing.assert_close(joined, getattr(whole.inputs, name), rtol=0, atol=0)
+    assert all(torch.equal(half.t, whole.t) for half in halves)
+
+
+def test_a_rows_draw_does_not_depend_on_the_batch_size(pairs: EncodedPairs, tiny_pipeline: Pipeline) -> None:
+    small = draw_batch(tiny_pipeline, pairs, BatchPlan(1, 2), 0)
+    large = draw_batch(tiny_pipeline, pairs, BatchPlan(1, 5), 0)
+    torch.testing.assert_close(small.inputs.noisy, large.inputs.noisy[:, :, :2], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("share_t", get_args(BatchPlan.__annotations__["share_t"]))
+def test_share_t(pairs: EncodedPairs, tiny_pipeline: Pipeline, share_t: str) -> None:
+    plan = BatchPlan(0, 8, draws=3, share_t="batch" if share_t == "batch" else "pair")
+    t = draw_batch(tiny_pipeline, pairs, plan, 0).t
+    assert all((len(row.unique()) == 1) == (share_t == "batch") for row in t)
+    assert int(t.min()) >= 0
+    assert int(t.max()) < 1000
+
+
+def test_dropped_captions_become_the_empty_one(pairs: EncodedPairs, tiny_pipeline: Pipeline) -> None:
+    empty = torch.from_numpy(pairs.texts[0].astype(np.float32))
+    dropped = [
+        sum(
+            torch.equal(text, empty)
+            for text in draw_batch(tiny_pipeline, pairs, BatchPlan(0, 8, prompt_dropout=p), 0).inputs.text
+        )
+        for p in (0.0, 0.5, 1.0)
+    ]
+    assert dropped[0] == 0
+    assert 0 < dropped[1] < 8
+    assert dropped[2] == 8
+
+
+def test_held_out_noise_is_fixed_and_timesteps_cover_the_schedule(
+    pairs: EncodedPairs, tiny_pipeline: Pipeline
+) -> None:
+    first = [held_out_inputs(tiny_pipeline, pairs, k, 4) for k in range(4)]
+    assert [int(one.t[0, 0]) for one in first] == [125, 375, 625, 875]
+    again = held_out_inputs(tiny_pipeline, pairs, 2, 4)
+    assert torch.equal(first[2].noisy, again.noisy)

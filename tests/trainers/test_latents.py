@@ -1,0 +1,105 @@
+"""Latents and embeddings are computed once, read by content, and are what the encoders say."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmark.core.pixels import decode_rgb
+from benchmark.models.base import Pipeline
+from trainers.latents import encode_pairs, fit_square, weights_sha256
+from trainers.pairs import PairSet, load_pairs
+
+Row = Callable[..., dict[str, Any]]
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def pairs(preference_row: Row, write_rows: Write) -> PairSet:
+    """Five pairs; the winner of the first is that of the second, and so is the caption."""
+    rows = [preference_row(i) for i in range(5)]
+    rows[1] |= {"jpg_1": rows[0]["jpg_0"], "caption": rows[0]["caption"]}
+    return load_pairs(str(write_rows("prefs.parquet", rows)), held_out=0).train
+
+
+def test_they_are_what_the_encoders_say(
+    pairs: PairSet, tiny_pipeline: Pipeline, tmp_path: Path, jpeg: Any
+) -> None:
+    found = encode_pairs(tiny_pipeline, pairs, tmp_path)
+    for i, seed in ((0, 0), (2, 4), (3, 7)):  # the seeds of these winners
+        pixels = decode_rgb(jpeg(seed))[None]
+        latents = tiny_pipeline.encode_images(pixels)[0].numpy()
+        np.testing.assert_allclose(found.latents[found.winner[i]], latents, rtol=2e-3, atol=2e-3)
+        text = tiny_pipeline.encode_text([pairs.pairs[i].prompt])[0].numpy()
+        np.testing.assert_allclose(found.texts[found.caption[i]], text, rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(
+        found.texts[0], tiny_pipeline.encode_text([""])[0].numpy(), rtol=2e-3, atol=2e-3
+    )
+
+
+def test_equal_images_and_captions_are_encoded_once(
+    pairs: PairSet, tiny_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    found = encode_pairs(tiny_pipeline, pairs, tmp_path)
+    assert found.latents.shape == (9, 4, 16, 16)
+    assert len(found.texts) == len(set(found.captions)) == 5  # four captions and the empty one
+    assert found.winner[0] == found.winner[1]
+    assert found.caption[0] == found.caption[1]
+
+
+def test_the_second_time_nothing_is_computed(
+    pairs: PairSet, tiny_pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = encode_pairs(tiny_pipeline, pairs, tmp_path)
+    monkeypatch.setattr(Pipeline, "encode_images", None)
+    again = encode_pairs(tiny_pipeline, pairs, tmp_path)
+    np.testing.assert_array_equal(first.latents, again.latents)
+    np.testing.assert_array_equal(first.texts, again.texts)
+    assert isinstance(again.latents, np.memmap)
+
+
+def test_other_weights_or_precision_mean_other_files(
+    pairs: PairSet, tiny_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    encode_pairs(tiny_pipeline, pairs, tmp_path)
+    first = {p.name for p in tmp_path.glob("*.npy")}
+    encode_pairs(dataclasses.replace(tiny_pipeline, precision="bf16"), pairs, tmp_path)
+    second = {p.name for p in tmp_path.glob("*.npy")}
+    assert len(second - first) == 1  # latents; text is always encoded in float32
+    before = weights_sha256(tiny_pipeline.text_encoder)
+    weight = next(tiny_pipeline.text_encoder.parameters())
+    old = weight.flatten()[0].clone()
+    try:
+        with torch.no_grad():
+            weight.view(-1)[0] += 1
+        assert weights_sha256(tiny_pipeline.text_encoder) != before
+    finally:
+        with torch.no_grad():
+            weight.view(-1)[0] = old
+    assert not list(tmp_path.glob("*part*"))
+
+
+def test_a_pair_whose_image_breaks_off_is_left_out_every_time(
+    preference_row: Row, write_rows: Write, jpeg: Any, tiny_pipeline: Pipeline, tmp_path: Path
+) -> None:
+    rows = [preference_row(i) for i in range(3)]
+    rows[1]["jpg_0"] = jpeg(2, (64, 64))[:-400]  # the header is whole
+    data = load_pairs(str(write_rows("prefs.parquet", rows)), held_out=0)
+    for _ in range(2):
+        found = encode_pairs(tiny_pipeline, data.train, tmp_path / "cache")
+        assert found.rows == ("prefs.parquet:0", "prefs.parquet:2")
+        assert [b.row for b in found.bad] == ["prefs.parquet:1"]
+
+
+def test_images_of_other_sizes_are_fitted() -> None:
+    image = np.zeros((100, 50, 3), dtype=np.uint8)
+    image[:50] = 255
+    fitted = fit_square(image, 64)
+    assert fitted.shape == (64, 64, 3)
+    assert fitted[:30].min() > 200  # the middle of the picture stays in the middle
+    assert fitted[34:].max() < 55
+    assert fit_square(fitted, 64) is fitted
