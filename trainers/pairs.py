@@ -16,6 +16,7 @@ from benchmark.core import resources
 from benchmark.core.errors import MissingFileError, UnknownNameError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import ImageRef, PreferencePair
+from benchmark.core.registry import normalise
 
 COLUMNS = ("caption", "jpg_0", "jpg_1", "label_0", "label_1")
 HELD_OUT_NAMES = ("heldout", "held_out", "validation")
@@ -104,15 +105,17 @@ def find_files(source: str) -> list[Path]:
     """
     path = Path(source).expanduser()
     if not path.exists():
-        folder = resources.shapes_data()
-        known = sorted(p.name for p in folder.iterdir() if p.is_dir())
-        if source in known:
-            path = folder / source
+        known = _embedded_sets()
+        if normalise(source) in known:
+            path = known[normalise(source)]
         elif path.suffix or len(path.parts) > 1:
             raise MissingFileError(path, "preference data")
         else:
             raise UnknownNameError(
-                "preference data", source, known, do="or give a parquet file or a folder of them"
+                "preference data",
+                source,
+                [p.name for p in known.values()],
+                do="or give a parquet file or a folder of them",
             )
     if path.is_file():
         return [path]
@@ -120,6 +123,15 @@ def find_files(source: str) -> list[Path]:
     if not files:
         raise UserError(f"no preference data in {path}", allowed="a folder of .parquet files")
     return files
+
+
+def _embedded_sets() -> dict[str, Path]:
+    """The data sets of the embedded world, by name."""
+    try:
+        folders = [p for p in resources.shapes_data().iterdir() if p.is_dir()]
+    except MissingFileError:
+        return {}  # a checkout whose data has not been made yet
+    return {normalise(p.name): p for p in folders}
 
 
 def load_pairs(source: str, *, held_out: int = 64, max_bad_share: float = 0.01) -> PreferenceData:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import typer
+from pydantic import ValidationError
 
 from benchmark.core.errors import EXIT_BUG, EXIT_OK, EXIT_USER, FbenchError, close_matches
 
@@ -46,8 +47,11 @@ def close_message(text: str) -> None:
 
 def _usage(error: typer.TyperException) -> str:
     """What Typer found wrong with the words of a command line, with close matches for options."""
-    context = getattr(error, "ctx", None)
+    context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
     words = " ".join(error.format_message().split()).rstrip(".")
+    if isinstance(error.__cause__, ValidationError) and parameter is not None:
+        wrong = error.__cause__.errors(include_url=False)[0]
+        words = f"{parameter.opts[-1]} is {wrong['input']!r}: {wrong['msg']}"
     if context is None:
         return words
     asked = f"`{context.command_path} --help` says more"

@@ -23,8 +23,8 @@ Refused = Callable[..., str]
         ("plot trade_of x", "did you mean trade-off?"),
         ("train --step 3", "unknown option --step of fbench train; did you mean --steps"),
         ("eval --frobnicate", "unknown option --frobnicate of fbench eval; `fbench eval --help` says more"),
-        ("train --steps many", "'--steps': 'many' is not a valid int"),
-        ("train --steps", "`fbench train --help` says more"),
+        ("train --steps many", "--steps is 'many': Input should be a valid integer"),
+        ("train --steps", "Option '--steps' requires an argument"),
         ("leaderboard", "Missing argument 'DIR...'"),
         (
             "list scorer",
@@ -61,8 +61,8 @@ def test_an_unknown_key_of_a_config_file_names_the_close_one(refused: Refused, t
     config = tmp_path / "c.toml"
     config.write_text('preset = "shapes-rpo"\nbatchsize = 4\n')
     line = refused("train", "--config", config, "--out", tmp_path / "run")
-    assert f"{config} and the command line: unknown key 'batchsize'; allowed: " in line or "batchsize" in line
-    assert line.endswith("did you mean batch_size?")
+    assert f"{config}: unknown key 'batchsize'; allowed: preset, base, " in line
+    assert "did you mean batch_size" in line
     assert not (tmp_path / "run").exists()
 
 

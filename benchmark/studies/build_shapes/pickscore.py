@@ -31,7 +31,7 @@ STEPS, RATE, PROMPTS = 450, 8e-4, 10
 
 
 def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:
-    """Random weights. The vision tower's activation is the plain GELU: CLIP's own is several passes on a CPU."""
+    """Random weights; the vision tower has the plain GELU, because CLIP's own is several passes on a CPU."""
     settings = new_clip_model(tokenizer, width=WIDTH, layers=LAYERS).config
     settings.vision_config.hidden_act = "gelu"
     return CLIPModel(settings)

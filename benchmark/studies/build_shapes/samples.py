@@ -22,7 +22,7 @@ from benchmark.studies.build_shapes.cards import write_card
 from benchmark.studies.build_shapes.fitting import Build, generator
 from benchmark.studies.build_shapes.workers import is_first
 
-PROMPTS, K, CHUNK = 4500, 4, 64
+PROMPTS, K, CHUNK = 3000, 4, 64
 SAMPLER = Sampler(steps=16, guidance=2.5, seed=20_000, batch_size=32)
 JPEG_QUALITY = 92
 
