@@ -63,8 +63,8 @@ class Root(Group):
         """Runs a command line; a bug keeps its traceback, everything else ends with its exit code."""
         standalone = extra.pop("standalone_mode", True)
         run = super().main
-        extra["prog_name"] = "fbench"
-        code = exit_code_of(lambda: run(*args, standalone_mode=False, **extra))
+        extra |= {"prog_name": "fbench", "standalone_mode": False}
+        code = exit_code_of(lambda: run(*args, **extra))
         if standalone:
             sys.exit(code)
         return code

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli import options
+from benchmark.cli.output import say_evaluation
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -13,7 +14,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 @app.command("demo")
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of everything it makes.")] = Path("runs/demo"),
+    steps: Annotated[
+        int | None, typer.Option(help="Optimiser steps of each policy. (default a few: minutes in all)")
+    ] = None,
     offline: options.Offline = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Trains, evaluates and ranks four objectives on the embedded world.
 
@@ -26,7 +31,7 @@ def demo(
       fbench demo --out runs/my-demo
     """
     options.forbid_network(offline=offline)
-    options.use_free_threads()
-    from benchmark.studies.demo import demo as run
+    from benchmark.studies import demo as study
 
-    run(out)
+    result = study.demo(out, steps=study.STEPS if steps is None else steps, offline=offline)
+    say_evaluation(result.evaluation, as_json=as_json, seconds=result.seconds)

@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
@@ -41,8 +40,15 @@ def say_table(rows: Sequence[Sequence[str]]) -> None:
         say("  ".join([*cells, row[-1]]).rstrip())
 
 
-def say_evaluation(result: "EvalResult", *, as_json: bool) -> None:
-    """The leaderboard and where everything lies.
+def say_evaluation(
+    result: "EvalResult", *, as_json: bool, seconds: Mapping[str, float] | None = None
+) -> None:
+    """The leaderboard, how long each part took, and where everything lies.
+
+    Args:
+        result: What to tell.
+        as_json: The leaderboard as JSON instead.
+        seconds: Wall time by part; None: the evaluation's own.
 
     Raises:
         MissingRowsError: if rows have no value; the command then ends with exit code 4.
@@ -62,16 +68,12 @@ def say_evaluation(result: "EvalResult", *, as_json: bool) -> None:
         from benchmark.export.terminal import print_leaderboard
 
         print_leaderboard(result.leaderboard)
-        say(f"\n{_clock(result)}tables, scores.parquet and figures/ are in {result.folder}")
+        say(
+            f"\n{_clock(seconds or result.seconds)}tables, scores.parquet and figures/ are in {result.folder}"
+        )
     result.raise_if_missing()
 
 
-def _clock(result: "EvalResult") -> str:
-    parts = [f"{part} {seconds:.0f} s" for part, seconds in result.seconds.items()]
+def _clock(seconds: Mapping[str, float]) -> str:
+    parts = [f"{part} {taken:.0f} s" for part, taken in seconds.items()]
     return f"{', '.join(parts)}; " if parts else ""
-
-
-def relative(path: Path) -> str:
-    """A path as short as it can be shown."""
-    here = Path.cwd()
-    return str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else str(path)

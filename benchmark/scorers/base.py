@@ -198,7 +198,7 @@ class SetScorer(Scorer):
     @final
     def score(self, images: ImageSet) -> list[ScoreRow]:
         """The whole set's row, then those of the delete-a-group jackknife."""
-        from benchmark.stats.jackknife import prompt_groups
+        from benchmark.stats.jackknife import leave_out_id, prompt_groups
 
         prompts = [p for p in images.prompt_set if self.concerns(p)]
         seen = shown(images).of(prompts)
@@ -211,16 +211,6 @@ class SetScorer(Scorer):
         except Exception as error:  # noqa: BLE001
             return [self.row(images, error)]
         return rows
-
-
-def leave_out_id(group: int) -> str:
-    """The ``prompt_id`` of the row that leaves a group of prompts out, as the leaderboard reads it.
-
-    Example:
-        >>> leave_out_id(7)
-        'jackknife:07'
-    """
-    return f"jackknife:{group:02d}"
 
 
 def is_failure(row: ScoreRow) -> bool:
@@ -240,6 +230,6 @@ def said(error: Exception) -> str:
 scorers: Registry[Scorer] = Registry("scorer", group="fbench.scorers", modules=("benchmark.scorers.*",))
 
 __all__ = [
-    "ImageScorer", "Missing", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "is_failure",
-    "leave_out_id", "said", "scorers",
+    "ImageScorer", "Missing", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "is_failure", "said",
+    "scorers",
 ]  # fmt: skip

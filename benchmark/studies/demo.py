@@ -1,23 +1,20 @@
 """`fbench demo`: four objectives trained, evaluated against the base model and ranked, on any machine.
 
 Two worker processes of one thread each: the first trains SFT and f-DPO under reverse KL and evaluates them
-and the base
-model, the second trains f-DPO under Jensen-Shannon and RPO. The policies of a worker share latents, text
-embeddings,
-batches and reference passes. Everything is kept by content, so the same command resumes, or reuses what is
-there.
+and the base model, the second trains f-DPO under Jensen-Shannon and RPO. Everything is kept by content, so
+the same command resumes, or reuses what is there.
 """
 
-import multiprocessing as mp
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmark.core.errors import FbenchError, UserError
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.result import EvalResult
+from benchmark.studies.workers import Share, longest, run_workers, train_and_prepare
+from trainers.config import TrainConfig
 
 STEPS: Final = 60
 """Enough to show the way; the committed evaluation shows the effect."""
@@ -39,9 +36,48 @@ class DemoResult:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def run_folder(out: Path, preset: str) -> Path:
-    """Where a preset's run is."""
-    return out / "train" / preset.removeprefix("shapes-")
+def demo(out: Path, *, steps: int = STEPS, offline: bool = False) -> DemoResult:
+    """Trains, evaluates, ranks and draws.
+
+    Args:
+        out: Folder of everything it makes.
+        steps: Optimiser steps of each policy.
+        offline: Forbid every network access; nothing here needs one.
+
+    Raises:
+        UserError: what went wrong in a worker, as it would be told here.
+        KeyboardInterrupt: after Ctrl-C; the same command goes on.
+    """
+    start = time.monotonic()
+    runs = [tuple(run_config(out, name, steps, offline=offline) for name in share) for share in SHARES]
+    folders = [str(run.out) for share in runs for run in share]
+    everyone = eval_config(out, ("base", *folders), offline=offline)
+    seconds: dict[str, float] = {}
+    if not _finished(everyone, [run for share in runs for run in share]):
+        shares = []
+        for i, mine in enumerate(runs):
+            own = (("base",) if i == 0 else ()) + tuple(str(run.out) for run in mine)
+            shares.append(Share(mine, eval_config(out, own, offline=offline)))
+        seconds = longest(run_workers(train_and_prepare, shares))
+    from benchmark.evaluate.run import evaluate
+
+    result = evaluate(everyone)
+    seconds["rank"] = result.seconds.get("rank", 0.0)
+    return DemoResult(result, {**seconds, "total": time.monotonic() - start})
+
+
+def run_config(out: Path, preset: str, steps: int, *, offline: bool) -> TrainConfig:
+    """The demonstration's short run of a preset."""
+    short = {
+        "preset": preset,
+        "steps": steps,
+        "save_every": steps,
+        "held_out_pairs": 16,
+        "out": out / "train" / preset.removeprefix("shapes-"),
+        "device": "cpu",
+        "offline": offline,
+    }
+    return TrainConfig.resolve(None, short)
 
 
 def eval_config(out: Path, checkpoints: tuple[str, ...], *, offline: bool) -> EvalConfig:
@@ -57,114 +93,9 @@ def eval_config(out: Path, checkpoints: tuple[str, ...], *, offline: bool) -> Ev
     )
 
 
-def demo(out: Path, *, steps: int = STEPS, offline: bool = False) -> DemoResult:
-    """Trains, evaluates, ranks and draws.
-
-    Args:
-        out: Folder of everything it makes.
-        steps: Optimiser steps of each policy.
-        offline: Forbid every network access; nothing here needs one.
-
-    Raises:
-        UserError: what went wrong in a worker, as it would be told here.
-        KeyboardInterrupt: after Ctrl-C; the same command goes on.
-    """
-    start = time.monotonic()
-    runs = {preset: run_folder(out, preset) for share in SHARES for preset in share}
-    everyone = eval_config(out, ("base", *map(str, runs.values())), offline=offline)
-    seconds: dict[str, float] = {}
-    if not _finished(everyone, runs, steps):
-        seconds = _work(out, steps, offline)
-    from benchmark.evaluate.run import evaluate
-
-    result = evaluate(everyone)
-    seconds["rank"] = result.seconds.get("rank", 0.0)
-    return DemoResult(result, {**seconds, "total": time.monotonic() - start})
-
-
-def _finished(config: EvalConfig, runs: Mapping[str, Path], steps: int) -> bool:
+def _finished(config: EvalConfig, runs: list[TrainConfig]) -> bool:
     """Whether an earlier call got to its leaderboard with these steps."""
     saved = all(
-        (folder / "checkpoints" / f"step-{steps:06d}" / "checkpoint.json").is_file()
-        for folder in runs.values()
+        (run.out / "checkpoints" / f"step-{run.steps:06d}" / "checkpoint.json").is_file() for run in runs
     )
     return saved and (config.out / "leaderboard.json").is_file()
-
-
-def _work(out: Path, steps: int, offline: bool) -> dict[str, float]:
-    """Runs the workers and returns the longest time of each part."""
-    context = mp.get_context("spawn")
-    pipes = [context.Pipe(duplex=False) for _ in SHARES]
-    workers = [
-        context.Process(target=_worker, args=(i, out, steps, offline, send), daemon=True)
-        for i, (_, send) in enumerate(pipes)
-    ]
-    for worker in workers:
-        worker.start()
-    for _, send in pipes:
-        send.close()
-    try:
-        answers = [_answer(receive) for receive, _ in pipes]
-    finally:
-        for worker in workers:
-            worker.join(timeout=30)
-            worker.kill()
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return {part: max(a.get(part, 0.0) for a in answers) for answer in answers for part in answer}
-
-
-def _answer(receive: "mp.connection.Connection") -> "dict[str, float] | BaseException":
-    try:
-        answer: dict[str, float] | BaseException = receive.recv()
-    except EOFError:
-        return UserError(
-            "a worker of the demonstration ended early", do="run the same command again; it goes on"
-        )
-    return answer
-
-
-def _worker(index: int, out: Path, steps: int, offline: bool, send: "mp.connection.Connection") -> None:
-    """One worker: its share of the training, then of the evaluation."""
-    try:
-        send.send(_share(index, out, steps, offline))
-    except (FbenchError, KeyboardInterrupt) as error:
-        send.send(error)
-
-
-def _share(index: int, out: Path, steps: int, offline: bool) -> dict[str, float]:
-    clock = time.monotonic()
-    import torch
-
-    torch.set_num_threads(1)
-    from benchmark.evaluate.run import prepare
-    from trainers.config import TrainConfig
-    from trainers.train import train_many
-
-    imported = time.monotonic()
-    configs = [
-        TrainConfig.resolve(
-            None,
-            {
-                "preset": preset,
-                "steps": steps,
-                "save_every": steps,
-                "held_out_pairs": 16,
-                "out": run_folder(out, preset),
-                "device": "cpu",
-                "offline": offline,
-            },
-        )
-        for preset in SHARES[index]
-    ]
-    train_many(configs)
-    trained = time.monotonic()
-    mine = (("base",) if index == 0 else ()) + tuple(str(config.out) for config in configs)
-    parts = prepare(eval_config(out, mine, offline=offline))
-    return {
-        "start": imported - clock + parts["start"],
-        "train": trained - imported,
-        "generate": parts["generate"],
-        "score": parts["score"],
-    }

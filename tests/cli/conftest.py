@@ -16,6 +16,7 @@ from benchmark.cli.app import app
 Fbench = Callable[..., Result]
 
 SCORERS = '''
+import numpy as np
 from benchmark.scorers.base import ImageScorer, PromptScorer, scorers
 
 class Light(ImageScorer):
@@ -30,7 +31,7 @@ class Spread(PromptScorer):
     name, axis = "spread", "diversity"
     weights_hash = ""
     def load(self, device="cpu"): ...
-    def value(self, shown): return float(abs(shown.images - shown.images.mean(0)).mean())
+    def value(self, shown): return float(np.stack(shown.images).std(0).mean())
 '''
 
 

@@ -38,6 +38,7 @@ Refused = Callable[..., str]
         ("train --preset shapes-rpoo", "unknown preset 'shapes-rpoo'; allowed: shapes-f-dpo-alpha"),
         ("train --preset shapes-rpo --steps -3", "steps is -3: Input should be greater than 0"),
         ("train --preset shapes-rpo --lr 0", "lr is 0.0: Input should be greater than 0"),
+        ("demo --steps 0", "steps is 0: Input should be greater than 0"),
         ("train --config nowhere.toml", "no config file at nowhere.toml"),
         ("eval --images-per-prompt 0", "images_per_prompt is 0: Input should be greater than or equal to 1"),
         ("eval --prompts shapes-cor --dry-run", "unknown prompt set 'shapes-cor'"),

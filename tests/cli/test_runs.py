@@ -84,7 +84,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     assert shown.exit_code == 0
     assert "all weights" in shown.stdout
     planned = fbench(*eval_words(world, run), "--out", out, "--dry-run", "--json")
-    assert any("3 x 2 images" in line for line in json.loads(planned.stdout)["plan"])
+    assert any("3 prompts x 2 images" in line for line in json.loads(planned.stdout)["plan"])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -133,7 +133,7 @@ def test_figures_are_drawn_again(fbench: Fbench, evaluation: Path, tmp_path: Pat
 
 def test_a_figure_of_another_kind_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     write_score_table(simulated_table(n_prompts=12, images_per_prompt=2), tmp_path / "scores.parquet")
-    assert "allowed: .pdf, .png, .svg" in refused(
+    assert "allowed: .png, .pdf, .svg" in refused(
         "plot", "trade-off", tmp_path, "--output", tmp_path / "t.gif"
     )
     line = refused("plot", "trade-off", tmp_path, "--preference", "hpss")

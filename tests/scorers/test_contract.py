@@ -10,9 +10,9 @@ from PIL import Image
 
 from benchmark.core.errors import MissingWeightsError, UnknownNameError, UserError
 from benchmark.core.records import Axis, ImageSet, Unit
-from benchmark.leaderboard import grid
 from benchmark.scorers import Scorer, make_scorers, scorers, split_scorers
-from benchmark.scorers.base import ImageScorer, Missing, PromptScorer, Shown, Value, is_failure, leave_out_id
+from benchmark.scorers.base import ImageScorer, Missing, PromptScorer, Shown, Value, is_failure
+from benchmark.stats.jackknife import leave_out_id
 
 MakeSet = Callable[..., ImageSet]
 
@@ -54,7 +54,7 @@ def test_every_scorer_scores_what_it_should(name: str, world: Path, make_set: Ma
         whole, *groups = [r.prompt_id for r in rows]
         assert whole is None
         n_groups = len({r.prompt_id for r in asked}) if rows[0].status == "ok" else 0
-        assert groups == [grid.leave_out_id(g) for g in range(n_groups)]
+        assert groups == [leave_out_id(g) for g in range(n_groups)]
     lo, hi = scorer.bounds
     for row in rows:
         assert not is_failure(row), row.note
@@ -173,7 +173,6 @@ def test_what_is_typed_wrongly_is_one_line(
 
 def test_lists_of_scorers_may_have_options() -> None:
     assert list(split_scorers("clip, hps(weights='a,b'),fid")) == ["clip", "hps(weights='a,b')", "fid"]
-    assert leave_out_id(3) == grid.leave_out_id(3)
 
 
 def test_the_version_follows_the_weights(world: Path, tmp_path: Path) -> None:

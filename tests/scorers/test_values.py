@@ -173,7 +173,8 @@ def test_style_cosine_is_to_the_references_mean_direction(world: Path, make_set:
 
     def embed(shown: list[np.ndarray]) -> torch.Tensor:
         x = torch.from_numpy(np.stack(shown)).permute(0, 3, 1, 2).float() / 255
-        return model.encode_image(normalise(x), normalize=True)
+        out: torch.Tensor = model.encode_image(normalise(x), normalize=True)
+        return out
 
     centre = torch.nn.functional.normalize(embed(style_images(str(style), "embedded")).mean(0), dim=0)
     assert found[0] == pytest.approx(float(embed([images.open(record)])[0] @ centre), abs=1e-5)

@@ -27,7 +27,7 @@ from benchmark.studies.build_shapes.text import load_tokenizer
 from benchmark.studies.build_shapes.trials import distractor_figures, distractor_trials
 from benchmark.studies.build_shapes.workers import is_first
 
-READING_STEPS, STEPS = 1100, 700
+READING_STEPS, STEPS = 1000, 450
 BATCH, NEAR_MISSES = 64, 2
 READING_WEIGHT = 0.15
 """Of reading the scene while captions are matched: what was learned is not to be lost."""
@@ -96,10 +96,17 @@ def clip_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
 
 def embed_images(model: CLIP, images: Tensor) -> Tensor:
     """Embeddings of images in [0, 1], not normalised."""
+    return look(model, images)[0]
+
+
+def look(model: CLIP, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Embeddings as above, and the grid before the last stage (n, 4, 4, channels), which heads can read."""
+    visual = model.visual
     with autocast():
-        out = model.encode_image(normalise(images).contiguous(memory_format=torch.channels_last))
-    seen: Tensor = out.float()
-    return seen
+        x = visual.stem(normalise(images).contiguous(memory_format=torch.channels_last))
+        grid = visual.layer3(visual.layer2(visual.layer1(x)))
+        seen = visual.attnpool(visual.layer4(grid))
+    return seen.float(), grid.movedim(1, -1)
 
 
 def embed_texts(model: CLIP, ids: Tensor) -> Tensor:
@@ -114,11 +121,11 @@ def learn_to_see(build: Build, model: CLIP, heads: Heads) -> Fit:
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         scenes, images = draw(BATCH, g)
-        value, accuracy = heads(embed_images(model, soften(images, g)), scenes)
+        value, accuracy = heads(*look(model, soften(images, g)), scenes)
         return value, {"accuracy": float(accuracy)}
 
     models = nn.ModuleDict({"visual": model.visual, "heads": heads})
-    return fit(build, "clip-sight", models, loss, steps=build.amount(READING_STEPS), lr=4e-3, average=0.99)
+    return fit(build, "clip-sight", models, loss, steps=build.amount(READING_STEPS), lr=3e-3, average=0.99)
 
 
 def learn_to_match(build: Build, model: CLIP, heads: Heads, tokenizer: CLIPTokenizer) -> Fit:
@@ -131,7 +138,7 @@ def learn_to_match(build: Build, model: CLIP, heads: Heads, tokenizer: CLIPToken
             misses(f, row, g, NEAR_MISSES) for f, row in zip(facts, as_rows(reading_of(scenes)), strict=True)
         ]
         texts = [caption(f, g) for f in facts] + [caption(f, g) for part in near for f in part]
-        seen = embed_images(model, soften(images, g))
+        seen, grid = look(model, soften(images, g))
         logits = (
             model.logit_scale.exp().clamp(max=100)
             * nn.functional.normalize(seen, dim=-1)
@@ -141,7 +148,7 @@ def learn_to_match(build: Build, model: CLIP, heads: Heads, tokenizer: CLIPToken
         value = nn.functional.cross_entropy(logits, own) + nn.functional.cross_entropy(
             logits[:, :BATCH].T, own
         )
-        misread, _ = heads(seen, scenes)
+        misread, _ = heads(seen, grid, scenes)
         return value + READING_WEIGHT * misread, {"accuracy": float((logits.argmax(1) == own).float().mean())}
 
     models = nn.ModuleDict({"model": model, "heads": heads})
@@ -153,7 +160,7 @@ def run(build: Build) -> None:
     torch.manual_seed(build.seed + 10)
     tokenizer = load_tokenizer(build)
     model = new_clip(build, tokenizer)
-    heads = Heads(model.visual.attnpool.c_proj.out_features)
+    heads = Heads(model.visual.attnpool.c_proj.out_features, cell_width=16 * model.visual.conv3.out_channels)
     seeing = learn_to_see(build, model, heads)
     done = learn_to_match(build, model, heads, tokenizer)
     if not is_first():

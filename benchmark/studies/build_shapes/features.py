@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from benchmark.models.towers.features import FeatureNet, load_features, save_features
+from benchmark.shapes.oracles import OUTPUTS
+from benchmark.shapes.readings import reading_of
 from benchmark.studies.build_shapes.cards import write_card
 from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit, generator
 from benchmark.studies.build_shapes.oracles import draw
-from benchmark.studies.build_shapes.sight import Heads
+from benchmark.studies.build_shapes.sight import reading_loss
 from benchmark.studies.build_shapes.trials import DISTORTIONS, distort, frechet_figures
 from benchmark.studies.build_shapes.workers import is_first
 
@@ -37,18 +39,19 @@ def train(build: Build) -> tuple[FeatureNet, Fit]:
     torch.manual_seed(build.seed + 15)
     network = FeatureNet(FEATURES).to(memory_format=torch.channels_last)
     widen = nn.Linear(FEATURES, HIDDEN)
-    heads, spoiled_head = Heads(HIDDEN), nn.Linear(HIDDEN, len(DISTORTIONS))
+    read = nn.Sequential(nn.GELU(), nn.Linear(HIDDEN, OUTPUTS))
+    name_damage = nn.Sequential(nn.GELU(), nn.Linear(HIDDEN, len(DISTORTIONS)))
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         scenes, images = draw(BATCH, g)
         images, strength = spoil(images, g)
         with autocast():
             wide = widen(network(images.contiguous(memory_format=torch.channels_last)))
-            guess = spoiled_head(nn.functional.gelu(wide)).float()
-        misread, accuracy = heads(wide.float(), scenes)
-        return misread + 20 * nn.functional.mse_loss(guess, strength), {"accuracy": float(accuracy)}
+            readings, damage = read(wide), name_damage(wide)
+        misread, accuracy = reading_loss(readings.float(), reading_of(scenes))
+        return misread + 20 * nn.functional.mse_loss(damage.float(), strength), {"accuracy": float(accuracy)}
 
-    models = nn.ModuleDict({"network": network, "widen": widen, "heads": heads, "spoiled": spoiled_head})
+    models = nn.ModuleDict({"network": network, "widen": widen, "read": read, "damage": name_damage})
     done = fit(build, "features", models, loss, steps=build.amount(STEPS), lr=2e-3, average=0.995)
     return network, done
 

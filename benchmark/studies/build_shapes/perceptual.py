@@ -13,7 +13,7 @@ from benchmark.studies.build_shapes.trials import pixels_are_right, triplet_accu
 from benchmark.studies.build_shapes.triplets import draw_triplets, hard_triplets
 from benchmark.studies.build_shapes.workers import is_first
 
-STEPS, TRIPLETS, READ = 900, 24, 24
+STEPS, TRIPLETS, READ = 900, 16, 16
 SHARPNESS = 4.0
 """A far distance of twice the near one counts as sure as sigma(4 log 2) = 0.94."""
 
@@ -37,7 +37,7 @@ def train(build: Build) -> tuple[lpips.LPIPS, Fit]:
     """The far distance must exceed the near one; and the trunk reads scenes, by a head thrown away later."""
     torch.manual_seed(build.seed + 14)
     network = new_network()
-    heads = Heads(512 * 9)
+    heads = Heads(512 * 9, cell_width=512)
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         non_negative(network)
@@ -49,7 +49,7 @@ def train(build: Build) -> tuple[lpips.LPIPS, Fit]:
         with autocast():
             near, far = network(*pairs).flatten().chunk(2)
             top = network.net(network.scaling_layer(2 * images - 1)).relu7
-        misread, _ = heads(top.flatten(1), scenes)
+        misread, _ = heads(top.flatten(1), top.movedim(1, -1), scenes)
         margin = torch.log(far.float() + 1e-5) - torch.log(near.float() + 1e-5)
         return nn.functional.softplus(-SHARPNESS * margin).mean() + 0.1 * misread, {
             "accuracy": float((margin > 0).float().mean())

@@ -6,6 +6,7 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from benchmark.models.towers.hf_clip import load_clip_model, new_clip_model, save_clip_model
 from benchmark.models.towers.pixels import normalise
+from benchmark.shapes.scenes import SIDE
 from benchmark.studies.build_shapes.cards import write_card
 from benchmark.studies.build_shapes.clip import pretrained_text
 from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit
@@ -25,14 +26,14 @@ from benchmark.studies.build_shapes.tuning import (
 from benchmark.studies.build_shapes.workers import is_first
 
 POPULATION = "population_1"
-WIDTH, LAYERS = 128, 4
-READING_STEPS, READING_BATCH = 420, 64
-STEPS, RATE, PROMPTS = 450, 8e-4, 10
+WIDTH, LAYERS, GRID = 128, 4, 8
+READING_STEPS, READING_BATCH = 650, 64
+STEPS, RATE, PROMPTS = 600, 8e-4, 10
 
 
 def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:
     """Random weights; the vision tower has the plain GELU, because CLIP's own is several passes on a CPU."""
-    settings = new_clip_model(tokenizer, width=WIDTH, layers=LAYERS).config
+    settings = new_clip_model(tokenizer, width=WIDTH, layers=LAYERS, patch=SIDE // GRID).config
     settings.vision_config.hidden_act = "gelu"
     return CLIPModel(settings)
 
@@ -51,14 +52,14 @@ def scorer(model: CLIPModel, tokenizer: CLIPTokenizer) -> Scorer:
 
 def learn_to_see(build: Build, model: CLIPModel) -> Fit:
     """The image tower reads fresh renders, as a whole and patch by patch."""
-    heads = Heads(WIDTH, patch_width=WIDTH)
+    heads = Heads(WIDTH, cell_width=WIDTH)
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         scenes, images = draw(READING_BATCH, g)
         with autocast():
             out = model.vision_model(pixel_values=normalise(soften(images, g)))
             seen = model.visual_projection(out.pooler_output)
-        value, accuracy = heads(seen, scenes, out.last_hidden_state[:, 1:])
+        value, accuracy = heads(seen, out.last_hidden_state[:, 1:].unflatten(1, (GRID, GRID)), scenes)
         return value, {"accuracy": float(accuracy)}
 
     eyes = {"vision": model.vision_model, "projection": model.visual_projection, "heads": heads}

@@ -1,0 +1,102 @@
+"""`python -m benchmark.studies.bench [--only NAME]`: ratios on the terminal and in `results/bench.json`."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from benchmark.core.devices import free_threads
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.studies.bench import bootstrap, cli_help
+from benchmark.studies.bench.measuring import Measurement, write_measurements
+from benchmark.studies.console import finish
+
+OUT = Path("results/bench.json")
+
+
+def _generate() -> Measurement:
+    from benchmark.studies.bench import generate
+
+    _use_free_threads()
+    return generate.measure()
+
+
+def _lpips() -> Measurement:
+    from benchmark.studies.bench import lpips
+
+    _use_free_threads()
+    return lpips.measure()
+
+
+def _use_free_threads() -> None:
+    """For ours and for the peer alike."""
+    import torch
+
+    torch.set_num_threads(free_threads())
+
+
+MEASURES: Mapping[str, Callable[[], Measurement] | None] = {
+    "train_lora": None,
+    "train_full": None,
+    "memory_lora": None,
+    "memory_full": None,
+    "sweep_lora": None,
+    "sweep_full": None,
+    "generate": _generate,
+    "scorer_bundle": None,
+    "lpips": _lpips,
+    "frechet": None,
+    "bootstrap": bootstrap.measure,
+    "cli_help": cli_help.measure,
+}
+"""Every name; None for what nobody can measure yet."""
+
+
+def chosen(only: str | None) -> list[str]:
+    """The names that `--only` means: one, or all that begin with it, such as `train`.
+
+    Raises:
+        UnknownNameError: names the close matches.
+    """
+    word = (only or "").replace("-", "_")
+    names = [word] if word in MEASURES else [name for name in MEASURES if name.startswith(word)]
+    if not names:
+        raise UnknownNameError("measurement", word, MEASURES)
+    return names
+
+
+def bench(names: list[str], out: Path) -> list[Measurement]:
+    """Measures what can be measured here; what cannot is a line that says so, and no number.
+
+    Args:
+        names: Of `MEASURES`.
+        out: The file; measurements of other names in it stay.
+    """
+    found: list[Measurement] = []
+    for name in names:
+        measure = MEASURES[name]
+        if measure is None:
+            print(f"{name:12} not measured yet", flush=True)
+            continue
+        try:
+            found.append(measure())
+        except UserError as error:
+            print(f"{name:12} not measured: {error}", flush=True)
+        else:
+            print(found[-1].line(), flush=True)
+    if found:
+        write_measurements(out, found)
+        print(f"wrote {out}")
+    return found
+
+
+def main() -> None:
+    """Parses the command line and measures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.bench", description=__doc__)
+    parser.add_argument("--only", metavar="NAME", help=f"one, or a beginning of: {', '.join(MEASURES)}")
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    bench(chosen(args.only), args.out)
+
+
+if __name__ == "__main__":
+    finish(main)
