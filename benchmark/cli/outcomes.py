@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 
 from benchmark.core.errors import EXIT_BUG, EXIT_OK, EXIT_USER, FbenchError, close_matches
 
@@ -47,6 +46,8 @@ def close_message(text: str) -> None:
 
 def _usage(error: typer.TyperException) -> str:
     """What Typer found wrong with the words of a command line, with close matches for options."""
+    from pydantic import ValidationError
+
     context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
     words = " ".join(error.format_message().split()).rstrip(".")
     if isinstance(error.__cause__, ValidationError) and parameter is not None:

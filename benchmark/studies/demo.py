@@ -13,7 +13,8 @@ from typing import Final
 
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.result import EvalResult
-from benchmark.studies.workers import Share, longest, run_workers, train_and_prepare
+from benchmark.studies.processes import run_workers
+from benchmark.studies.workers import Share, longest, train_and_prepare
 from trainers.config import TrainConfig
 
 STEPS: Final = 60

@@ -16,7 +16,7 @@ from benchmark.studies.seeds.report import verdict_markdown
 from benchmark.studies.seeds.runs import Study, parse_also, parse_seeds, parse_settings
 from benchmark.studies.seeds.verdict import Verdict, judge
 
-PROMPTS, K = 120, 4
+PROMPTS, K = 100, 3
 SPREAD = {
     "true_reward": 1.0, "oracle": 0.1, "true_reward_heldout": 1.0, "scene_rate": 0.1, "true_diversity": 0.1,
 }  # fmt: skip
@@ -47,7 +47,9 @@ def make_table(*effects: dict[str, float], loss: float | None = 0.68) -> ScoreTa
 
 def verdict_of(table: ScoreTable) -> Verdict:
     board = build_leaderboard([table], resamples=400)
-    return judge(table, board, [c.id for c in table.checkpoints[1:]], "shapes-f-dpo-reverse-kl")
+    return judge(
+        table, board, [c.id for c in table.checkpoints[1:]], "shapes-f-dpo-reverse-kl", resamples=400
+    )
 
 
 def test_four_of_five_seeds_are_enough_and_three_are_not() -> None:

@@ -64,7 +64,7 @@ def test_gradients_reach_the_policy_alone() -> None:
     assert not drift.requires_grad
     policy_error = prediction_error(policy, target)
     reference_error = prediction_error(reference, target)
-    s = log_ratio(policy_error, reference_error, 5.0, drift)
+    s = log_ratio(policy_error, reference_error, 5.0, drift + policy_error)
     to_policy, to_reference = torch.autograd.grad(s.sum(), [policy_error, reference_error], allow_unused=True)
     assert to_policy.tolist() == [-5.0] * 3
     assert to_reference is None
@@ -78,6 +78,7 @@ def test_half_precision_errors_are_refused() -> None:
 def test_auto_scale() -> None:
     assert log_ratio_scale("auto", (4, 64, 64)) == pytest.approx(2457.6)  # SD1.5; 2500 in the papers
     assert log_ratio_scale("auto", (4, 16, 16)) == pytest.approx(153.6)
+    assert log_ratio_scale(0.5, (4, 16, 16)) == 0.5
     assert log_ratio_scale(2500.0, (4, 16, 16)) == 2500.0
 
 

@@ -27,7 +27,7 @@ from benchmark.studies.build_shapes.text import load_tokenizer
 from benchmark.studies.build_shapes.trials import distractor_figures, distractor_trials
 from benchmark.studies.build_shapes.workers import is_first
 
-READING_STEPS, STEPS = 1000, 450
+READING_STEPS, STEPS = 900, 420
 BATCH, NEAR_MISSES = 64, 2
 READING_WEIGHT = 0.15
 """Of reading the scene while captions are matched: what was learned is not to be lost."""

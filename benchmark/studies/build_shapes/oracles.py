@@ -66,10 +66,10 @@ def nothing(images: Tensor, g: torch.Generator) -> Tensor:
 
 
 def augment_label(images: Tensor, g: torch.Generator) -> Tensor:
-    """For `oracle_label`: noise, and a slight blur for half of the pictures."""
-    soft = torch.rand(len(images), 1, 1, 1, generator=g) < 0.5
-    images = torch.where(soft, blur(images, 0.7), images)
-    return images + 0.06 * torch.rand(len(images), 1, 1, 1, generator=g) * torch.randn(
+    """For `oracle_label`: noise, and a slight blur for a quarter of the pictures."""
+    soft = torch.rand(len(images), 1, 1, 1, generator=g) < 0.25
+    images = torch.where(soft, blur(images, 0.5), images)
+    return images + 0.05 * torch.rand(len(images), 1, 1, 1, generator=g) * torch.randn(
         images.shape, generator=g
     )
 

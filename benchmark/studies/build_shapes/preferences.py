@@ -102,6 +102,8 @@ def run(build: Build) -> None:
     write_card(build, "preferences", None, {
         "pairs": {name: len(rows) for name, rows in sizes.items()},
         "bytes": bytes_by_file,
+        "base_alignment": round(samples.alignment, 4),
+        "base_scene_rate": round(samples.scene, 4),
         "agreement_within_population_1": agreement(one, one),
         "agreement_within_population_2": agreement(two, two),
         "agreement_across": agreement(one, two),

@@ -11,6 +11,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmark.core.hashing import sha256_path
 from benchmark.core.pixels import decode_rgb
 from benchmark.core.records import Sampler
 from benchmark.generate import image_seed, sample
@@ -43,6 +44,8 @@ class Samples:
     jpegs: list[list[bytes]]
     images: NDArray[np.uint8]
     rewards: NDArray[np.float32]
+    alignment: float
+    scene: float
 
 
 def encode_jpeg(image: NDArray[np.uint8]) -> bytes:
@@ -74,36 +77,21 @@ def run(build: Build) -> None:
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     starts = [s for s in range(0, len(texts), CHUNK) if not chunk_path(build, s).exists()]
     pipeline = load_pipeline(str(build.weights / "shapes-sd"))
-    judge = load_judge("oracle_label", build.weights)
     for start in starts[rank::world]:
         captions = texts[start : start + CHUNK]
         repeated = [c for c in captions for _ in range(K)]
         seeds = [image_seed(SAMPLER, c, k) for c in captions for k in range(K)]
         jpegs = [encode_jpeg(image) for image in sample(pipeline, repeated, seeds, SAMPLER)]
-        judged = judge(np.stack([decode_rgb(j) for j in jpegs]), repeated)
-        table = pa.table({
-            "caption": repeated,
-            "jpg": jpegs,
-            "reward_1": judged.reward.tolist(),
-            "reward_2": judged.reward_heldout.tolist(),
-            "alignment": judged.alignment.tolist(),
-            "scene": judged.scene.float().tolist(),
-        })  # fmt: skip
+        table = pa.table({"caption": repeated, "jpg": jpegs})
         path = chunk_path(build, start)
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table, path.with_suffix(".part"))
         path.with_suffix(".part").replace(path)
-        shown = f"alignment {judged.alignment.mean():.3f}, scenes {judged.scene.float().mean():.3f}"
-        print(f"samples {start + len(captions)}/{len(texts)}: {shown}", flush=True)
+        print(f"samples {start + len(captions)}/{len(texts)}", flush=True)
     if dist.is_initialized():
         dist.barrier()
     if is_first():
-        table = read_chunks(build, texts)
-        figures = {
-            c: round(float(np.mean(table[c].to_numpy())), 4)
-            for c in ("alignment", "scene", "reward_1", "reward_2")
-        }
-        write_card(build, "samples", None, {"images": len(table), "sampler": SAMPLER.signature, **figures})
+        write_card(build, "samples", None, {"images": len(texts) * K, "sampler": SAMPLER.signature})
 
 
 def read_chunks(build: Build, texts: list[str]) -> pa.Table:
@@ -111,13 +99,33 @@ def read_chunks(build: Build, texts: list[str]) -> pa.Table:
     return pa.concat_tables([pq.read_table(chunk_path(build, s)) for s in range(0, len(texts), CHUNK)])
 
 
+def judged(build: Build, captions: list[str], images: NDArray[np.uint8]) -> pa.Table:
+    """What `oracle_label` and both populations think of every image; computed once for its weights."""
+    digest = sha256_path(build.weights / "oracle_label")[:12]
+    path = build.state / f"samples-judged-{digest}.parquet"
+    if path.exists():
+        return pq.read_table(path)
+    found = load_judge("oracle_label", build.weights)(images, captions)
+    table = pa.table({
+        "reward_1": found.reward.tolist(),
+        "reward_2": found.reward_heldout.tolist(),
+        "alignment": found.alignment.tolist(),
+        "scene": found.scene.float().tolist(),
+    })  # fmt: skip
+    pq.write_table(table, path.with_suffix(".part"))
+    path.with_suffix(".part").replace(path)
+    return table
+
+
 def load_samples(build: Build) -> Samples:
     """The finished samples with their rewards."""
     texts = sample_captions(build)
     table = read_chunks(build, texts)
     flat: list[bytes] = table["jpg"].to_pylist()
-    images = np.stack([decode_rgb(j) for j in flat]).reshape(len(texts), K, 64, 64, 3)
-    rewards = np.stack([table[c].to_numpy().reshape(len(texts), K) for c in ("reward_1", "reward_2")]).astype(
-        np.float32
-    )
-    return Samples(texts, [flat[i * K : (i + 1) * K] for i in range(len(texts))], images, rewards)
+    images = np.stack([decode_rgb(j) for j in flat])
+    truth = judged(build, table["caption"].to_pylist(), images)
+    columns = [truth[c].to_numpy().reshape(len(texts), K) for c in ("reward_1", "reward_2")]
+    jpegs = [flat[i * K : (i + 1) * K] for i in range(len(texts))]
+    means = {c: float(np.mean(truth[c].to_numpy())) for c in ("alignment", "scene")}
+    shaped = images.reshape(len(texts), K, *images.shape[1:])
+    return Samples(texts, jpegs, shaped, np.stack(columns).astype(np.float32), **means)

@@ -18,8 +18,8 @@ CELL_WEIGHT, GEOMETRY_WEIGHT = 2.0, 4.0
 class Heads(nn.Module):
     """Readers of a tower's output, of the whole picture and of every cell of a grid inside the tower.
 
-    Without the cells a tower is slow to find out that there are objects: one summary of the picture says little
-    about where the mistake was.
+    Without the cells a tower is slow to find out that there are objects: one summary of the picture says
+    little about where the mistake was.
     """
 
     def __init__(self, width: int, cell_width: int) -> None:
@@ -28,7 +28,7 @@ class Heads(nn.Module):
         self.cell = nn.Linear(cell_width, sum(n + 1 for n in CELL_KINDS.values()))
 
     def forward(self, seen: Tensor, cells: Tensor, scenes: Scenes) -> tuple[Tensor, Tensor]:
-        """Loss and accuracy of reading scenes from a tower's outputs (n, width) and cells (n, rows, columns, d)."""
+        """Loss and accuracy of reading scenes from outputs (n, width) and cells (n, rows, columns, d)."""
         loss, accuracy = reading_loss(self.whole(seen.float()), reading_of(scenes))
         return loss + CELL_WEIGHT * cell_loss(self.cell(cells.float()), scenes), accuracy
 
@@ -51,7 +51,7 @@ def reading_loss(outputs: Tensor, truth: Readings) -> tuple[Tensor, Tensor]:
 
 
 def cell_loss(logits: Tensor, scenes: Scenes) -> Tensor:
-    """Cross-entropy of what each cell shows: shape, colour, size, or none; logits (n, side, side, classes)."""
+    """Cross-entropy of what each cell shows: shape, colour, size or none; logits (n, side, side, classes)."""
     side = logits.shape[1]
     axis = (torch.arange(side) + 0.5) * SIDE / side
     x, y = axis[None, None, :].expand(1, side, side), axis[None, :, None].expand(1, side, side)

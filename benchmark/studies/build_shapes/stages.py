@@ -6,7 +6,19 @@ from typing import Final
 from benchmark.studies.build_shapes.fitting import Build
 from benchmark.studies.build_shapes.workers import together
 
-STAGES: Final = ("tokenizer", "prompts", "text", "vae", "oracle_label", "oracle", "truth", "unet", "base_quality", "samples", "preferences")
+STAGES: Final = (
+    "tokenizer",
+    "prompts",
+    "text",
+    "vae",
+    "oracle_label",
+    "oracle",
+    "truth",
+    "unet",
+    "base_quality",
+    "samples",
+    "preferences",
+)
 
 
 def run_stage(name: str, build: Build) -> None:

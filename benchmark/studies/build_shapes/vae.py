@@ -63,16 +63,40 @@ def train(build: Build) -> tuple[AutoencoderKL, Fit]:
 
     vae.to(memory_format=torch.channels_last)
     done = fit(build, "vae", models, loss, steps=steps, lr=2e-3, average=0.998)
-    vae.register_to_config(scaling_factor=1 / latent_std(vae, build))
+    whiten(vae, latents(vae, build.amount(2048, 16), generator(build.seed, "whiten")))
     return vae, done
 
 
 @torch.no_grad()
-def latent_std(vae: AutoencoderKL, build: Build) -> float:
-    """The standard deviation of the latents of fresh renders, whose inverse is the scaling factor."""
-    return float(
-        vae.encode(renders(build.amount(1024, 8), generator(build.seed, "scale"))).latent_dist.mean.std()
-    )
+def latents(vae: AutoencoderKL, n: int, g: torch.Generator) -> Tensor:
+    """The posterior means of N fresh renders."""
+    return torch.cat([vae.encode(part).latent_dist.mean for part in renders(n, g).split(64)])
+
+
+@torch.no_grad()
+def whiten(vae: AutoencoderKL, z: Tensor) -> None:
+    r"""Gives the latents mean 0 and covariance 1 by a change of basis, folded into the 1 x 1 convolutions.
+
+    $$ z' = \Lambda^{-1/2} U^\top (z - \mu), \qquad z = U \Lambda^{1/2} z' + \mu $$
+
+    Pictures do not change. But nothing in an autoencoder's loss keeps its channels alike: left alone, two of the
+    four directions had a standard deviation of 0.03 and 0.07 beside 0.7 and 1.7, and what they carry, the objects'
+    colours, drowned in the diffusion's noise. The posterior's spread becomes a constant, and is not used.
+    """
+    flat = z.movedim(1, 0).flatten(1).double()
+    mean = flat.mean(1)
+    values, basis = torch.linalg.eigh(torch.cov(flat))
+    to = (basis / values.sqrt()).T.float()
+    back = (basis * values.sqrt()).float()
+    channels = len(mean)
+    into, out = vae.quant_conv, vae.post_quant_conv
+    means, bias = into.weight[:channels, :, 0, 0], into.bias[:channels]
+    into.bias[:channels] = to @ (bias - mean.float())
+    into.weight[:channels, :, 0, 0] = to @ means
+    into.weight[channels:], into.bias[channels:] = 0, -10
+    out.bias += out.weight[:, :, 0, 0] @ mean.float()
+    out.weight[:, :, 0, 0] = out.weight[:, :, 0, 0] @ back
+    vae.register_to_config(scaling_factor=1.0)
 
 
 @torch.no_grad()

@@ -20,11 +20,12 @@ def verdict_markdown(verdict: Verdict) -> str:
         cells = [_cell(finding) for finding in one.findings]
         rows.append([str(one.seed), *cells, loss, "passes" if one.passed else "fails"])
     listed = [head, [":--", *("--:" for _ in head[1:])], *rows]
-    outcome = "the claim holds" if verdict.passed else "the claim does not hold"
+    outcome = f"{verdict.n_passed} of {len(verdict.seeds)} training seeds pass, {verdict.n_needed} must: "
+    outcome += "the claim holds" if verdict.passed else "the claim does not hold"
     lines = [
         f"# `{verdict.preset}` against the base model",
         "",
-        f"**{verdict.n_passed} of {len(verdict.seeds)} training seeds pass, {verdict.n_needed} must: {outcome}.**",
+        f"**{outcome}.**",
         "",
         *(f"| {' | '.join(cells)} |" for cells in listed),
         "",

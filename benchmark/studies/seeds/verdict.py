@@ -9,6 +9,7 @@ from benchmark.core.errors import UnknownNameError
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell
 from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.grid import cells_of
+from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.cells import paired_differences
 from benchmark.stats.intervals import mean_intervals
 
@@ -129,7 +130,14 @@ class Verdict:
     passed: bool
 
 
-def judge(table: ScoreTable, leaderboard: Leaderboard, judged: Sequence[str], preset: str) -> Verdict:
+def judge(
+    table: ScoreTable,
+    leaderboard: Leaderboard,
+    judged: Sequence[str],
+    preset: str,
+    *,
+    resamples: int = RESAMPLES,
+) -> Verdict:
     """Applies `RULES` to some checkpoints of an evaluation.
 
     Args:
@@ -137,6 +145,7 @@ def judge(table: ScoreTable, leaderboard: Leaderboard, judged: Sequence[str], pr
         leaderboard: Built from them; the p values are adjusted over all its checkpoints.
         judged: Ids of the runs of the preset.
         preset: Its name.
+        resamples: Of the bootstrap behind the one-sided bounds.
 
     Raises:
         UnknownNameError: if a scorer that a rule names was not used.
@@ -145,7 +154,8 @@ def judge(table: ScoreTable, leaderboard: Leaderboard, judged: Sequence[str], pr
     for rule in RULES:
         if rule.scorer not in names:
             raise UnknownNameError("scorer of the verdict", rule.scorer, names)
-    bounds = {rule.scorer: _bounds(table, rule.scorer, leaderboard.reference, judged) for rule in RULES}
+    against = leaderboard.reference
+    bounds = {r.scorer: _bounds(table, r.scorer, against, judged, resamples) for r in RULES}
     cells = {row.checkpoint.id: {cell.scorer: cell for cell in row.cells} for row in leaderboard.rows}
     checkpoints = {row.checkpoint.id: row.checkpoint for row in leaderboard.rows}
     seeds = []
@@ -153,7 +163,7 @@ def judge(table: ScoreTable, leaderboard: Leaderboard, judged: Sequence[str], pr
         findings = tuple(_finding(rule, cells[id_][rule.scorer], bounds[rule.scorer][i]) for rule in RULES)
         seeds.append(_seed_verdict(checkpoints[id_], findings))
     n_passed, n_needed = sum(s.passed for s in seeds), math.ceil(NEEDED_SHARE * len(seeds))
-    base = {rule.scorer: cells[leaderboard.reference][rule.scorer].mean for rule in RULES}
+    base = {rule.scorer: cells[against][rule.scorer].mean for rule in RULES}
     rules = {rule.scorer: rule.words() for rule in RULES}
     return Verdict(
         preset, leaderboard.suite, leaderboard.signature, rules, base, tuple(seeds),
@@ -188,11 +198,13 @@ def _finding(rule: Rule, cell: LeaderboardCell, bound: float | None) -> Finding:
     )
 
 
-def _bounds(table: ScoreTable, scorer: str, reference: str, ids: Sequence[str]) -> list[float | None]:
+def _bounds(
+    table: ScoreTable, scorer: str, reference: str, ids: Sequence[str], resamples: int
+) -> list[float | None]:
     """One-sided 95 % lower bounds of the paired differences to the reference."""
     everyone = [checkpoint.id for checkpoint in table.checkpoints]
     cells = cells_of(table.rows[table.rows["scorer"] == scorer], everyone)
     chosen = [everyone.index(id_) for id_ in ids]
     differences = paired_differences(cells[chosen], cells[everyone.index(reference)]).T
-    intervals = mean_intervals(differences, level=_ONE_SIDED)
+    intervals = mean_intervals(differences, level=_ONE_SIDED, resamples=resamples)
     return [None if math.isnan(interval.lo) else interval.lo for interval in intervals]
