@@ -4,6 +4,7 @@ RUN/checkpoints/step-000200/   unet/ or pytorch_lora_weights.safetensors, and ch
 RUN/resume.pt                  weights, optimiser and counters of the last step saved
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from benchmark.core.records import Checkpoint, Hyperparameter
 from trainers.networks import FullPolicy, LoraPolicy, Policy
 
 RECORD = "checkpoint.json"
+LORA_FILE = "pytorch_lora_weights.safetensors"
 RESUME = "resume.pt"
 
 
@@ -88,7 +90,20 @@ def write_weights(folder: Path, policy: Policy) -> str:
         # Without it alpha is lost silently; alpha equals the rank as well, for readers that ignore it.
         unet_lora_adapter_metadata={k: sorted(v) if isinstance(v, set) else v for k, v in adapter.items()},
     )
+    _sort_header(folder / LORA_FILE)
     return "lora"
+
+
+def _sort_header(path: Path) -> None:
+    """Puts a safetensors header in order: the library writes metadata in a random one.
+
+    Equal weights then make equal files, and a checkpoint's hash is that of its content.
+    """
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # tensors stay aligned
+    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:

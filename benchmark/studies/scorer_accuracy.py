@@ -103,9 +103,10 @@ def _accuracy(
     r = both[truth].unstack("seed")
     agreed, counted = _agreement(s.to_numpy(np.float64), r.to_numpy(np.float64))
     prompt, _ = pd.factorize(s.index.get_level_values("prompt_id"), sort=True)
-    agreed = np.bincount(prompt, agreed)
-    counted = np.bincount(prompt, counted)
-    agreed, counted = agreed[counted > 0], counted[counted > 0]
+    sums = np.zeros((2, prompt.max() + 1))
+    np.add.at(sums[0], prompt, agreed)
+    np.add.at(sums[1], prompt, counted)
+    agreed, counted = sums[:, sums[1] > 0]
     if not counted.size:
         return None
     lo, hi = _ratio_interval(agreed, counted, resamples, seed)

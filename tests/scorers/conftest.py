@@ -52,7 +52,11 @@ def write_world(package: Path, pipeline: Path) -> Path:
         words = blip.load_reward_tokenizer(weights / "shapes-imagereward" / "tokenizer")
         sizes = replace(blip.small_reward_config(len(words), width=32, patch=16), mean=0.5, std=2.0)
         blip.save_reward_net(blip.RewardNet(sizes), weights / "shapes-imagereward")
-        perceptual.save_perceptual(perceptual.new_perceptual(), weights / "shapes-perceptual")
+        distance = perceptual.new_perceptual()
+        for layer in distance.lins:
+            # A distance: the layers' weights are kept positive in training as well.
+            layer.model[-1].weight.data.abs_()
+        perceptual.save_perceptual(distance, weights / "shapes-perceptual")
         features.save_features(features.FeatureNet(D, width=8), weights / "shapes-features")
         Oracle("oracle", READERS["oracle"]()).save(weights / "oracle")
     _write_calibration(weights / "truth" / "oracle.json")

@@ -61,6 +61,14 @@ def test_plain_diffusers_opens_a_lora(
     assert not torch.allclose(wanted, base, atol=1e-3)
 
 
+def test_equal_weights_make_equal_files(pipeline: Pipeline, tmp_path: Path) -> None:
+    shared = share_unet(pipeline)
+    for name in "abcdef":
+        write_weights(tmp_path / name, disturbed(LoraPolicy(shared, name, 2, "attention", 0)))
+    files = {(tmp_path / name / "pytorch_lora_weights.safetensors").read_bytes() for name in "abcdef"}
+    assert len(files) == 1
+
+
 def test_plain_diffusers_opens_a_full_policy(pipeline: Pipeline, tmp_path: Path) -> None:
     policy = disturbed(FullPolicy(share_unet(pipeline)))
     with policy.active() as unet:

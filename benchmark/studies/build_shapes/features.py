@@ -17,7 +17,7 @@ from benchmark.studies.build_shapes.trials import DISTORTIONS, distort, frechet_
 from benchmark.studies.build_shapes.workers import is_first
 
 FEATURES, HIDDEN = 32, 192
-STEPS, BATCH = 1000, 48
+STEPS, BATCH = 1500, 48
 LEVELS = 3
 
 

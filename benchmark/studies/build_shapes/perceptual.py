@@ -13,7 +13,7 @@ from benchmark.studies.build_shapes.trials import pixels_are_right, triplet_accu
 from benchmark.studies.build_shapes.triplets import draw_triplets, hard_triplets
 from benchmark.studies.build_shapes.workers import is_first
 
-STEPS, TRIPLETS, READ = 900, 16, 16
+STEPS, TRIPLETS, READ = 600, 16, 16
 SHARPNESS = 4.0
 """A far distance of twice the near one counts as sure as sigma(4 log 2) = 0.94."""
 

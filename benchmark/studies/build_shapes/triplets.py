@@ -90,8 +90,8 @@ def draw_triplets(n: int, g: torch.Generator) -> Triplets:
 
 
 def hard_triplets(n: int, g: torch.Generator) -> Triplets:
-    """Up to n triplets on which pixels are right at most half the time: all they get wrong, and as many."""
-    pool = draw_triplets(2 * n, g)
+    """Up to n triplets on which pixels are right half of the time or less: wrong ones, and as many others."""
+    pool = draw_triplets(n + n // 2, g)
     right = pixels_are_right(pool)
-    wrong_rows, right_rows = (~right).nonzero().squeeze(1), right.nonzero().squeeze(1)
-    return pool[torch.cat([wrong_rows, right_rows[: len(wrong_rows)]])[: max(2, n)]]
+    wrong_rows = (~right).nonzero().squeeze(1)[: n // 2]
+    return pool[torch.cat([wrong_rows, right.nonzero().squeeze(1)[: len(wrong_rows)]])]

@@ -26,7 +26,7 @@ from benchmark.studies.build_shapes.workers import is_first
 CHANNELS = (64, 128)
 LATENTS = 24_000
 """Renders encoded for each process."""
-STEPS, BATCH, RATE = 3300, 32, 8e-4
+STEPS, BATCH, RATE = 1500, 32, 8e-4
 FOREGROUND = 5.0
 """How much more a latent pixel on an object counts."""
 FINE_SHARE = 0.1

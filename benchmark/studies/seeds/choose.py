@@ -148,7 +148,8 @@ def _grid(
     every = min(steps)
     if any(step % every for step in steps):
         raise ConfigError(f"--steps is {', '.join(map(str, steps))}", allowed="multiples of the smallest")
-    for beta, lr in product(betas or [own.beta], rates or [own.lr]):
+    weights: list[float | None] = [*betas] or [own.beta]
+    for beta, lr in product(weights, rates or [own.lr]):
         name = f"beta{beta:g}-lr{lr:g}" if beta is not None else f"lr{lr:g}"
         yield study.run(
             study.preset, name, seed=study.seeds[0], beta=beta, lr=lr, steps=max(steps), save_every=every
