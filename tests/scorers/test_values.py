@@ -122,7 +122,6 @@ def test_fid_is_torchmetrics_on_the_network_with_its_jackknife(world: Path, make
 
     def distance(rows: torch.Tensor) -> float:
         metric = FrechetInceptionDistance(feature=network, normalize=True)
-        metric.set_dtype(torch.float64)
         with torch.no_grad():
             metric.update(reference, real=True)
             metric.update(rows, real=False)

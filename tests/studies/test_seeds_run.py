@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.studies import workers
@@ -19,12 +21,20 @@ def study(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study
     # Here and not in processes of their own, where the world would be the committed one.
     monkeypatch.setattr(workers, "run_workers", lambda task, jobs: [task(job) for job in jobs])
     training: dict[str, Any] = {
-        "data": str(world.parent / "data" / "shapes-style-winter.parquet"), "cache": str(tmp_path / "cache"),
+        "data": str(_pairs(world.parent / "data" / "shapes-style-winter.parquet", tmp_path)), "cache": str(tmp_path / "cache"),
         "steps": 2, "batch_size": 2, "warmup": 0, "lora_rank": 2, "held_out_pairs": 2, "held_out_draws": 2,
         "precision": "fp32",
     }  # fmt: skip
     evaluation = {"limit": 2, "images_per_prompt": 2, "steps": 1, "batch_size": 4, "precision": "fp32"}
     return Study(PRESET, (0, 1), tmp_path / "runs", settings=training, evaluation=evaluation)
+
+
+def _pairs(style: Path, folder: Path) -> Path:
+    """The world's style pairs as preference data."""
+    table = pq.read_table(style)
+    other = pc.subtract(1.0, table["label_0"])
+    pq.write_table(table.append_column("label_1", other), folder / "pairs.parquet")
+    return folder / "pairs.parquet"
 
 
 def test_a_study_writes_what_is_committed_and_resumes(study: Study, tmp_path: Path) -> None:

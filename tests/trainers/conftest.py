@@ -16,10 +16,12 @@ from trainers.config import TrainConfig
 CAPTIONS = ("a red star", "two blue hearts", "a ring", "something green", "a tiny square", "a moon in winter")
 
 
-def make_jpeg(seed: int, size: tuple[int, int] = (64, 64)) -> bytes:
-    """A smooth picture that no other seed gives."""
+def make_jpeg(seed: int, size: tuple[int, int] = (64, 64), level: int | None = None) -> bytes:
+    """A smooth picture that no other seed gives, or a flat one of a grey level."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 255, (4, 4, 3), dtype=np.uint8))
+    if level is not None:
+        coarse = Image.new("RGB", (4, 4), (level, level, level))
     buffer = BytesIO()
     coarse.resize(size, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=92, subsampling=0)
     return buffer.getvalue()
@@ -41,7 +43,7 @@ def make_file(path: Path, rows: list[dict[str, Any]], **options: Any) -> Path:
 
 @pytest.fixture
 def jpeg() -> Callable[..., bytes]:
-    """An encoded picture of a seed and a size."""
+    """An encoded picture of a seed, a size, a grey level."""
     return make_jpeg
 
 

@@ -33,7 +33,8 @@ def run(build: Build) -> None:
     for name in READERS:
         readings = load_oracle(build.weights / name).read(trips)
         left = residuals(trips, readings)
-        limits = {s: _p99(left[scenes.style == i]) for i, s in enumerate(STYLES)}
+        right = torch.stack(list(readings.agrees(reading_of(scenes)).values())).all(0)
+        limits = {s: _p99(left[right & (scenes.style == i)]) for i, s in enumerate(STYLES)}
         path = build.weights / "truth" / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         percentiles = {m: [round(v, 6) for v in table[:, i].tolist()] for i, m in enumerate(MEASURES)}
