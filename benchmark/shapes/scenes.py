@@ -14,7 +14,7 @@ RADIUS = ((7.5, 9.0), (12.0, 14.0))
 """Half the extent of a small and of a large object, in pixels: disjoint ranges."""
 MAX_ANGLE = 20.0
 """Degrees; more would turn a square into a diamond and a cross into an x."""
-MARGIN = 3.0
+MARGIN = 2.0
 """Pixels between an object and the border, and between two objects."""
 RELATION_GAP = 7.0
 """How much further apart two objects are along the stated axis than along the other, in pixels."""
