@@ -29,6 +29,7 @@ from benchmark.leaderboard import (
     rows_to_frame,
     write_score_table,
 )
+from benchmark.leaderboard.grid import cells_of, failed_of
 from benchmark.leaderboard.simulate import CHECKPOINTS, COLUMNS, EFFECTS, simulated_table
 from benchmark.stats.holm import holm
 from benchmark.stats.sign_flip import sign_flip_p
@@ -385,3 +386,19 @@ def test_claims_about_methods_need_training_seeds(seeds: int, claim: str | None)
     table = ScoreTable(rows_to_frame(rows), "s", "fbench:1.0", checkpoints, columns, 5, 1)
     notes = " ".join(build_leaderboard([table], resamples=99).notes)
     assert (claim in notes) if claim else ("no claim" not in notes)
+
+
+def test_a_number_that_does_not_exist_is_no_failure() -> None:
+    rows = [
+        ScoreRow("base", "true_diversity", "1", f"p{i}", None, None if i == 0 else 0.5, "missing" if i == 0 else "ok",
+                 "undefined: fewer than two accepted images" if i == 0 else "")
+        for i in range(20)
+    ]  # fmt: skip
+    frame = rows_to_frame(rows)
+    assert np.isnan(cells_of(frame, ["base"])).sum() == 1
+    assert failed_of(frame, ["base"]).sum() == 0
+    assert not rows[0].failed
+    lost = rows_to_frame(
+        [dataclasses.replace(row, note=row.note and "no image: the file is gone") for row in rows]
+    )
+    assert failed_of(lost, ["base"]).sum() == 1

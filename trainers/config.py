@@ -50,7 +50,7 @@ class TrainConfig(Config):
             forward pass, and give the same gradient, whatever the objective.
         lr: Learning rate after the warm-up.
         lr_schedule: `constant`, or `cosine` down to 0.
-        warmup: Steps over which the learning rate rises.
+        warmup: Steps over which the learning rate rises; empty for a twentieth of the steps.
         weight_decay: AdamW's.
         max_grad_norm: The gradient's norm is cut off there.
         prompt_dropout: Share of captions replaced by the empty one.
@@ -87,7 +87,7 @@ class TrainConfig(Config):
     micro_batches: PositiveInt = 1
     lr: PositiveFloat = 1e-4
     lr_schedule: Literal["constant", "cosine"] = "constant"
-    warmup: NonNegativeInt = 10
+    warmup: NonNegativeInt | None = None
     weight_decay: NonNegativeFloat = 0.01
     max_grad_norm: PositiveFloat = 1.0
     prompt_dropout: Share = 0.0
@@ -124,7 +124,7 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.warmup > self.steps:
+        if self.warmup is not None and self.warmup > self.steps:
             raise ValueError(f"warmup is {self.warmup}, more than the {self.steps} steps")
         if self.micro_batches > self.batch_size:
             raise ValueError(
@@ -136,6 +136,11 @@ class TrainConfig(Config):
     def saves(self) -> int:
         """Steps between checkpoints."""
         return self.save_every or max(1, self.steps // 10)
+
+    @property
+    def rising(self) -> int:
+        """Steps over which the learning rate rises."""
+        return self.steps // 20 if self.warmup is None else self.warmup
 
     def identity(self) -> dict[str, Any]:
         """The settings that decide the weights: all but the places."""

@@ -5,6 +5,7 @@ copy, and any number of policies share one pass of it.
 """
 
 import copy
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -100,7 +101,9 @@ class LoraPolicy(Policy):
         modules = [*_ATTENTION, *(_ELSEWHERE if targets == "all" else ())]
         config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=modules)
         devices = [shared.unet.device] if shared.unet.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):
+        with torch.random.fork_rng(devices), warnings.catch_warnings():
+            # Several adapters on one UNet are what is meant here.
+            warnings.filterwarnings("ignore", "Already found a `peft_config`")
             torch.manual_seed(seed)
             shared.unet.add_adapter(config, name)
         self._layers = shared._layers()  # noqa: SLF001  # two halves of one thing

@@ -37,6 +37,8 @@ _SHAPES: Mapping[str, Any] = {
     "lr": 1e-4,
     "lr_schedule": "constant",
     "warmup": 10,
+    "save_every": 50,
+    "held_out_pairs": 32,
 }
 _SCALE: Mapping[str, Any] = {"log_ratio_scale": "auto"}
 

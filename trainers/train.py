@@ -80,7 +80,7 @@ def plan(config: TrainConfig) -> str:
         f"data       {data.name}: {len(data.train)} pairs, {watched} held out, {data.ties} ties, {bad} bad",
         f"steps      {config.steps} of {config.batch_size} pairs x {config.draws} draws: {epochs:.2g} epochs",
         f"timestep   one for each {recipe.plan.share_t}",
-        f"rate       {config.lr:g}, {config.lr_schedule} after {config.warmup} steps",
+        f"rate       {config.lr:g}, {config.lr_schedule} after {config.rising} steps",
         f"checkpoint every {config.saves} steps, loss on {watched} x {config.held_out_draws} held-out draws",
         f"device     {choose_device(config.device)}, precision {config.precision}, seed {config.seed}",
         f"folder     {config.out}" + (" (exists, goes on)" if (config.out / "resume.pt").is_file() else ""),
@@ -164,7 +164,8 @@ def _material(config: TrainConfig, checked: Checked, state: "PartialState") -> "
     from trainers.loop import Material
     from trainers.networks import share_unet
 
-    device = str(state.device) if state.num_processes > 1 else config.device
+    # Each process its own GPU; CPUs have no numbers.
+    device = config.device if state.num_processes == 1 or state.device.type == "cpu" else str(state.device)
     pipeline = load_pipeline(config.base, device, offline=config.offline, precision=config.precision)
     cache = config.cache or cache_folder()
     data = checked.data

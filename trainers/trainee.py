@@ -252,9 +252,9 @@ class Trainee:
 
 def learning_rate(config: TrainConfig, step: int) -> float:
     """The rate of a step, counted from 0: a linear warm-up, then constant or a cosine to 0."""
-    if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
+    if step < config.rising:
+        return config.lr * (step + 1) / config.rising
     if config.lr_schedule == "constant":
         return config.lr
-    through = (step - config.warmup) / max(1, config.steps - config.warmup)
+    through = (step - config.rising) / max(1, config.steps - config.rising)
     return config.lr * 0.5 * (1 + math.cos(math.pi * through))

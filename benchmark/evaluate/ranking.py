@@ -18,7 +18,6 @@ from benchmark.leaderboard import (
     write_score_table,
 )
 from benchmark.scorers import Scorer
-from benchmark.scorers.base import is_failure
 
 
 def rank(
@@ -49,7 +48,7 @@ def rank(
     for file in (path, *write_exports(leaderboard, out), *figures):
         manifest.add_output(file)
     gaps = [row for row in rows if row.status != "ok"]
-    failed = sum(is_failure(row) for row in gaps)
+    failed = sum(row.failed for row in gaps)
     return EvalResult(
         folder=out,
         leaderboard=leaderboard,

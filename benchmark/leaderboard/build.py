@@ -8,7 +8,7 @@ import pandas as pd
 from benchmark.core.errors import UnknownNameError
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardRow, ScorerColumn
 from benchmark.leaderboard.columns import FRAGILE, Column, sampled_column, set_column
-from benchmark.leaderboard.grid import cells_of, set_values_of
+from benchmark.leaderboard.grid import cells_of, failed_of, set_values_of
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.notes import notes_of
 from benchmark.leaderboard.score_table import ScoreTable
@@ -77,7 +77,8 @@ def _column(
 ) -> Column:
     at = ids.index(reference)
     if facts.unit != "set":
-        return sampled_column(facts, cells_of(rows, ids), at, resamples=resamples, seed=seed)
+        cells, failed = cells_of(rows, ids), failed_of(rows, ids)
+        return sampled_column(facts, cells, failed, at, resamples=resamples, seed=seed)
     whole = rows[rows["prompt_id"].isna()]
     notes = dict(zip(whole["checkpoint"], whole["note"], strict=True))
     return set_column(facts, set_values_of(rows, ids), at, [notes.get(i, "no row") for i in ids])

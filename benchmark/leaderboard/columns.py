@@ -47,13 +47,20 @@ class _Estimates:
 
 
 def sampled_column(
-    facts: ScorerColumn, cells: FloatArray, reference: int, *, resamples: int, seed: int
+    facts: ScorerColumn,
+    cells: FloatArray,
+    failed: BoolArray,
+    reference: int,
+    *,
+    resamples: int,
+    seed: int,
 ) -> Column:
     """The column of a scorer of unit image or prompt.
 
     Args:
         facts: Which scorer.
-        cells: Shape (checkpoints, prompts, images), ``NaN`` where missing.
+        cells: Shape (checkpoints, prompts, images), ``NaN`` where there is no number.
+        failed: Which of these gaps are failures; the others are numbers that do not exist.
         reference: Index of the checkpoint that the others are compared with.
         resamples: Bootstrap resamples.
         seed: Seed of resamples and sign flips.
@@ -62,10 +69,11 @@ def sampled_column(
         Its cells.
     """
     count = cells.shape[0]
-    share = missing_share(cells)
+    share = missing_share(failed)
     ranked = np.flatnonzero(share <= MAX_SHARE)
     fragile = np.zeros(count, dtype=np.bool_)
-    fragile[ranked] = order_is_fragile(cells[ranked]) if ranked.size else False
+    if failed[ranked].any():
+        fragile[ranked] = order_is_fragile(cells[ranked])
     differences = paired_differences(cells, cells[reference]).T
     both = np.hstack([prompt_means(cells).T, differences])
     intervals = mean_intervals(both, resamples=resamples, seed=seed)
@@ -92,7 +100,7 @@ def sampled_column(
             ],
             groups=_spread(tie_groups(best_among, ranked.size), ranked, count, x.shape[0]),
             counts=(~np.isnan(cells)).sum(axis=(1, 2)),
-            missing=np.isnan(cells).sum(axis=(1, 2)),
+            missing=failed.sum(axis=(1, 2)),
             notes=[_gap_note(s, bool(f)) for s, f in zip(share, fragile, strict=True)],
         ),
     )

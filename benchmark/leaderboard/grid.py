@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from benchmark.stats.arrays import FloatArray
+from benchmark.core.records import UNDEFINED
+from benchmark.stats.arrays import BoolArray, FloatArray
 from benchmark.stats.jackknife import LEAVE_OUT
 
 
@@ -40,6 +41,17 @@ def cells_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> FloatArray:
     cells = np.full((len(checkpoints), len(prompts), len(seeds)), np.nan)
     cells[_positions(rows, checkpoints), prompt, seed] = _values(rows)
     return cells
+
+
+def failed_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> BoolArray:
+    """Which cells of :func:`cells_of` a failed image or scorer left without a number.
+
+    A cell without a row counts as failed; one whose note says ``undefined`` has no number to be had.
+    """
+    undefined = rows[rows["value"].isna() & rows["note"].str.startswith(UNDEFINED)]
+    cells = cells_of(rows, checkpoints)
+    marked = rows.assign(value=rows["value"].where(~rows.index.isin(undefined.index), 0.0))
+    return np.isnan(cells) & np.isnan(cells_of(marked, checkpoints))
 
 
 def set_values_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> SetValues:

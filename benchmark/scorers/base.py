@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, final
 
-from benchmark.core.records import Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
+from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
 from benchmark.core.registry import Registry
 from benchmark.scorers._shown import NO_IMAGE, Shown, shown
 
@@ -100,7 +100,8 @@ class Scorer(ABC):
         """A row: ok for a finite number, else missing or error with a note."""
         where = (images.checkpoint.id, self.name, self.scorer_version)
         if isinstance(value, Missing):
-            return ScoreRow(*where, prompt_id, k, None, "missing", value.note)
+            note = value.note if NO_IMAGE in value.note else f"{UNDEFINED}: {value.note}"
+            return ScoreRow(*where, prompt_id, k, None, "missing", note)
         if isinstance(value, Exception):
             return ScoreRow(*where, prompt_id, k, None, "error", said(value))
         return ScoreRow.measured(*where, float(value), prompt_id, k)
@@ -213,14 +214,6 @@ class SetScorer(Scorer):
         return rows
 
 
-def is_failure(row: ScoreRow) -> bool:
-    """Whether an image or a scorer failed; not so for a number that complete images do not have.
-
-    Such as the diversity of a prompt with fewer than two right images.
-    """
-    return row.status == "error" or (row.status == "missing" and NO_IMAGE in row.note)
-
-
 def said(error: Exception) -> str:
     """An exception as the note of a row, in one line."""
     text = " ".join(str(error).split())
@@ -230,6 +223,6 @@ def said(error: Exception) -> str:
 scorers: Registry[Scorer] = Registry("scorer", group="fbench.scorers", modules=("benchmark.scorers.*",))
 
 __all__ = [
-    "ImageScorer", "Missing", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "is_failure", "said",
+    "ImageScorer", "Missing", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "said",
     "scorers",
 ]  # fmt: skip

@@ -9,16 +9,16 @@ MAX_SHARE = 0.01
 """Above this share of missing cells a checkpoint is not ranked."""
 
 
-def missing_share(cells: FloatArray) -> FloatArray:
-    """Share of cells without a value.
+def missing_share(failed: BoolArray) -> FloatArray:
+    """Share of cells that a failure left without a value.
 
     Args:
-        cells: Shape (..., prompts, images), ``NaN`` where missing.
+        failed: Shape (..., prompts, images).
 
     Returns:
         Shape (...).
     """
-    share: FloatArray = np.isnan(cells).mean(axis=(-2, -1))
+    share: FloatArray = failed.mean(axis=(-2, -1))
     return share
 
 

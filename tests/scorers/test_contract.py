@@ -11,7 +11,7 @@ from PIL import Image
 from benchmark.core.errors import MissingWeightsError, UnknownNameError, UserError
 from benchmark.core.records import Axis, ImageSet, Unit
 from benchmark.scorers import Scorer, make_scorers, scorers, split_scorers
-from benchmark.scorers.base import ImageScorer, Missing, PromptScorer, Shown, Value, is_failure
+from benchmark.scorers.base import ImageScorer, Missing, PromptScorer, Shown, Value
 from benchmark.stats.jackknife import leave_out_id
 
 MakeSet = Callable[..., ImageSet]
@@ -57,7 +57,7 @@ def test_every_scorer_scores_what_it_should(name: str, world: Path, make_set: Ma
         assert groups == [leave_out_id(g) for g in range(n_groups)]
     lo, hi = scorer.bounds
     for row in rows:
-        assert not is_failure(row), row.note
+        assert not row.failed, row.note
         if row.value is not None:
             assert lo is None or row.value >= lo - 1e-3
             assert hi is None or row.value <= hi + 1e-3
@@ -75,7 +75,7 @@ def test_images_are_decoded_once_for_all_scorers(world: Path, make_set: MakeSet)
     first.score(images)
     for record in images:
         record.path.unlink()
-    assert not any(is_failure(row) for scorer in others for row in scorer.score(images))
+    assert not any(row.failed for scorer in others for row in scorer.score(images))
 
 
 def test_the_truth_is_read_once_for_all_who_state_it(world: Path, make_set: MakeSet) -> None:
@@ -107,10 +107,10 @@ def test_a_missing_image_is_a_missing_row_and_a_changed_one_an_error(world: Path
     rows = clip.score(images)
     assert [row.status for row in rows] == ["missing", "error", "missing", "ok", "ok", "ok"]
     assert "not finite" in rows[2].note
-    assert all(is_failure(row) for row in rows[:3])
+    assert all(row.failed for row in rows[:3])
     by_prompt = lpips.score(images)
     assert [row.status for row in by_prompt] == ["missing", "missing", "ok"]
-    assert is_failure(by_prompt[0])
+    assert by_prompt[0].failed
 
 
 class _Picky(ImageScorer):
@@ -153,7 +153,7 @@ def test_a_failing_scorer_fails_only_where_it_fails(make_set: MakeSet) -> None:
 def test_what_complete_images_do_not_have_is_no_failure(make_set: MakeSet) -> None:
     rows = _Empty().score(make_set(prompts=2))
     assert [row.status for row in rows] == ["missing", "missing"]
-    assert not any(is_failure(row) for row in rows)
+    assert not any(row.failed for row in rows)
 
 
 def test_what_is_typed_wrongly_is_one_line(

@@ -19,6 +19,9 @@ from benchmark.scorers import make_scorers
 from benchmark.scorers._preprocess import clip_pixels, hps_pixels
 from benchmark.scorers._renders import renders
 from benchmark.scorers._styles import style_images
+from benchmark.shapes.renderer import render, to_uint8
+from benchmark.shapes.scenes import Wanted, sample_scenes
+from benchmark.shapes.vocabulary import STYLES
 from benchmark.stats.jackknife import prompt_groups
 
 MakeSet = Callable[..., ImageSet]
@@ -75,7 +78,7 @@ def test_pickscore_is_clip_models_logit(world: Path, make_set: MakeSet) -> None:
     images = make_set()
     model = CLIPModel.from_pretrained(world / "shapes-pickscore").eval()
     tokens = load_tokenizer(world / "shapes-sd" / "tokenizer")(
-        texts(images), padding=True, return_tensors="pt"
+        texts(images), padding=True, truncation=True, max_length=32, return_tensors="pt"
     )
     with torch.no_grad():
         logits = model(pixel_values=normalise(pixels(images)), **tokens).logits_per_image
@@ -156,10 +159,11 @@ def test_frechet_distance_is_zero_to_itself_and_grows_with_noise(world: Path) ->
 
 
 def test_style_data_gives_the_preferred_images(world: Path) -> None:
-    sketch = style_images("sketch", "embedded")
-    assert len(sketch) == 8
-    # Pencil on paper is pale; the rejected flat renders are not all.
-    assert min(image.mean() for image in sketch) > 128
+    asked = Wanted.anything(16)
+    asked.style[:8], asked.style[8:] = list(STYLES).index("sketch"), list(STYLES).index("flat")
+    drawn = to_uint8(render(sample_scenes(asked, torch.Generator().manual_seed(len("sketch"))))).numpy()
+    # Preferred is the sketch, in the left column of one row and in the right one of the next.
+    assert np.array_equal(np.stack(style_images("sketch", "embedded")), drawn[:8])
 
 
 def test_style_cosine_is_to_the_references_mean_direction(world: Path, make_set: MakeSet) -> None:

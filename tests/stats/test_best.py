@@ -116,7 +116,7 @@ def test_prompt_groups_depend_on_the_ids_alone() -> None:
 def test_missing_share_counts_cells() -> None:
     cells = np.zeros((2, 5, 4))
     cells[1, 0, 0] = np.nan
-    np.testing.assert_allclose(missing_share(cells), [0.0, 0.05])
+    np.testing.assert_allclose(missing_share(np.isnan(cells)), [0.0, 0.05])
 
 
 def test_an_order_is_fragile_when_the_gaps_could_turn_it() -> None:

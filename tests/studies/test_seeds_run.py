@@ -20,8 +20,9 @@ PRESET = "shapes-f-dpo-reverse-kl"
 def study(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
     # Here and not in processes of their own, where the world would be the committed one.
     monkeypatch.setattr(workers, "run_workers", lambda task, jobs: [task(job) for job in jobs])
+    data = _pairs(world.parent / "data" / "shapes-style-winter.parquet", tmp_path / "pairs")
     training: dict[str, Any] = {
-        "data": str(_pairs(world.parent / "data" / "shapes-style-winter.parquet", tmp_path)), "cache": str(tmp_path / "cache"),
+        "data": str(data), "cache": str(tmp_path / "cache"),
         "steps": 2, "batch_size": 2, "warmup": 0, "lora_rank": 2, "held_out_pairs": 2, "held_out_draws": 2,
         "precision": "fp32",
     }  # fmt: skip
@@ -30,11 +31,13 @@ def study(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study
 
 
 def _pairs(style: Path, folder: Path) -> Path:
-    """The world's style pairs as preference data."""
+    """The world's eight style pairs as preference data, two of them held out."""
     table = pq.read_table(style)
-    other = pc.subtract(1.0, table["label_0"])
-    pq.write_table(table.append_column("label_1", other), folder / "pairs.parquet")
-    return folder / "pairs.parquet"
+    table = table.append_column("label_1", pc.subtract(1.0, table["label_0"]))
+    folder.mkdir()
+    pq.write_table(table[:6], folder / "train.parquet")
+    pq.write_table(table[6:], folder / "heldout.parquet")
+    return folder
 
 
 def test_a_study_writes_what_is_committed_and_resumes(study: Study, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_plain_diffusers_opens_a_lora(
         base = output_of(unet)
     assert write_weights(tmp_path, policy) == "lora"
     assert [p.name for p in tmp_path.iterdir()] == ["pytorch_lora_weights.safetensors"]
-    plain = StableDiffusionPipeline.from_pretrained(tiny_pipeline_folder, torch_dtype=torch.float32)
+    plain = StableDiffusionPipeline.from_pretrained(tiny_pipeline_folder)
     torch.testing.assert_close(output_of(plain.unet), base, rtol=1e-4, atol=1e-5)
     plain.load_lora_weights(tmp_path)
     torch.testing.assert_close(output_of(plain.unet), wanted, rtol=1e-4, atol=1e-5)

@@ -172,7 +172,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(
             found.append(gradients_of(trainee, batch, reference, monkeypatch))
         share_unet(pipeline).release()
     for a, b in zip(*found, strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5 * float(b.abs().max()) + 1e-7)
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
 
 
 def test_split_covers_every_pair_once() -> None:

@@ -4,13 +4,14 @@ import math
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from benchmark.core.errors import ConfigError, UserError
+from benchmark.core.errors import ConfigError, DiskFullError, UserError
 from benchmark.core.manifest import read_manifest
 from trainers import loop
 from trainers.checkpoints import step_folder
@@ -229,6 +230,15 @@ def test_a_folder_of_another_run_is_not_touched(settings: Settings) -> None:
     with pytest.raises(UserError, match=r"other settings \(beta, seed\)"):
         train(settings(steps=1, beta=3.0, seed=1))
     assert len(read_metrics(config.out)) == 2
+
+
+def test_a_full_disk_is_said_before_training(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = settings()
+    monkeypatch.setattr("benchmark.core.store.shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.raises(DiskFullError, match="the run run needs"):
+        train(config)
+    assert read_manifest(config.out).status == "error"
+    assert not (config.out / "checkpoints").exists()
 
 
 def test_runs_that_cannot_share_are_told_apart(settings: Settings) -> None:

@@ -12,9 +12,10 @@ from benchmark.core.records.leaderboards import (
     ScorerColumn,
 )
 from benchmark.core.records.prompts import ImageRef, PreferencePair, Prompt, PromptSet
-from benchmark.core.records.scores import Axis, ScoreRow, Status, Unit
+from benchmark.core.records.scores import UNDEFINED, Axis, ScoreRow, Status, Unit
 
 __all__ = [
+    "UNDEFINED",
     "Axis",
     "Checkpoint",
     "Hyperparameter",

@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Status = Literal["ok", "missing", "error"]
 Unit = Literal["image", "prompt", "set"]
 Axis = Literal["alignment", "preference", "style", "diversity", "fidelity", "distance", "texture"]
+
+UNDEFINED: Final = "undefined"
+"""How the note of a row begins whose number does not exist although nothing failed."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,14 @@ class ScoreRow:
         if self.value is not None:
             # numpy's and torch's scalars are welcome and leave here as Python's.
             object.__setattr__(self, "value", float(self.value))
+
+    @property
+    def failed(self) -> bool:
+        """Whether an image or a scorer failed; not so for a number that complete images do not have.
+
+        Such as the diversity of a prompt with fewer than two right images.
+        """
+        return self.status != "ok" and not self.note.startswith(UNDEFINED)
 
     @property
     def unit(self) -> Unit:

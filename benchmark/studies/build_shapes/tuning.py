@@ -133,7 +133,7 @@ def score_all(score: Scorer, groups: Groups, batch: int = 32) -> Float[Tensor, "
 
 def pair_figures(
     scores: Float[Tensor, "p k"], rewards: Float[Tensor, "p k"], most: int = PAIRS
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """How well scores order the pairs of each prompt; pairs of equal reward have no truth and do not count.
 
     `accuracy` is against noise-free labels, for which a perfect scorer has 1. `votes` is the expected

@@ -1,0 +1,55 @@
+"""The embedded truth with the committed oracle: renders of a prompt are right, others are not."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+from PIL import Image
+
+from benchmark.core.hashing import sha256_file
+from benchmark.core.records import ImageSet
+from benchmark.scorers import make_scorers
+
+MakeSet = Callable[..., ImageSet]
+NAMES = ["oracle", "scene_rate", "true_reward", "true_reward_heldout"]
+
+
+def means(images: ImageSet) -> dict[str, float]:
+    found = {}
+    for scorer in make_scorers(NAMES):
+        scorer.load()
+        found[scorer.name] = float(np.mean([row.value or 0.0 for row in scorer.score(images)]))
+    return found
+
+
+def test_right_images_are_worth_more_than_wrong_ones_and_noise_nothing(make_set: MakeSet) -> None:
+    images = make_set(prompts=8, k=4)
+    right = means(images)
+    assert right["oracle"] > 0.9
+    assert right["scene_rate"] > 0.85
+    assert min(right["true_reward"], right["true_reward_heldout"]) > 1
+    # Every prompt gets the images of the next one.
+    shifted = [replace(r, path=images.records[(i + 4) % 32].path, sha256="") for i, r in enumerate(images)]
+    wrong = means(replace(images, id="wrong", records=tuple(shifted)))
+    assert wrong["oracle"] < right["oracle"] - 0.2
+    assert wrong["true_reward"] < 0.8 * right["true_reward"]
+    noise = np.random.default_rng(0)
+    for record in images:
+        Image.fromarray(noise.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(record.path)
+    noisy = [replace(r, sha256=sha256_file(r.path)) for r in images]
+    assert means(replace(images, id="noise", records=tuple(noisy)))["true_reward"] < 0.2
+
+
+def test_copies_have_no_diversity(make_set: MakeSet) -> None:
+    images = make_set(prompts=6, k=4)
+    (scorer,) = make_scorers(["true_diversity"])
+    scorer.load()
+    varied = [row.value for row in scorer.score(images) if row.value is not None]
+    copies = tuple(replace(r, path=images.records[i // 4 * 4].path, sha256="") for i, r in enumerate(images))
+    same = [
+        row.value
+        for row in scorer.score(replace(images, id="copies", records=copies))
+        if row.value is not None
+    ]
+    assert np.mean(varied) > 0.6
+    assert max(same) < 1e-6
