@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from benchmark.core.errors import ConfigError, DiskFullError, UserError
 from benchmark.core.manifest import read_manifest
-from trainers import loop
+from trainers import networks
 from trainers.checkpoints import step_folder
 from trainers.config import TrainConfig
 from trainers.step_logs import Metrics, read_metrics
@@ -120,20 +120,20 @@ def test_policies_trained_together_end_as_alone_to_the_bit(settings: Settings) -
 def test_policies_with_equal_batches_share_the_reference_pass(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward, passes = loop.network_errors, []
+    forward, passes = networks.network_errors, []
 
     def counted(*args: Any, **kwargs: Any) -> Any:
         passes.append(1)
         return forward(*args, **kwargs)
 
-    monkeypatch.setattr(loop, "network_errors", counted)
+    monkeypatch.setattr("trainers.loop.network_errors", counted)
     betas = {f"b{b}": settings(f"b{b}", beta=b, steps=2, held_out_pairs=0) for b in (1, 2, 4)}
     train_many(list(betas.values()))
     assert len(passes) == 2  # one a step, not one a policy
 
 
 def test_sft_alone_makes_no_reference_pass(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "network_errors", None)
+    monkeypatch.setattr("trainers.loop.network_errors", None)
     train(settings(objective="sft", steps=1, held_out_pairs=0))
 
 

@@ -118,9 +118,10 @@ def embed_texts(model: CLIP, ids: Tensor) -> Tensor:
 
 def learn_to_see(build: Build, model: CLIP, heads: Heads) -> Fit:
     """The image tower reads fresh renders."""
+    batch = build.amount(BATCH, 8)
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        scenes, images = draw(BATCH, g)
+        scenes, images = draw(batch, g)
         value, accuracy = heads(*look(model, soften(images, g)), scenes)
         return value, {"accuracy": float(accuracy)}
 
@@ -130,9 +131,10 @@ def learn_to_see(build: Build, model: CLIP, heads: Heads) -> Fit:
 
 def learn_to_match(build: Build, model: CLIP, heads: Heads, tokenizer: CLIPTokenizer) -> Fit:
     """Each picture finds its caption among all of the batch and near misses, each caption its picture."""
+    batch = build.amount(BATCH, 8)
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        facts = [draw_facts(g, "pretrain") for _ in range(BATCH)]
+        facts = [draw_facts(g, "pretrain") for _ in range(batch)]
         scenes, images = draw_images(facts, g)
         near = [
             misses(f, row, g, NEAR_MISSES) for f, row in zip(facts, as_rows(reading_of(scenes)), strict=True)
@@ -144,9 +146,9 @@ def learn_to_match(build: Build, model: CLIP, heads: Heads, tokenizer: CLIPToken
             * nn.functional.normalize(seen, dim=-1)
             @ embed_texts(model, clip_ids(tokenizer, texts)).T
         )
-        own = torch.arange(BATCH)
+        own = torch.arange(batch)
         value = nn.functional.cross_entropy(logits, own) + nn.functional.cross_entropy(
-            logits[:, :BATCH].T, own
+            logits[:, :batch].T, own
         )
         misread, _ = heads(seen, grid, scenes)
         return value + READING_WEIGHT * misread, {"accuracy": float((logits.argmax(1) == own).float().mean())}

@@ -43,7 +43,7 @@ def train(build: Build) -> tuple[FeatureNet, Fit]:
     name_damage = nn.Sequential(nn.GELU(), nn.Linear(HIDDEN, len(DISTORTIONS)))
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        scenes, images = draw(BATCH, g)
+        scenes, images = draw(build.amount(BATCH, 8), g)
         images, strength = spoil(images, g)
         with autocast():
             wide = widen(network(images.contiguous(memory_format=torch.channels_last)))

@@ -134,7 +134,7 @@ def learn_to_compare(build: Build, network: RewardNet, tokenizer: BertTokenizer)
     heads = nn.Linear(int(network.config.text["hidden_size"]), len(SLOTS) * (1 + values))
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        facts = [draw_facts(g, "pretrain") for _ in range(COMPARING_CAPTIONS)]
+        facts = [draw_facts(g, "pretrain") for _ in range(build.amount(COMPARING_CAPTIONS))]
         said = [f for f in facts for _ in WRONG_SHARES]
         # The extremes teach nothing about single facts, so all renders are moderately wrong.
         scenes, images = draw_images([corrupt(f, 0.35, g) for f in said], g)

@@ -41,8 +41,8 @@ def train(build: Build) -> tuple[lpips.LPIPS, Fit]:
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         non_negative(network)
-        triplets = hard_triplets(TRIPLETS, g)
-        scenes, images = draw(READ, g)
+        triplets = hard_triplets(build.amount(TRIPLETS, 6), g)
+        scenes, images = draw(build.amount(READ, 4), g)
         pairs = [
             2 * torch.cat([a, b]) - 1 for a, b in ((triplets.reference,) * 2, (triplets.near, triplets.far))
         ]

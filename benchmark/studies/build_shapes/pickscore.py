@@ -52,10 +52,10 @@ def scorer(model: CLIPModel, tokenizer: CLIPTokenizer) -> Scorer:
 
 def learn_to_see(build: Build, model: CLIPModel) -> Fit:
     """The image tower reads fresh renders, as a whole and patch by patch."""
-    heads = Heads(WIDTH, cell_width=WIDTH)
+    heads, batch = Heads(WIDTH, cell_width=WIDTH), build.amount(READING_BATCH, 8)
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        scenes, images = draw(READING_BATCH, g)
+        scenes, images = draw(batch, g)
         with autocast():
             out = model.vision_model(pixel_values=normalise(soften(images, g)))
             seen = model.visual_projection(out.pooler_output)

@@ -111,7 +111,7 @@ def tune(
 
     The samples show how the base model draws and errs, and there are few; the renders never run out.
     """
-    table = percentiles(build)
+    table, prompts = percentiles(build), build.amount(prompts)
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         rows = torch.randint(len(samples), (prompts,), generator=g).tolist()
