@@ -1,6 +1,6 @@
 """Which of the stated facts an image shows, by hard decisions."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -31,33 +31,39 @@ class Match:
         return sum(ok for _, ok in self.right) / len(self.right)
 
 
-def seen_slots(reading: dict[str, list[int] | int], count: int, first: int) -> dict[tuple[str, int], int]:
-    """The value of every slot of a prompt's facts if the prompt's first object is the reading's `first`."""
-    slots: dict[tuple[str, int], int] = {}
-    for i in range(count):
-        for kind in ATTRIBUTES:
-            slots[kind, i] = reading[kind][first ^ i]  # type: ignore[index]
-    if count > 1:
-        axis = reading["axis"]
-        slots["relation", 0] = -1 if axis == -1 else 2 * axis + first  # type: ignore[operator, assignment]
-    slots["background", 0], slots["style", 0] = reading["background"], reading["style"]  # type: ignore[assignment]
-    return slots
+@dataclass(frozen=True)
+class Seen:
+    """One reading as plain numbers: class indices, -1 for none; tuples are the two objects."""
+
+    count: int
+    shape: tuple[int, int]
+    colour: tuple[int, int]
+    size: tuple[int, int]
+    axis: int
+    background: int
+    style: int
+
+    def slots(self, count: int, first: int) -> dict[tuple[str, int], int]:
+        """The value of every slot of a prompt of `count` objects whose first is the reading's `first`."""
+        found = {(k, i): getattr(self, k)[first ^ i] for i in range(count) for k in ATTRIBUTES}
+        if count > 1:
+            found["relation", 0] = -1 if self.axis == -1 else 2 * self.axis + first
+        return found | {("background", 0): self.background, ("style", 0): self.style}
 
 
-def as_rows(readings: Readings) -> list[dict[str, list[int] | int]]:
-    """The class indices of every image, as plain numbers."""
-    kinds = ("count", "shape", "colour", "size", "axis", "background", "style")
-    columns = [getattr(readings, k).tolist() for k in kinds]
-    return [dict(zip(kinds, row, strict=True)) for row in zip(*columns, strict=True)]
+def as_seen(readings: Readings) -> list[Seen]:
+    """Every reading as plain numbers."""
+    columns = [getattr(readings, field.name).tolist() for field in fields(Seen)]
+    return [Seen(*row) for row in zip(*columns, strict=True)]
 
 
-def match(facts: Facts, reading: dict[str, list[int] | int]) -> Match:
+def match(facts: Facts, reading: Seen) -> Match:
     """Compares under both assignments of objects and keeps the better one; the reading's order wins a tie."""
     count = len(facts.objects)
     options = []
     for first in (0, 1):
-        seen = seen_slots(reading, count, first)
-        right = [("count", reading["count"] == count)]
+        seen = reading.slots(count, first)
+        right = [("count", reading.count == count)]
         right += [(k, seen[k, i] == INDEX[k][v]) for k, i, v in facts.slots() if v is not None]
         options.append(Match(tuple(right), first))
     return max(options, key=lambda m: (m.share, -m.first))
@@ -65,7 +71,7 @@ def match(facts: Facts, reading: dict[str, list[int] | int]) -> Match:
 
 def alignments(facts: list[Facts], readings: Readings) -> list[Match]:
     """The match of every image with its own prompt's facts."""
-    return [match(f, r) for f, r in zip(facts, as_rows(readings), strict=True)]
+    return [match(f, r) for f, r in zip(facts, as_seen(readings), strict=True)]
 
 
 def shares(matches: list[Match]) -> Tensor:

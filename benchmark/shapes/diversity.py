@@ -16,7 +16,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from benchmark.shapes.alignment import alignments, as_rows, seen_slots
+from benchmark.shapes.alignment import alignments, as_seen
 from benchmark.shapes.facts import Facts, wanted
 from benchmark.shapes.readings import Readings, reading_of
 from benchmark.shapes.scenes import sample_scenes
@@ -76,7 +76,7 @@ def world_differences(facts: Facts) -> dict[str, float]:
 def differences(facts: Facts, readings: Readings, first: Tensor) -> dict[str, float]:
     """The mean difference of a pair of images in every open fact and in position, scale and rotation."""
     count = len(facts.objects)
-    seen = [seen_slots(row, count, f) for row, f in zip(as_rows(readings), first.tolist(), strict=True)]
+    seen = [row.slots(count, f) for row, f in zip(as_seen(readings), first.tolist(), strict=True)]
     out = {
         f"{k}{i}": share_that_differ([s[k, i] for s in seen])
         for k, i, value in facts.slots()

@@ -91,7 +91,7 @@ def _background_profile(images: Tensor, free: Tensor, scenes: Scenes) -> Tensor:
     mass = torch.zeros(len(images), 3, 2 * SIDE).scatter_add_(2, lines, weight.expand(-1, 3, -1))
     overall = (images.flatten(2) * weight).sum(2, keepdim=True) / weight.sum(2, keepdim=True).clamp(min=1)
     mean = torch.where(mass > 0.5, total / mass.clamp(min=0.5), overall)
-    return mean.gather(2, lines).unflatten(2, (SIDE, SIDE))
+    return mean.gather(2, lines).reshape(images.shape)
 
 
 def _fit(images: Tensor, scenes: Scenes) -> Scenes:

@@ -14,7 +14,7 @@ from benchmark.models.towers.features import load_features
 from benchmark.models.towers.hf_clip import load_clip_model
 from benchmark.models.towers.openclip import load_open_clip, open_clip_tokenizer
 from benchmark.models.towers.perceptual import load_perceptual
-from benchmark.shapes.alignment import as_rows, match
+from benchmark.shapes.alignment import as_seen, match
 from benchmark.shapes.annotators import MEASURES, measures
 from benchmark.shapes.facts import Facts, ObjectFacts, draw_facts
 from benchmark.shapes.grammar import parse
@@ -113,7 +113,7 @@ def test_misses_are_false_of_the_image_and_of_different_kinds() -> None:
     for _ in range(20):
         facts = draw_facts(g)
         scenes, _ = draw_images([facts], g)
-        [row] = as_rows(reading_of(scenes))
+        [row] = as_seen(reading_of(scenes))
         assert match(facts, row).share == 1
         assert all(match(other, row).share < 1 for other in misses(facts, row, g, 3))
 
@@ -124,7 +124,7 @@ def test_corruption_lowers_the_share_of_facts_that_are_shown() -> None:
     shown = []
     for share in (0.0, 0.3, 0.8):
         scenes, _ = draw_images([corrupt(f, share, g) for f in said], g)
-        rows = as_rows(reading_of(scenes))
+        rows = as_seen(reading_of(scenes))
         shown.append(sum(match(f, row).share for f, row in zip(said, rows, strict=True)) / len(said))
     assert shown[0] == 1
     assert shown[0] > shown[1] > shown[2]

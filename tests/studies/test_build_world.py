@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
-from diffusers import StableDiffusionPipeline
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 from benchmark.core.hashing import sha256_path
 from benchmark.shapes.grammar import parse
@@ -84,7 +84,7 @@ def test_latents_are_white(built: Build) -> None:
 
 def test_whitening_changes_no_picture(built: Build) -> None:
     torch.manual_seed(0)
-    model = vae.AutoencoderKL(**vae.CONFIG).eval()
+    model = AutoencoderKL(**vae.CONFIG).eval()
     images = vae.renders(4, torch.Generator().manual_seed(6))
     with torch.no_grad():
         before = model.decode(model.encode(images).latent_dist.mean).sample

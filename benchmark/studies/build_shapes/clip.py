@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 from benchmark.models.towers.openclip import load_open_clip, new_open_clip, save_open_clip, small_config
 from benchmark.models.towers.pixels import normalise
-from benchmark.shapes.alignment import as_rows
+from benchmark.shapes.alignment import as_seen
 from benchmark.shapes.facts import draw_facts
 from benchmark.shapes.grammar import caption
 from benchmark.shapes.readings import reading_of
@@ -137,7 +137,7 @@ def learn_to_match(build: Build, model: CLIP, heads: Heads, tokenizer: CLIPToken
         facts = [draw_facts(g, "pretrain") for _ in range(batch)]
         scenes, images = draw_images(facts, g)
         near = [
-            misses(f, row, g, NEAR_MISSES) for f, row in zip(facts, as_rows(reading_of(scenes)), strict=True)
+            misses(f, row, g, NEAR_MISSES) for f, row in zip(facts, as_seen(reading_of(scenes)), strict=True)
         ]
         texts = [caption(f, g) for f in facts] + [caption(f, g) for part in near for f in part]
         seen, grid = look(model, soften(images, g))

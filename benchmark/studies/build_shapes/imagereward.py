@@ -21,7 +21,7 @@ from benchmark.models.towers.blip import (
 )
 from benchmark.models.towers.hf_clip import load_clip_model
 from benchmark.models.towers.pixels import normalise
-from benchmark.shapes.alignment import INDEX, as_rows, match
+from benchmark.shapes.alignment import INDEX, Seen, as_seen, match
 from benchmark.shapes.facts import Facts, draw_facts
 from benchmark.shapes.grammar import caption
 from benchmark.shapes.readings import reading_of
@@ -112,7 +112,7 @@ def scorer(network: RewardNet, tokenizer: BertTokenizer) -> Scorer:
     return score
 
 
-def compared(facts: Facts, reading: dict[str, list[int] | int]) -> list[int]:
+def compared(facts: Facts, reading: Seen) -> list[int]:
     """For every slot 1 if the image shows what is stated, 0 if not, -1 if nothing is stated."""
     found = match(facts, reading)
     count, *right = [ok for _, ok in found.right]
@@ -139,7 +139,7 @@ def learn_to_compare(build: Build, network: RewardNet, tokenizer: BertTokenizer)
         # The extremes teach nothing about single facts, so all renders are moderately wrong.
         scenes, images = draw_images([corrupt(f, 0.35, g) for f in said], g)
         truth = torch.tensor(
-            [compared(f, row) for f, row in zip(said, as_rows(reading_of(scenes)), strict=True)]
+            [compared(f, row) for f, row in zip(said, as_seen(reading_of(scenes)), strict=True)]
         )
         ids, mask = reward_tokens(tokenizer, [caption(f, g) for f in said], MAX_TOKENS)
         with autocast():

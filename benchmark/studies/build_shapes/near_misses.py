@@ -76,7 +76,7 @@ def changes(facts: Facts) -> list[tuple[str, Facts]]:
     return out
 
 
-def misses(facts: Facts, reading: dict[str, list[int] | int], g: torch.Generator, n: int) -> list[Facts]:
+def misses(facts: Facts, reading: Seen, g: torch.Generator, n: int) -> list[Facts]:
     """N changes that the image belies, of as many kinds as there are (some twice if there are fewer)."""
     by_kind: dict[str, list[Facts]] = {}
     for kind, other in changes(facts):

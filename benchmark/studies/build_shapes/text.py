@@ -28,9 +28,9 @@ def load_tokenizer(build: Build) -> CLIPTokenizer:
 
 def token_ids(tokenizer: CLIPTokenizer, texts: list[str]) -> Tensor:
     """Token ids padded to the context, (n, 32)."""
-    return tokenizer(
-        texts, padding="max_length", max_length=CONTEXT, truncation=True, return_tensors="pt"
-    ).input_ids
+    padded = tokenizer(texts, padding="max_length", max_length=CONTEXT, truncation=True, return_tensors="pt")
+    ids: Tensor = padded.input_ids
+    return ids
 
 
 def new_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from benchmark.shapes.alignment import as_rows, match
+from benchmark.shapes.alignment import as_seen, match
 from benchmark.shapes.facts import Facts, draw_facts
 from benchmark.shapes.grammar import caption
 from benchmark.shapes.readings import reading_of
@@ -46,7 +46,7 @@ def distractor_trials(n: int, g: torch.Generator, split: str) -> DistractorTrial
     while len(facts) < n:
         own = draw_facts(g, split)
         scene, image = draw_images([own], g)
-        [row] = as_rows(reading_of(scene))
+        [row] = as_seen(reading_of(scene))
         false = [(kind, other) for kind, other in changes(own) if match(other, row).share < 1]
         if len(false) < DISTRACTORS:
             continue

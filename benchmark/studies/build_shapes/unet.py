@@ -134,7 +134,8 @@ def v_loss(
     with autocast():
         context = encoder(ids).last_hidden_state
         prediction = unet(noisy.contiguous(memory_format=torch.channels_last), t, context).sample.float()
-    return ((prediction - target).square() * weight).mean((1, 2, 3))
+    error: Tensor = (prediction - target).square() * weight
+    return error.mean((1, 2, 3))
 
 
 def train(build: Build) -> tuple[UNet2DConditionModel, CLIPTextModel, Fit]:

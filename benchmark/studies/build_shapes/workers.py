@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
+from torch.multiprocessing.spawn import spawn
 
 from benchmark.studies.build_shapes.fitting import Build
 
@@ -18,7 +18,7 @@ def together(function: Callable[[Build], None], build: Build) -> None:
         function(build)
         return
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_worker, args=(function, build, f"file://{folder}/rendezvous"), nprocs=build.processes)
+        spawn(_worker, args=(function, build, f"file://{folder}/rendezvous"), nprocs=build.processes)
 
 
 def _worker(rank: int, function: Callable[[Build], None], build: Build, meeting: str) -> None:
