@@ -39,6 +39,7 @@ class Looking(nn.Module):
     def forward(
         self, grid: Float[Tensor, "n c 8 8"]
     ) -> tuple[Float[Tensor, "n outputs"], Float[Tensor, "n 2 cells"]]:
+        """Outputs, and the logits of where each object is."""
         maps = self.maps(grid).flatten(2)
         cells = grid.flatten(2).transpose(1, 2)
         looks = torch.cat([maps.softmax(-1) @ cells, cells.mean(1, keepdim=True)], 1)

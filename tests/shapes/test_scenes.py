@@ -41,7 +41,9 @@ def test_wishes_are_granted() -> None:
     want = Wanted.anything(50)
     want.count[:], want.shape[:, 0], want.style[:] = 2, 3, 1
     got = sample_scenes(want, torch.Generator().manual_seed(1))
-    assert (got.count == 2).all() and (got.shape[:, 0] == 3).all() and (got.style == 1).all()
+    assert (got.count == 2).all()
+    assert (got.shape[:, 0] == 3).all()
+    assert (got.style == 1).all()
     assert len(got.colour.unique()) > 4
 
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmark.shapes import annotators
-from benchmark.shapes.alignment import LEXICONS, alignments, match, shares
+from benchmark.shapes.alignment import LEXICONS, Seen, alignments, match, shares
 from benchmark.shapes.facts import ATTRIBUTES, Facts, draw_facts, wanted
 from benchmark.shapes.grammar import caption
 from benchmark.shapes.readings import reading_of

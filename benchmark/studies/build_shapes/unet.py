@@ -30,7 +30,7 @@ STEPS, BATCH, RATE = 1500, 32, 8e-4
 FOREGROUND = 5.0
 """How much more a latent pixel on an object counts."""
 FINE_SHARE = 0.1
-"""Share of training spent on the fifth of the timesteps with the least noise, where only texture is decided."""
+"""Share of training on the fifth of the timesteps with the least noise, where only texture is decided."""
 EMPTY_SHARE = 0.1
 """Share of captions replaced by the empty one, for classifier-free guidance."""
 
