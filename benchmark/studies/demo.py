@@ -17,7 +17,7 @@ from benchmark.studies.processes import run_workers
 from benchmark.studies.workers import Share, longest, train_and_prepare
 from trainers.config import TrainConfig
 
-STEPS: Final = 60
+STEPS: Final = 40
 """Enough to show the way; the committed evaluation shows the effect."""
 SHARES: Final = (("shapes-sft", "shapes-f-dpo-reverse-kl"), ("shapes-f-dpo-jensen-shannon", "shapes-rpo"))
 """The presets that each worker trains."""
@@ -72,6 +72,7 @@ def run_config(out: Path, preset: str, steps: int, *, offline: bool) -> TrainCon
     short = {
         "preset": preset,
         "steps": steps,
+        "batch_size": 32,
         "save_every": steps,
         "held_out_pairs": 16,
         "out": out / "train" / preset.removeprefix("shapes-"),

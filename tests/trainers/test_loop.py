@@ -253,7 +253,7 @@ def test_rpo_shares_t_unless_told_otherwise(settings: Settings) -> None:
 
 
 def after(*shares: float) -> bool:
-    """Whether a run is marked at its second checkpoint, with these shares beyond the knee before the first."""
+    """Whether a run with these shares beyond the knee before its first checkpoint is marked at its second."""
     watch = Watch(held_out_loss=0.6, at_reference=0.7)
     for share in shares:
         watch.saw({"winner/beyond_knee": 0.0, "loser/beyond_knee": share})

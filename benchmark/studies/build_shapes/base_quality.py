@@ -55,13 +55,15 @@ def colour_entropy(judged: Judgement) -> float:
     return round(float(-(share[share > 0] * np.log(share[share > 0])).sum() / log(len(COLOURS))), 4)
 
 
-def choose_guidance(pipeline: Pipeline, build: Build) -> tuple[float, dict[str, dict[str, float]]]:
+def choose_guidance(
+    pipeline: Pipeline, sampler: Sampler, build: Build
+) -> tuple[float, dict[str, dict[str, float]]]:
     """The smallest scale whose alignment on validation prompts is within 0.02 of the best."""
     prompts = load_prompt_set("shapes-validation", limit=build.amount(96, 2))
     judge = load_judge("oracle", build.weights)
     table = {}
     for scale in SCALES:
-        judged = judge(*draw(pipeline, prompts, 2, replace(SAMPLER, guidance=scale)))
+        judged = judge(*draw(pipeline, prompts, 2, replace(sampler, guidance=scale)))
         table[str(scale)] = {
             "alignment": round(float(judged.alignment.mean()), 4),
             "scene_rate": round(float(judged.scene.float().mean()), 4),
@@ -88,9 +90,10 @@ def run(build: Build) -> None:
     """Writes the card with the held-out bars, and a sheet to look at."""
     torch.set_num_threads(1)
     pipeline = load_pipeline(str(build.weights / "shapes-sd"))
-    guidance, table = choose_guidance(pipeline, build)
+    fast = replace(SAMPLER, precision=pipeline.sampler.precision)
+    guidance, table = choose_guidance(pipeline, fast, build)
     prompts = load_prompt_set("shapes-core", limit=build.amount(192, 2))
-    sampler = replace(SAMPLER, guidance=guidance)
+    sampler = replace(fast, guidance=guidance)
     images, texts = draw(pipeline, prompts, 4, sampler)
     judge = load_judge("oracle", build.weights)
     judged = judge(images, texts)

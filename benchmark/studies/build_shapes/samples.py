@@ -1,6 +1,6 @@
 """Stage `samples`: base images for many prompts, K of each, as JPEGs: what preferences are about."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -77,11 +77,12 @@ def run(build: Build) -> None:
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     starts = [s for s in range(0, len(texts), CHUNK) if not chunk_path(build, s).exists()]
     pipeline = load_pipeline(str(build.weights / "shapes-sd"))
+    sampler = replace(SAMPLER, precision=pipeline.sampler.precision)
     for start in starts[rank::world]:
         captions = texts[start : start + CHUNK]
         repeated = [c for c in captions for _ in range(K)]
-        seeds = [image_seed(SAMPLER, c, k) for c in captions for k in range(K)]
-        jpegs = [encode_jpeg(image) for image in sample(pipeline, repeated, seeds, SAMPLER)]
+        seeds = [image_seed(sampler, c, k) for c in captions for k in range(K)]
+        jpegs = [encode_jpeg(image) for image in sample(pipeline, repeated, seeds, sampler)]
         table = pa.table({"caption": repeated, "jpg": jpegs})
         path = chunk_path(build, start)
         path.parent.mkdir(parents=True, exist_ok=True)
