@@ -143,7 +143,7 @@ def test_frechet_distances_want_five_images_a_dimension(world: Path, make_set: M
     (fid,) = make_scorers(["fid"])
     fid.load()
     (row,) = fid.score(make_set(prompts=9, k=2))
-    assert (row.status, row.note) == ("missing", "n < 5d: 18 images, d = 4")
+    assert (row.status, row.note) == ("missing", "undefined: n < 5d: 18 images, d = 4")
 
 
 def test_frechet_distance_is_zero_to_itself_and_grows_with_noise(world: Path) -> None:
