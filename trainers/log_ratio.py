@@ -93,7 +93,7 @@ def log_ratio_scale(setting: float | Literal["auto"], latent_shape: Sequence[int
     Example:
         >>> log_ratio_scale("auto", (4, 64, 64))
         2457.6
-        >>> log_ratio_scale(2500, (4, 64, 64))
+        >>> log_ratio_scale(2500.0, (4, 64, 64))
         2500.0
     """
     if setting == "auto":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.core.records import LeaderboardCell, ScorerColumn
+from benchmark.core.records import UNDEFINED, LeaderboardCell, ScorerColumn
 from benchmark.leaderboard.grid import SetValues
 from benchmark.stats.arrays import BoolArray, FloatArray, IntArray
 from benchmark.stats.best import not_worse_than_best, not_worse_than_best_jackknife, tie_groups
@@ -123,6 +123,7 @@ def set_column(facts: ScorerColumn, values: SetValues, reference: int, notes: Se
     lead, lead_out = value - value[reference], leave_out - leave_out[:, [reference]]
     differences = [_jackknifed(lead[i], lead_out[:, i]) for i in range(count)]
     complete = ~np.isnan(value) & ~np.isnan(leave_out).any(axis=0)
+    undefined = np.array([note.startswith(UNDEFINED) for note in notes])
     ranked = np.flatnonzero(complete)
     sign = 1.0 if facts.higher_is_better else -1.0
 
@@ -140,7 +141,7 @@ def set_column(facts: ScorerColumn, values: SetValues, reference: int, notes: Se
             winrates=[float("nan")] * count,
             groups=_spread(tie_groups(best_among, ranked.size), ranked, count, len(leave_out)),
             counts=(~np.isnan(value)).astype(np.int64),
-            missing=np.isnan(value).astype(np.int64),
+            missing=(np.isnan(value) & ~undefined).astype(np.int64),
             notes=notes,
         ),
     )

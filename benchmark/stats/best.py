@@ -20,7 +20,8 @@ def not_worse_than_best(
     probability `level`.
 
     Args:
-        x: One row a prompt, without gaps, shape (prompts, columns), at least two prompts.
+        x: One row a prompt, without gaps, shape (prompts, columns); with fewer than two prompts nothing
+            can be told apart, and all stay.
         level: Confidence level.
         resamples: Number of resamples.
         seed: Seed of the draws.
@@ -33,8 +34,8 @@ def not_worse_than_best(
         comparisons with the best treatment, JASA 78 (1983), 965-971.
     """
     n, count = x.shape
-    if count == 1:
-        return np.ones(1, dtype=np.bool_)
+    if count == 1 or n < 2:
+        return np.ones(count, dtype=np.bool_)
     first, second = np.triu_indices(count, k=1)
     lead = x[:, first] - x[:, second]
     resampled = bootstrap_t(lead, resamples=resamples, seed=seed)

@@ -126,3 +126,10 @@ def test_an_order_is_fragile_when_the_gaps_could_turn_it() -> None:
     assert not order_is_fragile(cells).any()
     cells[0, 0, 0] = np.nan
     np.testing.assert_array_equal(order_is_fragile(cells), [True, True, False])
+
+
+@pytest.mark.parametrize("prompts", [0, 1])
+def test_without_two_complete_prompts_nothing_is_told_apart(prompts: int) -> None:
+    x = np.arange(3.0 * prompts).reshape(prompts, 3)
+    assert not_worse_than_best(x).all()
+    assert tie_groups(lambda left: not_worse_than_best(x[:, left]), 3).tolist() == [1, 1, 1]

@@ -27,8 +27,8 @@ from benchmark.studies.build_shapes.text import load_tokenizer
 from benchmark.studies.build_shapes.trials import distractor_figures, distractor_trials
 from benchmark.studies.build_shapes.workers import is_first
 
-READING_STEPS, STEPS = 900, 420
-BATCH, NEAR_MISSES = 64, 2
+READING_STEPS, READING_BATCH = 1800, 32
+STEPS, BATCH, NEAR_MISSES = 420, 64, 2
 READING_WEIGHT = 0.15
 """Of reading the scene while captions are matched: what was learned is not to be lost."""
 
@@ -118,7 +118,7 @@ def embed_texts(model: CLIP, ids: Tensor) -> Tensor:
 
 def learn_to_see(build: Build, model: CLIP, heads: Heads) -> Fit:
     """The image tower reads fresh renders."""
-    batch = build.amount(BATCH, 8)
+    batch = build.amount(READING_BATCH, 8)
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         scenes, images = draw(batch, g)
@@ -126,7 +126,7 @@ def learn_to_see(build: Build, model: CLIP, heads: Heads) -> Fit:
         return value, {"accuracy": float(accuracy)}
 
     models = nn.ModuleDict({"visual": model.visual, "heads": heads})
-    return fit(build, "clip-sight", models, loss, steps=build.amount(READING_STEPS), lr=3e-3, average=0.99)
+    return fit(build, "clip-sight", models, loss, steps=build.amount(READING_STEPS), lr=4e-3, average=0.995)
 
 
 def learn_to_match(build: Build, model: CLIP, heads: Heads, tokenizer: CLIPTokenizer) -> Fit:

@@ -15,7 +15,7 @@ from benchmark.studies.build_shapes.cards import write_card
 from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit, generator
 from benchmark.studies.build_shapes.workers import is_first
 
-STEPS: Final = {"oracle_label": 1800, "oracle": 4200}
+STEPS: Final = {"oracle_label": 1800, "oracle": 3000}
 BATCH, RENDERS, ROUND_TRIPS = 48, 16_000, 4096
 
 

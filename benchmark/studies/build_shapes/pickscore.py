@@ -27,7 +27,7 @@ from benchmark.studies.build_shapes.workers import is_first
 
 POPULATION = "population_1"
 WIDTH, LAYERS, GRID = 128, 4, 8
-READING_STEPS, READING_BATCH = 650, 64
+READING_STEPS, READING_BATCH = 1200, 32
 STEPS, RATE, PROMPTS = 600, 8e-4, 10
 
 
@@ -64,7 +64,7 @@ def learn_to_see(build: Build, model: CLIPModel) -> Fit:
 
     eyes = {"vision": model.vision_model, "projection": model.visual_projection, "heads": heads}
     steps = build.amount(READING_STEPS)
-    return fit(build, "pickscore-sight", nn.ModuleDict(eyes), loss, steps=steps, lr=2e-3, average=0.99)
+    return fit(build, "pickscore-sight", nn.ModuleDict(eyes), loss, steps=steps, lr=1.5e-3, average=0.995)
 
 
 def make(build: Build, samples: Labelled) -> None:

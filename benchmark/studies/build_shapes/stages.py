@@ -14,10 +14,16 @@ STAGES: Final = (
     "oracle_label",
     "oracle",
     "truth",
+    "features",
+    "perceptual",
+    "clip",
     "unet",
     "base_quality",
     "samples",
     "preferences",
+    "hps",
+    "pickscore",
+    "imagereward",
 )
 
 

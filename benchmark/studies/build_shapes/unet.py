@@ -27,6 +27,7 @@ CHANNELS = (64, 128)
 LATENTS = 24_000
 """Renders encoded for each process."""
 STEPS, BATCH, RATE = 1500, 32, 8e-4
+"""Of each process; an interim budget, see results/LOG.md."""
 FOREGROUND = 5.0
 """How much more a latent pixel on an object counts."""
 FINE_SHARE = 0.1
@@ -203,8 +204,11 @@ def write_pipeline(folder: Path, unet: UNet2DConditionModel, encoder: CLIPTextMo
         requires_safety_checker=False,
     )
     pipe.save_pretrained(folder)
-    config = folder / "text_encoder" / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+    for part, change in (("text_encoder", {"dtype": "float32"}), ("vae", {})):
+        config = folder / part / "config.json"
+        # Where the builder's machine had the autoencoder is nobody's business.
+        settings = {k: v for k, v in json.loads(config.read_text()).items() if k != "_name_or_path"}
+        config.write_text(json.dumps(settings | change, indent=2) + "\n")
 
 
 def run(build: Build) -> None:

@@ -72,7 +72,7 @@ class Study:
         given = {"device": "cpu", **self.settings, **settings}
         place = {"preset": preset, "out": self.out / "train" / name}
         config = TrainConfig.resolve(None, {**given, **place})
-        if config.save_every is None:
+        if "save_every" not in given:
             config = config.model_copy(update={"save_every": max(1, config.steps // LOOKS)})
         return config
 
