@@ -9,8 +9,8 @@ from benchmark.core.environment import package_versions
 from benchmark.core.errors import MissingFileError, UserError
 
 EMBEDDED_MODELS = (
-    "shapes-sd", "shapes-clip", "shapes-hps", "shapes-pickscore", "shapes-imagereward", "shapes-oracle",
-    "shapes-features", "shapes-perceptual",
+    "shapes-sd", "shapes-clip", "shapes-hps", "shapes-pickscore", "shapes-imagereward",
+    "shapes-features", "shapes-perceptual", "oracle", "oracle_label", "truth",
 )  # fmt: skip
 
 # scorer: what to fetch from the hub, and the folder below $FBENCH_WEIGHTS in which it is looked for.
