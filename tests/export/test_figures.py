@@ -76,7 +76,7 @@ def test_the_trade_off_names_every_checkpoint_the_axes_and_the_sampling(
     assert "fid:" not in text
 
 
-def test_a_scorer_whose_lower_values_are_better_runs_backwards(
+def test_a_scorer_whose_lower_values_are_better_can_be_an_axis(
     leaderboard: Leaderboard, tmp_path: Path
 ) -> None:
     not_empty(trade_off(leaderboard, tmp_path / "a.png", preference="hps", diversity="fid"))
