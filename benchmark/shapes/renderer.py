@@ -166,12 +166,19 @@ def _dots(scenes: Scenes, x: Tensor, y: Tensor, n: int, radius: float, height: f
     return cover(far.amin(1) - radius, 1.0)
 
 
-def _fill(image: Colours, scenes: Scenes, sd: Tensor, softness: Tensor | float, outline: float) -> Colours:
-    """Objects with an outline of their own, darker colour."""
+def _fill(
+    image: Colours,
+    scenes: Scenes,
+    sd: Tensor,
+    softness: Tensor | float,
+    outline: float,
+    shade: float = 0.5,
+) -> Colours:
+    """Objects with an outline of their own colour, made darker by `shade`."""
     rgb = object_colours(scenes)
     for i in range(2):
         colour = rgb[:, i, :, None, None]
-        image = _mix(image, 0.5 * colour, cover(sd[:, i], softness))
+        image = _mix(image, shade * colour, cover(sd[:, i], softness))
         image = _mix(image, colour, cover(sd[:, i] + outline, softness))
     return image
 
@@ -182,9 +189,10 @@ def _flat(scenes: Scenes) -> Colours:
 
 
 def _pixel(scenes: Scenes) -> Colours:
-    """Two-pixel cells and hard edges."""
+    """A sprite: two-pixel cells, hard edges, and around each object a cell of almost black."""
     x, y = _grid(cell=2)
-    return _fill(_background(scenes, x, y, edge=0.01), scenes, distances(scenes, x, y), 0.01, 1.5)
+    grown = distances(scenes, x, y) - 1.8
+    return _fill(_background(scenes, x, y, edge=0.01), scenes, grown, 0.01, 1.8, shade=0.1)
 
 
 def _van_gogh(scenes: Scenes) -> Colours:
@@ -192,7 +200,7 @@ def _van_gogh(scenes: Scenes) -> Colours:
     x, y = _grid()
     p = scenes.phase[..., None, None]
     bend = torch.sin(TAU * (x / 26 + p[:, 0])) + torch.sin(TAU * (y / 23 + p[:, 1]))
-    sd = distances(scenes, x, y) + 0.6 * bend[:, None]
+    sd = distances(scenes, x, y) + 0.35 * bend[:, None]
     image = _fill(_background(scenes, x, y, edge=3.0), scenes, sd, _per_image(scenes.softness) + 0.6, 0.6)
     near = sd.amin(1).clamp(max=60)
     stroke = torch.sin(TAU * (near / 5.5 + 0.35 * bend + p[:, 2]))

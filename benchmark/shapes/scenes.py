@@ -10,11 +10,11 @@ from benchmark.shapes.vocabulary import BACKGROUNDS, COLOURS, SHAPES, STYLES
 
 SIDE = 64
 """Pixels along each side of an image."""
-RADIUS = ((7.5, 9.0), (12.0, 14.0))
+RADIUS = ((8.5, 9.8), (12.4, 14.0))
 """Half the extent of a small and of a large object, in pixels: disjoint ranges."""
 MAX_ANGLE = 20.0
 """Degrees; more would turn a square into a diamond and a cross into an x."""
-MARGIN = 2.0
+MARGIN = 3.0
 """Pixels between an object and the border, and between two objects."""
 RELATION_GAP = 7.0
 """How much further apart two objects are along the stated axis than along the other, in pixels."""

@@ -47,7 +47,7 @@ def train(build: Build) -> tuple[AutoencoderKL, Fit]:
     torch.manual_seed(build.seed)
     vae = AutoencoderKL(**CONFIG)
     models = nn.ModuleDict({"vae": vae})
-    steps = build.amount(3200)
+    steps = build.amount(2800)
 
     def loss(step: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         images = crops(renders(8, g), 32, 2, g) if step < CROP_SHARE * steps else renders(6, g)
