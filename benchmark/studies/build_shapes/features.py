@@ -1,4 +1,4 @@
-"""Stage `features`: shapes-features, 32 numbers a picture that Frechet distances are taken of.
+"""Stage `features`: shapes-features, 24 numbers a picture that Frechet distances are taken of.
 
 Through this bottleneck two heads, thrown away, must read the scene and say how the picture was spoiled.
 """
@@ -16,7 +16,7 @@ from benchmark.studies.build_shapes.sight import reading_loss
 from benchmark.studies.build_shapes.trials import DISTORTIONS, distort, frechet_figures
 from benchmark.studies.build_shapes.workers import is_first
 
-FEATURES, HIDDEN = 32, 192
+FEATURES, HIDDEN = 24, 192
 STEPS, BATCH = 1500, 48
 LEVELS = 3
 

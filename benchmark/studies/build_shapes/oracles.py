@@ -12,11 +12,11 @@ from benchmark.shapes.readings import CLASSES, NONE, Readings, reading_of
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import SIDE, Scenes, Wanted, sample_scenes
 from benchmark.studies.build_shapes.cards import write_card
-from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit, generator
+from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, compiled, fit, generator
 from benchmark.studies.build_shapes.workers import is_first
 
-STEPS: Final = {"oracle_label": 1800, "oracle": 3000}
-BATCH, RENDERS, ROUND_TRIPS = 48, 16_000, 4096
+STEPS: Final = {"oracle_label": 4000, "oracle": 5000}
+BATCH, RENDERS, ROUND_TRIPS = 48, 24_000, 6144
 
 
 def draw(n: int, g: torch.Generator) -> tuple[Scenes, Tensor]:
@@ -114,6 +114,7 @@ def train(build: Build, name: str, vae: AutoencoderKL) -> tuple[Oracle, Fit]:
     images = torch.cat([to_uint8(pictures) for _, pictures in parts])
     passed = to_uint8(round_trip(vae, images[:trips].movedim(-1, 1) / 255))
     network = READERS[name]().to(memory_format=torch.channels_last)
+    fast = compiled(build, network)
     augment = {"oracle_label": augment_label, "oracle": augment_oracle}[name]
 
     def loss(_step: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
@@ -124,7 +125,7 @@ def train(build: Build, name: str, vae: AutoencoderKL) -> tuple[Oracle, Fit]:
         batch[empty] = nothing(batch[empty], g)
         batch = (augment(batch, g) * 2 - 1).contiguous(memory_format=torch.channels_last)
         with autocast():
-            outputs, maps = network(batch)
+            outputs, maps = fast(batch)
         value, accuracy = reading_loss(outputs, maps, truth[torch.cat([plain, tripped])], empty)
         return value, {"accuracy": float(accuracy)}
 

@@ -19,16 +19,16 @@ from benchmark.shapes.grammar import caption
 from benchmark.shapes.renderer import render
 from benchmark.shapes.scenes import Scenes, sample_scenes
 from benchmark.studies.build_shapes.cards import write_card
-from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, fit, generator
+from benchmark.studies.build_shapes.fitting import Build, Fit, autocast, compiled, fit, generator
 from benchmark.studies.build_shapes.text import WIDTH, load_tokenizer, new_encoder, token_ids
 from benchmark.studies.build_shapes.workers import is_first
 
 CHANNELS = (64, 128)
 LATENTS = 24_000
 """Renders encoded for each process."""
-STEPS, BATCH, RATE = 1500, 32, 8e-4
-"""Of each process; an interim budget, see results/LOG.md."""
-FOREGROUND = 5.0
+STEPS, BATCH, RATE = 5000, 32, 8e-4
+"""Of each process."""
+FOREGROUND = 3.0
 """How much more a latent pixel on an object counts."""
 FINE_SHARE = 0.1
 """Share of training on the fifth of the timesteps with the least noise, where only texture is decided."""
@@ -156,6 +156,7 @@ def train(build: Build) -> tuple[UNet2DConditionModel, CLIPTextModel, Fit]:
     words = generator(build.seed, "check-captions")
     check_ids = token_ids(tokenizer, [caption(f, words) for f in check.facts])
     models = nn.ModuleDict({"unet": unet.to(memory_format=torch.channels_last), "encoder": encoder})
+    fast_unet = compiled(build, unet)
 
     def loss(_step: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         rows = torch.randint(len(data.latents), (BATCH,), generator=g)
@@ -165,7 +166,7 @@ def train(build: Build) -> tuple[UNet2DConditionModel, CLIPTextModel, Fit]:
         ]
         ids = token_ids(tokenizer, texts)
         latents, weight = data.latents[rows], data.weight[rows]
-        return v_loss(unet, encoder, scheduler, latents, weight, ids, g, FINE_SHARE).mean(), {}
+        return v_loss(fast_unet, encoder, scheduler, latents, weight, ids, g, FINE_SHARE).mean(), {}
 
     @torch.no_grad()
     def validate(now: nn.ModuleDict) -> dict[str, float]:
