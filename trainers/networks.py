@@ -143,7 +143,7 @@ class FullPolicy(Policy):
 
 def share_unet(pipeline: Pipeline, *, gradient_checkpointing: bool = False) -> SharedUNet:
     """The pipeline's UNet made ready for training: frozen, in the layout convolutions are quick in."""
-    unet = pipeline.unet.requires_grad_(False).to(memory_format=torch.channels_last)
+    unet = pipeline.unet.requires_grad_(False).to(memory_format=pipeline.unet_layout)
     if gradient_checkpointing:
         unet.enable_gradient_checkpointing()
     return SharedUNet(unet)
@@ -185,7 +185,7 @@ def network_errors(
     t, text = inputs.t[:, pairs], inputs.text[pairs]
     t = t[None].expand(sides, -1, -1).flatten()
     text = text[None, None].expand(*noisy.shape[:3], -1, -1).flatten(0, 2)
-    flat = noisy.flatten(0, 2).contiguous(memory_format=torch.channels_last)
+    flat = noisy.flatten(0, 2).contiguous(memory_format=pipeline.unet_layout)
     with pipeline.autocast():
         said: Tensor = unet(flat, t, text, return_dict=False)[0]
     prediction = said.unflatten(0, target.shape[:3])

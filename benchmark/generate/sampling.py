@@ -127,7 +127,7 @@ def denoise(
     latents: Tensor = (torch.cat(noise) * scheduler.init_noise_sigma).to(pipeline.device)
     copies = len(context) // len(seeds)
     for t in scheduler.timesteps:
-        rows = latents.repeat(copies, 1, 1, 1).contiguous(memory_format=torch.channels_last)
+        rows = latents.repeat(copies, 1, 1, 1).contiguous(memory_format=pipeline.unet_layout)
         with pipeline.autocast(sampler.precision):
             prediction = pipeline.unet(rows, t, encoder_hidden_states=context, return_dict=False)[0]
         prediction = prediction.float()

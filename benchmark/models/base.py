@@ -49,6 +49,11 @@ class Pipeline:
     revision: str = ""
 
     @property
+    def unet_layout(self) -> torch.memory_format:
+        """How the UNet's tensors lie in memory; see :func:`quick_unet_layout`."""
+        return quick_unet_layout(self.device)
+
+    @property
     def latent_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of one image's latents."""
         side = int(self.unet.config.sample_size)
@@ -152,6 +157,16 @@ class Pipeline:
             return latents
         velocity: Tensor = self.scheduler.get_velocity(latents, noise, t)
         return velocity
+
+
+def quick_unet_layout(device: torch.device) -> torch.memory_format:
+    """Channels last on a GPU, where convolutions want it; contiguous on a CPU.
+
+    There, group normalisation of bfloat16 on 16 x 16 latents is ten times slower with channels last, and a
+    forward pass of the embedded UNet a third. (Its autoencoder, on larger pictures, is twice as quick with
+    channels last on both.)
+    """
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
 
 
 def resolve_precision(asked: str, device: torch.device) -> Precision:

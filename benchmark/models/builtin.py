@@ -16,7 +16,7 @@ def shapes() -> ModelFacts:
     """The embedded world: 64 x 64, 16 x 16 x 4 latents, runs on any machine, comes with fbench."""
     return ModelFacts(
         name="shapes",
-        sampler=Sampler(steps=20, guidance=SHAPES_GUIDANCE),
+        sampler=Sampler(steps=16, guidance=SHAPES_GUIDANCE),
         image_size=64,
         latent_shape=(4, 16, 16),
         licence="Apache-2.0",

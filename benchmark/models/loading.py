@@ -14,7 +14,7 @@ from benchmark.core import hashing
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.store import read_json
-from benchmark.models.base import Pipeline, resolve_precision
+from benchmark.models.base import Pipeline, quick_unet_layout, resolve_precision
 from benchmark.models.facts import ModelFacts, check_pipeline_folder, model_facts, models
 from benchmark.models.hub import download
 from benchmark.models.quiet import quiet
@@ -63,9 +63,10 @@ def open_folder(
     """
     check_pipeline_folder(folder)
     chosen = resolve_precision(precision, device)
+    unet = load_part(UNet2DConditionModel, folder / "unet", device)
     return Pipeline(
         name=facts.name,
-        unet=load_part(UNet2DConditionModel, folder / "unet", device),
+        unet=unet.to(memory_format=quick_unet_layout(device)),
         text_encoder=load_part(CLIPTextModel, folder / "text_encoder", device),
         tokenizer=_load_tokenizer(folder / "tokenizer"),
         vae=load_part(AutoencoderKL, folder / "vae", device),

@@ -26,9 +26,13 @@ from benchmark.shapes.scenes import MAX_ANGLE, SIDE, Scenes
 from benchmark.shapes.vocabulary import BACKGROUNDS, STYLES
 
 SIGMA = 1.0
-ROUNDS, CANDIDATES = 2, 8
+ROUNDS, CANDIDATES = 4, 16
 REACH = 3.0
 """Pixels around an object that count as its neighbourhood."""
+OUTSIDE = {"pixel": 1.8, "sketch": 0.8}
+"""Pixels by which a style draws an object's outline outside the object."""
+CAP = 3.4
+"""Height in pixels of the snow on an object in winter."""
 
 
 def residuals(images: Float[Tensor, "n 3 64 64"], readings: Readings) -> Float[Tensor, "n 2"]:
@@ -96,6 +100,7 @@ def _background_profile(images: Tensor, free: Tensor, scenes: Scenes) -> Tensor:
 
 def _fit(images: Tensor, scenes: Scenes) -> Scenes:
     """Improves each object's geometry by a small, fixed random search at half the resolution."""
+    winter = scenes.style == list(STYLES).index("winter")
     g = torch.Generator().manual_seed(0)
     x, y = _axes(cell=2)
     n = len(scenes)
@@ -113,8 +118,10 @@ def _fit(images: Tensor, scenes: Scenes) -> Scenes:
             radius=(tried.radius + move[:, None, 2]).clamp(5, 16),
             angle=(tried.angle + move[:, None, 3]).clamp(-MAX_ANGLE, MAX_ANGLE),
         )
-        sd = distances(tried, x, y)
-        error = torch.stack([_flat_error(picture, sd[:, i]) for i in range(2)], 1)
+        sd = distances(tried, x, y) - _outside(tried)
+        lower = distances(tried, x, y - CAP)
+        snowy = winter.repeat_interleave(CANDIDATES)[:, None, None]
+        error = torch.stack([_flat_error(picture, sd[:, i], (lower[:, i] > 0) & snowy) for i in range(2)], 1)
         pick = torch.arange(n)[:, None] * CANDIDATES + error.unflatten(0, (n, CANDIDATES)).argmin(1)
         column = torch.arange(2)[None].expand(n, 2)
         scenes = replace(
@@ -123,12 +130,19 @@ def _fit(images: Tensor, scenes: Scenes) -> Scenes:
     return scenes
 
 
-def _flat_error(images: Tensor, sd: Tensor) -> Tensor:
-    """Mean square left over near an object drawn with one colour inside, one outline, one around, (n,)."""
+def _outside(scenes: Scenes) -> Tensor:
+    """`OUTSIDE` of every scene's style, to be taken from distances (n, 2, h, w)."""
+    return torch.tensor([OUTSIDE.get(name, 0.0) for name in STYLES])[scenes.style][:, None, None, None]
+
+
+def _flat_error(images: Tensor, sd: Tensor, cap: Tensor) -> Tensor:
+    """Mean square left over near an object of one colour inside, one outline, one cap, one around, (n,)."""
     near = (sd < REACH).float()
     mask, core = cover(sd, 2.0) * near, cover(sd + 1.4, 2.0) * near
+    snow = mask * cap
+    mask, core = mask - snow, core * ~cap
     pixels, total = images.flatten(2), torch.zeros(len(images))
-    for region in (core, mask - core, near - mask):
+    for region in (core, mask - core, snow, near - mask - snow):
         weight = region.flatten(1)[:, None]
         mass = weight.sum((1, 2)).clamp(min=1)
         total += (pixels.square() * weight).sum((1, 2)) - (pixels * weight).sum(2).square().sum(1) / mass
@@ -144,7 +158,7 @@ def _left_over(images: Tensor, scenes: Scenes) -> Tensor:
     sd = distances(scenes, *_axes())
     free = (sd >= REACH).all(1).float()
     profile = _background_profile(images, free, scenes)
-    mask = cover(sd, 1.4).amax(1, keepdim=True)
+    mask = cover(sd - _outside(scenes), 1.4).amax(1, keepdim=True)
     left = blurred(images) - blurred(profile + (render(scenes).clamp(0, 1) - profile) * mask)
     objects = torch.zeros(len(images))
     for i in range(2):

@@ -22,7 +22,7 @@ from benchmark.studies.build_shapes.fitting import Build
 
 SCALES = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0)
 TOLERANCE = 0.02
-SAMPLER = Sampler(steps=20, batch_size=16)
+SAMPLER = Sampler(steps=16, batch_size=16)
 
 
 def draw(

@@ -3,11 +3,13 @@
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch.distributed as dist
+from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -20,7 +22,7 @@ from benchmark.shapes.facts import draw_facts
 from benchmark.shapes.grammar import caption
 from benchmark.shapes.truth import load_judge
 from benchmark.studies.build_shapes.cards import write_card
-from benchmark.studies.build_shapes.fitting import Build, generator
+from benchmark.studies.build_shapes.fitting import Build, compiled, generator
 from benchmark.studies.build_shapes.workers import is_first
 
 PROMPTS, K, CHUNK = 3000, 4, 64
@@ -78,6 +80,7 @@ def run(build: Build) -> None:
     starts = [s for s in range(0, len(texts), CHUNK) if not chunk_path(build, s).exists()]
     pipeline = load_pipeline(str(build.weights / "shapes-sd"))
     sampler = replace(SAMPLER, precision=pipeline.sampler.precision)
+    pipeline = replace(pipeline, unet=cast(UNet2DConditionModel, compiled(build, pipeline.unet)))
     for start in starts[rank::world]:
         captions = texts[start : start + CHUNK]
         repeated = [c for c in captions for _ in range(K)]

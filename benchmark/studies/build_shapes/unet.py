@@ -26,7 +26,7 @@ from benchmark.studies.build_shapes.workers import is_first
 CHANNELS = (64, 128)
 LATENTS = 24_000
 """Renders encoded for each process."""
-STEPS, BATCH, RATE = 5000, 32, 8e-4
+STEPS, BATCH, RATE = 6000, 32, 8e-4
 """Of each process."""
 FOREGROUND = 3.0
 """How much more a latent pixel on an object counts."""
