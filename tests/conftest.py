@@ -1,19 +1,23 @@
 """What every test gets: shapes and types enforced, no network, and no silent skips in CI."""
 
+import importlib.util
 import json
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
 if TYPE_CHECKING:
+    from benchmark.core.records import ImageSet
     from benchmark.models.base import Pipeline
 
-_ROOT = Path(__file__).resolve().parent.parent
+_HERE = Path(__file__).resolve().parent
+_ROOT = _HERE.parent
 _REQUIRE_ALL = os.environ.get("FBENCH_REQUIRE_ALL", "") not in ("", "0")
 
 
@@ -118,3 +122,46 @@ def tiny_pipeline(tiny_pipeline_folder: Path) -> "Pipeline":
     from benchmark.models import load_pipeline
 
     return load_pipeline(str(tiny_pipeline_folder), precision="fp32")
+
+
+@pytest.fixture(scope="session")
+def random_world() -> Any:
+    """The functions of random_world.py, which imports much and so is loaded only where it is needed.
+
+    Tests are no package (a dependency installs one of that name), so it is found by its path.
+    """
+    spec = importlib.util.spec_from_file_location("fbench_random_world", _HERE / "random_world.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def world_folder(
+    random_world: Any, tmp_path_factory: pytest.TempPathFactory, tiny_pipeline_folder: Path
+) -> Path:
+    """A package folder with random weights and style data; tests leave it as it is."""
+    return Path(random_world.write_world(tmp_path_factory.mktemp("world"), tiny_pipeline_folder))
+
+
+@pytest.fixture
+def world(world_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The package's embedded world replaced by the random one."""
+    from benchmark import prompt_sets
+    from benchmark.core import resources
+    from benchmark.shapes.truth import load_judge
+
+    # The committed sets are registered at the first look-up, from the package that is really there.
+    prompt_sets.registry.names()
+    monkeypatch.setattr(resources, "_PACKAGE", world_folder)
+    load_judge.cache_clear()
+    yield world_folder / "shapes" / "weights"
+    load_judge.cache_clear()
+
+
+@pytest.fixture
+def make_set(random_world: Any, tmp_path: Path) -> Callable[..., "ImageSet"]:
+    """Renders of random prompts as an image set: ``make_set(prompts, k, name, seed)``."""
+    return partial(random_world.render_set, tmp_path)

@@ -1,6 +1,7 @@
 """Laws of the leaderboard: what it says about rows whose truth is known."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.core.errors import MissingFileError, NotComparableError, UnknownNameError, UnreadableFileError
@@ -268,6 +270,37 @@ def test_a_set_metric_without_leave_out_rows_has_a_value_and_no_interval(table: 
     assert (bare.lo, bare.difference_lo, bare.p_value, bare.group) == (None,) * 4
 
 
+def bounded(bounds: tuple[float | None, float | None]) -> ScoreTable:
+    """Two checkpoints of which nearly all and nearly none of the images are scenes."""
+    column = ScorerColumn("scene_rate", "v1", "alignment", "image", True, bounds=bounds)
+    rows = [
+        ScoreRow(c.id, "scene_rate", "v1", f"p{p:02d}", k, value)
+        for c, rare in zip(CHECKPOINTS[:2], (0.0, 1.0), strict=True)
+        for p in range(40)
+        for k in range(4)
+        for value in [rare if (p, k) == (7, 1) else 1 - rare]
+    ]
+    return ScoreTable(rows_to_frame(rows), "s", "fbench:1.0", CHECKPOINTS[:2], (column,), 40, 4)
+
+
+def test_an_interval_of_a_mean_ends_where_the_scorer_ends_and_that_of_a_difference_does_not(
+    tmp_path: Path,
+) -> None:
+    write_score_table(bounded((0.0, 1.0)), tmp_path / "scores.parquet")
+    within = build_leaderboard([read_score_table(tmp_path)], resamples=500)
+    beyond = build_leaderboard([bounded((None, None))], resamples=500)
+    half = build_leaderboard([bounded((None, 1.0))], resamples=500)
+    full, empty = (cell(within, id_, "scene_rate") for id_ in ("base", "sft"))
+    wide_full, wide_empty = (cell(beyond, id_, "scene_rate") for id_ in ("base", "sft"))
+    assert (wide_full.hi or 0) > 1
+    assert (wide_empty.lo or 0) < 0
+    assert (full.lo, full.mean, full.hi) == (wide_full.lo, wide_full.mean, 1.0)
+    assert (empty.lo, empty.mean, empty.hi) == (0.0, wide_empty.mean, wide_empty.hi)
+    assert cell(half, "sft", "scene_rate").lo == wide_empty.lo
+    assert (wide_empty.difference_lo or 0) < -1
+    assert dataclasses.replace(empty, lo=wide_empty.lo) == wide_empty
+
+
 # --- joining ------------------------------------------------------------------------------------
 
 
@@ -324,6 +357,18 @@ def test_a_table_comes_back_from_its_file(table: ScoreTable, tmp_path: Path) -> 
     assert (back.columns, back.signature, back.suite) == (table.columns, table.signature, table.suite)
     assert b"someone" not in (tmp_path / "scores.parquet").read_bytes()
     assert [p.name for p in tmp_path.iterdir()] == ["scores.parquet"]
+
+
+def test_a_table_of_before_bounds_were_written_is_read_and_joined(tmp_path: Path) -> None:
+    table = bounded((0.0, 1.0))
+    path = write_score_table(table, tmp_path / "scores.parquet")
+    arrow = pq.read_table(path)
+    facts = json.loads(arrow.schema.metadata[b"fbench"])
+    del facts["columns"][0]["bounds"]
+    pq.write_table(arrow.replace_schema_metadata({b"fbench": json.dumps(facts)}), path)
+    old = read_score_table(path)
+    assert old.columns == (dataclasses.replace(table.columns[0], bounds=(None, None)),)
+    assert join_tables([table, old]).columns == table.columns
 
 
 def test_files_that_are_no_score_table_are_named(tmp_path: Path) -> None:

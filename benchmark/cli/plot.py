@@ -60,7 +60,8 @@ def sheet(
         list[str] | None, typer.Option(help="Id of a prompt to show; once for each. (default eight)")
     ] = None,
     seed: Annotated[
-        list[int] | None, typer.Option(help="Which of a prompt's K images; once for each. (default 0)")
+        list[int] | None,
+        typer.Option(help="Which of a prompt's K images; once for each. (default the first four)"),
     ] = None,
     output: Output = None,
     as_json: options.AsJson = False,
@@ -76,7 +77,7 @@ def sheet(
 
     place = output or _figures(folder) / "sheet.png"
     sets = read_image_sets(folder)
-    _done(picture_sheet(sets, place, prompt_ids=prompt or None, seeds=seed or [0]), as_json=as_json)
+    _done(picture_sheet(sets, place, prompt_ids=prompt or None, seeds=seed or None), as_json=as_json)
 
 
 def _figures(folder: Path) -> Path:

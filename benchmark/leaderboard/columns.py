@@ -152,7 +152,8 @@ def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> Colum
     p[reference] = np.nan
     adjusted = holm(p)
     cells = []
-    for i, mean in enumerate(estimates.means):
+    for i, estimate in enumerate(estimates.means):
+        mean = estimate.within(facts.bounds)
         difference = estimates.differences[i]
         itself = i == reference
         group = int(estimates.groups[i])

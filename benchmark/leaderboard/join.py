@@ -67,8 +67,11 @@ def _unique(records: Iterable[_T], key: str) -> tuple[_T, ...]:
 
 
 def _facts(record: object) -> dict[str, object]:
-    """All that must agree: where the weights lie and who trained on what may differ by folder."""
-    return {k: v for k, v in vars(record).items() if k not in ("path", "in_domain")}
+    """All that must agree: where the weights lie and who trained on what may differ by folder.
+
+    So may the bounds, which older tables lack; the version says whether the scorer is the same.
+    """
+    return {k: v for k, v in vars(record).items() if k not in ("path", "in_domain", "bounds")}
 
 
 def _distinct_rows(rows: pd.DataFrame) -> pd.DataFrame:

@@ -133,7 +133,9 @@ def read_score_table(path: Path) -> ScoreTable:
 
 
 def _column(facts: Mapping[str, Any]) -> ScorerColumn:
-    return ScorerColumn(**{**facts, "in_domain": tuple(facts["in_domain"])})
+    # Tables of before bounds were written have none.
+    lists = {name: tuple(facts[name]) for name in ("in_domain", "bounds") if name in facts}
+    return ScorerColumn(**{**facts, **lists})
 
 
 def _frame(arrow: pa.Table) -> pd.DataFrame:

@@ -1,20 +1,46 @@
 """What the scorers of the embedded truth have in common besides the truth itself; no torch."""
 
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, final
+
 from benchmark.core import resources
 from benchmark.scorers._weights import short_hash
+from benchmark.scorers.base import ImageScorer, Scorer, Shown, Value
+
+if TYPE_CHECKING:
+    from benchmark.scorers._truth import Truth
 
 
-def truth_hash() -> str:
-    """Of the evaluating oracle and of its calibrations.
+class OracleScorer(Scorer):
+    """A scorer that stands on the evaluating oracle and its calibration."""
 
-    Raises:
-        MissingFileError: if they have not been built.
-    """
-    return short_hash(resources.shapes_weights("oracle"), resources.shapes_weights("truth/oracle.json"))
+    reference: ClassVar[str] = "embedded"
+
+    @final
+    @property
+    def weights_hash(self) -> str:
+        """Of the evaluating oracle and its calibration."""
+        return short_hash(resources.shapes_weights("oracle"), resources.shapes_weights("truth/oracle.json"))
+
+    @final
+    def load(self, device: str = "cpu") -> None:  # noqa: ARG002  # it is small, and exact on the processor
+        """Reads both, so that a fault shows before the first image."""
+        from benchmark.shapes.truth import load_judge
+
+        load_judge()
 
 
-def load_truth() -> None:
-    """Reads both, so that a fault shows before the first image."""
-    from benchmark.shapes.truth import load_judge
+class TruthScorer(OracleScorer, ImageScorer):
+    """A scorer whose number is one part of the truth about an image."""
 
-    load_judge()
+    @abstractmethod
+    def part(self, truth: "Truth") -> float:
+        """The number for one image."""
+
+    @final
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """One number an image."""
+        from benchmark.scorers._truth import truths
+
+        return [float(self.part(truth)) for truth in truths(shown)]

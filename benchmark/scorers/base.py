@@ -91,6 +91,7 @@ class Scorer(ABC):
             self.scale,
             primary,
             in_domain,
+            self.bounds,
         )
 
     @final

@@ -3,28 +3,18 @@
 from typing import ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers import _oracle
+from benchmark.scorers._oracle import OracleScorer
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
 
 @scorers.register()
-class TrueDiversity(PromptScorer):
+class TrueDiversity(OracleScorer, PromptScorer):
     """Share of image pairs that differ in what the prompt leaves open, in units of the world's own."""
 
     name: ClassVar[str] = "true_diversity"
     axis: ClassVar[Axis] = "diversity"
     bounds: ClassVar[tuple[float, None]] = (0.0, None)
     scale: ClassVar[str] = "1 = as varied as the world"
-    reference: ClassVar[str] = "embedded"
-
-    @property
-    def weights_hash(self) -> str:
-        """Of the evaluating oracle and its calibration."""
-        return _oracle.truth_hash()
-
-    def load(self, device: str = "cpu") -> None:  # noqa: ARG002  # it is small, and exact on the processor
-        """Reads the oracle."""
-        _oracle.load_truth()
 
     def value(self, shown: Shown) -> Value:
         """The diversity of one prompt's images."""

@@ -1,6 +1,6 @@
 """Means and paired differences with prompt-clustered intervals."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import stdtrit
@@ -26,6 +26,24 @@ class Interval:
     hi: float
     se: float
     n: int
+
+    def within(self, bounds: tuple[float | None, float | None]) -> "Interval":
+        """The interval without what no mean can be: its ends moved to the bounds they stick out of.
+
+        Coverage stays as it is, because the mean lies within the bounds too.
+
+        Args:
+            bounds: The least and the greatest value; None where there is no bound.
+
+        Example:
+            >>> Interval(0.99, 0.97, 1.01, 0.01, 96).within((0.0, 1.0))
+            Interval(value=0.99, lo=0.97, hi=1.0, se=0.01, n=96)
+        """
+        least, greatest = bounds
+        # Never past the estimate itself, whose last digit may be beyond a bound; NaN stays NaN.
+        lo = self.lo if least is None or not self.lo < least else min(least, self.value)
+        hi = self.hi if greatest is None or not self.hi > greatest else max(greatest, self.value)
+        return replace(self, lo=lo, hi=hi)
 
 
 def mean_intervals(

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,57 @@ def test_an_evaluation_leaves_what_it_promises(evaluation: Path) -> None:
     assert (
         promised | {"manifest.json", "scores.parquet", "figures/trade-off.png", "figures/sheet.png"} <= there
     )
+
+
+def test_ctrl_c_leaves_an_evaluation_that_the_same_command_finishes(
+    fbench: Fbench, world: dict[str, Path], run: Path, evaluation: Path, tmp_path: Path
+) -> None:
+    from diffusers import DDIMScheduler
+
+    from benchmark.evaluate.scoring import ScoreCache
+
+    words = (*eval_words(world, run), "--out", tmp_path)
+
+    def interrupt(owner: type, method: str, call: int) -> None:
+        """Runs the command and presses Ctrl-C when a method is called for the n-th time."""
+        original, calls = getattr(owner, method), count(1)
+
+        def pressed(*args: Any, **options: Any) -> Any:
+            if next(calls) == call:
+                signal.raise_signal(signal.SIGINT)
+            return original(*args, **options)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(owner, method, pressed)
+            broken = fbench(*words)
+        assert broken.exit_code == 130
+        assert broken.stderr.splitlines()[-1] == "interrupted; the same command goes on from what is finished"
+        assert "Traceback" not in broken.stderr
+        assert broken.stdout == ""
+        assert read_manifest(tmp_path).status == "cancelled"
+        assert not (tmp_path / "scores.parquet").exists()
+        assert not [path for path in tmp_path.rglob("*") if ".part" in path.name]
+
+    def made(folder: Path) -> dict[str, bytes]:
+        return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.glob("images/*/*.png")}
+
+    # Two denoising steps a batch of four images: in the middle of the base's second batch.
+    interrupt(DDIMScheduler, "step", 4)
+    first = made(tmp_path)
+    assert len(first) == 4
+    assert first.items() <= made(evaluation).items()
+    times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("images/*/*.png")}
+    # All of the base's images are there, and the first scorer's rows; the second's were about to be kept.
+    interrupt(ScoreCache, "write", 2)
+    assert len(made(tmp_path)) == 6
+    assert len(list(tmp_path.glob(".scores/*/*"))) == 1
+    done = fbench(*words)
+    assert done.exit_code == 0, done.stderr
+    assert (read_manifest(tmp_path).status, read_manifest(tmp_path).attempts) == ("success", 3)
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    assert made(tmp_path) == made(evaluation)
+    for name in ("scores.parquet", "leaderboard.csv", "figures/sheet.png"):
+        assert (tmp_path / name).read_bytes() == (evaluation / name).read_bytes(), name
 
 
 def test_a_leaderboard_is_rebuilt_in_every_format(fbench: Fbench, evaluation: Path, tmp_path: Path) -> None:

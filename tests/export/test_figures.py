@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -14,6 +15,7 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import ImageRecord, ImageSet, Leaderboard, Prompt, PromptSet, Sampler
 from benchmark.export.figures import picture_sheet, trade_off
 from benchmark.export.figures.labels import Label, place_labels
+from benchmark.export.figures.trade_off import draw_trade_off
 from benchmark.leaderboard import build_leaderboard
 from benchmark.leaderboard.simulate import CHECKPOINTS, simulated_table
 
@@ -76,10 +78,26 @@ def test_the_trade_off_names_every_checkpoint_the_axes_and_the_sampling(
     assert "fid:" not in text
 
 
-def test_a_scorer_whose_lower_values_are_better_can_be_an_axis(
-    leaderboard: Leaderboard, tmp_path: Path
+@pytest.mark.parametrize(("preference", "diversity"), [("hps", "fid"), ("fid", "hps")])
+def test_both_axes_point_to_the_better_side_whatever_the_scorers_direction(
+    leaderboard: Leaderboard, preference: str, diversity: str
 ) -> None:
-    not_empty(trade_off(leaderboard, tmp_path / "a.png", preference="hps", diversity="fid"))
+    (axes,) = draw_trade_off(leaderboard, preference, diversity).axes
+    assert axes.xaxis_inverted() == (diversity == "fid")
+    assert axes.yaxis_inverted() == (preference == "fid")
+    drawn = [
+        np.asarray(bars.lines[0].get_xydata())[0]
+        for bars in axes.containers
+        if isinstance(bars, ErrorbarContainer)
+    ]
+    assert len(drawn) == len(leaderboard.rows) - 1
+    to_the_right, upwards = axes.transData.transform(drawn).T
+    names = [column.name for column in leaderboard.columns]
+    for pixels, scorer in ((to_the_right, diversity), (upwards, preference)):
+        column = names.index(scorer)
+        means = np.array([row.cells[column].mean for row in leaderboard.rows[1:]])
+        worth = means if leaderboard.columns[column].higher_is_better else -means
+        assert np.argsort(pixels).tolist() == np.argsort(worth).tolist()
 
 
 def test_more_checkpoints_than_labels_get_a_legend(tmp_path: Path) -> None:
@@ -145,14 +163,49 @@ def test_the_sheet_is_written_with_its_gaps(image_sets: list[ImageSet], tmp_path
         assert "sampler:ddim-20" in text
 
 
-def test_the_sheet_shows_the_pixels(image_sets: list[ImageSet], tmp_path: Path) -> None:
-    """The colour of the first prompt's first image of the base is in the sheet's upper left."""
+def test_the_sheet_shows_the_pixels_of_the_seeds_that_there_are(
+    image_sets: list[ImageSet], tmp_path: Path
+) -> None:
+    """Both images of the first checkpoint side by side, unless one is asked for."""
+
+    def share(path: Path, k: int) -> float:
+        (record,) = [r for r in image_sets[0].records if (r.prompt_id, r.seed) == ("p2", k)]
+        colour = image_sets[0].open(record)[0, 0]
+        sheet = np.asarray(Image.open(path).convert("RGB")).astype(int)
+        return float((np.abs(sheet - colour.astype(int)).max(axis=2) <= 1).mean())
+
     path = picture_sheet(image_sets, tmp_path / "sheet.png", prompt_ids=["p2"])
-    (record,) = [r for r in image_sets[0].records if (r.prompt_id, r.seed) == ("p2", 0)]
-    colour = image_sets[0].open(record)[0, 0]
-    sheet = np.asarray(Image.open(path).convert("RGB")).astype(int)
-    close = (np.abs(sheet - colour.astype(int)).max(axis=2) <= 1).mean()
-    assert close > 0.1
+    assert share(path, 0) == pytest.approx(share(path, 1), rel=0.1)
+    assert share(path, 0) > 0.05
+    path = picture_sheet(image_sets, tmp_path / "sheet.png", prompt_ids=["p2"], seeds=(1,))
+    assert share(path, 0) == 0
+    assert share(path, 1) > 0.1
+
+
+def test_the_sheet_shows_at_most_four_images_of_a_prompt_and_groups_them_by_checkpoint(
+    image_sets: list[ImageSet], tmp_path: Path
+) -> None:
+    """Six seeds, each of its own grey: four are drawn, and white is wider between checkpoints."""
+    greys = [30, 60, 90, 120, 150, 180]
+    sets = []
+    for images in image_sets[:2]:
+        records = []
+        for k, grey in enumerate(greys):
+            path = tmp_path / images.checkpoint.id / f"{k}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.new("RGB", (64, 64), (grey, grey, grey)).save(path)
+            records.append(ImageRecord("p0", k, path))
+        sets.append(dataclasses.replace(images, seeds=tuple(range(6)), records=tuple(records)))
+    path = picture_sheet(sets, tmp_path / "sheet.png", prompt_ids=["p0"])
+    sheet = np.asarray(Image.open(path).convert("L")).astype(int)
+    there = [(np.abs(sheet - grey) <= 1).mean() > 0.02 for grey in greys]
+    assert there == [True] * 4 + [False] * 2
+    # A line of pixels through the upper images: k 0 and 1 of one checkpoint, then of the other.
+    row = sheet[int(np.flatnonzero((np.abs(sheet - greys[0]) <= 1).any(axis=1)).mean())]
+    ends = [np.flatnonzero(np.abs(row - grey) <= 1) for grey in greys[:2]]
+    within = ends[1].min() - ends[0][ends[0] < ends[1].min()].max()
+    between = ends[0][ends[0] > ends[1].min()].min() - ends[1][ends[1] < ends[0].max()].max()
+    assert 0 < within < between < len(ends[0]) / 4
 
 
 def test_the_sheet_refuses_what_it_cannot_draw(image_sets: list[ImageSet], tmp_path: Path) -> None:

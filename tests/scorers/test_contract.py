@@ -55,7 +55,7 @@ def test_every_scorer_scores_what_it_should(name: str, world: Path, make_set: Ma
         assert whole is None
         n_groups = len({r.prompt_id for r in asked}) if rows[0].status == "ok" else 0
         assert groups == [leave_out_id(g) for g in range(n_groups)]
-    lo, hi = scorer.bounds
+    lo, hi = scorer.column().bounds
     for row in rows:
         assert not row.failed, row.note
         if row.value is not None:

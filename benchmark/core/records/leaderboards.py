@@ -19,6 +19,7 @@ class ScorerColumn:
         scale: What the numbers look like, in words ("x 100", "0..1").
         primary: Declared by the suite; the others are exploratory.
         in_domain: Ids of the checkpoints trained on the data it was trained on or selected by.
+        bounds: The least and the greatest value; None where there is no bound.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ScorerColumn:
     scale: str = ""
     primary: bool = False
     in_domain: tuple[str, ...] = ()
+    bounds: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,8 @@ class LeaderboardCell:
     Attributes:
         scorer: Name of the column.
         mean: Mean over prompts.
-        lo: Lower end of its 95 % interval.
-        hi: Upper end of its 95 % interval.
+        lo: Lower end of its 95 % interval, within the scorer's bounds.
+        hi: Upper end of its 95 % interval, likewise.
         difference: Paired mean difference to the reference checkpoint, in the scorer's own sign.
         difference_lo: Lower end of its 95 % interval.
         difference_hi: Upper end of its 95 % interval.

@@ -1,4 +1,4 @@
-"""The picture sheet: prompts down, checkpoints across, the same prompt and seed in a row."""
+"""The picture sheet: prompts down, checkpoints across, the same seeds in the same places of a row."""
 
 import math
 import textwrap
@@ -15,7 +15,7 @@ from benchmark.core.records import ImageRecord, ImageSet
 from benchmark.export.figures.style import INK, MUTED, PAGE_INCHES, figure_style, save
 from benchmark.export.names import display_names
 
-_PROMPTS = 8
+_PROMPTS, _SEEDS = 8, 4
 _TEXT_SHARE = 0.19
 _GAP = 0.05
 _HEADER = 0.36
@@ -31,7 +31,7 @@ def picture_sheet(
     path: Path,
     *,
     prompt_ids: Sequence[str] | None = None,
-    seeds: Sequence[int] = (0,),
+    seeds: Sequence[int] | None = None,
     width: float = PAGE_INCHES,
 ) -> Path:
     """Draws what the checkpoints made of the same prompts from the same noise.
@@ -40,7 +40,8 @@ def picture_sheet(
         image_sets: One a checkpoint, of one prompt set.
         path: Where to; ``.png``, ``.pdf`` or ``.svg``.
         prompt_ids: Which prompts; by default eight, spread evenly over the set.
-        seeds: Which k; several make a small grid in each cell, which shows variety.
+        seeds: Which k; several make a small grid in each cell, which shows variety. By default the first
+            four that there are.
         width: Inches; the default is the text width of a two-column paper.
 
     Returns:
@@ -50,6 +51,8 @@ def picture_sheet(
         UnknownNameError: For a prompt that the set lacks.
         UserError: If there is nothing to draw.
     """
+    if image_sets and seeds is None:
+        seeds = sorted(image_sets[0].seeds)[:_SEEDS]
     if not image_sets or not seeds:
         raise UserError("a picture sheet needs at least one checkpoint and one seed")
     prompts = image_sets[0].prompt_set
@@ -140,5 +143,10 @@ def _wrapped(text: str, inches: float, lines: int) -> str:
 def _footnote(images: ImageSet, seeds: Sequence[int]) -> str:
     shown = ", ".join(str(seed) for seed in seeds)
     prompts = images.prompt_set
-    what = f"same prompt and noise in a row · k = {shown}"
+    same = (
+        "same prompt in a row, same noise in the same place"
+        if len(seeds) > 1
+        else "same prompt and noise in a row"
+    )
+    what = f"{same} · k = {shown}"
     return f"{what} · {prompts.name}@{prompts.version} · {images.sampler.signature}"

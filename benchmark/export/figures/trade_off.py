@@ -47,11 +47,7 @@ def trade_off(
     diversity: str | None = None,
     width: float = COLUMN_INCHES,
 ) -> Path:
-    """Draws preference against diversity with 95 % intervals, the reference at the cross-hair.
-
-    A point stands at the reference's mean plus the paired difference, and the bars are the
-    intervals of the paired differences: prompts that are hard for all do not widen them. Both axes
-    point to the better side, whatever the scorers' direction.
+    """Writes the figure of :func:`draw_trade_off`.
 
     Args:
         leaderboard: What to draw.
@@ -67,26 +63,50 @@ def trade_off(
         UnknownNameError: For a scorer that the leaderboard lacks.
         UserError: If the leaderboard has no scorer for an axis, or nothing to draw.
     """
+    with figure_style():
+        return save(draw_trade_off(leaderboard, preference, diversity, width), path)
+
+
+def draw_trade_off(
+    leaderboard: Leaderboard,
+    preference: str | None = None,
+    diversity: str | None = None,
+    width: float = COLUMN_INCHES,
+) -> Figure:
+    """Draws preference against diversity with 95 % intervals, the reference at the cross-hair.
+
+    A point stands at the reference's mean plus the paired difference, and the bars are the
+    intervals of the paired differences: prompts that are hard for all do not widen them. Both axes
+    point to the better side, whatever the scorers' direction.
+
+    Args:
+        leaderboard: As of :func:`trade_off`, and so the others.
+        preference: Of the vertical axis.
+        diversity: Of the horizontal axis.
+        width: Inches.
+
+    Returns:
+        The figure, in the settings that are in force.
+    """
     across = _scorer(leaderboard, "diversity", diversity)
     upward = _scorer(leaderboard, "preference", preference)
     points = _points(leaderboard, across, upward)
-    with figure_style():
-        figure = Figure(figsize=(width, 0.86 * width), layout="constrained")
-        axes = figure.add_subplot()
-        _draw(axes, points)
-        axes.set_xlabel(_axis_label(across) + "  →")
-        axes.set_ylabel(_axis_label(upward) + "  →")
-        if not across.higher_is_better:
-            axes.invert_xaxis()
-        if not upward.higher_is_better:
-            axes.invert_yaxis()
-        figure.supxlabel(_footnote(leaderboard, across, upward, width), fontsize=4.6, color=MUTED)
-        figure.get_layout_engine().execute(figure)  # type: ignore[union-attr]
-        if len(points) <= _LABELLED:
-            _label(axes, points)
-        else:
-            axes.legend(fontsize=6.5, loc="best", handletextpad=0.3)
-        return save(figure, path)
+    figure = Figure(figsize=(width, 0.86 * width), layout="constrained")
+    axes = figure.add_subplot()
+    _draw(axes, points)
+    axes.set_xlabel(_axis_label(across) + "  →")
+    axes.set_ylabel(_axis_label(upward) + "  →")
+    if not across.higher_is_better:
+        axes.invert_xaxis()
+    if not upward.higher_is_better:
+        axes.invert_yaxis()
+    figure.supxlabel(_footnote(leaderboard, across, upward, width), fontsize=4.6, color=MUTED)
+    figure.get_layout_engine().execute(figure)  # type: ignore[union-attr]
+    if len(points) <= _LABELLED:
+        _label(axes, points)
+    else:
+        axes.legend(fontsize=6.5, loc="best", handletextpad=0.3)
+    return figure
 
 
 def _scorer(leaderboard: Leaderboard, axis: Axis, name: str | None) -> ScorerColumn:

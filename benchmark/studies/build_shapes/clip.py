@@ -27,8 +27,8 @@ from benchmark.studies.build_shapes.text import load_tokenizer
 from benchmark.studies.build_shapes.trials import distractor_figures, distractor_trials
 from benchmark.studies.build_shapes.workers import is_first
 
-READING_STEPS, READING_BATCH = 1800, 32
-STEPS, BATCH, NEAR_MISSES = 420, 64, 2
+READING_STEPS, READING_BATCH = 2400, 32
+STEPS, BATCH, NEAR_MISSES = 600, 64, 2
 READING_WEIGHT = 0.15
 """Of reading the scene while captions are matched: what was learned is not to be lost."""
 

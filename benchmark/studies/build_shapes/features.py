@@ -17,7 +17,7 @@ from benchmark.studies.build_shapes.trials import DISTORTIONS, distort, frechet_
 from benchmark.studies.build_shapes.workers import is_first
 
 FEATURES, HIDDEN = 24, 192
-STEPS, BATCH = 1500, 48
+STEPS, BATCH = 1200, 48
 LEVELS = 3
 
 

@@ -22,7 +22,7 @@ from benchmark.studies.build_shapes.tuning import (
 from benchmark.studies.build_shapes.workers import is_first
 
 POPULATION = "population_2"
-STEPS, RATE, PROMPTS = 700, 7e-4, 16
+STEPS, RATE, PROMPTS = 1000, 7e-4, 16
 
 
 def scorer(model: CLIP, tokenizer: CLIPTokenizer) -> Scorer:

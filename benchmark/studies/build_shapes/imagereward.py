@@ -46,8 +46,8 @@ from benchmark.studies.build_shapes.workers import is_first
 
 POPULATION = "population_2"
 MAX_TOKENS = 32
-COMPARING_STEPS, COMPARING_CAPTIONS = 700, 12
-STEPS, RATE, PROMPTS = 600, 6e-4, 8
+COMPARING_STEPS, COMPARING_CAPTIONS = 1600, 12
+STEPS, RATE, PROMPTS = 1000, 6e-4, 8
 SLOTS = tuple((kind, i) for kind in ("shape", "colour", "size") for i in (0, 1)) + tuple(
     (kind, 0) for kind in ("count", "relation", "background", "style")
 )

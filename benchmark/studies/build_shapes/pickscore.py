@@ -27,8 +27,8 @@ from benchmark.studies.build_shapes.workers import is_first
 
 POPULATION = "population_1"
 WIDTH, LAYERS, GRID = 128, 4, 8
-READING_STEPS, READING_BATCH = 1200, 32
-STEPS, RATE, PROMPTS = 600, 8e-4, 10
+READING_STEPS, READING_BATCH = 2000, 32
+STEPS, RATE, PROMPTS = 1200, 8e-4, 10
 
 
 def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:

@@ -18,6 +18,7 @@ from benchmark.core.pixels import decode_rgb
 from benchmark.core.records import Sampler
 from benchmark.generate import image_seed, sample
 from benchmark.models import load_pipeline
+from benchmark.shapes.annotators import C
 from benchmark.shapes.facts import draw_facts
 from benchmark.shapes.grammar import caption
 from benchmark.shapes.truth import load_judge
@@ -106,7 +107,7 @@ def read_chunks(build: Build, texts: list[str]) -> pa.Table:
 def judged(build: Build, captions: list[str], images: NDArray[np.uint8]) -> pa.Table:
     """What `oracle_label` and both populations think of every image; computed once for its weights."""
     digest = sha256_path(build.weights / "oracle_label")[:12]
-    path = build.state / f"samples-judged-{digest}.parquet"
+    path = build.state / f"samples-judged-{digest}-c{C:g}.parquet"
     if path.exists():
         return pq.read_table(path)
     found = load_judge("oracle_label", build.weights)(images, captions)

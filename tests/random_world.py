@@ -1,19 +1,19 @@
-"""An embedded world with random weights of the real classes, and small image sets of it."""
+"""An embedded world with random weights of the real classes, and small image sets of it.
+
+For the fixtures ``world`` and ``make_set`` of conftest.py, which loads this file where a test asks for them.
+"""
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 import torch
 from PIL import Image
 
-from benchmark import prompt_sets
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
@@ -24,13 +24,10 @@ from benchmark.shapes.grammar import caption
 from benchmark.shapes.oracles import READERS, Oracle
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import Wanted, sample_scenes
-from benchmark.shapes.truth import load_judge
 from benchmark.shapes.vocabulary import STYLES
 
 D = 4
 """Of the feature network: 5 d is then within reach of a small set."""
-
-MakeSet = Callable[..., ImageSet]
 
 
 def write_world(package: Path, pipeline: Path) -> Path:
@@ -101,40 +98,19 @@ def _png(image: torch.Tensor) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.fixture(scope="session")
-def world_folder(tmp_path_factory: pytest.TempPathFactory, tiny_pipeline_folder: Path) -> Path:
-    return write_world(tmp_path_factory.mktemp("world"), tiny_pipeline_folder)
-
-
-@pytest.fixture
-def world(world_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The package's embedded world replaced by the random one."""
-    # The committed sets are registered at the first look-up, from the package that is really there.
-    prompt_sets.registry.names()
-    monkeypatch.setattr(resources, "_PACKAGE", world_folder)
-    load_judge.cache_clear()
-    yield world_folder / "shapes" / "weights"
-    load_judge.cache_clear()
-
-
-@pytest.fixture
-def make_set(tmp_path: Path) -> MakeSet:
-    """Renders of random prompts as an image set: ``make_set(prompts, k, name)``."""
-
-    def make(prompts: int = 6, k: int = 2, name: str = "base", seed: int = 0) -> ImageSet:
-        g = torch.Generator().manual_seed(seed)
-        facts = [draw_facts(g) for _ in range(prompts)]
-        asked = [Prompt(f"p{i:03d}", caption(f, g), style=f.style) for i, f in enumerate(facts)]
-        images = to_uint8(render(sample_scenes(wanted([f for f in facts for _ in range(k)]), g)))
-        records = []
-        for i, image in enumerate(images):
-            path = tmp_path / name / f"{asked[i // k].id}_{i % k}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(image.numpy()).save(path)
-            records.append(ImageRecord(asked[i // k].id, i % k, path, sha256_file(path)))
-        prompt_set = PromptSet("random", str(seed), tuple(asked))
-        checkpoint, sampler, seeds = Checkpoint(name, "shapes"), Sampler(), tuple(range(k))
-        content = ImageSet.content_id(checkpoint, prompt_set, sampler, seeds)
-        return ImageSet(content, checkpoint, prompt_set, sampler, seeds, tuple(records))
-
-    return make
+def render_set(folder: Path, prompts: int = 6, k: int = 2, name: str = "base", seed: int = 0) -> ImageSet:
+    """Renders of random prompts, k for each, as the image set of a checkpoint."""
+    g = torch.Generator().manual_seed(seed)
+    facts = [draw_facts(g) for _ in range(prompts)]
+    asked = [Prompt(f"p{i:03d}", caption(f, g), style=f.style) for i, f in enumerate(facts)]
+    images = to_uint8(render(sample_scenes(wanted([f for f in facts for _ in range(k)]), g)))
+    records = []
+    for i, image in enumerate(images):
+        path = folder / name / f"{asked[i // k].id}_{i % k}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.numpy()).save(path)
+        records.append(ImageRecord(asked[i // k].id, i % k, path, sha256_file(path)))
+    prompt_set = PromptSet("random", str(seed), tuple(asked))
+    checkpoint, sampler, seeds = Checkpoint(name, "shapes"), Sampler(), tuple(range(k))
+    content = ImageSet.content_id(checkpoint, prompt_set, sampler, seeds)
+    return ImageSet(content, checkpoint, prompt_set, sampler, seeds, tuple(records))
