@@ -25,7 +25,7 @@ class Pipeline:
 
     Attributes:
         name: Of the base model; what a checkpoint's `base_model` is compared with.
-        unet: The policy; with a LoRA checkpoint it carries the adapter.
+        unet: The policy; with a LoRA checkpoint the adapter is merged in.
         text_encoder: Reads the prompt.
         tokenizer: The prompt's ids.
         vae: Images to latents and back.

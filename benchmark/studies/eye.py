@@ -1,7 +1,8 @@
 """`python -m benchmark.studies.eye`: does the oracle read the base model's pictures as a person does?
 
-`draw` writes numbered pictures with what the oracle read under each. A person notes what is not so in a
-file with the columns `image,attribute,verdict` (`wrong` or `cannot_tell`); `tally` turns it into a table.
+`draw` writes numbered pictures with what the oracle read under each. For those that the scene check accepts,
+which alone are worth anything to annotators, a person notes what is not so in a file with the columns
+`image,attribute,verdict` (`wrong` or `cannot_tell`); `tally` turns it into a table.
 """
 
 import argparse
@@ -12,19 +13,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.core import store
 from benchmark.core.errors import ConfigError
 from benchmark.core.records import Sampler
-from benchmark.core.resources import shapes_weights
 from benchmark.generate import image_seed, sample
 from benchmark.models import load_pipeline
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.shapes.alignment import Seen, as_seen
-from benchmark.shapes.oracles import load_oracle
+from benchmark.shapes.truth import load_judge
 from benchmark.shapes.vocabulary import BACKGROUNDS, COLOURS, SHAPES, SIZES, STYLES
 from benchmark.studies.console import finish
 
@@ -61,8 +60,11 @@ def draw(out: Path) -> list[Reading]:
     numbered = [(prompts[i % len(prompts)], i // len(prompts)) for i in range(PICTURES)]
     seeds = [image_seed(sampler, text, k) for text, k in numbered]
     images = sample(pipeline, [text for text, _ in numbered], seeds, sampler)
-    pictures = torch.from_numpy(images).movedim(-1, 1).float() / 255
-    readings = [in_words(seen) for seen in as_seen(load_oracle(shapes_weights() / "oracle").read(pictures))]
+    judged = load_judge("oracle")(images, [text for text, _ in numbered])
+    readings = [
+        {"scene": "yes" if scene else "no", **in_words(seen)}
+        for scene, seen in zip(judged.scene.tolist(), as_seen(judged.readings), strict=True)
+    ]
     out.mkdir(parents=True, exist_ok=True)
     for start in range(0, PICTURES, 5 * COLUMNS):
         part = slice(start, start + 5 * COLUMNS)
@@ -84,6 +86,7 @@ def sheet(images: NDArray[np.uint8], readings: Sequence[Reading], first: int) ->
         things = [" ".join(r.get(f"{k} {n}", "?") for k in ("size", "colour", "shape")) for n in "12"]
         lines = [f"{first + i}: {r['count']}, {r.get('background', '?')}, {r.get('style', '?')}", things[0]]
         lines += [things[1], r.get("axis", "?")] if r["count"] == "2" else []
+        lines[-1] += ", scene" if r["scene"] == "yes" else ", no scene"
         for n, line in enumerate(lines):
             pen.text((x + 3, y + TILE + 12 * n - 2), line, fill="black", font=font)
     return out
@@ -104,10 +107,12 @@ def read_exceptions(path: Path, known: Sequence[Reading]) -> Iterator[tuple[int,
 
 
 def tally(readings: Sequence[Reading], exceptions: Sequence[tuple[int, str, str]]) -> str:
-    """A Markdown table: for every kind of attribute how many were read, not to be told, and right."""
-    total = Counter(kind.split()[0] for reading in readings for kind in reading)
-    said = Counter((kind.split()[0], verdict) for _, kind, verdict in exceptions)
-    lines = ["| attribute | read | cannot tell | right of the rest |", "|---|--:|--:|--:|"]
+    """A Markdown table of accepted scenes: of each kind of attribute how many were read, vague, and right."""
+    scenes = [i for i, reading in enumerate(readings) if reading["scene"] == "yes"]
+    total = Counter(kind.split()[0] for i in scenes for kind in readings[i] if kind != "scene")
+    said = Counter((kind.split()[0], verdict) for i, kind, verdict in exceptions if i in scenes)
+    head = f"| attribute ({len(scenes)} pictures) | read | cannot tell | right of the rest |"
+    lines = [head, "|---|--:|--:|--:|"]
     for kind in [*total, "all"]:
         of = [kind] if kind != "all" else list(total)
         n, vague, wrong = (sum(c) for c in ([total[k] for k in of], *([said[k, v] for k in of] for v in

@@ -11,7 +11,7 @@ from benchmark.studies.eye import COLUMNS, LINES, TILE, in_words, read_exception
 
 PAIR = Seen(count=2, shape=(0, 3), colour=(1, 2), size=(0, 1), axis=1, background=1, style=2)
 SINGLE = Seen(count=1, shape=(4, -1), colour=(1, -1), size=(0, -1), axis=-1, background=0, style=0)
-READINGS = [in_words(PAIR), in_words(SINGLE)]
+READINGS = [{"scene": "no", **in_words(PAIR)}, {"scene": "yes", **in_words(SINGLE)}]
 
 
 def test_a_reading_in_words_leaves_out_what_was_not_read() -> None:
@@ -22,10 +22,19 @@ def test_a_reading_in_words_leaves_out_what_was_not_read() -> None:
 
 
 def test_the_tally_takes_what_cannot_be_told_out_of_the_rest() -> None:
-    table = tally(READINGS, [(0, "shape 1", "cannot_tell"), (1, "shape 1", "wrong")])
+    table = tally(
+        [{**r, "scene": "yes"} for r in READINGS], [(0, "shape 1", "cannot_tell"), (1, "shape 1", "wrong")]
+    )
     assert "| shape | 3 | 33.3% | 50.0% |" in table
     assert "| count | 2 | 0.0% | 100.0% |" in table
     assert "| all | 16 | 6.2% | 93.3% |" in table
+
+
+def test_the_tally_leaves_out_what_is_no_scene() -> None:
+    table = tally(READINGS, [(0, "shape 1", "wrong"), (1, "shape 1", "wrong")])
+    assert "(1 pictures)" in table
+    assert "| shape | 1 | 0.0% | 0.0% |" in table
+    assert "| all | 6 | 0.0% | 83.3% |" in table
 
 
 @pytest.mark.parametrize("row", ["2,shape 1,wrong", "0,shape 1,maybe", "1,shape 2,wrong"])

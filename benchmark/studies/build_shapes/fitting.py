@@ -67,7 +67,7 @@ def autocast() -> Iterator[None]:
 
 
 def compiled(build: Build, network: nn.Module) -> nn.Module:
-    """The network as `torch.compile` makes it where that pays: in a long training, with a C++ compiler at hand.
+    """The network as `torch.compile` makes it where that pays: long trainings, if there is a C++ compiler.
 
     The parameters are the network's own. Compilation takes one or two minutes; after it a step of the
     diffusion model takes three fifths of the time.

@@ -17,15 +17,22 @@ from benchmark.studies.build_shapes.fitting import Build, generator
 from benchmark.studies.build_shapes.prompts import PAPER_STYLES
 from benchmark.studies.build_shapes.samples import Samples, encode_jpeg, load_samples
 
-HELD_OUT_PROMPTS, STYLE_PAIRS = 500, 300
+HELD_OUT_PROMPTS, HELD_OUT_PAIRS, STYLE_PAIRS = 500, 1000, 300
+PAIRS = 3
+"""Of each prompt, at most."""
 
 Row = dict[str, object]
 
 
 def pair_indices(rewards: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """Two disjoint pairs among four images: best against worst, and the two between."""
-    order = np.argsort(-rewards, kind="stable")
-    return [(int(order[0]), int(order[-1])), (int(order[1]), int(order[2]))]
+    """Up to `PAIRS` pairs among four images, of which no two are worth the same.
+
+    Best against worst comes first, then the two between. Two pictures that are no scenes are worth nothing
+    both; a label for them would be a coin's, so such ties are dropped.
+    """
+    order = np.argsort(-rewards, kind="stable").tolist()
+    ranked = [(order[i], order[j]) for i, j in ((0, 3), (1, 2), (0, 2), (1, 3), (0, 1), (2, 3))]
+    return [(a, b) for a, b in ranked if rewards[a] > rewards[b]][:PAIRS]
 
 
 def label(samples: Samples, prompts: range, rng: np.random.Generator) -> list[Row]:
@@ -94,7 +101,7 @@ def run(build: Build) -> None:
     rng = np.random.default_rng(build.seed)
     sizes = {
         "shapes-prefs/train.parquet": label(samples, range(n - held_out), rng),
-        "shapes-prefs/heldout.parquet": label(samples, range(n - held_out, n), rng),
+        "shapes-prefs/heldout.parquet": label(samples, range(n - held_out, n), rng)[:HELD_OUT_PAIRS],
     } | {f"shapes-style-{s}.parquet": style_rows(s, samples, build) for s in PAPER_STYLES}
     bytes_by_file = {name: write(rows, build.data / name) for name, rows in sizes.items()}
     one, two = samples.rewards

@@ -5,6 +5,7 @@ With `--choose` its settings are chosen first, on validation prompts alone. The 
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from benchmark.studies.console import finish, typed
 from benchmark.studies.seeds import choose
@@ -18,14 +19,17 @@ NAME = "benchmark.studies.seeds"
 def main() -> None:
     """Parses the command line, trains, evaluates and judges."""
     args = _parser().parse_args()
-    evaluation = {"prompts": args.prompts, "images_per_prompt": args.images_per_prompt, "limit": args.limit}
+    sizes = {"prompts": args.prompts, "images_per_prompt": args.images_per_prompt, "limit": args.limit}
+    evaluation: dict[str, Any] = {key: value for key, value in sizes.items() if value is not None}
+    if args.scorers:
+        evaluation["scorers"] = tuple(args.scorers.split(","))
     study = Study(
         preset=args.preset,
         seeds=parse_seeds(args.seeds),
         out=args.out or Path("runs/choose" if args.choose else "runs/seeds"),
         also=tuple(parse_also(text) for text in args.also),
         settings=parse_settings(args.set),
-        evaluation={key: value for key, value in evaluation.items() if value is not None},
+        evaluation=evaluation,
         workers=args.workers,
     )
     if args.choose:
@@ -56,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--prompts", help="prompt set (default shapes-core; with --choose shapes-validation)")
     add("--images-per-prompt", type=int, help="K (default 8; with --choose 4)")
     add("--limit", type=int, help="only the first so many prompts")
+    add("--scorers", metavar="A,B", help="only these (default all; --choose takes the truth's)")
     add("--also", action="append", default=[], metavar="PRESET:SEED", help="evaluated beside it; repeatable")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of training; repeatable")
     add("--workers", type=int, default=WORKERS, help="processes of one thread")
