@@ -19,7 +19,7 @@ def test_every_registered_model_states_how_it_is_sampled() -> None:
 
 def test_the_documented_defaults() -> None:
     shapes, sd15 = model_facts("shapes"), model_facts("sd15")
-    assert (shapes.sampler.steps, shapes.sampler.eta, shapes.latent_size) == (20, 0.0, 1024)
+    assert (shapes.sampler.steps, shapes.sampler.eta, shapes.latent_size) == (16, 0.0, 1024)
     assert (sd15.sampler.steps, sd15.sampler.guidance, sd15.latent_size) == (50, 7.5, 16384)
 
 
