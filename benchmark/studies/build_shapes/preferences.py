@@ -24,22 +24,27 @@ PAIRS = 3
 Row = dict[str, object]
 
 
-def pair_indices(rewards: NDArray[np.float32]) -> list[tuple[int, int]]:
+def pair_indices(rewards: NDArray[np.float32], *, ties: bool = False) -> list[tuple[int, int]]:
     """Up to `PAIRS` pairs among four images, of which no two are worth the same.
 
     Best against worst comes first, then the two between. Two pictures that are no scenes are worth nothing
-    both; a label for them would be a coin's, so such ties are dropped.
+    both; a label for them would be a coin's, so such ties are dropped, unless they are asked for.
     """
     order = np.argsort(-rewards, kind="stable").tolist()
     ranked = [(order[i], order[j]) for i, j in ((0, 3), (1, 2), (0, 2), (1, 3), (0, 1), (2, 3))]
-    return [(a, b) for a, b in ranked if rewards[a] > rewards[b]][:PAIRS]
+    return [(a, b) for a, b in ranked if ties or rewards[a] > rewards[b]][:PAIRS]
 
 
 def label(samples: Samples, prompts: range, rng: np.random.Generator) -> list[Row]:
-    """Pairs labelled by Bradley and Terry's model of population 1; the order within a pair is a coin's."""
+    """Pairs labelled by Bradley and Terry's model of population 1; the order within a pair is a coin's.
+
+    Ties count only if there is nothing else, as in a miniature, whose pictures are never scenes.
+    """
     rows: list[Row] = []
+    rewards = samples.rewards[0, prompts.start : prompts.stop]
+    all_tied = bool((rewards == rewards[:, :1]).all())
     for p in prompts:
-        for pair in pair_indices(samples.rewards[0, p]):
+        for pair in pair_indices(samples.rewards[0, p], ties=all_tied):
             a, b = pair if rng.random() < 0.5 else pair[::-1]
             chance = 1 / (1 + np.exp(samples.rewards[0, p, b] - samples.rewards[0, p, a]))
             won = int(rng.random() < chance)
