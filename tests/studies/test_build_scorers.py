@@ -29,6 +29,7 @@ from benchmark.studies.build_shapes import (
     text,
     tokenizer,
 )
+from benchmark.studies.build_shapes.features import FEATURES
 from benchmark.studies.build_shapes.fitting import Build, generator
 from benchmark.studies.build_shapes.near_misses import (
     changes,
@@ -226,7 +227,7 @@ def test_every_scorer_opens_strictly_and_its_card_is_finite(built: Build) -> Non
     assert all(
         (layer.model[-1].weight >= 0).all() for layer in load_perceptual(weights / "shapes-perceptual").lins
     )
-    assert load_features(weights / "shapes-features")(torch.zeros(2, 3, 64, 64)).shape == (2, 32)
+    assert load_features(weights / "shapes-features")(torch.zeros(2, 3, 64, 64)).shape == (2, FEATURES)
     for name in SCORERS:
         card = json.loads((weights / "cards" / f"{name.removeprefix('shapes-')}.json").read_text())
         assert torch.tensor([card["loss_first"], card["loss_last"]]).isfinite().all(), name

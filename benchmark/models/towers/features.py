@@ -26,7 +26,7 @@ class FeatureNet(nn.Module):
         width: Channels after the first convolution.
     """
 
-    def __init__(self, num_features: int = 32, width: int = 24) -> None:
+    def __init__(self, num_features: int = 24, width: int = 24) -> None:
         super().__init__()
         self.num_features, self.width = num_features, width
         widths = [width, 2 * width, 4 * width, 4 * width]
