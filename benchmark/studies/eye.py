@@ -61,7 +61,7 @@ def draw(out: Path) -> list[Reading]:
     seeds = [image_seed(sampler, text, k) for text, k in numbered]
     images = sample(pipeline, [text for text, _ in numbered], seeds, sampler)
     judged = load_judge("oracle")(images, [text for text, _ in numbered])
-    readings = [
+    readings: list[Reading] = [
         {"scene": "yes" if scene else "no", **in_words(seen)}
         for scene, seen in zip(judged.scene.tolist(), as_seen(judged.readings), strict=True)
     ]
