@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.core import store
-from benchmark.core.errors import ConfigError
+from benchmark.core.errors import ConfigError, MissingFileError
 from benchmark.core.records import Sampler
 from benchmark.generate import image_seed, sample
 from benchmark.models import load_pipeline
@@ -53,7 +53,7 @@ def in_words(seen: Seen) -> Reading:
 
 
 def draw(out: Path) -> list[Reading]:
-    """Writes sheets of the base model's pictures with their readings, and `readings.csv`."""
+    """Writes sheets of the base model's pictures with their readings."""
     pipeline = load_pipeline("shapes")
     prompts = [p.text for p in load_prompt_set(PROMPTS)]
     sampler: Sampler = pipeline.sampler
@@ -69,9 +69,13 @@ def draw(out: Path) -> list[Reading]:
     for start in range(0, PICTURES, 5 * COLUMNS):
         part = slice(start, start + 5 * COLUMNS)
         sheet(images[part], readings[part], start).save(out / f"sheet-{start:03d}.png")
-    rows = [f"{i},{kind},{value}\n" for i, reading in enumerate(readings) for kind, value in reading.items()]
-    store.write_text(out / "readings.csv", "image,attribute,reading\n" + "".join(rows))
     return readings
+
+
+def write_readings(readings: Sequence[Reading], path: Path) -> None:
+    """Writes one row for each attribute that was read."""
+    rows = [f"{i},{kind},{value}\n" for i, reading in enumerate(readings) for kind, value in reading.items()]
+    store.write_text(path, "image,attribute,reading\n" + "".join(rows))
 
 
 def sheet(images: NDArray[np.uint8], readings: Sequence[Reading], first: int) -> Image.Image:
@@ -98,12 +102,12 @@ def read_exceptions(path: Path, known: Sequence[Reading]) -> Iterator[tuple[int,
     Raises:
         ConfigError: a row names a picture, an attribute or a verdict that there is not.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            image, kind, verdict = int(row["image"]), row["attribute"], row["verdict"]
-            if not 0 <= image < len(known) or verdict not in VERDICTS or kind not in known[image]:
-                raise ConfigError(f"{path} says {row}", allowed=f"what was read, and {', '.join(VERDICTS)}")
-            yield image, kind, verdict
+    for row in _rows(path):
+        given, kind, verdict = row.get("image") or "", row.get("attribute") or "", row.get("verdict")
+        image = int(given) if given.isdecimal() else len(known)
+        if image >= len(known) or verdict not in VERDICTS or kind not in known[image]:
+            raise ConfigError(f"{path} says {row}", allowed=f"what was read, and {', '.join(VERDICTS)}")
+        yield image, kind, verdict
 
 
 def tally(readings: Sequence[Reading], exceptions: Sequence[tuple[int, str, str]]) -> str:
@@ -123,26 +127,35 @@ def tally(readings: Sequence[Reading], exceptions: Sequence[tuple[int, str, str]
 
 
 def read_readings(path: Path) -> list[Reading]:
-    """`readings.csv` as `draw` wrote it."""
+    """What `write_readings` wrote."""
     found: dict[int, dict[str, str]] = {}
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            found.setdefault(int(row["image"]), {})[row["attribute"]] = row["reading"]
+    for row in _rows(path):
+        found.setdefault(int(row["image"]), {})[row["attribute"]] = row["reading"]
     return [found[i] for i in range(len(found))]
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise MissingFileError(
+            path, "table of readings or verdicts", do="run `draw`, then note what is not so"
+        )
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def main() -> None:
     """Parses the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmark.studies.eye", description=__doc__)
     parser.add_argument("what", choices=("draw", "tally"))
-    parser.add_argument("--out", type=Path, default=Path("runs/eye"), help="sheets and readings")
+    parser.add_argument("--out", type=Path, default=Path("runs/eye"), help="the sheets")
+    parser.add_argument("--readings", type=Path, default=Path("results/eye/readings.csv"))
     parser.add_argument("--exceptions", type=Path, default=Path("results/eye/exceptions.csv"))
     args = parser.parse_args()
     if args.what == "draw":
-        draw(args.out)
-        print(f"wrote {args.out}")
+        write_readings(draw(args.out), args.readings)
+        print(f"wrote {args.out} and {args.readings}")
     else:
-        readings = read_readings(args.out / "readings.csv")
+        readings = read_readings(args.readings)
         print(tally(readings, list(read_exceptions(args.exceptions, readings))), end="")
 
 

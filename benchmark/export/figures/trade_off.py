@@ -101,7 +101,9 @@ def draw_trade_off(
     if not upward.higher_is_better:
         axes.invert_yaxis()
     figure.supxlabel(_footnote(leaderboard, across, upward, width), fontsize=4.6, color=MUTED)
-    figure.get_layout_engine().execute(figure)  # type: ignore[union-attr]
+    engine = figure.get_layout_engine()
+    assert engine is not None, "the figure was made with one"
+    engine.execute(figure)
     if len(points) <= _LABELLED:
         _label(axes, points)
     else:
