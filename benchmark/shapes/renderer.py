@@ -107,8 +107,8 @@ def _grid(cell: int = 1) -> tuple[Tensor, Tensor]:
     return axis[None, None, :].expand(1, SIDE, SIDE), axis[None, :, None].expand(1, SIDE, SIDE)
 
 
-def distances(scenes: Scenes, x: Tensor, y: Tensor) -> Float[Tensor, "n 2 h w"]:
-    """Signed distance in pixels to each object; a missing second object is far away."""
+def distances(scenes: Scenes, x: Tensor, y: Tensor) -> Float[Tensor, "n objects h w"]:
+    """Signed distance in pixels to each object; a missing object is far away."""
     dx = x[:, None] - scenes.centre[:, :, 0, None, None]
     dy = -(y[:, None] - scenes.centre[:, :, 1, None, None])
     angle = torch.deg2rad(scenes.angle)[..., None, None]
@@ -119,7 +119,7 @@ def distances(scenes: Scenes, x: Tensor, y: Tensor) -> Float[Tensor, "n 2 h w"]:
         mine = scenes.shape == index
         if mine.any():
             sd = sd.masked_scatter(mine[..., None, None].expand_as(sd), _SHAPES[name](u[mine], v[mine]))
-    present = torch.arange(2) < scenes.count[:, None]
+    present = torch.arange(sd.shape[1]) < scenes.count[:, None]
     return torch.where(present[..., None, None], sd * scenes.radius[..., None, None], torch.tensor(1e3))
 
 
@@ -132,7 +132,7 @@ def _per_image(values: Tensor) -> Tensor:
     return values[:, None, None]
 
 
-def object_colours(scenes: Scenes) -> Float[Tensor, "n 2 3"]:
+def object_colours(scenes: Scenes) -> Float[Tensor, "n objects 3"]:
     """The objects' colours with their tint."""
     return (torch.tensor(list(COLOUR_RGB.values()))[scenes.colour] + scenes.tint).clamp(0.02, 0.99)
 
@@ -176,7 +176,7 @@ def _fill(
 ) -> Colours:
     """Objects with an outline of their own colour, made darker by `shade`."""
     rgb = object_colours(scenes)
-    for i in range(2):
+    for i in range(sd.shape[1]):
         colour = rgb[:, i, :, None, None]
         image = _mix(image, shade * colour, cover(sd[:, i], softness))
         image = _mix(image, colour, cover(sd[:, i] + outline, softness))
@@ -219,7 +219,7 @@ def _sketch(scenes: Scenes) -> Colours:
     sd = distances(scenes, x, y) + 0.35 * torch.sin(TAU * (x + 2 * y) / 13 + TAU * p[:, 1])[:, None]
     hatch = 0.5 + 0.5 * torch.sin(TAU * (x - y + 1.2 * torch.sin(y / 6)) / 4.2 + TAU * p[:, 2])
     rgb = object_colours(scenes)
-    for i in range(2):
+    for i in range(sd.shape[1]):
         inside, colour = cover(sd[:, i], 1.2), rgb[:, i, :, None, None]
         image = _mix(image, torch.tensor(PAPER)[None, :, None, None], inside)
         image = _mix(image, colour, inside * (0.45 + 0.5 * hatch))

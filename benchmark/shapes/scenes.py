@@ -26,23 +26,25 @@ OPEN = -1
 class Scenes:
     """N scenes of one or two objects. Attributes are indices into the lexicons of `vocabulary`.
 
+    Only pictures that are no scenes, for the readers' training, have more objects.
+
     `relation` is that of object 0 to object 1 (left, right, above, below) and -1 for a single object.
     Centres and radii are in pixels, x to the right and y down; angles in degrees, anticlockwise.
     `softness` is the width of an edge in pixels; `tint`, `light` and `phase` vary what no caption names.
     """
 
     count: Int[Tensor, " n"]
-    shape: Int[Tensor, "n 2"]
-    colour: Int[Tensor, "n 2"]
-    size: Int[Tensor, "n 2"]
+    shape: Int[Tensor, "n objects"]
+    colour: Int[Tensor, "n objects"]
+    size: Int[Tensor, "n objects"]
     relation: Int[Tensor, " n"]
     background: Int[Tensor, " n"]
     style: Int[Tensor, " n"]
-    centre: Float[Tensor, "n 2 2"]
-    radius: Float[Tensor, "n 2"]
-    angle: Float[Tensor, "n 2"]
+    centre: Float[Tensor, "n objects 2"]
+    radius: Float[Tensor, "n objects"]
+    angle: Float[Tensor, "n objects"]
     softness: Float[Tensor, " n"]
-    tint: Float[Tensor, "n 2 3"]
+    tint: Float[Tensor, "n objects 3"]
     light: Float[Tensor, " n"]
     phase: Float[Tensor, "n 4"]
 
@@ -78,6 +80,10 @@ class Wanted:
     def anything(cls, n: int) -> "Wanted":
         """N scenes about which nothing is stated."""
         return cls(*(torch.full(s, OPEN) for s in ((n,), (n, 2), (n, 2), (n, 2), (n,), (n,), (n,))))
+
+    def with_count(self, objects: int) -> "Wanted":
+        """The same with one or two objects."""
+        return replace(self, count=torch.full_like(self.count, objects))
 
 
 def sample_scenes(wanted: Wanted, generator: torch.Generator) -> Scenes:

@@ -13,7 +13,7 @@ from benchmark.shapes.scene_check import is_scene, residuals, thresholds
 from benchmark.shapes.vocabulary import STYLES
 from benchmark.studies.build_shapes.cards import write_card
 from benchmark.studies.build_shapes.fitting import Build, generator
-from benchmark.studies.build_shapes.oracles import draw, nothing, round_trip
+from benchmark.studies.build_shapes.oracles import crowds, draw, nothing, round_trip
 
 RENDERS = 3000
 
@@ -29,7 +29,7 @@ def run(build: Build) -> None:
     scenes, renders = draw(build.amount(RENDERS, 60), g)
     trips = round_trip(vae, renders)
     table = torch.quantile(measures(renders, reading_of(scenes)), torch.linspace(0, 1, 101), dim=0)
-    figures = {}
+    figures: dict[str, dict[str, object]] = {}
     for name in READERS:
         readings = load_oracle(build.weights / name).read(trips)
         left = residuals(trips, readings)
@@ -39,10 +39,14 @@ def run(build: Build) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         percentiles = {m: [round(v, 6) for v in table[:, i].tolist()] for i, m in enumerate(MEASURES)}
         path.write_text(json.dumps({"p99": limits, "percentiles": percentiles}, indent=1) + "\n")
-        empty = nothing(renders, g)
-        seen = load_oracle(build.weights / name).read(empty)
-        passed = is_scene(residuals(empty, seen), seen, thresholds(path))
-        figures[name] = {"limits": limits, "nothing_accepted": round(float(passed.float().mean()), 4)}
+        figures[name] = {"limits": limits}
+        for kind, pictures in {
+            "nothing": nothing(renders, g),
+            "three_objects": crowds(len(renders) // 4, g)[1],
+        }.items():
+            seen = load_oracle(build.weights / name).read(pictures)
+            passed = is_scene(residuals(pictures, seen), seen, thresholds(path))
+            figures[name][f"{kind}_accepted"] = round(float(passed.float().mean()), 4)
     write_card(build, "truth", None, figures)
 
 
