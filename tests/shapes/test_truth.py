@@ -10,10 +10,13 @@ from benchmark.shapes.annotators import POPULATIONS, C, measures, reward, taste
 from benchmark.shapes.diversity import differences, mean_pair_difference, share_that_differ, true_diversity
 from benchmark.shapes.facts import Facts, ObjectFacts, draw_facts, wanted
 from benchmark.shapes.grammar import parse
+from benchmark.shapes.oracles import READERS
 from benchmark.shapes.readings import reading_of
-from benchmark.shapes.renderer import render
+from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scene_check import complete, residuals
 from benchmark.shapes.scenes import Wanted, sample_scenes
+from benchmark.shapes.truth import load_judge
+from benchmark.studies.build_shapes.oracles import crowds
 
 
 def seeded(seed: int) -> torch.Generator:
@@ -160,3 +163,13 @@ def test_the_scene_check_sees_what_is_wrong() -> None:
     pasted = images.clone()
     pasted[:, :, 2:12, 2:12] = 1 - pasted[:, :, 2:12, 2:12]
     assert residuals(pasted, readings).amax(1).median() > 2 * right.amax(1).median()
+
+
+@pytest.mark.parametrize("oracle", READERS)
+def test_three_objects_are_not_a_scene_and_show_no_fact_about_objects(oracle: str) -> None:
+    truth, pictures = crowds(60, seeded(9))
+    assert (truth.count == 0).all()
+    assert not complete(truth).any()
+    judged = load_judge(oracle)(to_uint8(pictures).numpy(), ["a red star and a blue heart"] * 60)
+    assert judged.scene.float().mean() <= 0.05
+    assert judged.alignment.mean() <= 0.05

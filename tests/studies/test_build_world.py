@@ -10,6 +10,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 from benchmark.core.hashing import sha256_path
 from benchmark.shapes.grammar import parse
+from benchmark.shapes.scenes import Wanted, sample_scenes
 from benchmark.shapes.truth import load_judge
 from benchmark.studies.build_shapes import preferences, samples, text, tokenizer, truth, unet, vae
 from benchmark.studies.build_shapes.fitting import Build
@@ -72,6 +73,17 @@ def test_the_folder_is_a_plain_pipeline(built: Build) -> None:
     }
     out = pipe("a red star", num_inference_steps=2, guidance_scale=2.0, output_type="np").images
     assert out.shape == (1, 64, 64, 3)
+
+
+def test_objects_weigh_more_at_first_and_nothing_does_in_the_end() -> None:
+    scenes = sample_scenes(Wanted.anything(50), torch.Generator().manual_seed(8))
+    objects = unet.foreground(scenes)
+    weight = unet.foreground_weight(objects, unet.PHASES[0].foreground)
+    assert torch.allclose(weight.mean((1, 2, 3)), torch.ones(50))
+    ratio = weight.masked_fill(~objects, -torch.inf).amax((1, 2, 3)) / weight.amin((1, 2, 3))
+    assert torch.allclose(ratio, torch.full((50,), 4.0))
+    # Weights that depend on the clean picture move the mean that is learned.
+    assert (unet.foreground_weight(objects, unet.PHASES[-1].foreground) == 1).all()
 
 
 def test_latents_are_white(built: Build) -> None:

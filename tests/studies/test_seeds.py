@@ -126,6 +126,9 @@ def test_the_choice_is_logged_once_with_the_kept_candidates_first(tmp_path: Path
     assert append_to_log(log, "Settings", entry)
     assert not append_to_log(log, "Settings", entry)
     assert log.read_text().count("## ") == 1
+    assert append_to_log(log, "Settings again", entry + "\nmore\n")
+    titles = [line for line in log.read_text().splitlines() if line.startswith("#")]
+    assert [title.split(" ", 2)[-1] for title in titles] == ["Log", "Settings again", "Settings"]
 
 
 def test_runs_of_a_study(tmp_path: Path) -> None:

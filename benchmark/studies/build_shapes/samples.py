@@ -18,6 +18,7 @@ from benchmark.core.pixels import decode_rgb
 from benchmark.core.records import Sampler
 from benchmark.generate import image_seed, sample
 from benchmark.models import load_pipeline
+from benchmark.models.builtin import SHAPES_GUIDANCE
 from benchmark.shapes.annotators import C
 from benchmark.shapes.facts import draw_facts
 from benchmark.shapes.grammar import caption
@@ -27,7 +28,7 @@ from benchmark.studies.build_shapes.fitting import Build, compiled, generator
 from benchmark.studies.build_shapes.workers import is_first
 
 PROMPTS, K, CHUNK = 3000, 4, 64
-SAMPLER = Sampler(steps=16, guidance=2.5, seed=20_000, batch_size=32)
+SAMPLER = Sampler(steps=16, guidance=SHAPES_GUIDANCE, seed=20_000, batch_size=32)
 JPEG_QUALITY = 92
 
 

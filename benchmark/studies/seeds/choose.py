@@ -23,7 +23,7 @@ PROMPTS: Final = "shapes-validation"
 IMAGES_PER_PROMPT: Final = 4
 SCORERS: Final = ("true_reward", "oracle", "true_diversity", "scene_rate", "true_reward_heldout")
 """The truth alone: the learned scorers have no say in the choice."""
-_HEADER = "# Log\n\nExperiments, failed ones included, newest last.\n"
+_HEADER = "# Log\n\nExperiments, failed ones included, newest first.\n"
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,14 @@ def log_entry(choice: Choice, command: str) -> str:
 
 
 def append_to_log(path: Path, title: str, entry: str) -> bool:
-    """Adds a dated entry, unless the log holds it already; returns whether it did."""
+    """Puts a dated entry before the others, unless the log holds it already; returns whether it did."""
     log = path.read_text(encoding="utf-8") if path.is_file() else _HEADER
     if entry in log:
         return False
     today = datetime.now(UTC).date().isoformat()
-    store.write_text(path, f"{log.rstrip()}\n\n## {today} {title}\n\n{entry}")
+    head, *older = log.rstrip().split("\n\n## ")
+    entries = [f"{today} {title}\n\n{entry.rstrip()}", *older]
+    store.write_text(path, "\n\n## ".join([head, *entries]) + "\n")
     return True
 
 
