@@ -32,13 +32,15 @@ _SHAPES: Mapping[str, Any] = {
     "lora_rank": 16,
     "lora_targets": "all",
     "steps": 100,
-    "batch_size": 48,
+    "batch_size": 64,
     "draws": 1,
     "lr": 5e-5,
     "lr_schedule": "constant",
     "warmup": 10,
     "save_every": 50,
-    "held_out_pairs": 32,
+    # Many pairs and few draws of each: pairs differ more than draws do.
+    "held_out_pairs": 256,
+    "held_out_draws": 4,
 }
 _SCALE: Mapping[str, Any] = {"log_ratio_scale": "auto"}
 
