@@ -32,7 +32,7 @@ _SHAPES: Mapping[str, Any] = {
     "lora_rank": 16,
     "lora_targets": "all",
     "steps": 100,
-    "batch_size": 64,
+    "batch_size": 48,
     "draws": 1,
     "lr": 5e-5,
     "lr_schedule": "constant",

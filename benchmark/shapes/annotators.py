@@ -24,7 +24,7 @@ from torch import Tensor
 from benchmark.shapes.readings import Readings
 from benchmark.shapes.scenes import SIDE
 
-C: Final = 1.5
+C: Final = 3.5
 """Sharpness of the annotators: set so that two of one population agree on 75 to 80 % of pairs."""
 
 MEASURES: Final = ("contrast", "colour", "edges", "composition")
