@@ -18,9 +18,11 @@ from benchmark.export.names import display_names
 _PROMPTS, _SEEDS = 8, 4
 _TEXT_SHARE = 0.19
 _GAP = 0.05
-_HEADER = 0.36
+_LINE = 0.12
 _FOOTER = 0.2
 _LETTERS_PER_INCH = 17.5
+_HEADING_SHARE = 1.15
+"""Of a column's width, in letters of captions: headings are smaller."""
 _EMPTY = 235
 
 Pixels = NDArray[np.uint8]
@@ -102,14 +104,17 @@ def _layout(
     drawn = [picture for row in cells for picture in row if picture is not None]
     ratio = drawn[0].shape[0] / drawn[0].shape[1] if drawn else 1.0
     tall = side * ratio
-    height = _HEADER + len(cells) * (tall + _GAP) + _FOOTER
+    # Whole names: what tells checkpoints apart stands at the end.
+    headings = [_wrapped(name, side * _HEADING_SHARE) for name in names]
+    header = _LINE * (1 + max(heading.count("\n") + 1 for heading in headings))
+    height = header + len(cells) * (tall + _GAP) + _FOOTER
     figure = Figure(figsize=(width, height))
-    for column, name in enumerate(names):
+    for column, heading in enumerate(headings):
         left = text_width + column * (side + _GAP)
-        figure.text((left + side / 2) / width, 1 - (_HEADER - 0.07) / height, _wrapped(name, side, 2),
-                    ha="center", va="bottom", fontsize=7, fontweight="bold", color=INK)  # fmt: skip
+        figure.text((left + side / 2) / width, 1 - (header - 0.07) / height, heading,
+                    ha="center", va="bottom", fontsize=6, fontweight="bold", color=INK)  # fmt: skip
     for row, (caption, pictures) in enumerate(zip(captions, cells, strict=True)):
-        bottom = height - _HEADER - (row + 1) * tall - row * _GAP
+        bottom = height - header - (row + 1) * tall - row * _GAP
         lines = max(1, int(tall / 0.125))
         figure.text((text_width - 0.1) / width, (bottom + tall / 2) / height,
                     _wrapped(caption, text_width - 0.2, lines),
@@ -135,7 +140,7 @@ def _blank() -> Rectangle:
     return Rectangle((0, 0), 1, 1, facecolor="#f2f2f2", edgecolor="#c9c9c9", hatch="////", lw=0.5)
 
 
-def _wrapped(text: str, inches: float, lines: int) -> str:
+def _wrapped(text: str, inches: float, lines: int | None = None) -> str:
     width = max(6, int(inches * _LETTERS_PER_INCH))
     return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …"))
 
