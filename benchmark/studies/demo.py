@@ -20,7 +20,7 @@ from trainers.presets import preset_values
 
 STEPS: Final = 50
 """Enough to show the way; the committed evaluation shows the effect."""
-BATCH, RATE, BETA = 48, 4e-4, 0.3
+BATCH, RATE, BETA = 48, 2e-4, 0.3
 """On validation prompts the highest gain of fifty steps that keeps the rest, see results/LOG.md."""
 SHARES: Final = (("shapes-sft", "shapes-f-dpo-reverse-kl"), ("shapes-f-dpo-jensen-shannon", "shapes-rpo"))
 """The presets that each worker trains."""
@@ -78,8 +78,6 @@ def run_config(out: Path, preset: str, steps: int, *, offline: bool) -> TrainCon
         "batch_size": BATCH,
         "lr": RATE,
         "save_every": steps,
-        "held_out_pairs": 64,
-        "held_out_draws": 4,
         "out": out / "train" / preset.removeprefix("shapes-"),
         "device": "cpu",
         "offline": offline,
