@@ -1,6 +1,8 @@
 """Recipes are complete: each makes settings and an objective, with beta and scale stated."""
 
+import json
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -8,6 +10,8 @@ from benchmark.core.errors import ConfigError, UnknownNameError
 from trainers.config import TrainConfig
 from trainers.presets import PRESETS, preset
 from trainers.recipe import make_recipe
+
+RESULTS = Path(__file__).resolve().parents[2] / "results"
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -45,3 +49,18 @@ def test_an_unknown_preset_or_key_names_the_close_ones(tmp_path: Path) -> None:
     file.write_text("btach_size = 3\n")
     with pytest.raises(ConfigError, match=r"mine.toml: unknown key 'btach_size'.*did you mean batch_size"):
         TrainConfig.resolve(file, {"out": tmp_path})
+
+
+def test_what_a_preset_should_give_is_what_its_committed_evaluation_says() -> None:
+    for name, preset in PRESETS.items():
+        file = RESULTS / name / "verdict.json"
+        assert file.is_file() == bool(preset.expected), name
+        if not preset.expected:
+            continue
+        seeds = json.loads(file.read_text())["seeds"]
+        rewards = [f["difference"] for s in seeds for f in s["findings"] if f["scorer"] == "true_reward"]
+        found = {
+            "held_out_loss": fmean(s["held_out_loss"] for s in seeds),
+            "true_reward_difference": fmean(rewards),
+        }
+        assert preset.expected == pytest.approx(found, abs=5e-4)
