@@ -52,10 +52,10 @@ def test_an_unknown_preset_or_key_names_the_close_ones(tmp_path: Path) -> None:
 
 
 def test_what_a_preset_should_give_is_what_its_committed_evaluation_says() -> None:
-    for name, preset in PRESETS.items():
+    for name, recipe in PRESETS.items():
         file = RESULTS / name / "verdict.json"
-        assert file.is_file() == bool(preset.expected), name
-        if not preset.expected:
+        assert file.is_file() == bool(recipe.expected), name
+        if not recipe.expected:
             continue
         seeds = json.loads(file.read_text())["seeds"]
         rewards = [f["difference"] for s in seeds for f in s["findings"] if f["scorer"] == "true_reward"]
@@ -63,4 +63,4 @@ def test_what_a_preset_should_give_is_what_its_committed_evaluation_says() -> No
             "held_out_loss": fmean(s["held_out_loss"] for s in seeds),
             "true_reward_difference": fmean(rewards),
         }
-        assert preset.expected == pytest.approx(found, abs=5e-4)
+        assert recipe.expected == pytest.approx(found, abs=5e-4)
