@@ -69,7 +69,7 @@ def picture_sheet(
         figure = _layout(cells, captions, [names[images.checkpoint.id] for images in image_sets], width)
         figure.text(1 - _GAP / width, 0.06 / figure.get_figheight(), _footnote(image_sets[0], seeds),
                     ha="right", va="bottom", fontsize=5, color=MUTED)  # fmt: skip
-        return save(figure, path, dpi=240)
+        return save(figure, path, dpi=160)
 
 
 def _spread(ids: Sequence[str]) -> list[str]:
