@@ -43,6 +43,8 @@ class Scorer(ABC):
         in_domain_for: Data sets it was trained on or selected by.
         reference: Who defined it, and where.
         precision: What its networks compute in, ``fp32`` or ``bf16``; an option of scorers that have some.
+        bf16_tolerance: How far ``bf16`` may move a value, in the scorer's own unit: two images that are
+            further apart than twice that are never swapped.
     """
 
     name: ClassVar[str]
@@ -55,6 +57,7 @@ class Scorer(ABC):
     in_domain_for: ClassVar[tuple[str, ...]] = ()
     reference: ClassVar[str] = ""
     precision: str = "fp32"
+    bf16_tolerance: ClassVar[float] = 0.0
 
     @property
     @abstractmethod

@@ -29,6 +29,7 @@ class Clip(ImageScorer):
     axis: ClassVar[Axis] = "alignment"
     bounds: ClassVar[tuple[float, float]] = (-100.0, 100.0)
     scale: ClassVar[str] = "x 100"
+    bf16_tolerance: ClassVar[float] = 0.3
     reference: ClassVar[str] = (
         "Hessel et al., CLIPScore, EMNLP 2021; weights: Cherti et al., OpenCLIP, CVPR 2023"
     )

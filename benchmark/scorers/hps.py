@@ -30,6 +30,7 @@ class Hps(ImageScorer):
     bounds: ClassVar[tuple[float, float]] = (-100.0, 100.0)
     scale: ClassVar[str] = "x 100"
     in_domain_for: ClassVar[tuple[str, ...]] = ("hpd_v2",)
+    bf16_tolerance: ClassVar[float] = 0.3
     reference: ClassVar[str] = "Wu et al., Human Preference Score v2, 2023; weights: xswu/HPSv2"
 
     _tower: "OpenClip"

@@ -28,6 +28,7 @@ class Imagereward(ImageScorer):
     axis: ClassVar[Axis] = "preference"
     scale: ClassVar[str] = "about -2..2"
     in_domain_for: ClassVar[tuple[str, ...]] = ("imagerewarddb",)
+    bf16_tolerance: ClassVar[float] = 0.05
     reference: ClassVar[str] = "Xu et al., ImageReward, NeurIPS 2023; weights: THUDM/ImageReward"
 
     _model: "Reward"
