@@ -178,8 +178,10 @@ class PromptScorer(Scorer):
                 value: Value | Exception = self.value(mine)
             except Exception as error:  # noqa: BLE001
                 value = error
-            if isinstance(value, Missing) and mine.faults:
-                value = Missing(f"{value.note}; {mine.faults[0].note}")
+            if mine.faults and not isinstance(value, Exception):
+                # Of fewer images many a diversity is another quantity; and what is left out would leave no trace.
+                gone, first = len(mine.faults), mine.faults[0].note
+                value = Missing(f"{NO_IMAGE} for {gone} of {gone + len(mine)}: {first}")
             rows.append(self.row(images, value, prompt.id))
         return rows
 
