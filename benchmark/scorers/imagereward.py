@@ -21,6 +21,7 @@ class Imagereward(ImageScorer):
 
     Args:
         weights: ``embedded``, ``published`` (THUDM/ImageReward), or a folder.
+        precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "imagereward"
@@ -31,8 +32,8 @@ class Imagereward(ImageScorer):
 
     _model: "Reward"
 
-    def __init__(self, weights: str = _weights.EMBEDDED) -> None:
-        self.weights = weights
+    def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
+        self.weights, self.precision = weights, precision
 
     @property
     def _place(self) -> Path:
@@ -47,7 +48,7 @@ class Imagereward(ImageScorer):
         """Reads the network and its tokenizer."""
         from benchmark.scorers._reward import Reward
 
-        self._model = Reward(self._place, device)
+        self._model = Reward(self._place, device, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""
