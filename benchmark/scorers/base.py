@@ -9,7 +9,7 @@ class Brightness(ImageScorer):
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 from benchmark.core.hashing import sha256_json
@@ -196,8 +196,9 @@ class PromptScorer(Scorer):
                 value: Value | Exception = mine.whole(f"values:{self.identity}", self.value)
             except Exception as error:  # noqa: BLE001
                 value = error
-            if isinstance(value, Missing) and mine.faults:
-                value = Missing(f"{value.note}; {mine.faults[0].note}")
+            if mine.faults and not isinstance(value, Exception):
+                # Of fewer images many a diversity is another quantity; and what is left out would leave no trace.
+                value = Missing(_gaps(mine))
             rows.append(self.row(shown, value, prompt.id))
         return rows
 
@@ -227,6 +228,8 @@ class SetScorer(Scorer):
         seen = shown.of(prompts)
         try:
             rows = [self.row(shown, self.value(seen))]
+            if seen.faults and rows[0].status == "ok":
+                rows = [replace(rows[0], note=_gaps(seen))]
             groups = prompt_groups([p.id for p in prompts]) if rows[0].status == "ok" else ()
             for g, group in enumerate(groups):
                 kept = seen.of([p for p in prompts if p.id not in group])
@@ -234,6 +237,12 @@ class SetScorer(Scorer):
         except Exception as error:  # noqa: BLE001
             return [self.row(shown, error)]
         return rows
+
+
+def _gaps(shown: Shown) -> str:
+    """Which images are missing from a number about several, in words."""
+    gone = len(shown.faults)
+    return f"{NO_IMAGE} for {gone} of {gone + len(shown)}: {shown.faults[0].note}"
 
 
 def said(error: Exception) -> str:
