@@ -23,6 +23,7 @@ from benchmark.models.towers.folders import (
     read_config,
     read_weights,
     save_weights,
+    without_weights,
     write_config,
 )
 
@@ -164,7 +165,8 @@ def load_reward_net(folder: Path) -> RewardNet:
         MissingWeightsError: if the folder lacks one of its files.
         UnreadableFileError: if they are not what they should be.
     """
-    network = RewardNet(RewardConfig(**read_config(folder)))
+    with without_weights():
+        network = RewardNet(RewardConfig(**read_config(folder)))
     load_strictly(network, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return network.eval().requires_grad_(False)
 
@@ -176,7 +178,8 @@ def load_published_reward_net(weights: Path, config: RewardConfig = PUBLISHED) -
         MissingWeightsError: if there is no such file.
         UnreadableFileError: if a key is missing or unexpected.
     """
-    network = RewardNet(config)
+    with without_weights():
+        network = RewardNet(config)
     load_strictly(network, published_to_ours(read_weights(weights)), weights)
     return network.eval().requires_grad_(False)
 

@@ -1,10 +1,12 @@
 """Weights in a folder: half precision on disk, float32 in use, loaded strictly."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import init_empty_weights
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -47,6 +49,15 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
 
 
+def without_weights() -> AbstractContextManager[None]:
+    """The context to make a network in whose weights come from a file: none are drawn, buffers are real.
+
+    Drawing those of a ViT-H takes longer than reading them.
+    """
+    context: AbstractContextManager[None] = init_empty_weights(include_buffers=False)
+    return context
+
+
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
     """Fills a module; every missing, unexpected or misshapen key is an error, and named.
 
@@ -65,7 +76,8 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: Path) 
         shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
         raise UnreadableFileError(source, f"weights of {type(module).__name__}", shown)
     check_finite(state, source)
-    module.load_state_dict(dict(state), strict=True)
+    # Taken, not copied: for a moment a large network would be in memory twice.
+    module.load_state_dict(dict(state), strict=True, assign=True)
 
 
 def check_finite(state: Mapping[str, Tensor], source: Path) -> None:
