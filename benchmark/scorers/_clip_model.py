@@ -11,7 +11,7 @@ from benchmark.models.towers.hf_clip import load_clip_model, load_tokenizer
 from benchmark.models.towers.pixels import normalise
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import in_batches
-from benchmark.scorers._preprocess import clip_pixels
+from benchmark.scorers._preprocess import pickscore_pixels
 from benchmark.scorers._shown import Shown
 
 
@@ -41,7 +41,7 @@ class ScaledClip:
         return [scale * float(c) for c in cosines]
 
     def _embed(self, images: Sequence[RGB]) -> Tensor:
-        pixels = normalise(clip_pixels(images, self._side)).to(self._device)
+        pixels = normalise(pickscore_pixels(images, self._side)).to(self._device)
         return normalize(self._model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)
 
     def _read(self, texts: Sequence[str]) -> Tensor:
