@@ -22,15 +22,16 @@ class Reward:
     """Rewards of images for their prompts.
 
     Args:
-        folder: With ``ImageReward.pt`` or our config.json and model.safetensors, and the tokenizer.
+        folder: With ``ImageReward.pt`` or our config.json and model.safetensors.
+        tokenizer: With ``vocab.txt``.
         device: Where to compute.
     """
 
-    def __init__(self, folder: Path, device: str) -> None:
+    def __init__(self, folder: Path, tokenizer: Path, device: str) -> None:
         published = folder / "ImageReward.pt"
         network = load_published_reward_net(published) if published.is_file() else load_reward_net(folder)
         self._network = network.to(device)
-        self._tokenizer = load_reward_tokenizer(folder / "tokenizer")
+        self._tokenizer = load_reward_tokenizer(tokenizer)
         self._device = device
         self._side = int(network.config.vision["image_size"])
 

@@ -8,8 +8,9 @@ class Brightness(ImageScorer):
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar, final
 
 from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
@@ -40,6 +41,8 @@ class Scorer(ABC):
         scale: What the numbers look like, in words.
         in_domain_for: Data sets it was trained on or selected by.
         reference: Who defined it, and where.
+        published: The releases of published weights that it needs, by its options as they are written:
+            ``{"": ("hps-v2.1",), "version='v2.0'": ("hps-v2.0",)}``.
     """
 
     name: ClassVar[str]
@@ -51,6 +54,7 @@ class Scorer(ABC):
     scale: ClassVar[str] = ""
     in_domain_for: ClassVar[tuple[str, ...]] = ()
     reference: ClassVar[str] = ""
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
 
     @property
     @abstractmethod

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.models.towers.folders import save_weights
+from benchmark.models.towers.folders import refuse_nan, save_weights
 
 
 def new_clip_model(
@@ -58,7 +58,7 @@ def load_clip_model(folder: Path) -> CLIPModel:
 
     Raises:
         MissingWeightsError: if config.json or the weights are not there.
-        UnreadableFileError: if a weight is missing, unexpected or of another shape.
+        UnreadableFileError: if a weight is missing, unexpected, of another shape or not finite.
     """
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         raise MissingWeightsError(
@@ -66,13 +66,18 @@ def load_clip_model(folder: Path) -> CLIPModel:
         )
     try:
         model, report = CLIPModel.from_pretrained(
-            folder, local_files_only=True, dtype="float32", output_loading_info=True
+            folder,
+            local_files_only=True,
+            use_safetensors=True,
+            dtype="float32",
+            output_loading_info=True,
         )
     except (OSError, RuntimeError, ValueError) as error:
         raise UnreadableFileError(folder, "a CLIPModel", error) from error
     wrong = [f"{kind} {min(map(str, keys))}" for kind, keys in _faults(report).items() if keys]
     if wrong:
         raise UnreadableFileError(folder, "a CLIPModel", ", ".join(wrong))
+    refuse_nan(model.state_dict(), folder)
     return model.eval().requires_grad_(False)
 
 
@@ -81,10 +86,15 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
 
     Raises:
         MissingWeightsError: if it is not there.
+        UnreadableFileError: if it is there and is none.
     """
     if not (folder / "vocab.json").is_file() and not (folder / "tokenizer.json").is_file():
         raise MissingWeightsError(f"no CLIP tokenizer at {folder}", do="`fbench doctor` says more")
-    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    try:
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    # The tokenizers library raises nothing more particular.
+    except Exception as error:
+        raise UnreadableFileError(folder, "a CLIP tokenizer", error) from error
 
 
 def _faults(report: Any) -> dict[str, list[object]]:

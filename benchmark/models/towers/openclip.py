@@ -11,7 +11,7 @@ from typing import Any, Final
 import open_clip
 from open_clip.model import CLIP
 
-from benchmark.core.errors import UnreadableFileError
+from benchmark.core.errors import UnreadableFileError, UserError, close_matches
 from benchmark.models.towers.folders import (
     load_strictly,
     read_config,
@@ -95,17 +95,46 @@ def load_published(architecture: str, weights: Path) -> CLIP:
 
     Args:
         architecture: open_clip's name, such as ``ViT-H-14``.
-        weights: A file of open_clip's keys: safetensors, or a pickle of tensors.
+        weights: A file of open_clip's keys: safetensors, or a pickle of tensors. Where the configuration
+            it was published with lies beside it, that must be of the same architecture: shapes do not tell
+            which GELU it was trained with.
 
     Raises:
         MissingWeightsError: if there is no such file.
         UnreadableFileError: if it holds other weights.
+        UserError: if open_clip has no such architecture.
     """
+    expected = open_clip.get_model_config(architecture)
+    if expected is None:
+        close = " or ".join(close_matches(architecture, open_clip.list_models()))
+        raise UserError(
+            f"open_clip has no architecture {architecture!r}", do=close and f"did you mean {close}?"
+        )
+    if (weights.parent / CONFIG).is_file():
+        _same_architecture(architecture, expected, weights.parent)
     state = read_weights(weights)
     model = open_clip.create_model(architecture, pretrained=None, precision="fp32")
     # Training on several devices leaves a prefix.
     load_strictly(model, {k.removeprefix("module."): v for k, v in state.items()}, weights)
     return model.eval().requires_grad_(False)
+
+
+def _same_architecture(name: str, expected: Mapping[str, Any], folder: Path) -> None:
+    """Compares what both configurations state; a GELU that is not mentioned is the ordinary one."""
+    published = read_config(folder, CONFIG).get("model_cfg")
+    ours, theirs = _flat({"quick_gelu": False, **expected}), _flat({"quick_gelu": False, **(published or {})})
+    for key in sorted(ours.keys() & theirs.keys()):
+        if ours[key] != theirs[key]:
+            raise UnreadableFileError(
+                folder / CONFIG, f"open_clip's {name}", f"{key} is {theirs[key]} and should be {ours[key]}"
+            )
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    return found
 
 
 def open_clip_tokenizer(bpe: Path | None = None, context_length: int = 77) -> open_clip.SimpleTokenizer:
