@@ -104,14 +104,14 @@ def load_published(architecture: str, weights: Path) -> CLIP:
         UnreadableFileError: if it holds other weights.
         UserError: if open_clip has no such architecture.
     """
-    expected = open_clip.get_model_config(architecture)
-    if expected is None:
+    # open_clip would also take names with a prefix, and ask the network what they are.
+    if architecture not in open_clip.list_models():
         close = " or ".join(close_matches(architecture, open_clip.list_models()))
         raise UserError(
             f"open_clip has no architecture {architecture!r}", do=close and f"did you mean {close}?"
         )
     if (weights.parent / CONFIG).is_file():
-        _same_architecture(architecture, expected, weights.parent)
+        _same_architecture(architecture, weights.parent)
     state = read_weights(weights)
     model = open_clip.create_model(architecture, pretrained=None, precision="fp32")
     # Training on several devices leaves a prefix.
@@ -119,10 +119,11 @@ def load_published(architecture: str, weights: Path) -> CLIP:
     return model.eval().requires_grad_(False)
 
 
-def _same_architecture(name: str, expected: Mapping[str, Any], folder: Path) -> None:
+def _same_architecture(name: str, folder: Path) -> None:
     """Compares what both configurations state; a GELU that is not mentioned is the ordinary one."""
-    published = read_config(folder, CONFIG).get("model_cfg")
-    ours, theirs = _flat({"quick_gelu": False, **expected}), _flat({"quick_gelu": False, **(published or {})})
+    published = read_config(folder, CONFIG).get("model_cfg") or {}
+    ours = _flat({"quick_gelu": False, **open_clip.get_model_config(name)})
+    theirs = _flat({"quick_gelu": False, **published})
     for key in sorted(ours.keys() & theirs.keys()):
         if ours[key] != theirs[key]:
             raise UnreadableFileError(
