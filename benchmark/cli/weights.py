@@ -40,7 +40,7 @@ def list_weights(
     """
     options.use_weights_folder(weights_folder)
     from benchmark.scorers._needs import users_of
-    from benchmark.scorers._published import RELEASES
+    from benchmark.scorers._published import RELEASES, said_size
     from benchmark.scorers._weights import find, published_folder
 
     listed = [
@@ -65,7 +65,7 @@ def list_weights(
                 release.name,
                 ", ".join(users_of(release.name)) or "-",
                 release.licence,
-                size(release.size),
+                said_size(release.size),
                 release.source,
                 str(find(release) or "missing"),
             ]
@@ -160,10 +160,3 @@ def _open(names: Iterable[str]) -> dict[str, str]:
             except UserError as error:
                 opened[need.call] = str(error)
     return opened
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them; nothing where they are not known."""
-    if not count:
-        return "-"
-    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

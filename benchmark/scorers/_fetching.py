@@ -55,21 +55,24 @@ def fetch(release: Release, tell: Callable[[str], None] = lambda _: None) -> Fet
             do=f"run `fbench weights fetch {release.name}` where there is a network, and copy {folder}",
         )
     require_space(folder, sum(file.size for file in lacking), release.name)
+    downloaded = []
     for file in lacking:
         tell(f"downloading {file.name} from {release.source} to {folder}")
         try:
             _download(release, file, folder)
+            downloaded.append(file.name)
         except UserError:
             raise
         # No such file, no access, no network, a server's fault: the user's remedy is the same.
         except Exception as error:
             if not file.needed:
+                tell(f"{file.name} does not come ({_said(error)}); scorers do without it")
                 continue
             raise MissingWeightsError(
                 f"{release.name}: {file.name} does not come from {release.source} ({_said(error)})",
                 do=f"the same command goes on from what is there; or copy the file to {folder} yourself",
             ) from error
-    return Fetched(release.name, find(release) or folder, tuple(file.name for file in lacking))
+    return Fetched(release.name, find(release) or folder, tuple(downloaded))
 
 
 def network_forbidden() -> bool:
