@@ -66,9 +66,9 @@ expected and the command that fetches it. The folder may be read-only for those 
 ## What is checked
 
 * **Hashes.** `fbench weights verify` compares every file with the sha256 that its name or the hub states.
-  Where nobody states one it records the hash in `hashes.json` beside the weights when the file is first seen, and
-  compares with that from then on. A score's version carries the weights' hash: numbers of different weights
-  are never in one table.
+  Where nobody states one it records the hash in `hashes.json` beside the weights when the file is first
+  seen, and compares with that from then on. A score's version carries the weights' hash: numbers of
+  different weights are never in one table.
 * **Keys.** `fbench weights verify --load` opens the weights as the scorers do: a missing, unexpected or
   misshapen key, or one with NaN, is an error that names it.
 * **Pickles** (`.pt`, `.pth`) are only ever opened as tensors; code in them is refused and never run.
