@@ -38,6 +38,14 @@ WeightsFolder = Annotated[
         help="Of published weights. (default $FBENCH_WEIGHTS, or ~/.cache/fbench/weights)",
     ),
 ]
+ScorerPrecision = Annotated[
+    str | None,
+    typer.Option(
+        "--scorer-precision",
+        metavar="fp32|bf16",
+        help="What scorers' networks compute in; bf16 is quicker, and another version. (default fp32)",
+    ),
+]
 
 _NOT_SETTINGS = ("config", "dry_run", "as_json", "set_", "weights_folder")
 

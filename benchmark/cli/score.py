@@ -27,6 +27,7 @@ def score(
     weights_folder: options.WeightsFolder = None,
     config: options.Config = None,
     device: options.Device = None,
+    scorer_precision: options.ScorerPrecision = None,
     offline: options.Offline = False,
     as_json: options.AsJson = False,
 ) -> None:

@@ -22,6 +22,7 @@ class Hps(ImageScorer):
     Args:
         weights: ``embedded``, ``published``, or an open_clip folder or file.
         version: ``v2.1`` or ``v2.0``: which published weights. Numbers of the two are never in one table.
+        precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "hps"
@@ -29,6 +30,7 @@ class Hps(ImageScorer):
     bounds: ClassVar[tuple[float, float]] = (-100.0, 100.0)
     scale: ClassVar[str] = "x 100"
     in_domain_for: ClassVar[tuple[str, ...]] = ("hpd_v2",)
+    bf16_tolerance: ClassVar[float] = 0.3
     reference: ClassVar[str] = "Wu et al., Human Preference Score v2, 2023; weights: xswu/HPSv2"
 
     published: ClassVar[Mapping[str, tuple[str, ...]]] = {
@@ -39,12 +41,14 @@ class Hps(ImageScorer):
 
     _tower: "OpenClip"
 
-    def __init__(self, weights: str = _weights.EMBEDDED, version: str = "v2.1") -> None:
+    def __init__(
+        self, weights: str = _weights.EMBEDDED, version: str = "v2.1", precision: str = "fp32"
+    ) -> None:
         if version not in ("v2.1", "v2.0"):
             raise ValueError(f"version is {version!r}, and one of v2.1 and v2.0")
         if weights == _weights.EMBEDDED and version != "v2.1":
             raise ValueError("the embedded weights stand for v2.1; v2.0 has published ones")
-        self.weights, self.version = weights, version
+        self.weights, self.version, self.precision = weights, version, precision
 
     @property
     def _place(self) -> Path:
@@ -58,11 +62,13 @@ class Hps(ImageScorer):
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model."""
         from benchmark.scorers._open_clip import OpenClip
+        from benchmark.scorers._pool import shared
         from benchmark.scorers._preprocess import hps_pixels
 
-        self._tower = OpenClip(self._place, "ViT-H-14", hps_pixels, device, f"hps:{self.weights_hash}")
+        key = f"hps:{self.weights_hash}"
+        self._tower = shared(OpenClip, self._place, "ViT-H-14", hps_pixels, device, key, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """100 times the cosine of each image and its prompt."""
-        cosines = (self._tower.images(shown) * self._tower.texts(shown.texts)).sum(1)
+        cosines = (self._tower.images(shown) * self._tower.prompts(shown)).sum(1)
         return [100 * float(c) for c in cosines]

@@ -22,20 +22,22 @@ class Imagereward(ImageScorer):
     Args:
         weights: ``embedded``, ``published`` (THUDM/ImageReward with bert-base-uncased's vocabulary), or a
             folder with such files and ``tokenizer/vocab.txt``.
+        precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "imagereward"
     axis: ClassVar[Axis] = "preference"
     scale: ClassVar[str] = "about -2..2"
     in_domain_for: ClassVar[tuple[str, ...]] = ("imagerewarddb",)
+    bf16_tolerance: ClassVar[float] = 0.05
     reference: ClassVar[str] = "Xu et al., ImageReward, NeurIPS 2023; weights: THUDM/ImageReward"
 
     published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("imagereward", "bert-base-uncased")}
 
     _model: "Reward"
 
-    def __init__(self, weights: str = _weights.EMBEDDED) -> None:
-        self.weights = weights
+    def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
+        self.weights, self.precision = weights, precision
 
     @property
     def _place(self) -> Path:
@@ -58,7 +60,7 @@ class Imagereward(ImageScorer):
         """Reads the network and its tokenizer."""
         from benchmark.scorers._reward import Reward
 
-        self._model = Reward(self._place, self._tokenizer, device)
+        self._model = Reward(self._place, self._tokenizer, device, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""

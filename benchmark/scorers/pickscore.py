@@ -23,12 +23,14 @@ class Pickscore(ImageScorer):
     Args:
         weights: ``embedded``, ``published`` (yuvalkirstain/PickScore_v1, with the processor that its card
             names), or a folder.
+        precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "pickscore"
     axis: ClassVar[Axis] = "preference"
     scale: ClassVar[str] = "about 20"
     in_domain_for: ClassVar[tuple[str, ...]] = ("shapes-prefs", "pickapic")
+    bf16_tolerance: ClassVar[float] = 0.03
     reference: ClassVar[str] = (
         "Kirstain et al., Pick-a-Pic, NeurIPS 2023; weights: yuvalkirstain/PickScore_v1"
     )
@@ -37,8 +39,8 @@ class Pickscore(ImageScorer):
 
     _model: "ScaledClip"
 
-    def __init__(self, weights: str = _weights.EMBEDDED) -> None:
-        self.weights = weights
+    def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
+        self.weights, self.precision = weights, precision
 
     @property
     def _place(self) -> Path:
@@ -62,7 +64,9 @@ class Pickscore(ImageScorer):
         """Reads the CLIPModel and its tokenizer."""
         from benchmark.scorers._clip_model import ScaledClip
 
-        self._model = ScaledClip(self._place, self._tokenizer, device)
+        self._model = ScaledClip(
+            self._place, self._tokenizer, device, f"pickscore:{self.weights_hash}", self.precision
+        )
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""

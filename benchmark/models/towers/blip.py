@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import BertTokenizer
@@ -23,6 +24,7 @@ from benchmark.models.towers.folders import (
     read_config,
     read_weights,
     save_weights,
+    without_weights,
     write_config,
 )
 
@@ -122,8 +124,11 @@ class RewardNet(nn.Module):
             encoder_attention_mask=everything,
             is_decoder=False,
         ).last_hidden_state[:, 0]
-        for layer in self.head:
-            read = layer(read.float())
+        with torch.autocast(read.device.type, enabled=False):
+            # The head's small differences are the score: float32, whatever the towers run in.
+            read = read.float()
+            for layer in self.head:
+                read = layer(read)
         reward: Tensor = (read.squeeze(-1) - self.config.mean) / self.config.std
         return reward
 
@@ -167,7 +172,8 @@ def load_reward_net(folder: Path) -> RewardNet:
         MissingWeightsError: if the folder lacks one of its files.
         UnreadableFileError: if they are not what they should be.
     """
-    network = RewardNet(RewardConfig(**read_config(folder)))
+    with without_weights():
+        network = RewardNet(RewardConfig(**read_config(folder)))
     load_strictly(network, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return network.eval().requires_grad_(False)
 
@@ -191,7 +197,8 @@ def load_published_reward_net(weights: Path, config: RewardConfig = PUBLISHED) -
             if stated[key] != config.text[key]:
                 why = f"{key} is {stated[key]} and should be {config.text[key]}"
                 raise UnreadableFileError(weights.parent / MED_CONFIG, "ImageReward's text network", why)
-    network = RewardNet(config)
+    with without_weights():
+        network = RewardNet(config)
     load_strictly(network, published_to_ours(read_weights(weights)), weights)
     return network.eval().requires_grad_(False)
 

@@ -2,10 +2,12 @@
 
 import pickle
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import init_empty_weights
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -58,11 +60,20 @@ def _unpickled(path: Path) -> Any:
     return torch.load(path, map_location="cpu", weights_only=True)
 
 
+def without_weights() -> AbstractContextManager[None]:
+    """The context to make a network in whose weights come from a file: none are drawn, buffers are real.
+
+    Drawing those of a ViT-H takes longer than reading them.
+    """
+    context: AbstractContextManager[None] = init_empty_weights(include_buffers=False)
+    return context
+
+
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
-    """Fills a module; every missing, unexpected or misshapen key is an error, and named; so is one with NaN.
+    """Fills a module; every missing, unexpected or misshapen key is an error, and named.
 
     Raises:
-        UnreadableFileError: if the weights are not exactly those of the module, or not finite.
+        UnreadableFileError: if the weights are not exactly those of the module, or not all are finite.
     """
     own = module.state_dict()
     wrong = [f"missing {k}" for k in own if k not in state]
@@ -75,19 +86,21 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: Path) 
     if wrong:
         shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
         raise UnreadableFileError(source, f"weights of {type(module).__name__}", shown)
-    refuse_nan(state, source)
-    module.load_state_dict(dict(state), strict=True)
+    check_finite(state, source)
+    # Taken, not copied: for a moment a large network would be in memory twice.
+    module.load_state_dict(dict(state), strict=True, assign=True)
 
 
-def refuse_nan(state: Mapping[str, Tensor], source: Path) -> None:
-    """Fails for weights that are not numbers, which every score would silently inherit.
+def check_finite(state: Mapping[str, Tensor], source: Path) -> None:
+    """Refuses NaN and infinity, which some networks would turn into numbers that look like scores.
 
     Raises:
-        UnreadableFileError: that names the first such key.
+        UnreadableFileError: if a tensor holds one; names it.
     """
     for key, value in state.items():
-        if value.is_floating_point() and not value.isfinite().all():
-            raise UnreadableFileError(source, "weights", f"{key} is not finite")
+        # Both ends are NaN where any number is; no second tensor of the size is made.
+        if value.is_floating_point() and value.numel() and not torch.stack(value.aminmax()).isfinite().all():
+            raise UnreadableFileError(source, "weights", f"{key} holds NaN or infinity")
 
 
 def write_config(folder: Path, config: Mapping[str, Any], name: str = "config.json") -> None:

@@ -8,7 +8,7 @@ from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
 from benchmark.models.quiet import quiet
-from benchmark.models.towers.folders import refuse_nan, save_weights
+from benchmark.models.towers.folders import check_finite, save_weights
 
 
 def new_clip_model(
@@ -82,7 +82,7 @@ def load_clip_model(folder: Path) -> CLIPModel:
     if wrong:
         shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
         raise UnreadableFileError(folder, "a CLIPModel", shown)
-    refuse_nan(model.state_dict(), folder)
+    check_finite(model.state_dict(), folder)
     return model.eval().requires_grad_(False)
 
 

@@ -17,6 +17,7 @@ from benchmark.models.towers.folders import (
     read_config,
     read_weights,
     save_weights,
+    without_weights,
     write_config,
 )
 from benchmark.models.towers.pixels import CLIP_MEAN, CLIP_STD
@@ -83,7 +84,8 @@ def load_open_clip(folder: Path) -> CLIP:
     config = read_config(folder, CONFIG)
     state = read_weights(folder / WEIGHTS)
     try:
-        model = new_open_clip(config["model_cfg"])
+        with without_weights():
+            model = new_open_clip(config["model_cfg"])
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableFileError(folder / CONFIG, "an open_clip configuration", error) from error
     load_strictly(model, state, folder / WEIGHTS)
@@ -113,7 +115,11 @@ def load_published(architecture: str, weights: Path) -> CLIP:
     if (weights.parent / CONFIG).is_file():
         _same_architecture(architecture, weights.parent)
     state = read_weights(weights)
-    model = open_clip.create_model(architecture, pretrained=None, precision="fp32")
+    try:
+        with without_weights():
+            model = new_open_clip(open_clip.get_model_config(architecture))
+    except TypeError as error:
+        raise UserError(f"open_clip's {architecture} is no plain CLIP", do="ViT-H-14 is one") from error
     # Training on several devices leaves a prefix.
     load_strictly(model, {k.removeprefix("module."): v for k, v in state.items()}, weights)
     return model.eval().requires_grad_(False)
