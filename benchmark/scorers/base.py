@@ -8,8 +8,9 @@ class Brightness(ImageScorer):
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import ClassVar, final
 
 from benchmark.core.hashing import sha256_json
@@ -42,6 +43,8 @@ class Scorer(ABC):
         scale: What the numbers look like, in words.
         in_domain_for: Data sets it was trained on or selected by.
         reference: Who defined it, and where.
+        published: The releases of published weights that it needs, by its options as they are written:
+            ``{"": ("hps-v2.1",), "version='v2.0'": ("hps-v2.0",)}``.
         precision: What its networks compute in, ``fp32`` or ``bf16``; an option of scorers that have some.
         bf16_tolerance: How far ``bf16`` may move a value, in the scorer's own unit: two images that are
             further apart than twice that are never swapped.
@@ -56,6 +59,7 @@ class Scorer(ABC):
     scale: ClassVar[str] = ""
     in_domain_for: ClassVar[tuple[str, ...]] = ()
     reference: ClassVar[str] = ""
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     precision: str = "fp32"
     bf16_tolerance: ClassVar[float] = 0.0
 
