@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from benchmark.core.config import Config
 from benchmark.core.records import Sampler
+from benchmark.evaluate.layouts import Layout
 from benchmark.scorers import split_scorers
 
 SHAPES_SCORERS = (
@@ -115,10 +116,14 @@ class ScoreConfig(_Scored):
 
     Attributes:
         path: A JSONL of ``{id, prompt, image_path[, seed]}``, or a folder of images with their texts.
+        layout: What it is; None: what it looks like.
+        prompts: For the layout ``hps``: the folder of ``<style>.json``, or a file of ``{style: texts}``.
         weights: Which weights scorers use unless told otherwise.
     """
 
     path: Path
+    layout: Layout | None = None
+    prompts: Path | None = None
     weights: Literal["embedded", "published"] = "published"
 
     @property

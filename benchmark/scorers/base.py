@@ -194,7 +194,7 @@ class PromptScorer(Scorer):
             except Exception as error:  # noqa: BLE001
                 value = error
             if mine.faults and not isinstance(value, Exception):
-                # Of fewer images many a diversity is another quantity; and what is left out would leave no trace.
+                # Of fewer images it is another quantity, and what is left out would leave no trace.
                 value = Missing(_gaps(mine))
             rows.append(self.row(shown, value, prompt.id))
         return rows

@@ -75,7 +75,8 @@ def test_bad_files_have_no_number_and_the_others_keep_theirs(
         check_row(row)
     if scorer.unit == "set":
         # Less images, another number or none; with none the row says what is wrong.
-        assert after[None, None].status == "ok" or "n < 5d" in after[None, None].note
+        row = after[None, None]
+        assert row.note.startswith("no image for ") if row.status == "ok" else "n < 5d" in row.note
         return
     assert after.keys() == before.keys()
     for place, row in after.items():
@@ -122,9 +123,7 @@ def test_one_pixel_takes_nobody_along(name: str, world: Path, make_set: MakeSet,
 def test_long_texts_and_emoji_are_texts(name: str, world: Path, make_set: MakeSet) -> None:
     clean = make_set(prompts=6, k=1)
     odd = ["a red star " * 1000, "\U0001f9d1‍\U0001f680\U0001f7e5" * 40, "\U0001f600", "星 ☆ нет"]
-    prompts = [
-        replace(p, text=odd[i] if i < len(odd) else p.text) for i, p in enumerate(clean.prompt_set)
-    ]
+    prompts = [replace(p, text=odd[i] if i < len(odd) else p.text) for i, p in enumerate(clean.prompt_set)]
     images = replace(clean, id="odd", prompt_set=replace(clean.prompt_set, prompts=tuple(prompts)))
     scorer = loaded(name)
     before, after = by_place(scorer.score(clean)), by_place(scorer.score(images))
@@ -163,7 +162,7 @@ def poisoned(world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     package = shutil.copytree(world_folder, tmp_path / "poisoned")
     for file in (package / "shapes" / "weights").rglob("*.safetensors"):
         state = load_file(file)
-        last = sorted(key for key, value in state.items() if value.is_floating_point())[-1]
+        last = max(key for key, value in state.items() if value.is_floating_point())
         state[last].view(-1)[0] = torch.nan
         save_file(state, file, {"format": "pt"})
     monkeypatch.setattr(resources, "_PACKAGE", package)
