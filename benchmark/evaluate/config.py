@@ -18,6 +18,8 @@ SHAPES_SCORERS = (
 SHAPES_PRIMARY = SHAPES_SCORERS[:4]
 PUBLISHED_SCORERS = ("clip", "hps", "pickscore", "imagereward")
 
+PATH_KL = "path_kl"
+
 
 class _Scored(Config):
     """What both commands need.
@@ -60,6 +62,8 @@ class EvalConfig(_Scored):
         noise: ``per_image`` or ``shared``.
         limit: Only the first so many prompts.
         shard: ``i/n``: makes this part of the images and scores nothing.
+        distance: Measure how far each checkpoint's sampling paths are from the base model's, as the scorer
+            ``path_kl``.
         reference: Id of the checkpoint that differences are against; None: the base model.
         precision: ``auto``, ``fp32``, ``bf16`` or, on a CUDA GPU, ``fp16``.
         offline: Forbid every network access.
@@ -78,6 +82,7 @@ class EvalConfig(_Scored):
     noise: Literal["per_image", "shared"] = "per_image"
     limit: int | None = Field(None, ge=1)
     shard: str | None = None
+    distance: bool = False
     reference: str | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     offline: bool = False
@@ -90,7 +95,8 @@ class EvalConfig(_Scored):
     @property
     def scorer_texts(self) -> tuple[str, ...]:
         """The scorers asked for, or those that the base model has."""
-        return self.scorers or (SHAPES_SCORERS if self.base == "shapes" else PUBLISHED_SCORERS)
+        asked = self.scorers or (SHAPES_SCORERS if self.base == "shapes" else PUBLISHED_SCORERS)
+        return (*asked, PATH_KL) if self.distance and PATH_KL not in asked else asked
 
     @property
     def primary_names(self) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ def json_rows(path: Path) -> list[Row]:
         UnreadableFileError: if it is not UTF-8, or a line is no object; names the line.
     """
     expected = "JSONL rows {id, prompt, image_path}"
-    rows = []
+    rows: list[Row] = []
     # Lines end at a line feed only: `str.splitlines` would also cut at characters that stand in JSON text.
     for number, line in enumerate(read_text(path, expected).split("\n"), 1):
         if not line.strip():

@@ -45,6 +45,8 @@ def _image_set(path: Path, root: Path, rows: Iterable[Row]) -> ImageSet:
     counted: dict[str, int] = {}
     for row in rows:
         key = str(row["id"])
+        # Half an emoji, as programs leave it that cut at a length, is no text for any tokenizer.
+        str(row["prompt"]).encode()
         prompt = Prompt(key, str(row["prompt"]), tuple(row.get("tags") or ()), row.get("style") or None)
         if prompts.setdefault(key, prompt) != prompt:
             raise ValueError(f"id {key!r} stands for two prompts")

@@ -161,7 +161,7 @@ def test_geneval_without_its_texts_is_one_line(geneval: Path) -> None:
             "utf-8.*save it as UTF-8",
         ),
         (b'{"id": "a", "prompt": " ", "image_path": "a.png"}', "prompt 'a' has no text"),
-        (b'{"id": "a", "prompt": "\\ud83d", "image_path": "a.png"}', "half a character"),
+        (b'{"id": "a", "prompt": "\\ud83d", "image_path": "a.png"}', "surrogates not allowed"),
         (b'{"id": "a", "prompt": "x", "image_path": "a.png"}\n{"id"', "line 2: "),
         (b'["a"]', "line 1 is not an object"),
     ],
