@@ -1,10 +1,10 @@
 r"""Frechet distance of Gaussians, exact in float64.
 
-$\|\mu_1 - \mu_2\|^2 + \mathrm{tr}\,\Sigma_1 + \mathrm{tr}\,\Sigma_2 - 2\,\mathrm{tr}(\Sigma_1 \Sigma_2)^{1/2}$.
+$\|\mu_1 - \mu_2\|^2 + \mathrm{tr}(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2})$.
 
-With $\Sigma_2 = L L^\top$ the product has the eigenvalues of the symmetric $L^\top \Sigma_1 L$, so that no root of
-an unsymmetric matrix is needed. Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule, NeurIPS 2017,
-Eq. 6.
+With $\Sigma_2 = L L^\top$ the product has the eigenvalues of the symmetric $L^\top \Sigma_1 L$: no root of
+an unsymmetric matrix is needed. Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule,
+NeurIPS 2017, Eq. 6.
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
-    """Mean and covariance.
+    r"""Mean and covariance.
 
     Attributes:
-        mean: $\\mu$, (d,).
-        covariance: $\\Sigma$ with the divisor n - 1, (d, d).
+        mean: $\mu$, (d,).
+        covariance: $\Sigma$ with the divisor n - 1, (d, d).
         n: Samples behind it; None if that is not known.
     """
 
@@ -60,7 +60,8 @@ class Gaussian:
         if self.n is not None and self.n <= size:
             # So few samples span n - 1 dimensions; what seems to be in the others is rounding.
             kept &= torch.arange(size) > size - self.n
-        return vectors[:, kept] * values[kept].sqrt()
+        root: Tensor = vectors[:, kept] * values[kept].sqrt()
+        return root
 
 
 class Moments:
@@ -100,9 +101,9 @@ class Moments:
 def frechet_distance(one: Gaussian, other: Gaussian) -> float:
     """The distance; symmetric, and never below zero.
 
-    Where both covariances are regular, a Cholesky factor and eigenvalues alone. Where one is singular, the
-    eigenvalues of the product drown in rounding when their root is taken (1e-16 becomes 1e-8, for every missing
-    dimension): then singular values of the factors, which keep their precision.
+    Where both covariances are regular, a Cholesky factor and eigenvalues are enough. Where one is singular,
+    rounding would not stay small under the root (1e-16 becomes 1e-8, for every missing dimension): then
+    singular values of the factors, which keep their precision.
     """
     traces = one.covariance.trace() + other.covariance.trace()
     apart = (one.mean - other.mean).square().sum()
@@ -111,6 +112,7 @@ def frechet_distance(one: Gaussian, other: Gaussian) -> float:
 
 def _trace_of_root(one: Gaussian, other: Gaussian) -> Tensor:
     if one.root is None or other.root is None:
-        return torch.linalg.svdvals(one.thin_root.T @ other.thin_root).sum()
-    squared = torch.linalg.eigvalsh(other.root.T @ one.covariance @ other.root)
+        singular: Tensor = torch.linalg.svdvals(one.thin_root.T @ other.thin_root)
+        return singular.sum()
+    squared: Tensor = torch.linalg.eigvalsh(other.root.T @ one.covariance @ other.root)
     return squared.clamp(min=0).sqrt().sum()

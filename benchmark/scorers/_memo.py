@@ -1,4 +1,4 @@
-"""What is computed once about a whole set of images, for every scorer and every part of it that is asked for."""
+"""What is computed once about a whole set of images, for all scorers and for all parts that are asked for."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ _KNOWN: WeakKeyDictionary[Source, dict[str, tuple[dict[int, int], Any]]] = WeakK
 
 
 def about_whole(shown: Shown, key: str, compute: Callable[[Shown], T]) -> tuple[T, "np.ndarray"]:
-    """Something about a set, such as the distances between its images, and where the images shown stand in it.
+    """Something about a set, such as the distances between its images, and where those shown stand in it.
 
     Whoever asks first with a key shows the whole; a jackknife then shows parts of it, and pays for the
     difference alone.

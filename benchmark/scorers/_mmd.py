@@ -1,9 +1,9 @@
 r"""Unbiased squared maximum mean discrepancy to a reference, in float64.
 
 $\frac{\sum_{i \ne j} k(x_i, x_j)}{n (n - 1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m (m - 1)}
-- \frac{2 \sum_{i, j} k(x_i, y_j)}{n m}$, over all images: a U-statistic with no subsets drawn, so the same
-number every time, and the mean over all subsets that the usual estimate draws some of. Source: Gretton et al., A Kernel
-Two-Sample Test, JMLR 2012, Eq. 3.
+- \frac{2 \sum_{i, j} k(x_i, y_j)}{n m}$, over all images: no subsets are drawn, so it
+is the same number every time, the mean over all subsets of which the usual estimate draws some.
+Source: Gretton et al., A Kernel Two-Sample Test, JMLR 2012, Eq. 3.
 """
 
 from collections.abc import Callable
@@ -71,7 +71,7 @@ class MmdTo:
     def value(self, sums: Sums, index: "np.ndarray") -> float:
         r"""The discrepancy of the images at these positions, at least two of them.
 
-        $\sum_{S, S} = \sum - 2 \sum_{i \notin S} \sum_j + \sum_{i, j \notin S}$: what a jackknife leaves out is little.
+        Sums over few images are taken away from those over all: what a jackknife leaves out is little.
         """
         inside = torch.zeros(len(sums.features), dtype=torch.bool)
         inside[torch.from_numpy(np.asarray(index))] = True

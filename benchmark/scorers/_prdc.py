@@ -1,7 +1,8 @@
 """Precision, recall, density and coverage by nearest neighbours, in float64.
 
-Sources: Kynkaanniemi et al., Improved Precision and Recall Metric, NeurIPS 2019; Naeem et al., Reliable Fidelity and
-Diversity Metrics, ICML 2020. Balls are open, and an image is not its own neighbour, as in the prdc package.
+Sources: Kynkaanniemi et al., Improved Precision and Recall Metric, NeurIPS 2019; Naeem et al., Reliable
+Fidelity and Diversity Metrics, ICML 2020. Balls are open, and an image is not its own neighbour, as in the
+prdc package.
 """
 
 from dataclasses import dataclass

@@ -44,10 +44,11 @@ def measure(d: int = 2048, n: int = 12_288, rounds: int = 2) -> Measurement:
     counting = _seconds(lambda: Gaussian.of(features))
     theirs = _seconds(lambda: np.cov(features, rowvar=False))
     note = (
-        f"d = {d}, both covariances given, {torch.get_num_threads()} threads; values apart {apart:.1e} relative; "
-        f"{found.peer / again:.1f} x where the reference's factor is kept ({again:.3g} s); from {n:,} features, "
-        f"the references' statistics known, {(found.peer + theirs) / (again + counting):.1f} x "
-        f"({again + counting:.3g} s against {found.peer + theirs:.3g} s, covariance included); {found.note}"
+        f"d = {d}, both covariances given, {torch.get_num_threads()} threads; "
+        f"values apart {apart:.1e} relative; {found.peer / again:.1f} x where the reference's factor is kept "
+        f"({again:.3g} s); from {n:,} features, the reference's statistics known, "
+        f"{(found.peer + theirs) / (again + counting):.1f} x ({again + counting:.3g} s against "
+        f"{found.peer + theirs:.3g} s, covariance included); {found.note}"
     )
     return replace(found, note=note)
 
