@@ -34,6 +34,9 @@ class Prompt:
             raise ValueError(f"a prompt's id must be usable as a file name, not {self.id!r}")
         if not self.text.strip():
             raise ValueError(f"prompt {self.id!r} has no text")
+        if any("\ud800" <= c <= "\udfff" for c in self.id + self.text):
+            # Half an emoji: what a program leaves that cuts UTF-16 or JSON escapes at a length.
+            raise ValueError(f"prompt {self.id!r} holds half a character, which no tokenizer reads")
 
     @property
     def facts(self) -> Any:

@@ -51,7 +51,7 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: Path) 
     """Fills a module; every missing, unexpected or misshapen key is an error, and named.
 
     Raises:
-        UnreadableFileError: if the weights are not exactly those of the module.
+        UnreadableFileError: if the weights are not exactly those of the module, or not all are finite.
     """
     own = module.state_dict()
     wrong = [f"missing {k}" for k in own if k not in state]
@@ -64,7 +64,20 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: Path) 
     if wrong:
         shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
         raise UnreadableFileError(source, f"weights of {type(module).__name__}", shown)
+    check_finite(state, source)
     module.load_state_dict(dict(state), strict=True)
+
+
+def check_finite(state: Mapping[str, Tensor], source: Path) -> None:
+    """Refuses NaN and infinity, which some networks would turn into numbers that look like scores.
+
+    Raises:
+        UnreadableFileError: if a tensor holds one; names it.
+    """
+    for key, value in state.items():
+        # Both ends are NaN where any number is; no second tensor of the size is made.
+        if value.is_floating_point() and value.numel() and not torch.stack(value.aminmax()).isfinite().all():
+            raise UnreadableFileError(source, "weights", f"{key} holds NaN or infinity")
 
 
 def write_config(folder: Path, config: Mapping[str, Any], name: str = "config.json") -> None:

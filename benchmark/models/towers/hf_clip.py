@@ -7,7 +7,7 @@ from typing import Any
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.models.towers.folders import save_weights
+from benchmark.models.towers.folders import check_finite, save_weights
 
 
 def new_clip_model(
@@ -58,7 +58,7 @@ def load_clip_model(folder: Path) -> CLIPModel:
 
     Raises:
         MissingWeightsError: if config.json or the weights are not there.
-        UnreadableFileError: if a weight is missing, unexpected or of another shape.
+        UnreadableFileError: if a weight is missing, unexpected, of another shape or not finite.
     """
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         raise MissingWeightsError(
@@ -73,6 +73,7 @@ def load_clip_model(folder: Path) -> CLIPModel:
     wrong = [f"{kind} {min(map(str, keys))}" for kind, keys in _faults(report).items() if keys]
     if wrong:
         raise UnreadableFileError(folder, "a CLIPModel", ", ".join(wrong))
+    check_finite(model.state_dict(), folder)
     return model.eval().requires_grad_(False)
 
 
