@@ -10,7 +10,7 @@ from torch import Tensor
 from benchmark.models.towers.features import FeatureNet, load_features
 from benchmark.models.towers.inception import Inception, load_inception
 from benchmark.scorers._arrays import RGB, Matrix
-from benchmark.scorers._batches import in_batches
+from benchmark.scorers._batches import batch_size, in_batches
 from benchmark.scorers._shown import Shown
 
 
@@ -40,8 +40,7 @@ class Features:
         Raises:
             ValueError: if some are not finite: the weights are broken.
         """
-        found = shown.each(self.key, lambda new: self.compute(new.images))
-        return _finite(np.stack([np.asarray(row) for row in found]))
+        return _finite(np.stack(shown.each(self.key, lambda new: self.compute(new.images))))
 
     def of_images(self, images: Sequence[RGB]) -> Matrix:
         """The same for images that belong to no set, such as references."""
@@ -49,7 +48,8 @@ class Features:
 
     def compute(self, images: Sequence[RGB]) -> list[Tensor]:
         """Features of each image."""
-        return in_batches(images, self._forward)
+        side = 64 if isinstance(self._network, FeatureNet) else self._network.INPUT_IMAGE_SIZE
+        return in_batches(images, self._forward, batch_size(self._device, side))
 
     def _forward(self, images: Sequence[RGB]) -> Tensor:
         """One size at a time: nothing is resized but by the network itself."""

@@ -4,7 +4,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Final, final
 
 from benchmark.core.errors import UserError
-from benchmark.scorers._against import AgainstReference, Compared
+from benchmark.scorers._against import AgainstReference
+from benchmark.scorers._compared import Compared
 from benchmark.scorers._memo import about_whole
 from benchmark.scorers.base import Missing, Shown, Value
 

@@ -2,8 +2,8 @@ r"""Mean pairwise LPIPS of K images by K passes of the trunk, and no pairs at al
 
 LPIPS is a weighted square of unit features' differences, $d(i, j) = \sum_l \mathrm{mean}_{hw}\, w_l \cdot
 (\hat y^l_i - \hat y^l_j)^2$, and the squared differences of all pairs add up to the squares about the mean:
-$\sum_{i < j} (a_i - a_j)^2 = K \sum_i (a_i - \bar a)^2$. So the mean over pairs is twice the weighted variance,
-and few images are in memory at a time, whatever K is.
+$\sum_{i < j} (a_i - a_j)^2 = K \sum_i (a_i - \bar a)^2$. So the mean over pairs is twice the weighted
+variance, and few images are in memory at a time, whatever K is.
 """
 
 from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Pairwise:
 
 
 class _Spread:
-    r"""A layer's mean and $\mathrm{mean}_{hw}\, w \cdot \sum_i (a_i - \bar a)^2$, of a few images at a time."""
+    r"""A layer's mean and $\mathrm{mean}_{hw}\, w \cdot \sum_i (a_i - \bar a)^2$, some images at a time."""
 
     def __init__(self) -> None:
         self.squares = 0.0

@@ -20,6 +20,11 @@ def clip_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
     return torch.stack([_clip_one(image, side) for image in images])
 
 
+def square_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
+    """CMMD: the centred square, then that to `side` (bicubic, Pillow), [0, 1]."""
+    return torch.stack([_square_one(image, side) for image in images])
+
+
 def hps_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
     """HPS v2: longest side to `side` (bicubic on the float tensor, antialias), zeros around it to a square.
 
@@ -37,6 +42,15 @@ def _clip_one(image: RGB, side: int) -> Tensor:
         return _tensor(image)
     resized = resize(Image.fromarray(image), side, InterpolationMode.BICUBIC)
     out: Tensor = to_tensor(center_crop(resized, [side, side]))
+    return out
+
+
+def _square_one(image: RGB, side: int) -> Tensor:
+    height, width = image.shape[:2]
+    edge = min(height, width)
+    down, right = (height - edge) // 2, (width - edge) // 2
+    square = image[down : down + edge, right : right + edge]
+    out: Tensor = to_tensor(Image.fromarray(square).resize((side, side), Image.Resampling.BICUBIC))
     return out
 
 

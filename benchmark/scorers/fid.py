@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.scorers._against import AgainstReference, Compared
+from benchmark.scorers._against import AgainstReference
+from benchmark.scorers._compared import Compared
 from benchmark.scorers._memo import about_whole
 from benchmark.scorers._reference import Statistics
 from benchmark.scorers.base import Missing, Shown, Value, scorers
@@ -22,6 +23,7 @@ class Fid(AgainstReference):
     """
 
     name: ClassVar[str] = "fid"
+    version: ClassVar[str] = "2"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, None]] = (0.0, None)
     scale: ClassVar[str] = "lower is better"
@@ -40,6 +42,13 @@ class Fid(AgainstReference):
             self._to = Gaussian(torch.from_numpy(held.mu), torch.from_numpy(held.sigma), held.n)
         else:
             self._to = Gaussian.of(held)
+
+    def remark(self, shown: Shown) -> str:
+        """Few images bias a Frechet distance upwards: of Inception's features below 10,000."""
+        n, m, d = len(shown), self._to.n, self._features.size
+        said = [f"biased: {n} images, fewer than {BIASED:,}"] if self.of_inception and n < BIASED else []
+        said += [f"biased: {m} reference images, fewer than 5 d"] if m is not None and m < 5 * d else []
+        return "; ".join(said)
 
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.scorers._against import AgainstReference, Compared
+from benchmark.scorers._against import AgainstReference
+from benchmark.scorers._compared import Compared
 from benchmark.scorers._memo import about_whole
 from benchmark.scorers.base import Missing, Shown, Value, scorers
 

@@ -25,17 +25,16 @@ TRUNKS: Final = {
 class Lpips(PromptScorer):
     """Mean pairwise LPIPS among the images of one prompt.
 
-    Twice the weighted variance of the trunk's unit features: K passes of the trunk and no pairs. LPIPS compares
-    pixel by pixel: images of different sizes have none, and are not resized.
+    Twice the weighted variance of the trunk's unit features: K passes of the trunk and no pairs. LPIPS
+    compares pixel by pixel: images of different sizes have none, and are not resized.
 
     Args:
-        weights: ``embedded`` (on SqueezeNet), ``published`` (v0.1), a folder with the whole network, or a file
-            with torchvision's trunk.
+        weights: ``embedded`` (on SqueezeNet), ``published`` (v0.1), a folder with the whole network, or a
+            file with torchvision's trunk.
         net: ``alex``, ``vgg`` or ``squeeze``; empty: ``alex`` if published, else ``squeeze``.
     """
 
     name: ClassVar[str] = "lpips"
-    version: ClassVar[str] = "2"
     axis: ClassVar[Axis] = "diversity"
     bounds: ClassVar[tuple[float, None]] = (0.0, None)
     scale: ClassVar[str] = "higher = more diverse"
@@ -57,12 +56,13 @@ class Lpips(PromptScorer):
 
     @cached_property
     def weights_hash(self) -> str:
-        """The net, and the hash of trunk and linear layers."""
-        return f"{self.net}-{_weights.short_hash(self._place, *self._heads)}"
+        """Of the embedded network; else the net, and the hash of trunk and linear layers."""
+        known = _weights.short_hash(self._place, *self._heads)
+        return known if self.weights == _weights.EMBEDDED else f"{self.net}-{known}"
 
     @property
     def _heads(self) -> tuple[Path, ...]:
-        """The linear layers, where a file holds the trunk alone; found without importing what brings torch."""
+        """The linear layers, where a file holds the trunk alone; found without importing torch."""
         package = find_spec("lpips")
         if self._place.is_dir() or package is None or package.origin is None:
             return ()
