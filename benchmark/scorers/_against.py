@@ -3,14 +3,12 @@
 from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, final
+from typing import ClassVar, final
 
 from benchmark.core.records import Axis
 from benchmark.scorers import _reference, _weights
+from benchmark.scorers._compared import Compared
 from benchmark.scorers._on_features import OnFeatures
-
-if TYPE_CHECKING:
-    pass
 
 
 class AgainstReference(OnFeatures):

@@ -19,7 +19,7 @@ class OnFeatures(SetScorer):
     """A scorer of a set that looks at features only: those of Inception v3, or the embedded network's.
 
     Attributes:
-        weights: ``embedded``, ``published``, a folder with a feature network, or a file with Inception's weights.
+        weights: ``embedded``, ``published``, a folder with a feature network, or Inception's weights.
         layer: Features of Inception; None: 2048.
     """
 

@@ -21,13 +21,13 @@ SCALE: Final = 1000
 class Cmmd(SetScorer):
     r"""CLIP distance: 1000 times the unbiased squared MMD of unit embeddings, Gaussian kernel with sigma 10.
 
-    The paper's Eq. 4; it may be a little below zero. The paper's released code keeps the pairs of an image with
+    The paper's Eq. 4; it may be a little below zero. The released code keeps the pairs of an image with
     itself, which adds less than $20 (1/n + 1/m)$. Images: the centred square, bicubic to 336.
 
     Args:
         weights: ``embedded``, ``published`` (ViT-L-14-336 of OpenAI), or an open_clip folder or file.
-        reference: ``embedded`` (2,000 renders), a folder of images, or an .npz of ``features`` (m, d); must be
-            given unless the weights are embedded or a folder.
+        reference: ``embedded`` (2,000 renders), a folder of images, or an .npz of ``features`` (m, d); must
+            be given unless the weights are embedded or a folder.
         model: open_clip's name of the architecture of a file.
         precision: ``fp32`` or ``bf16``.
     """

@@ -31,6 +31,7 @@ class StyleCosine(ImageScorer):
     axis: ClassVar[Axis] = "style"
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     scale: ClassVar[str] = "-1..1"
+    bf16_tolerance: ClassVar[float] = 0.005
     reference: ClassVar[str] = "the project's own; embedding as clip"
 
     _tower: "OpenClip"

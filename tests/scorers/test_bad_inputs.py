@@ -122,9 +122,7 @@ def test_one_pixel_takes_nobody_along(name: str, world: Path, make_set: MakeSet,
 def test_long_texts_and_emoji_are_texts(name: str, world: Path, make_set: MakeSet) -> None:
     clean = make_set(prompts=6, k=1)
     odd = ["a red star " * 1000, "\U0001f9d1‍\U0001f680\U0001f7e5" * 40, "\U0001f600", "星 ☆ нет"]
-    prompts = [
-        replace(p, text=odd[i] if i < len(odd) else p.text) for i, p in enumerate(clean.prompt_set)
-    ]
+    prompts = [replace(p, text=odd[i] if i < len(odd) else p.text) for i, p in enumerate(clean.prompt_set)]
     images = replace(clean, id="odd", prompt_set=replace(clean.prompt_set, prompts=tuple(prompts)))
     scorer = loaded(name)
     before, after = by_place(scorer.score(clean)), by_place(scorer.score(images))
