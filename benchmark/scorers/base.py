@@ -226,6 +226,10 @@ class SetScorer(Scorer):
     def look(self, shown: Shown) -> None:
         """Computes features of a part of the set, by `Shown.each`, while its pixels are at hand."""
 
+    def remark(self, shown: Shown) -> str:  # noqa: ARG002
+        """What one must know about the number of a set, such as a bias; empty where there is nothing."""
+        return ""
+
     @final
     def rows(self, shown: Shown) -> list[ScoreRow]:
         """The whole set's row, then those of the delete-a-group jackknife."""
@@ -235,8 +239,9 @@ class SetScorer(Scorer):
         seen = shown.of(prompts)
         try:
             rows = [self.row(shown, self.value(seen))]
-            if seen.faults and rows[0].status == "ok":
-                rows = [replace(rows[0], note=_gaps(seen))]
+            if rows[0].status == "ok":
+                said_of = [self.remark(seen), _gaps(seen) if seen.faults else ""]
+                rows = [replace(rows[0], note="; ".join(part for part in said_of if part))]
             groups = prompt_groups([p.id for p in prompts]) if rows[0].status == "ok" else ()
             for g, group in enumerate(groups):
                 kept = seen.of([p for p in prompts if p.id not in group])
