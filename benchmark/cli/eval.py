@@ -90,6 +90,7 @@ def evaluate(
     ] = None,
     config: options.Config = None,
     device: options.Device = None,
+    scorer_precision: options.ScorerPrecision = None,
     precision: options.Precision = None,
     offline: options.Offline = False,
     dry_run: options.DryRun = False,

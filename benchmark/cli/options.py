@@ -30,6 +30,14 @@ Device = Annotated[
 Precision = Annotated[
     str | None, typer.Option("--precision", help="auto (bf16 where the hardware has it), fp32, bf16 or fp16.")
 ]
+ScorerPrecision = Annotated[
+    str | None,
+    typer.Option(
+        "--scorer-precision",
+        metavar="fp32|bf16",
+        help="What scorers' networks compute in; bf16 is quicker, and another version. (default fp32)",
+    ),
+]
 
 _NOT_SETTINGS = ("config", "dry_run", "as_json", "set_")
 

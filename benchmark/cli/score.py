@@ -26,6 +26,7 @@ def score(
     out: Annotated[Path | None, typer.Option(help="The result's folder. (default runs/score)")] = None,
     config: options.Config = None,
     device: options.Device = None,
+    scorer_precision: options.ScorerPrecision = None,
     offline: options.Offline = False,
     as_json: options.AsJson = False,
 ) -> None:

@@ -26,12 +26,15 @@ class _Scored(Config):
         primary: Declared before looking; the others are marked exploratory.
         out: The folder of the result.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        scorer_precision: What scorers' networks compute in unless told otherwise; bf16 is several times
+            faster where the hardware has it, and part of the scorers' versions.
     """
 
     scorers: tuple[str, ...] = ()
     primary: tuple[str, ...] = ()
     out: Path
     device: str = "auto"
+    scorer_precision: Literal["fp32", "bf16"] = "fp32"
 
     @field_validator("scorers", "primary", mode="before")
     @classmethod

@@ -68,7 +68,11 @@ def plan(config: EvalConfig) -> EvalPlan:
         raise UnknownNameError("sampler", sampler.name, ["ddim"])
     prompt_set = load_prompt_set(config.prompts, config.limit)
     shard = Shard.parse(config.shard) if config.shard else Shard()
-    scorers = () if config.shard else tuple(make_scorers(config.scorer_texts, config.weights))
+    scorers = (
+        ()
+        if config.shard
+        else tuple(make_scorers(config.scorer_texts, config.weights, config.scorer_precision))
+    )
     for scorer in scorers:
         # Finding the weights to hash them is the check that they are there.
         _ = scorer.weights_hash

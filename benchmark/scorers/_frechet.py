@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ class Features:
 
     def of(self, shown: Shown) -> Float[Tensor, "n d"]:
         """Features of images, shared by whoever asks."""
-        return torch.stack(shown.each(self._key, lambda new: self.compute(new.images)))
+        return torch.from_numpy(np.stack(shown.each(self._key, lambda new: self.compute(new.images))))
 
     def compute(self, images: Sequence[RGB]) -> list[Tensor]:
         """Features of images."""

@@ -22,20 +22,24 @@ class Clip(ImageScorer):
     Args:
         weights: ``embedded``, ``published`` (ViT-H-14 laion2b_s32b_b79k), or an open_clip folder or file.
         model: open_clip's name of the architecture of a file.
+        precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "clip"
     axis: ClassVar[Axis] = "alignment"
     bounds: ClassVar[tuple[float, float]] = (-100.0, 100.0)
     scale: ClassVar[str] = "x 100"
+    bf16_tolerance: ClassVar[float] = 0.3
     reference: ClassVar[str] = (
         "Hessel et al., CLIPScore, EMNLP 2021; weights: Cherti et al., OpenCLIP, CVPR 2023"
     )
 
     _tower: "OpenClip"
 
-    def __init__(self, weights: str = _weights.EMBEDDED, model: str = "ViT-H-14") -> None:
-        self.weights, self.model = weights, model
+    def __init__(
+        self, weights: str = _weights.EMBEDDED, model: str = "ViT-H-14", precision: str = "fp32"
+    ) -> None:
+        self.weights, self.model, self.precision = weights, model, precision
 
     @property
     def _place(self) -> Path:
@@ -49,11 +53,13 @@ class Clip(ImageScorer):
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model."""
         from benchmark.scorers._open_clip import OpenClip
+        from benchmark.scorers._pool import shared
         from benchmark.scorers._preprocess import clip_pixels
 
-        self._tower = OpenClip(self._place, self.model, clip_pixels, device, f"clip:{self.weights_hash}")
+        key = f"clip:{self.weights_hash}"
+        self._tower = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """100 times the cosine of each image and its prompt."""
-        cosines = (self._tower.images(shown) * self._tower.texts(shown.texts)).sum(1)
+        cosines = (self._tower.images(shown) * self._tower.prompts(shown)).sum(1)
         return [100 * float(c) for c in cosines]

@@ -55,6 +55,11 @@ class Fid(SetScorer):
         self._features = Features(self._place, device, f"features:{self.weights_hash}")
         self._distance = FrechetTo(torch.stack(self._features.compute(renders())))
 
+    def look(self, shown: Shown) -> None:
+        """Computes features."""
+        if len(shown):
+            self._features.of(shown)
+
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""
         d = self._features.size

@@ -21,6 +21,7 @@ class Hps(ImageScorer):
 
     Args:
         weights: ``embedded``, ``published`` (HPS_v2.1_compressed.pt), or an open_clip folder or file.
+        precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "hps"
@@ -29,12 +30,13 @@ class Hps(ImageScorer):
     bounds: ClassVar[tuple[float, float]] = (-100.0, 100.0)
     scale: ClassVar[str] = "x 100"
     in_domain_for: ClassVar[tuple[str, ...]] = ("hpd_v2",)
+    bf16_tolerance: ClassVar[float] = 0.3
     reference: ClassVar[str] = "Wu et al., Human Preference Score v2, 2023; weights: xswu/HPSv2"
 
     _tower: "OpenClip"
 
-    def __init__(self, weights: str = _weights.EMBEDDED) -> None:
-        self.weights = weights
+    def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
+        self.weights, self.precision = weights, precision
 
     @property
     def _place(self) -> Path:
@@ -48,11 +50,13 @@ class Hps(ImageScorer):
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model."""
         from benchmark.scorers._open_clip import OpenClip
+        from benchmark.scorers._pool import shared
         from benchmark.scorers._preprocess import hps_pixels
 
-        self._tower = OpenClip(self._place, "ViT-H-14", hps_pixels, device, f"hps:{self.weights_hash}")
+        key = f"hps:{self.weights_hash}"
+        self._tower = shared(OpenClip, self._place, "ViT-H-14", hps_pixels, device, key, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """100 times the cosine of each image and its prompt."""
-        cosines = (self._tower.images(shown) * self._tower.texts(shown.texts)).sum(1)
+        cosines = (self._tower.images(shown) * self._tower.prompts(shown)).sum(1)
         return [100 * float(c) for c in cosines]

@@ -21,18 +21,20 @@ class Imagereward(ImageScorer):
 
     Args:
         weights: ``embedded``, ``published`` (THUDM/ImageReward), or a folder.
+        precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "imagereward"
     axis: ClassVar[Axis] = "preference"
     scale: ClassVar[str] = "about -2..2"
     in_domain_for: ClassVar[tuple[str, ...]] = ("imagerewarddb",)
+    bf16_tolerance: ClassVar[float] = 0.05
     reference: ClassVar[str] = "Xu et al., ImageReward, NeurIPS 2023; weights: THUDM/ImageReward"
 
     _model: "Reward"
 
-    def __init__(self, weights: str = _weights.EMBEDDED) -> None:
-        self.weights = weights
+    def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
+        self.weights, self.precision = weights, precision
 
     @property
     def _place(self) -> Path:
@@ -47,7 +49,7 @@ class Imagereward(ImageScorer):
         """Reads the network and its tokenizer."""
         from benchmark.scorers._reward import Reward
 
-        self._model = Reward(self._place, device)
+        self._model = Reward(self._place, device, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""

@@ -22,20 +22,22 @@ class Pickscore(ImageScorer):
 
     Args:
         weights: ``embedded``, ``published`` (yuvalkirstain/PickScore_v1), or a folder.
+        precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "pickscore"
     axis: ClassVar[Axis] = "preference"
     scale: ClassVar[str] = "about 20"
     in_domain_for: ClassVar[tuple[str, ...]] = ("shapes-prefs", "pickapic")
+    bf16_tolerance: ClassVar[float] = 0.03
     reference: ClassVar[str] = (
         "Kirstain et al., Pick-a-Pic, NeurIPS 2023; weights: yuvalkirstain/PickScore_v1"
     )
 
     _model: "ScaledClip"
 
-    def __init__(self, weights: str = _weights.EMBEDDED) -> None:
-        self.weights = weights
+    def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
+        self.weights, self.precision = weights, precision
 
     @property
     def _place(self) -> Path:
@@ -52,7 +54,9 @@ class Pickscore(ImageScorer):
 
         own = (self._place / "vocab.json").is_file() or (self._place / "tokenizer.json").is_file()
         tokenizer = self._place if own else resources.shapes_weights("shapes-sd") / "tokenizer"
-        self._model = ScaledClip(self._place, tokenizer, device)
+        self._model = ScaledClip(
+            self._place, tokenizer, device, f"pickscore:{self.weights_hash}", self.precision
+        )
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""

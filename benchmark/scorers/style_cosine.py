@@ -49,10 +49,12 @@ class StyleCosine(ImageScorer):
     def load(self, device: str = "cpu") -> None:
         """Reads the model and embeds the references."""
         from benchmark.scorers._open_clip import OpenClip
+        from benchmark.scorers._pool import shared
         from benchmark.scorers._preprocess import clip_pixels
 
         key = f"clip:{_weights.short_hash(self._place)}"
-        self._tower = OpenClip(self._place, "", clip_pixels, device, key)
+        # As `clip` has it, so that both share one.
+        self._tower = shared(OpenClip, self._place, "ViT-H-14", clip_pixels, device, key, self.precision)
         self._centroids = {
             style: self._tower.centroid(_styles.style_images(style, self.references))
             for style in _styles.STYLES

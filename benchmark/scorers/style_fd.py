@@ -64,6 +64,11 @@ class StyleFd(SetScorer):
         """Whether the prompt asks for one of the styles."""
         return prompt.style in _styles.STYLES
 
+    def look(self, shown: Shown) -> None:
+        """Computes features."""
+        if len(shown):
+            self._features.of(shown)
+
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""
         d = self._features.size

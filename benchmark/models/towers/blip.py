@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformers import BertTokenizer
@@ -120,8 +121,11 @@ class RewardNet(nn.Module):
             encoder_attention_mask=everything,
             is_decoder=False,
         ).last_hidden_state[:, 0]
-        for layer in self.head:
-            read = layer(read.float())
+        with torch.autocast(read.device.type, enabled=False):
+            # The head's small differences are the score: float32, whatever the towers run in.
+            read = read.float()
+            for layer in self.head:
+                read = layer(read)
         reward: Tensor = (read.squeeze(-1) - self.config.mean) / self.config.std
         return reward
 
