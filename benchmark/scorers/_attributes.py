@@ -2,10 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn.functional import normalize
 
 from benchmark.core.records import OpenAttribute
 
@@ -13,14 +11,15 @@ if TYPE_CHECKING:
     from benchmark.scorers._open_clip import OpenClip
 
 
-def read_values(images: Float[Tensor, "n d"], tower: "OpenClip", attribute: OpenAttribute) -> list[int]:
+def read_values(images: Float[np.ndarray, "n d"], tower: "OpenClip", attribute: OpenAttribute) -> list[int]:
     """The index of the value whose text is nearest to each image.
 
     Args:
         images: Unit embeddings.
-        tower: Embeds the texts; a value with several is where their mean points.
+        tower: Embeds the texts; a value with several stands where their mean points.
         attribute: What to read.
     """
-    values = torch.stack([normalize(tower.texts(texts).mean(0), dim=0) for texts in attribute.texts])
+    means = np.stack([tower.texts(texts).mean(0) for texts in attribute.texts])
+    values = means / np.linalg.norm(means, axis=1, keepdims=True)
     nearest: list[int] = (images @ values.T).argmax(1).tolist()
     return nearest

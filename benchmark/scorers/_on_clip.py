@@ -17,12 +17,15 @@ class OnClip(Scorer):
     Args:
         weights: ``embedded``, ``published`` (ViT-H-14 laion2b_s32b_b79k), or an open_clip folder or file.
         model: open_clip's name of the architecture of a file.
+        precision: ``fp32`` or ``bf16``.
     """
 
     _tower: "OpenClip"
 
-    def __init__(self, weights: str = _weights.EMBEDDED, model: str = "ViT-H-14") -> None:
-        self.weights, self.model = weights, model
+    def __init__(
+        self, weights: str = _weights.EMBEDDED, model: str = "ViT-H-14", precision: str = "fp32"
+    ) -> None:
+        self.weights, self.model, self.precision = weights, model, precision
 
     @property
     def _place(self) -> Path:
@@ -38,6 +41,8 @@ class OnClip(Scorer):
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model."""
         from benchmark.scorers._open_clip import OpenClip
+        from benchmark.scorers._pool import shared
         from benchmark.scorers._preprocess import clip_pixels
 
-        self._tower = OpenClip(self._place, self.model, clip_pixels, device, f"clip:{self.weights_hash}")
+        key = f"clip:{self.weights_hash}"
+        self._tower = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)

@@ -1,36 +1,36 @@
-"""How spread out unit embeddings are."""
+"""How spread out embeddings are; everything in float64."""
 
-import torch
+import numpy as np
 from jaxtyping import Float
-from torch import Tensor
-from torch.nn.functional import normalize
+
+Embeddings = Float[np.ndarray, "n d"]
 
 
-def mean_pair_distance(embeddings: Float[Tensor, "n d"]) -> float:
-    r"""$\frac{1}{n(n-1)} \sum_{i \ne j} (1 - \cos(e_i, e_j))$, n at least 2; in [0, n / (n - 1)].
+def mean_pair_distance(embeddings: Embeddings) -> float:
+    r"""$\frac{1}{n(n-1)} \sum_{i \ne j} (1 - \cos(e_i, e_j))$, n at least 2.
 
-    Args:
-        embeddings: Of any length; in float64 from here on.
+    From 0, all alike, to n / (n - 1).
     """
     e, n = _unit(embeddings), len(embeddings)
-    # The sum of all cosines is the squared length of the sum; the diagonal's are 1.
-    return max(0.0, 1 - (float(e.sum(0).square().sum()) - n) / (n * (n - 1)))
+    # All cosines add up to the squared length of the embeddings' sum; n are an image's with itself.
+    cosines = float((e.sum(0) ** 2).sum()) - n
+    return max(0.0, 1 - cosines / (n * (n - 1)))
 
 
-def vendi(embeddings: Float[Tensor, "n d"]) -> float:
-    r"""$\exp(-\sum_i \lambda_i \log \lambda_i)$ with $\lambda$ the eigenvalues of $K/n$, $K_{ij} = \cos(e_i, e_j)$.
+def vendi(embeddings: Embeddings) -> float:
+    r"""$\exp(-\sum_i \lambda_i \log \lambda_i)$ with the eigenvalues of $K/n$, $K_{ij} = \cos(e_i, e_j)$.
 
     From 1, all alike, to n, all at right angles.
-
-    Args:
-        embeddings: Of any length; in float64 from here on.
     """
     e, n = _unit(embeddings), len(embeddings)
-    # E E' and E' E have the same eigenvalues besides zeros, and 0 log 0 = 0: the smaller one will do.
-    gram = e @ e.T if n <= e.shape[1] else e.T @ e
-    share = torch.linalg.eigvalsh(gram / n).clamp(min=0)
-    return float(torch.special.entr(share).sum().exp())
+    # Besides zeros, which add nothing, e e' and e' e have the same eigenvalues: the smaller one will do.
+    product = e @ e.T if n <= e.shape[1] else e.T @ e
+    shares = np.linalg.eigvalsh(product / n)
+    shares = shares[shares > 0]
+    return max(1.0, float(np.exp(-(shares * np.log(shares)).sum())))
 
 
-def _unit(embeddings: Tensor) -> Tensor:
-    return normalize(embeddings.double(), dim=1)
+def _unit(embeddings: Embeddings) -> Float[np.ndarray, "n d"]:
+    e = embeddings.astype(np.float64)
+    unit: np.ndarray = e / np.linalg.norm(e, axis=1, keepdims=True)
+    return unit

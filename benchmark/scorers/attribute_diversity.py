@@ -12,21 +12,24 @@ from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 class AttributeDiversity(OnClip, PromptScorer):
     r"""Share of image pairs of a prompt that differ in an attribute it leaves open, as CLIP reads it.
 
-    The prompt set names the attribute, its values and a text for each ("an apple", colour: red, green, yellow). An
-    image shows the value whose text is nearest to it. With $n_v$ of $K$ images showing $v$:
-    $1 - \sum_v n_v (n_v - 1) / (K (K - 1))$, unbiased for $1 - \sum_v p_v^2$ at any $K \ge 2$. The embedded world's
-    prompts need no list: what they leave open is read by its grammar, and the mean over all of it is taken.
+    The prompt set names the attribute, its values and a text for each ("an apple", colour: red, green,
+    yellow). An image shows the value whose text is nearest to it. With $n_v$ of $K$ images showing $v$:
+    $1 - \sum_v n_v (n_v - 1) / (K (K - 1))$, unbiased for $1 - \sum_v p_v^2$ at any $K \ge 2$. The embedded
+    world's prompts need no list: what they leave open is found by its grammar, and the mean is taken.
 
     Args:
         weights: As of ``clip``.
         model: As of ``clip``.
+        precision: As of ``clip``.
     """
 
     name: ClassVar[str] = "attribute_diversity"
     axis: ClassVar[Axis] = "diversity"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     scale: ClassVar[str] = "0..1, 0 = all alike"
-    reference: ClassVar[str] = "the estimator of true_diversity on CLIP's zero-shot readings; docs/diversity.md"
+    reference: ClassVar[str] = (
+        "the estimator of true_diversity on CLIP's zero-shot readings; docs/diversity.md"
+    )
 
     def value(self, shown: Shown) -> Value:
         """The share of pairs that differ, the mean over the open attributes."""

@@ -16,6 +16,7 @@ class ClipDiversity(OnClip, PromptScorer):
     Args:
         weights: As of ``clip``.
         model: As of ``clip``.
+        precision: As of ``clip``.
     """
 
     name: ClassVar[str] = "clip_diversity"

@@ -11,8 +11,8 @@ from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 class Entropy(ImageScorer):
     r"""Entropy of an image's grey levels, in bits.
 
-    $-\sum_{g=0}^{255} p_g \log_2 p_g$ with the shares of pixels of each level of Pillow's grey (ITU-R 601-2). Noise
-    maximises it, so it says nothing about quality or variety and stands on no trade-off plot.
+    $-\sum_{g=0}^{255} p_g \log_2 p_g$ with the share of pixels of each level of Pillow's grey (ITU-R 601-2).
+    Noise maximises it, so it says nothing about quality or variety and stands on no trade-off plot.
     """
 
     name: ClassVar[str] = "entropy"

@@ -11,12 +11,13 @@ from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 class Vendi(OnClip, PromptScorer):
     r"""Vendi score of one prompt's images: the effective number of different ones for CLIP.
 
-    $\exp(-\sum_i \lambda_i \log \lambda_i)$ with $\lambda$ the eigenvalues of $K/n$, $K$ the cosines. It grows with
-    the number of images, so that only equal numbers of them compare.
+    $\exp(-\sum_i \lambda_i \log \lambda_i)$ with the eigenvalues of $K/n$, $K$ the cosines of all pairs. It
+    grows with the number of images, so that only equal numbers of them compare.
 
     Args:
         weights: As of ``clip``.
         model: As of ``clip``.
+        precision: As of ``clip``.
     """
 
     name: ClassVar[str] = "vendi"

@@ -11,13 +11,14 @@ from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
 class VendiSet(OnClip, SetScorer):
     r"""Vendi score of all images of all prompts: the effective number of different ones for CLIP.
 
-    $\exp(-\sum_i \lambda_i \log \lambda_i)$ as of ``vendi``. Most of it is the variety between prompts, which the
-    prompt set brings along: a checkpoint that draws one image a prompt hardly loses. For the variety that a model
-    gives to a prompt there is ``vendi``.
+    $\exp(-\sum_i \lambda_i \log \lambda_i)$ as of ``vendi``. Most of it is the variety between prompts, which
+    the prompt set brings along: a checkpoint that draws the same image whenever it is asked the same loses
+    little. For the variety that a model gives to one prompt there is ``vendi``.
 
     Args:
         weights: As of ``clip``.
         model: As of ``clip``.
+        precision: As of ``clip``.
     """
 
     name: ClassVar[str] = "vendi_set"
@@ -25,6 +26,11 @@ class VendiSet(OnClip, SetScorer):
     bounds: ClassVar[tuple[float, None]] = (1.0, None)
     scale: ClassVar[str] = "1..n, mostly between prompts"
     reference: ClassVar[str] = "Friedman & Dieng, The Vendi Score, TMLR 2023; embedding as clip"
+
+    def look(self, shown: Shown) -> None:
+        """Embeds images."""
+        if len(shown):
+            self._tower.images(shown)
 
     def value(self, shown: Shown) -> Value:
         """The effective number of images."""

@@ -14,15 +14,19 @@ from benchmark.shapes.grammar import caption, parse
 def open_attributes(text: str) -> tuple[OpenAttribute, ...]:
     """The open facts of a prompt, each with its values' captions; none for a text of another world.
 
-    A value's caption is the world's own for the prompt's facts with that value stated. Left out is what cannot be
-    asked or read: facts of two objects that the prompt does not tell apart, and the relation, which
+    A value's caption is the world's own for the prompt's facts with that value stated. Left out is what cannot
+    be asked or read: facts of two objects that the prompt does not tell apart, and the relation, which
     `shapes-clip` reads right in 58 % of renders (the other kinds: 82 % to 100 %).
     """
     try:
         facts = parse(text)
     except ValueError:
         return ()
-    return tuple(_attribute(facts, kind, i) for kind, i, value in facts.slots() if value is None and _asked(facts, kind))
+    return tuple(
+        _attribute(facts, kind, i)
+        for kind, i, value in facts.slots()
+        if value is None and _asked(facts, kind)
+    )
 
 
 def _asked(facts: Facts, kind: str) -> bool:
@@ -32,6 +36,8 @@ def _asked(facts: Facts, kind: str) -> bool:
 
 def _attribute(facts: Facts, kind: str, i: int) -> OpenAttribute:
     values = tuple(LEXICONS[kind])
-    # Begun at the same seed, the writer makes the same choices, so that captions differ in the value's words alone.
+    # Begun at the same seed the writer makes the same choices: captions differ in the value's words alone.
     texts = [caption(with_fact(facts, kind, i, value), torch.Generator().manual_seed(0)) for value in values]
-    return OpenAttribute(f"{kind} {i + 1}" if len(facts.objects) > 1 else kind, values, tuple((t,) for t in texts))
+    return OpenAttribute(
+        f"{kind} {i + 1}" if len(facts.objects) > 1 else kind, values, tuple((t,) for t in texts)
+    )

@@ -3,6 +3,7 @@
 Source: Schuhmann, improved-aesthetic-predictor (2022).
 """
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,7 @@ class AestheticHead(nn.Module):
     def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
         layers: list[nn.Module] = []
-        for i, (before, after) in enumerate(zip(widths, widths[1:], strict=False)):
+        for i, (before, after) in enumerate(pairwise(widths)):
             layers.append(nn.Linear(before, after))
             layers += [nn.Dropout(DROPOUT[i])] if i < len(DROPOUT) else []
         self.layers = nn.Sequential(*layers)
@@ -40,6 +41,10 @@ def load_aesthetic_head(weights: Path) -> AestheticHead:
     """
     state = read_weights(weights)
     biases = [state[key].shape[0] for key in state if key.endswith(".bias")]
-    head = AestheticHead((state["layers.0.weight"].shape[1], *biases)) if "layers.0.weight" in state else AestheticHead()
+    head = (
+        AestheticHead((state["layers.0.weight"].shape[1], *biases))
+        if "layers.0.weight" in state
+        else AestheticHead()
+    )
     load_strictly(head, state, weights)
     return head.eval().requires_grad_(False)

@@ -61,9 +61,7 @@ class _SelfAttention(nn.MultiheadAttention):
         **rest: Any,
     ) -> tuple[Tensor, Tensor | None]:
         if query is not key or key is not value or need_weights or rest:
-            return super().forward(
-                query, key, value, need_weights=need_weights, attn_mask=attn_mask, **rest
-            )
+            return super().forward(query, key, value, need_weights=need_weights, attn_mask=attn_mask, **rest)
         x = query if self.batch_first else query.transpose(0, 1)
         n, length, width = x.shape
         qkv = linear(x.contiguous().view(n * length, width), self.in_proj_weight, self.in_proj_bias)

@@ -1,1 +1,1 @@
-"""`python -m benchmark.studies.diversity`: do the learned diversity scorers follow the truth, and what fools them?"""
+"""`python -m benchmark.studies.diversity`: do learned diversity scorers follow the truth, what fools them?"""

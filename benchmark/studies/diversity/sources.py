@@ -1,7 +1,7 @@
 """The images of the study: the base model at several guidance scales, narrowed, and trained checkpoints.
 
-Narrowed means: asked for the prompt with open facts filled in, always by the same values, as a policy draws that
-has settled on them. The images still show the prompt; what it leaves open no longer varies.
+Narrowed means: asked for the prompt with open facts filled in, always by the same values, as a policy draws
+that has settled on them. The images still show the prompt; what it leaves open no longer varies.
 """
 
 from collections.abc import Sequence

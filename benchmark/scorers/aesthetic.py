@@ -1,0 +1,83 @@
+"""``aesthetic``: would people who rate photographs like it?"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from benchmark.core.errors import MissingWeightsError
+from benchmark.core.records import Axis
+from benchmark.scorers import _weights
+from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+
+if TYPE_CHECKING:
+    from benchmark.scorers._aesthetic_head import Head
+    from benchmark.scorers._open_clip import OpenClip
+
+
+@scorers.register()
+class Aesthetic(ImageScorer):
+    """LAION's aesthetic predictor: a linear head on normalised CLIP embeddings; the prompt is not looked at.
+
+    The head's five layers have nothing between them. The embedded world has none of it.
+
+    Args:
+        weights: ``published`` (sac+logos+ava1-l14-linearMSE), or the head's file.
+        clip: ``published`` (OpenAI's ViT-L-14), or an open_clip folder or file.
+        model: open_clip's name of the architecture of a file; OpenAI's models use QuickGELU.
+        precision: ``fp32`` or ``bf16``, of the CLIP model.
+    """
+
+    name: ClassVar[str] = "aesthetic"
+    axis: ClassVar[Axis] = "preference"
+    scale: ClassVar[str] = "about 1..10"
+    bf16_tolerance: ClassVar[float] = 0.1
+    reference: ClassVar[str] = "Schuhmann, improved-aesthetic-predictor, 2022"
+
+    _tower: "OpenClip"
+    _head: "Head"
+
+    def __init__(
+        self,
+        weights: str = _weights.PUBLISHED,
+        clip: str = _weights.PUBLISHED,
+        model: str = "ViT-L-14-quickgelu",
+        precision: str = "fp32",
+    ) -> None:
+        self.weights, self.clip, self.model, self.precision = weights, clip, model, precision
+
+    @property
+    def _head_place(self) -> Path:
+        if self.weights == _weights.EMBEDDED:
+            raise MissingWeightsError(
+                "scorer aesthetic has no embedded weights",
+                allowed=f"{_weights.PUBLISHED} or the head's file",
+                do="leave it out",
+            )
+        return _weights.place(self.name, self.weights, "", "aesthetic/sac+logos+ava1-l14-linearMSE.pth")
+
+    @property
+    def _clip_place(self) -> Path:
+        return _weights.place(
+            self.name, self.clip, "shapes-clip", "clip-vit-l-14/open_clip_model.safetensors"
+        )
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Of the head and the CLIP model."""
+        return _weights.short_hash(self._head_place, self._clip_place)
+
+    def load(self, device: str = "cpu") -> None:
+        """Reads both."""
+        from benchmark.scorers._aesthetic_head import Head
+        from benchmark.scorers._open_clip import OpenClip
+        from benchmark.scorers._pool import shared
+        from benchmark.scorers._preprocess import clip_pixels
+
+        key = f"clip:{_weights.short_hash(self._clip_place)}"
+        self._head = Head(self._head_place)
+        self._tower = shared(OpenClip, self._clip_place, self.model, clip_pixels, device, key, self.precision)
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """One number an image."""
+        return self._head(self._tower.images(shown))
