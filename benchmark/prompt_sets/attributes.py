@@ -37,6 +37,8 @@ def attribute_of(row: Mapping[str, Any], text: str) -> OpenAttribute | None:
     cut = values.split(";") if isinstance(values, str) else values
     named = tuple(str(value).strip() for value in cut)
     said = row.get("template") or f"{text}, {VALUE}"
+    if not isinstance(said, str | list):
+        raise ValueError(f"the `template` of {text!r} is neither a text nor a list of texts")
     templates = [said] if isinstance(said, str) else [str(template) for template in said]
     for template in templates:
         if VALUE not in template:

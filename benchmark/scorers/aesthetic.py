@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.core.errors import MissingWeightsError
+from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.records import Axis
 from benchmark.scorers import _weights
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 class Aesthetic(ImageScorer):
     """LAION's aesthetic predictor: a linear head on normalised CLIP embeddings; the prompt is not looked at.
 
-    The head's five layers have nothing between them. The embedded world has none of it.
+    The head's five layers have nothing between them. The embedded world comes without one.
 
     Args:
         weights: ``published`` (sac+logos+ava1-l14-linearMSE), or the head's file.
-        clip: ``published`` (OpenAI's ViT-L-14), or an open_clip folder or file.
+        clip: ``published`` (OpenAI's ViT-L-14), or an open_clip folder or file; None: as ``weights`` says.
         model: open_clip's name of the architecture of a file; OpenAI's models use QuickGELU.
         precision: ``fp32`` or ``bf16``, of the CLIP model.
     """
@@ -40,21 +40,25 @@ class Aesthetic(ImageScorer):
     def __init__(
         self,
         weights: str = _weights.PUBLISHED,
-        clip: str = _weights.PUBLISHED,
+        clip: str | None = None,
         model: str = "ViT-L-14-quickgelu",
         precision: str = "fp32",
     ) -> None:
-        self.weights, self.clip, self.model, self.precision = weights, clip, model, precision
+        self.weights, self.model, self.precision = weights, model, precision
+        named = weights in (_weights.EMBEDDED, _weights.PUBLISHED)
+        self.clip = clip or (weights if named else _weights.PUBLISHED)
 
     @property
     def _head_place(self) -> Path:
-        if self.weights == _weights.EMBEDDED:
+        published = "aesthetic/sac+logos+ava1-l14-linearMSE.pth"
+        try:
+            return _weights.place(self.name, self.weights, "shapes-aesthetic/head.pth", published)
+        except MissingFileError as error:
             raise MissingWeightsError(
-                "scorer aesthetic has no embedded weights",
+                "scorer aesthetic: the embedded world has no such weights",
                 allowed=f"{_weights.PUBLISHED} or the head's file",
                 do="leave it out",
-            )
-        return _weights.place(self.name, self.weights, "", "aesthetic/sac+logos+ava1-l14-linearMSE.pth")
+            ) from error
 
     @property
     def _clip_place(self) -> Path:

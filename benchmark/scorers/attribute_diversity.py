@@ -27,6 +27,7 @@ class AttributeDiversity(OnClip, PromptScorer):
     axis: ClassVar[Axis] = "diversity"
     bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
     scale: ClassVar[str] = "0..1, 0 = all alike"
+    bf16_tolerance: ClassVar[float] = 0.5
     reference: ClassVar[str] = (
         "the estimator of true_diversity on CLIP's zero-shot readings; docs/diversity.md"
     )

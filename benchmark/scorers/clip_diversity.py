@@ -23,6 +23,7 @@ class ClipDiversity(OnClip, PromptScorer):
     axis: ClassVar[Axis] = "diversity"
     bounds: ClassVar[tuple[float, float]] = (0.0, 2.0)
     scale: ClassVar[str] = "0..2, 0 = all alike"
+    bf16_tolerance: ClassVar[float] = 0.02
     reference: ClassVar[str] = "mean pairwise 1 - cosine; embedding as clip"
 
     def value(self, shown: Shown) -> Value:

@@ -24,6 +24,7 @@ class Vendi(OnClip, PromptScorer):
     axis: ClassVar[Axis] = "diversity"
     bounds: ClassVar[tuple[float, None]] = (1.0, None)
     scale: ClassVar[str] = "1..K, 1 = all alike"
+    bf16_tolerance: ClassVar[float] = 0.05
     reference: ClassVar[str] = "Friedman & Dieng, The Vendi Score, TMLR 2023; embedding as clip"
 
     def value(self, shown: Shown) -> Value:

@@ -25,6 +25,7 @@ class VendiSet(OnClip, SetScorer):
     axis: ClassVar[Axis] = "diversity"
     bounds: ClassVar[tuple[float, None]] = (1.0, None)
     scale: ClassVar[str] = "1..n, mostly between prompts"
+    bf16_tolerance: ClassVar[float] = 0.5
     reference: ClassVar[str] = "Friedman & Dieng, The Vendi Score, TMLR 2023; embedding as clip"
 
     def look(self, shown: Shown) -> None:
