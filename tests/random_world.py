@@ -113,7 +113,7 @@ def render_set(folder: Path, prompts: int = 6, k: int = 2, name: str = "base", s
         path = folder / name / f"{asked[i // k].id}_{i % k}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.numpy()).save(path)
-        records.append(ImageRecord(asked[i // k].id, i % k, path, sha256_file(path)))
+        records.append(ImageRecord(asked[i // k].id, i % k, path, sha256_file(path), path_kl=0.5 * i))
     prompt_set = PromptSet("random", str(seed), tuple(asked))
     checkpoint, sampler, seeds = Checkpoint(name, "shapes"), Sampler(), tuple(range(k))
     content = ImageSet.content_id(checkpoint, prompt_set, sampler, seeds)

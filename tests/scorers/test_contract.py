@@ -168,7 +168,7 @@ def test_what_is_typed_wrongly_is_one_line(
         make_scorers(["clip", "clip(model='ViT-L-14')"])
     monkeypatch.setenv("FBENCH_WEIGHTS", str(tmp_path))
     (hps,) = make_scorers(["hps"], "published")
-    with pytest.raises(MissingWeightsError, match=r"no HPS_v2\.1_compressed\.pt at .*hps; `fbench doctor`"):
+    with pytest.raises(MissingWeightsError, match=r"no HPS_v2\.1_compressed\.pt at .*hps, .*fetch hps-v2\.1"):
         _ = hps.weights_hash
 
 
