@@ -155,6 +155,20 @@ def test_a_killed_run_goes_on_where_it_was(make_set: MakeSet, tmp_path: Path) ->
     assert [r.value for r in scored(images, [fresh], tmp_path / "new")] == [r.value for r in rows]
 
 
+def test_what_failed_is_tried_again(make_set: MakeSet, tmp_path: Path) -> None:
+    class Unsure(_Counting):
+        def values(self, shown: Shown) -> Sequence[Value]:
+            good = super().values(shown)
+            return [float("nan") if r.seed else v for r, v in zip(shown.records, good, strict=True)]
+
+    images = make_set(prompts=2, k=2)
+    for tries in (4, 2):
+        scorer = Unsure()
+        rows = scored(images, [scorer], tmp_path / "out")
+        assert [row.status for row in rows] == ["ok", "error"] * 2
+        assert len(scorer.seen) == tries
+
+
 def test_a_changed_image_and_a_changed_prompt_are_other_content(make_set: MakeSet, tmp_path: Path) -> None:
     images = make_set(prompts=2, k=1)
     scored(images, [_Counting()], tmp_path / "out")
