@@ -19,7 +19,7 @@ from benchmark.scorers._shown import shown
 from benchmark.stats.jackknife import prompt_groups
 
 MakeSet = Callable[..., ImageSet]
-PUBLISHED = "inception/pt_inception-2015-12-05-6726825d.pth"
+PUBLISHED = "inception/weights-inception-2015-12-05-6726825d.pth"
 
 
 @pytest.fixture(scope="module")
