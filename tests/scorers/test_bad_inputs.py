@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.core import resources
 from benchmark.core.errors import UserError
-from benchmark.core.records import Axis, ImageRecord, ImageSet, ScoreRow
+from benchmark.core.records import Axis, ImageSet, ScoreRow
 from benchmark.scorers import Scorer, make_scorers, scorers
 from benchmark.scorers.base import PromptScorer, SetScorer, Shown, Value
 
@@ -46,7 +46,7 @@ def with_files(images: ImageSet, names: Sequence[str], bad_files: Any, name: str
         old = records[i * k]
         path = old.path.with_name(f"{name}-{i}.png")
         bad_files.write(path, kind)
-        records[i * k] = ImageRecord(old.prompt_id, old.seed, path)
+        records[i * k] = replace(old, path=path, sha256="")
     return replace(images, id=name, records=tuple(records))
 
 
