@@ -96,6 +96,7 @@ def evaluate(
         Path | None,
         typer.Option(help="The evaluation's folder. (default runs/eval)", rich_help_panel=_RUN),
     ] = None,
+    weights_folder: options.WeightsFolder = None,
     config: options.Config = None,
     device: options.Device = None,
     scorer_precision: options.ScorerPrecision = None,
@@ -120,6 +121,7 @@ def evaluate(
     from benchmark.evaluate import evaluate as run
 
     options.forbid_network(offline=offline)
+    options.use_weights_folder(weights_folder)
     settings = EvalConfig.resolve(config, options.settings_of(context, out="runs/eval"))
     if dry_run:
         say_plan(plan(settings).lines(), as_json=as_json)

@@ -36,6 +36,7 @@ def score(
         typer.Option(metavar="embedded|published", help="For scorers that name none. (default published)"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The result's folder. (default runs/score)")] = None,
+    weights_folder: options.WeightsFolder = None,
     config: options.Config = None,
     device: options.Device = None,
     scorer_precision: options.ScorerPrecision = None,
@@ -56,6 +57,7 @@ def score(
     from benchmark.evaluate import ScoreConfig, score_folder
 
     options.forbid_network(offline=offline)
+    options.use_weights_folder(weights_folder)
     settings = ScoreConfig.resolve(
         config, {k: v for k, v in options.settings_of(context, out="runs/score").items() if k != "offline"}
     )

@@ -258,7 +258,7 @@ class Shown:
         if found is not None:
             return cast("T", float(found))
         value = compute(self)
-        if kept is not None and content and isinstance(value, float):
+        if kept is not None and content and _can_be_kept(value):
             kept.add(key, {content: value})
         return value
 
@@ -268,9 +268,11 @@ def _plain(value: Any) -> Any:
     return value.numpy() if hasattr(value, "numpy") else value
 
 
-def _can_be_kept(value: object) -> bool:
-    """Whether it is a number or an array."""
-    return isinstance(value, float) or hasattr(value, "__array__")
+def _can_be_kept(value: Any) -> bool:
+    """Whether it is a number or an array, and finite: what failed is tried again."""
+    import numpy as np
+
+    return (isinstance(value, float) or hasattr(value, "__array__")) and bool(np.isfinite(value).all())
 
 
 def parts(images: ImageSet) -> Iterator[Shown]:
