@@ -63,7 +63,7 @@ def check(scorer: Scorer) -> Conformance:
         UserError: if the golden images or the record are damaged.
     """
     key, version = _key(scorer), _version(scorer)
-    committed = expected_of(resources.shapes_data(f"{FOLDER}/{EXPECTED}")).get(key)
+    committed = expected_of(resources.shapes_data(FOLDER) / EXPECTED).get(key)
     if committed is not None and committed["version"] == version:
         found = measure(scorer, REPEATS)
         note = difference(found, committed["values"], _tolerance(scorer, committed["values"]))

@@ -156,7 +156,8 @@ def test_the_doctor_checks_all_scorers(world: Path, monkeypatch: pytest.MonkeyPa
 
     first = doctor()
     assert first.exit_code == 0
-    assert {found["verdict"] for found in json.loads(first.stdout)} == {"recorded"}
+    # What random weights read has no diversity to record.
+    assert {found["verdict"] for found in json.loads(first.stdout)} == {"recorded", "unknown"}
     path = conformance.record_file()
     changed = {key: dict.fromkeys(values, 1e6) for key, values in json.loads(path.read_text()).items()}
     path.write_text(json.dumps(changed))
