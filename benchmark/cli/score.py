@@ -19,6 +19,18 @@ def score(
         typer.Argument(help="A JSONL of {id, prompt, image_path, seed}, or a folder of images with texts."),
     ],
     scorers: Annotated[str | None, typer.Option(metavar="A,B,...", help="Of `fbench list scorers`.")] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(metavar="jsonl|folder|hps|geneval", help="What PATH is. (default what it looks like)"),
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|FILE",
+            help="For hps: the folder of anime.json and so on, or a file of {style: texts}. "
+            "(default the images' own folder)",
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(metavar="embedded|published", help="For scorers that name none. (default published)"),
@@ -34,11 +46,13 @@ def score(
     """Scores images that were made elsewhere.
 
     In a folder the texts stand in metadata.jsonl ({file_name, text}), or beside each image in a .txt of its
-    name. Rows of one id are images of one prompt.
+    name. Folders as HPS v2 (anime/00000.jpg) and geneval (00000/samples/0000.png) have them are known as
+    well. Rows of one id are images of one prompt.
 
     Examples:
       fbench score images.jsonl --scorers hps,pickscore --out runs/score
       fbench score my_folder --scorers clip --weights embedded --json
+      fbench score hps_images --prompts HPDv2/benchmark --scorers hps
     """
     from benchmark.evaluate import ScoreConfig, score_folder
 

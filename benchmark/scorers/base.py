@@ -136,6 +136,15 @@ class Scorer(ABC):
             return ScoreRow(*where, prompt_id, k, None, "error", said(value))
         return ScoreRow.measured(*where, float(value), prompt_id, k)
 
+    @final
+    def faulty(self, shown: Shown) -> dict[int, ScoreRow]:
+        """The rows of images that cannot be looked at, by their position."""
+        where = (shown.source.checkpoint, self.name, self.scorer_version)
+        return {
+            f.row: ScoreRow(*where, f.record.prompt_id, f.record.seed, None, f.status, f.note)
+            for f in shown.faults
+        }
+
 
 class ImageScorer(Scorer):
     """A scorer whose number is about one image."""
@@ -154,13 +163,7 @@ class ImageScorer(Scorer):
     def rows(self, shown: Shown) -> list[ScoreRow]:
         """One row an image, in the order of the set; a finite value is kept by content."""
         seen = shown.of([p for p in shown.asked if self.concerns(p)])
-        where = (shown.source.checkpoint, self.name, self.scorer_version)
-        rows = {
-            fault.row: ScoreRow(
-                *where, fault.record.prompt_id, fault.record.seed, None, fault.status, fault.note
-            )
-            for fault in seen.faults
-        }
+        rows = self.faulty(seen)
         values = seen.each(f"values:{self.identity}", self._careful, asked=True)
         for row, record, value in zip(seen.rows, seen.records, values, strict=True):
             rows[row] = self.row(shown, value, record.prompt_id, record.seed)
@@ -201,7 +204,7 @@ class PromptScorer(Scorer):
             except Exception as error:  # noqa: BLE001
                 value = error
             if mine.faults and not isinstance(value, Exception):
-                # Of fewer images many a diversity is another quantity; and what is left out would leave no trace.
+                # Of fewer images it is another quantity, and what is left out would leave no trace.
                 value = Missing(_gaps(mine))
             rows.append(self.row(shown, value, prompt.id))
         return rows
@@ -223,6 +226,10 @@ class SetScorer(Scorer):
     def look(self, shown: Shown) -> None:
         """Computes features of a part of the set, by `Shown.each`, while its pixels are at hand."""
 
+    def remark(self, shown: Shown) -> str:  # noqa: ARG002
+        """What one must know about the number of a set, such as a bias; empty where there is nothing."""
+        return ""
+
     @final
     def rows(self, shown: Shown) -> list[ScoreRow]:
         """The whole set's row, then those of the delete-a-group jackknife."""
@@ -232,8 +239,9 @@ class SetScorer(Scorer):
         seen = shown.of(prompts)
         try:
             rows = [self.row(shown, self.value(seen))]
-            if seen.faults and rows[0].status == "ok":
-                rows = [replace(rows[0], note=_gaps(seen))]
+            if rows[0].status == "ok":
+                said_of = [self.remark(seen), _gaps(seen) if seen.faults else ""]
+                rows = [replace(rows[0], note="; ".join(part for part in said_of if part))]
             groups = prompt_groups([p.id for p in prompts]) if rows[0].status == "ok" else ()
             for g, group in enumerate(groups):
                 kept = seen.of([p for p in prompts if p.id not in group])
