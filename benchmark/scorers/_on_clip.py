@@ -1,9 +1,9 @@
-"""What the scorers on the embeddings of ``clip`` have in common; no torch."""
+"""What ``clip`` and the scorers on its embeddings have in common; no torch."""
 
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from benchmark.scorers import _weights
 from benchmark.scorers.base import Scorer
@@ -11,16 +11,15 @@ from benchmark.scorers.base import Scorer
 if TYPE_CHECKING:
     from benchmark.scorers._open_clip import OpenClip
 
-
 # The releases of published weights, and their architectures: OpenAI trained with a quicker GELU than today's.
-PUBLISHED: Final = {
+_PUBLISHED = {
     "ViT-H-14": ("clip-vit-h-14", "ViT-H-14"),
     "ViT-L-14": ("clip-vit-l-14", "ViT-L-14-quickgelu"),
 }
 
 
 class OnClip(Scorer):
-    """A scorer on the model and preprocessing of ``clip``: an image is embedded once for all of them.
+    """A scorer on an open_clip model with CLIP's preprocessing; each image is embedded once for all of them.
 
     Args:
         weights: ``embedded``, ``published``, or an open_clip folder or file.
@@ -40,17 +39,17 @@ class OnClip(Scorer):
         self, weights: str = _weights.EMBEDDED, model: str = "ViT-H-14", precision: str = "fp32"
     ) -> None:
         self.weights, self.model, self.precision = weights, model, precision
-        if weights == _weights.PUBLISHED and model not in PUBLISHED:
-            raise ValueError(f"there are no published weights of {model}, but of {' and '.join(PUBLISHED)}")
+        if weights == _weights.PUBLISHED and model not in _PUBLISHED:
+            raise ValueError(f"there are no published weights of {model}, but of {' and '.join(_PUBLISHED)}")
 
     @property
     def _place(self) -> Path:
-        release, _ = PUBLISHED.get(self.model, ("", ""))
+        release, _ = _PUBLISHED.get(self.model, ("", ""))
         return _weights.place(self.name, self.weights, "shapes-clip", release)
 
     @property
     def _architecture(self) -> str:
-        return PUBLISHED[self.model][1] if self.weights == _weights.PUBLISHED else self.model
+        return _PUBLISHED[self.model][1] if self.weights == _weights.PUBLISHED else self.model
 
     @final
     @cached_property
