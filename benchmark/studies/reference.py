@@ -1,7 +1,7 @@
 """`python -m benchmark.studies.reference "kid(reference='FOLDER')" OUT.npz`: a reference's features, once.
 
-A network takes an hour for a folder of 10,000 images without a GPU; the .npz is read at once, by every scorer of
-the same network: `fid`, `kid` and those of `prdc` share one, `cmmd` has its own.
+A network takes an hour for a folder of 10,000 images without a GPU; the .npz is read at once, by every scorer
+of the same network: `fid`, `kid` and those of `prdc` share one, `cmmd` has its own.
 """
 
 import argparse
