@@ -36,6 +36,16 @@ class Reply:
     seconds: Sequence[Sequence[float]]
     peak: int
 
+    def complete(self) -> Sequence[Any]:
+        """The values, where every call must have one.
+
+        Raises:
+            UserError: if one failed.
+        """
+        for i, why in self.errors.items():
+            raise UserError(f"question {i} of {len(self.values)} failed: {why}")
+        return self.values
+
 
 def ask(
     oracle: str,

@@ -66,7 +66,7 @@ def _reward_layout(folder: Path) -> Any:
     place = folder / "bert-base-uncased"
     place.mkdir(exist_ok=True)
     shutil.copyfile(bert_vocabulary(), place / "vocab.txt")
-    (layout,) = ask("image_reward_layout", PACKAGE, folder, [[]], med_config=config).values
+    (layout,) = ask("image_reward_layout", PACKAGE, folder, [[]], med_config=config).complete()
     return layout
 
 
