@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -47,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("fbench")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Nothing is looked for, or recorded, in the folder of the one who runs the tests.
+    os.environ["FBENCH_WEIGHTS"] = tempfile.mkdtemp(prefix="fbench-weights-")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -159,18 +162,26 @@ def published_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str,
     return folder
 
 
-@pytest.fixture(scope="session")
-def random_world() -> Any:
-    """The functions of random_world.py, which imports much and so is loaded only where it is needed.
-
-    Tests are no package (a dependency installs one of that name), so it is found by its path.
-    """
-    spec = importlib.util.spec_from_file_location("fbench_random_world", _HERE / "random_world.py")
+def _beside(name: str) -> Any:
+    """A module beside this file: tests are no package (a dependency installs one of that name)."""
+    spec = importlib.util.spec_from_file_location(f"fbench_{name}", _HERE / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def random_world() -> Any:
+    """The functions of random_world.py, which imports much and so is loaded only where it is needed."""
+    return _beside("random_world")
+
+
+@pytest.fixture(scope="session")
+def bad_files() -> Any:
+    """Image files as people really have them: see bad_files.py."""
+    return _beside("bad_files")
 
 
 @pytest.fixture(scope="session")

@@ -1,24 +1,30 @@
 """Scores what is missing: rows are kept by what was scored and by whom."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import sha256_json
-from benchmark.core.recording import call_of
 from benchmark.core.records import ImageSet, ScoreRow
+from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
-from benchmark.scorers._shown import forget
+from benchmark.scorers._kept import Kept
+from benchmark.scorers._shown import Shown, forget, parts, shown, source_of
+from benchmark.scorers.base import SetScorer
 
 FOLDER = ".scores"
+KEPT = ".features"
 
 
 class ScoreCache:
     """Rows of finished scorers.
 
-    A file is named by image set, scorer, version and options, and by the images' own hashes.
+    A file is named by image set, scorer, version and options, and by the contents of prompts and images.
+    Beside them features and values are kept by each image's content: more prompts or scorers need only what
+    is new.
 
     Args:
         out: The evaluation's folder.
@@ -26,10 +32,11 @@ class ScoreCache:
 
     def __init__(self, out: Path) -> None:
         self._folder = out / FOLDER
+        self.kept = Kept(out / KEPT)
 
     def has_any(self, image_set_id: str, scorer: Scorer) -> bool:
         """Whether the scorer has seen this image set, as far as its id tells."""
-        return any((self._folder / image_set_id).glob(f"{self._name(scorer)}.*.parquet"))
+        return any((self._folder / image_set_id).glob(f"{scorer.identity}.*.parquet"))
 
     def read(self, images: ImageSet, scorer: Scorer) -> list[ScoreRow] | None:
         """The rows for exactly these images; None if there are none."""
@@ -45,13 +52,10 @@ class ScoreCache:
             store.write_scores(self._path(images, scorer), rows)
 
     def _path(self, images: ImageSet, scorer: Scorer) -> Path:
+        # The set's id does not follow what a prompt says besides its text, such as its open attribute.
+        asked = tuple(images.prompt_set)
         seen = [(r.prompt_id, r.seed, r.sha256 or str(r.path), r.status) for r in images]
-        return self._folder / images.id / f"{self._name(scorer)}.{sha256_json(seen)[:8]}.parquet"
-
-    @staticmethod
-    def _name(scorer: Scorer) -> str:
-        made = sha256_json([str(call_of(scorer) or type(scorer).__name__), scorer.scorer_version])
-        return f"{scorer.name}-{made[:12]}"
+        return self._folder / images.id / f"{scorer.identity}.{sha256_json([asked, seen])[:8]}.parquet"
 
 
 class Loaded:
@@ -69,11 +73,13 @@ class Loaded:
         """Loads those that are not loaded yet.
 
         Raises:
-            UserError: if weights are missing or unreadable.
+            UserError: if weights are missing or unreadable, or a scorer does not give the golden images the
+                scores that it should.
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
                 scorer.load(self._device)
+                ensure(scorer)
                 self._ready.add(scorer.name)
 
 
@@ -82,39 +88,69 @@ def score_all(
 ) -> list[ScoreRow]:
     """The rows of all scorers for one image set.
 
+    The set is gone through once, a part at a time, and every scorer sees a part before the next one is
+    decoded. Values and features are kept by content, so that a killed run goes on where it was.
+
     Args:
         images: What to score.
         scorers: By whom.
         loaded: Loads those that have something to do.
         cache: What is in it is not scored again.
-        tell: Told after each scorer.
+        tell: Told of images after each part.
     """
-    rows: list[ScoreRow] = []
-    tell(0, len(scorers))
-    for i, scorer in enumerate(scorers):
-        known = cache.read(images, scorer)
-        if known is None:
-            loaded.load([scorer])
-            known = _score(scorer, images)
-            cache.write(images, scorer, known)
-        rows += known
-        tell(i + 1, len(scorers))
-    forget(images)
-    return rows
+    known = {scorer.name: cache.read(images, scorer) for scorer in scorers}
+    due = [scorer for scorer in scorers if known[scorer.name] is None]
+    tell(0, len(images))
+    if due:
+        loaded.load(due)
+        found = _score_due(images, due, cache.kept, tell)
+        for scorer in due:
+            cache.write(images, scorer, found[scorer.name])
+        known |= found
+    tell(len(images), len(images))
+    return [row for scorer in scorers for row in known[scorer.name] or ()]
 
 
-def _score(scorer: Scorer, images: ImageSet) -> list[ScoreRow]:
+def _score_due(
+    images: ImageSet, scorers: Sequence[Scorer], kept: Kept, tell: Progress
+) -> dict[str, list[ScoreRow]]:
+    source_of(images, kept)
+    found: dict[str, list[ScoreRow]] = {scorer.name: [] for scorer in scorers}
+    done = 0
+    try:
+        for part in parts(images):
+            for scorer in scorers:
+                if isinstance(scorer, SetScorer):
+                    # What fails here fails again below, where it becomes a row.
+                    with suppress(Exception):
+                        scorer.look(part)
+                else:
+                    found[scorer.name] += _rows(scorer, part)
+            done += len(part) + len(part.faults)
+            tell(done, len(images))
+        whole = shown(images)
+        for scorer in scorers:
+            if isinstance(scorer, SetScorer):
+                found[scorer.name] += _rows(scorer, whole)
+    finally:
+        kept.write()
+        forget(images)
+    return found
+
+
+def _rows(scorer: Scorer, seen: Shown) -> list[ScoreRow]:
     """What a scorer says; one that raises, against its contract, still takes nobody along."""
     try:
-        return scorer.score(images)
+        return scorer.rows(seen)
     except Exception as error:  # noqa: BLE001
-        return [scorer.row(images, error, *where) for where in expected_rows(scorer, images)]
+        return [scorer.row(seen, error, *where) for where in expected_rows(scorer, seen)]
 
 
-def expected_rows(scorer: Scorer, images: ImageSet) -> list[tuple[str | None, int | None]]:
+def expected_rows(scorer: Scorer, seen: Shown) -> list[tuple[str | None, int | None]]:
     """The (prompt, k) of the rows that a scorer of this unit owes."""
     if scorer.unit == "set":
         return [(None, None)]
     if scorer.unit == "prompt":
-        return [(prompt.id, None) for prompt in images.prompt_set]
-    return [(record.prompt_id, record.seed) for record in images]
+        return [(prompt.id, None) for prompt in seen.asked]
+    records = [*seen.records, *(fault.record for fault in seen.faults)]
+    return sorted((record.prompt_id, record.seed) for record in records)

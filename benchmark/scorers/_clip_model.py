@@ -3,14 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from benchmark.models.towers.hf_clip import load_clip_model, load_tokenizer
 from benchmark.models.towers.pixels import normalise
+from benchmark.models.towers.precision import place, running
 from benchmark.scorers._arrays import RGB
-from benchmark.scorers._batches import in_batches
+from benchmark.scorers._batches import batch_size, in_batches, prepared_in_batches
 from benchmark.scorers._preprocess import pickscore_pixels
 from benchmark.scorers._shown import Shown
 
@@ -22,33 +24,45 @@ class ScaledClip:
         folder: The model.
         tokenizer: The folder of its tokenizer.
         device: Where to compute.
+        key: Names the embeddings: the weights.
+        precision: ``fp32`` or ``bf16``.
     """
 
-    def __init__(self, folder: Path, tokenizer: Path, device: str) -> None:
-        self._model = load_clip_model(folder).to(device)
+    def __init__(self, folder: Path, tokenizer: Path, device: str, key: str, precision: str = "fp32") -> None:
+        self._model = place(load_clip_model(folder), device, precision)
         self._tokenizer = load_tokenizer(tokenizer)
-        self._device = device
+        self._device, self._precision = device, precision
+        self._key = key if precision == "fp32" else f"{key}+{precision}"
         self._side = int(self._model.config.vision_config.image_size)
         self._length = int(self._model.config.text_config.max_position_embeddings)
 
     def __call__(self, shown: Shown) -> list[float]:
         """One number an image."""
-        texts = sorted(set(shown.texts))
-        read = dict(zip(texts, in_batches(texts, self._read), strict=True))
-        seen = torch.stack(in_batches(shown.images, self._embed))
+        seen = np.stack(shown.each(self._key, lambda new: self._embed(new.images)))
+        size = batch_size(self._device, self._side)
+        read = np.stack(shown.each_text(f"texts:{self._key}", lambda new: in_batches(new, self._read, size)))
         scale = float(self._model.logit_scale.exp())
-        cosines = (seen * torch.stack([read[text] for text in shown.texts])).sum(1)
-        return [scale * float(c) for c in cosines]
+        return [scale * float(c) for c in (seen * read).sum(1)]
 
-    def _embed(self, images: Sequence[RGB]) -> Tensor:
-        pixels = normalise(pickscore_pixels(images, self._side)).to(self._device)
-        return normalize(self._model.get_image_features(pixel_values=pixels).pooler_output, dim=-1)
+    def _embed(self, images: Sequence[RGB]) -> list[Tensor]:
+        size = batch_size(self._device, self._side)
+        return prepared_in_batches(images, self._prepare, self._see, size)
+
+    def _prepare(self, image: RGB) -> Tensor:
+        return normalise(pickscore_pixels([image], self._side))[0]
+
+    def _see(self, prepared: Sequence[Tensor]) -> Tensor:
+        pixels = torch.stack(list(prepared)).to(self._device)
+        with running(self._device, self._precision):
+            features = self._model.get_image_features(pixel_values=pixels).pooler_output
+        return normalize(features.float(), dim=-1)
 
     def _read(self, texts: Sequence[str]) -> Tensor:
         tokens = self._tokenizer(
             list(texts), padding="max_length", truncation=True, max_length=self._length, return_tensors="pt"
         ).to(self._device)
-        features = self._model.get_text_features(
-            input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
-        )
-        return normalize(features.pooler_output, dim=-1)
+        with running(self._device, self._precision):
+            features = self._model.get_text_features(
+                input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
+            ).pooler_output
+        return normalize(features.float(), dim=-1)

@@ -33,6 +33,11 @@ def pickscore_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s
     return torch.stack([_clip_one(image, side, floor) for image in images])
 
 
+def square_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
+    """CMMD: the centred square, then that to `side` (bicubic, Pillow), [0, 1]."""
+    return torch.stack([_square_one(image, side) for image in images])
+
+
 def hps_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
     """HPS v2: longest side to `side` (bicubic on the float tensor, antialias), zeros around it to a square.
 
@@ -51,6 +56,15 @@ def _clip_one(image: RGB, side: int, rounded: Callable[[float], int]) -> Tensor:
     resized = resize(Image.fromarray(image), side, InterpolationMode.BICUBIC)
     left, top = (rounded((length - side) / 2) for length in resized.size)
     out: Tensor = to_tensor(resized.crop((left, top, left + side, top + side)))
+    return out
+
+
+def _square_one(image: RGB, side: int) -> Tensor:
+    height, width = image.shape[:2]
+    edge = min(height, width)
+    down, right = (height - edge) // 2, (width - edge) // 2
+    square = image[down : down + edge, right : right + edge]
+    out: Tensor = to_tensor(Image.fromarray(square).resize((side, side), Image.Resampling.BICUBIC))
     return out
 
 

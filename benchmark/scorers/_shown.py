@@ -1,29 +1,38 @@
 """What scorers look at: every image decoded once, every feature computed once, for all scorers of a set."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
+from benchmark.core.devices import allowed_cores
 from benchmark.core.errors import FbenchError, MissingFileError
+from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import ImageRecord, ImageSet, Prompt, Status
+from benchmark.scorers._kept import Kept
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
 
 T = TypeVar("T")
 
-KEEP_BYTES = 1 << 29
+KEEP_BYTES: Final = 1 << 29
 """Decoded pixels kept of one image set; what is beyond is decoded again for each scorer."""
 
-NO_IMAGE = "no image"
+PART_BYTES: Final = 1 << 27
+PART_IMAGES: Final = 128
+"""Limits of a part of a set, which all scorers see before the next one is decoded; at least one prompt."""
+
+NO_IMAGE: Final = "no image"
 """Part of the note of every row that has no number because there is no image."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """An image that cannot be looked at: its record, the status of its row, and why."""
+    """An image that cannot be looked at: its position and record, the status of its row, and why."""
 
+    row: int
     record: ImageRecord
     status: Status
     note: str
@@ -50,41 +59,85 @@ class Pictures(Sequence["RGB"]):
 
 
 class Source:
-    """One image set's decoded pixels, and what scorers share."""
+    """One image set's decoded pixels, and what scorers share.
 
-    def __init__(self, images: ImageSet) -> None:
+    Args:
+        images: The set.
+        kept: What was computed before, by content; None: nothing is kept beyond this process.
+    """
+
+    def __init__(self, images: ImageSet, kept: Kept | None = None) -> None:
+        self.checkpoint = images.checkpoint.id
         self.records = images.records
         self.prompts = [images.prompt(record) for record in images]
+        self.kept = kept
         self.shared: dict[str, dict[int, Any]] = {}
+        self.texts: dict[str, dict[str, Any]] = {}
+        self._asked = {prompt.id: sha256_json({**asdict(prompt), "id": ""}) for prompt in images.prompt_set}
         self._open = images.open
-        self._kept: dict[int, RGB] = {}
-        self._bytes = 0
+        self._pixels: dict[int, RGB] = {}
+        self._bytes, self._lock = 0, Lock()
+        self._faults: dict[int, Fault | None] = {}
 
     def pixels(self, row: int) -> "RGB":
         """The pixels of one record, kept while there is room."""
-        if row in self._kept:
-            return self._kept[row]
+        if row in self._pixels:
+            return self._pixels[row]
         decoded = self._open(self.records[row])
-        if self._bytes + decoded.nbytes <= KEEP_BYTES:
-            self._kept[row] = decoded
-            self._bytes += decoded.nbytes
+        with self._lock:
+            if self._bytes + decoded.nbytes <= KEEP_BYTES:
+                self._pixels[row] = decoded
+                self._bytes += decoded.nbytes
         return decoded
 
-    @cached_property
-    def faults(self) -> dict[int, Fault]:
-        """Records that have no pixels, and why: found by decoding each once."""
-        found: dict[int, Fault] = {}
-        for row, record in enumerate(self.records):
-            if record.status != "ok":
-                found[row] = Fault(record, "missing", f"{NO_IMAGE}: {record.note or record.status}")
-                continue
+    def look_at(self, rows: Iterable[int]) -> int:
+        """Decodes what has not been looked at yet, on all cores; their bytes."""
+        new = [row for row in rows if row not in self._faults]
+        if len(new) == 1:
+            self._look(new[0])
+        elif new:
+            with ThreadPoolExecutor(allowed_cores(), "decode") as pool:
+                list(pool.map(self._look, new))
+        return sum(self._pixels[row].nbytes for row in new if row in self._pixels)
+
+    def fault(self, row: int) -> Fault | None:
+        """Why a record has no pixels; None if it has."""
+        if row not in self._faults:
+            self._look(row)
+        return self._faults[row]
+
+    def let_go(self, rows: Iterable[int]) -> None:
+        """Frees pixels; that there were some stays known."""
+        with self._lock:
+            for row in rows:
+                gone = self._pixels.pop(row, None)
+                self._bytes -= gone.nbytes if gone is not None else 0
+
+    def about(self, row: int, *, asked: bool) -> str:
+        """What a number about an image is about, by content; empty where the content is not known.
+
+        Args:
+            row: Of the image.
+            asked: Whether it is also about what the image was asked to show.
+        """
+        digest = self.records[row].sha256
+        if not asked or not digest:
+            return digest
+        return sha256_bytes(f"{digest}{self._asked[self.records[row].prompt_id]}".encode())
+
+    def _look(self, row: int) -> None:
+        record = self.records[row]
+        fault = None
+        if record.status != "ok":
+            fault = Fault(row, record, "missing", f"{NO_IMAGE}: {record.note or record.status}")
+        else:
             try:
                 self.pixels(row)
             except MissingFileError as error:
-                found[row] = Fault(record, "missing", f"{NO_IMAGE}: {error}")
+                fault = Fault(row, record, "missing", f"{NO_IMAGE}: {error}")
             except FbenchError as error:
-                found[row] = Fault(record, "error", str(error))
-        return found
+                fault = Fault(row, record, "error", str(error))
+        self._faults[row] = fault
 
 
 @dataclass(frozen=True)
@@ -95,11 +148,13 @@ class Shown:
         source: Where the pixels come from.
         rows: Positions in the set of the images that can be looked at.
         faults: Those that cannot.
+        asked: The prompts of all of them, also where no image can be looked at.
     """
 
     source: Source
     rows: tuple[int, ...]
     faults: tuple[Fault, ...] = ()
+    asked: tuple[Prompt, ...] = ()
 
     def __len__(self) -> int:
         """The number of images that can be looked at."""
@@ -132,36 +187,149 @@ class Shown:
     def of(self, prompts: Iterable[Prompt]) -> "Shown":
         """The images of some prompts."""
         ids = {prompt.id for prompt in prompts}
-        rows = tuple(row for row in self.rows if self.source.records[row].prompt_id in ids)
-        return Shown(self.source, rows, tuple(f for f in self.faults if f.record.prompt_id in ids))
+        return Shown(
+            self.source,
+            tuple(row for row in self.rows if self.source.records[row].prompt_id in ids),
+            tuple(fault for fault in self.faults if fault.record.prompt_id in ids),
+            tuple(prompt for prompt in self.asked if prompt.id in ids),
+        )
 
-    def each(self, key: str, compute: Callable[["Shown"], Sequence[T]]) -> list[T]:
+    def each(self, key: str, compute: Callable[["Shown"], Sequence[T]], *, asked: bool = False) -> list[T]:
         """Something about each image that several scorers need, computed once an image.
+
+        Numbers and arrays are also kept by content where the evaluation keeps anything; tensors come back as
+        numpy's arrays.
 
         Args:
             key: Names what is computed, and with which weights.
             compute: Gives one thing for each image it is shown.
+            asked: Whether it is also about what the image was asked to show.
 
         Returns:
             One thing an image, in order.
         """
         known = self.source.shared.setdefault(key, {})
-        new = tuple(row for row in self.rows if row not in known)
+        about = {row: self.source.about(row, asked=asked) for row in self.rows if row not in known}
+        kept = self.source.kept
+        if kept is not None:
+            for row, content in about.items():
+                value = kept.find(key, content) if content else None
+                if value is not None:
+                    known[row] = value
+        new = tuple(row for row in about if row not in known)
         if new:
-            known.update(zip(new, compute(Shown(self.source, new)), strict=True))
+            found = {r: _plain(v) for r, v in zip(new, compute(Shown(self.source, new)), strict=True)}
+            known.update(found)
+            if kept is not None:
+                kept.add(key, {about[row]: v for row, v in found.items() if about[row] and _can_be_kept(v)})
         return [known[row] for row in self.rows]
 
+    def each_text(self, key: str, compute: Callable[[Sequence[str]], Sequence[Any]]) -> list[Any]:
+        """An array about the text of each image's prompt, computed once a text and kept as those of `each`.
 
-_NAME = "_decoded_for_scorers"
+        Args:
+            key: Names what is computed, and with which weights.
+            compute: Gives one array for each text.
+        """
+        known = self.source.texts.setdefault(key, {})
+        kept = self.source.kept
+        new = sorted(set(self.texts) - known.keys())
+        if kept is not None and new:
+            found = {text: kept.find(key, sha256_bytes(text.encode())) for text in new}
+            known.update({text: value for text, value in found.items() if value is not None})
+            new = [text for text in new if text not in known]
+        if new:
+            known.update(zip(new, map(_plain, compute(new)), strict=True))
+            if kept is not None:
+                kept.add(key, {sha256_bytes(text.encode()): known[text] for text in new})
+        return [known[text] for text in self.texts]
+
+    def whole(self, key: str, compute: Callable[["Shown"], T]) -> T:
+        """A number about these images together, which is kept as those of `each` are.
+
+        Args:
+            key: Names what is computed, and with which weights.
+            compute: Gives the number; anything else it gives is not kept.
+        """
+        kept = self.source.kept
+        about = [self.source.about(row, asked=True) for row in self.rows]
+        content = sha256_json(about) if about and all(about) else ""
+        found: Any = kept.find(key, content) if kept is not None and content else None
+        if found is not None:
+            return cast("T", float(found))
+        value = compute(self)
+        if kept is not None and content and _can_be_kept(value):
+            kept.add(key, {content: value})
+        return value
+
+
+def _plain(value: Any) -> Any:
+    """A tensor as an array, so that it makes no difference whether it was computed or found."""
+    return value.numpy() if hasattr(value, "numpy") else value
+
+
+def _can_be_kept(value: Any) -> bool:
+    """Whether it is a number or an array, and finite: what failed is tried again."""
+    import numpy as np
+
+    return (isinstance(value, float) or hasattr(value, "__array__")) and bool(np.isfinite(value).all())
+
+
+def parts(images: ImageSet) -> Iterator[Shown]:
+    """A set in parts of whole prompts, decoded one ahead; the pixels of a part are freed behind it."""
+    source = source_of(images)
+    by_prompt: dict[str, list[int]] = {prompt.id: [] for prompt in images.prompt_set}
+    for row, record in enumerate(images):
+        by_prompt[record.prompt_id].append(row)
+    left = iter(by_prompt.items())
+    with ThreadPoolExecutor(1, "ahead") as ahead:
+        coming = ahead.submit(_decoded, source, left)
+        while part := coming.result():
+            coming = ahead.submit(_decoded, source, left)
+            rows = [row for mine in part.values() for row in mine]
+            yield _shown(source, rows, [images.prompt_set.by_id[id_] for id_ in part])
+            source.let_go(rows)
+
+
+def _decoded(source: Source, left: Iterator[tuple[str, list[int]]]) -> dict[str, list[int]]:
+    """Takes prompts until there is enough of them; empty at the end."""
+    taken: dict[str, list[int]] = {}
+    size = count = 0
+    for prompt_id, rows in left:
+        taken[prompt_id] = rows
+        size += source.look_at(rows)
+        count += len(rows)
+        if size >= PART_BYTES or count >= PART_IMAGES:
+            break
+    return taken
+
+
+def _shown(source: Source, rows: Sequence[int], asked: Iterable[Prompt]) -> Shown:
+    faults = {row: source.fault(row) for row in rows}
+    good = tuple(row for row, fault in faults.items() if fault is None)
+    return Shown(source, good, tuple(f for f in faults.values() if f is not None), tuple(asked))
+
+
+_NAME: Final = "_decoded_for_scorers"
+
+
+def source_of(images: ImageSet, kept: Kept | None = None) -> Source:
+    """What belongs to a set; made when it is first asked for.
+
+    Args:
+        images: The set.
+        kept: As of `Source`; looked at when it is made.
+    """
+    # Beside the fields, as functools.cached_property does: it lives and dies with the set.
+    source: Source = vars(images).get(_NAME) or vars(images).setdefault(_NAME, Source(images, kept))
+    return source
 
 
 def shown(images: ImageSet) -> Shown:
     """All images of a set; asked again for the same set, the pixels are not decoded again."""
-    # Beside the fields, as functools.cached_property does: it lives and dies with the set.
-    source: Source = vars(images).get(_NAME) or vars(images).setdefault(_NAME, Source(images))
-    faults = source.faults
-    good = tuple(row for row in range(len(images)) if row not in faults)
-    return Shown(source, good, tuple(faults.values()))
+    source = source_of(images)
+    source.look_at(range(len(images)))
+    return _shown(source, range(len(images)), images.prompt_set)
 
 
 def forget(images: ImageSet) -> None:

@@ -8,10 +8,13 @@ class Brightness(ImageScorer):
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import ClassVar, final
 
+from benchmark.core.hashing import sha256_json
+from benchmark.core.recording import call_of
 from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
 from benchmark.core.registry import Registry
 from benchmark.scorers._shown import NO_IMAGE, Shown, shown
@@ -40,6 +43,11 @@ class Scorer(ABC):
         scale: What the numbers look like, in words.
         in_domain_for: Data sets it was trained on or selected by.
         reference: Who defined it, and where.
+        published: The releases of published weights that it needs, by its options as they are written:
+            ``{"": ("hps-v2.1",), "version='v2.0'": ("hps-v2.0",)}``.
+        precision: What its networks compute in, ``fp32`` or ``bf16``; an option of scorers that have some.
+        bf16_tolerance: How far ``bf16`` may move a value, in the scorer's own unit: two images that are
+            further apart than twice that are never swapped.
     """
 
     name: ClassVar[str]
@@ -51,6 +59,9 @@ class Scorer(ABC):
     scale: ClassVar[str] = ""
     in_domain_for: ClassVar[tuple[str, ...]] = ()
     reference: ClassVar[str] = ""
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    precision: str = "fp32"
+    bf16_tolerance: ClassVar[float] = 0.0
 
     @property
     @abstractmethod
@@ -70,14 +81,32 @@ class Scorer(ABC):
         """
 
     @abstractmethod
+    def rows(self, shown: Shown) -> list[ScoreRow]:
+        """One row for each image, prompt or set shown; a failure is a row with a status, no exception."""
+
+    @final
     def score(self, images: ImageSet) -> list[ScoreRow]:
-        """One row for each image, prompt or set; a failure is a row with a status, no exception."""
+        """The rows of a whole set, in its order."""
+        return self.rows(shown(images))
 
     @final
     @property
     def scorer_version(self) -> str:
-        """Version of the definition with the hash of the weights: rows of two versions are never mixed."""
-        return f"{self.version}@{self.weights_hash}" if self.weights_hash else self.version
+        """Version of the definition, the precision unless it is float32, and the hash of the weights.
+
+        Rows of two versions are never mixed.
+        """
+        version = self.version if self.precision == "fp32" else f"{self.version}+{self.precision}"
+        return f"{version}@{self.weights_hash}" if self.weights_hash else version
+
+    @final
+    @property
+    def identity(self) -> str:
+        """Name, version and options: what numbers are kept under."""
+        # The module of a scorer from a file is named by the file's content: an edited one is another one.
+        kind = f"{type(self).__module__}.{type(self).__name__}"
+        made = sha256_json([kind, str(call_of(self) or ""), self.scorer_version])
+        return f"{self.name}-{made[:12]}"
 
     @final
     def column(self, in_domain: tuple[str, ...] = (), *, primary: bool = False) -> ScorerColumn:
@@ -96,16 +125,25 @@ class Scorer(ABC):
 
     @final
     def row(
-        self, images: ImageSet, value: Value | Exception, prompt_id: str | None = None, k: int | None = None
+        self, shown: Shown, value: Value | Exception, prompt_id: str | None = None, k: int | None = None
     ) -> ScoreRow:
         """A row: ok for a finite number, else missing or error with a note."""
-        where = (images.checkpoint.id, self.name, self.scorer_version)
+        where = (shown.source.checkpoint, self.name, self.scorer_version)
         if isinstance(value, Missing):
             note = value.note if NO_IMAGE in value.note else f"{UNDEFINED}: {value.note}"
             return ScoreRow(*where, prompt_id, k, None, "missing", note)
         if isinstance(value, Exception):
             return ScoreRow(*where, prompt_id, k, None, "error", said(value))
         return ScoreRow.measured(*where, float(value), prompt_id, k)
+
+    @final
+    def faulty(self, shown: Shown) -> dict[int, ScoreRow]:
+        """The rows of images that cannot be looked at, by their position."""
+        where = (shown.source.checkpoint, self.name, self.scorer_version)
+        return {
+            f.row: ScoreRow(*where, f.record.prompt_id, f.record.seed, None, f.status, f.note)
+            for f in shown.faults
+        }
 
 
 class ImageScorer(Scorer):
@@ -122,26 +160,14 @@ class ImageScorer(Scorer):
         return True
 
     @final
-    def score(self, images: ImageSet) -> list[ScoreRow]:
-        """One row an image, in the order of the set."""
-        seen = shown(images).of([p for p in images.prompt_set if self.concerns(p)])
-        rows = [
-            ScoreRow(
-                images.checkpoint.id,
-                self.name,
-                self.scorer_version,
-                f.record.prompt_id,
-                f.record.seed,
-                None,
-                f.status,
-                f.note,
-            )
-            for f in seen.faults
-        ]
-        for record, value in zip(seen.records, self._careful(seen), strict=True):
-            rows.append(self.row(images, value, record.prompt_id, record.seed))
-        order = {(r.prompt_id, r.seed): i for i, r in enumerate(images)}
-        return sorted(rows, key=lambda row: order[row.prompt_id or "", row.seed or 0])
+    def rows(self, shown: Shown) -> list[ScoreRow]:
+        """One row an image, in the order of the set; a finite value is kept by content."""
+        seen = shown.of([p for p in shown.asked if self.concerns(p)])
+        rows = self.faulty(seen)
+        values = seen.each(f"values:{self.identity}", self._careful, asked=True)
+        for row, record, value in zip(seen.rows, seen.records, values, strict=True):
+            rows[row] = self.row(shown, value, record.prompt_id, record.seed)
+        return [rows[row] for row in sorted(rows)]
 
     def _careful(self, seen: Shown) -> Sequence[Value | Exception]:
         """All at once; where that fails, one by one, so that one bad image does not take the others along."""
@@ -168,19 +194,19 @@ class PromptScorer(Scorer):
         """The value of the images of one prompt."""
 
     @final
-    def score(self, images: ImageSet) -> list[ScoreRow]:
+    def rows(self, shown: Shown) -> list[ScoreRow]:
         """One row a prompt, in the order of the set."""
-        everything = shown(images)
         rows = []
-        for prompt in images.prompt_set:
-            mine = everything.of([prompt])
+        for prompt in shown.asked:
+            mine = shown.of([prompt])
             try:
-                value: Value | Exception = self.value(mine)
+                value: Value | Exception = mine.whole(f"values:{self.identity}", self.value)
             except Exception as error:  # noqa: BLE001
                 value = error
-            if isinstance(value, Missing) and mine.faults:
-                value = Missing(f"{value.note}; {mine.faults[0].note}")
-            rows.append(self.row(images, value, prompt.id))
+            if mine.faults and not isinstance(value, Exception):
+                # Of fewer images it is another quantity, and what is left out would leave no trace.
+                value = Missing(_gaps(mine))
+            rows.append(self.row(shown, value, prompt.id))
         return rows
 
 
@@ -197,22 +223,38 @@ class SetScorer(Scorer):
         """Whether images of this prompt belong to the set."""
         return True
 
+    def look(self, shown: Shown) -> None:
+        """Computes features of a part of the set, by `Shown.each`, while its pixels are at hand."""
+
+    def remark(self, shown: Shown) -> str:  # noqa: ARG002
+        """What one must know about the number of a set, such as a bias; empty where there is nothing."""
+        return ""
+
     @final
-    def score(self, images: ImageSet) -> list[ScoreRow]:
+    def rows(self, shown: Shown) -> list[ScoreRow]:
         """The whole set's row, then those of the delete-a-group jackknife."""
         from benchmark.stats.jackknife import leave_out_id, prompt_groups
 
-        prompts = [p for p in images.prompt_set if self.concerns(p)]
-        seen = shown(images).of(prompts)
+        prompts = [p for p in shown.asked if self.concerns(p)]
+        seen = shown.of(prompts)
         try:
-            rows = [self.row(images, self.value(seen))]
+            rows = [self.row(shown, self.value(seen))]
+            if rows[0].status == "ok":
+                said_of = [self.remark(seen), _gaps(seen) if seen.faults else ""]
+                rows = [replace(rows[0], note="; ".join(part for part in said_of if part))]
             groups = prompt_groups([p.id for p in prompts]) if rows[0].status == "ok" else ()
             for g, group in enumerate(groups):
                 kept = seen.of([p for p in prompts if p.id not in group])
-                rows.append(self.row(images, self.value(kept), leave_out_id(g)))
+                rows.append(self.row(shown, self.value(kept), leave_out_id(g)))
         except Exception as error:  # noqa: BLE001
-            return [self.row(images, error)]
+            return [self.row(shown, error)]
         return rows
+
+
+def _gaps(shown: Shown) -> str:
+    """Which images are missing from a number about several, in words."""
+    gone = len(shown.faults)
+    return f"{NO_IMAGE} for {gone} of {gone + len(shown)}: {shown.faults[0].note}"
 
 
 def said(error: Exception) -> str:

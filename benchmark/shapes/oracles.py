@@ -12,9 +12,10 @@ from typing import Final
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from benchmark.models.towers.folders import load_strictly, read_weights
 from benchmark.shapes.readings import CLASSES, NONE, Readings
 from benchmark.shapes.scenes import MAX_ANGLE, SIDE
 
@@ -172,5 +173,6 @@ def load_oracle(folder: Path) -> Oracle:
     """The oracle saved in a folder, in float32; loading is strict."""
     name = json.loads((folder / "config.json").read_text())["reader"]
     network = READERS[name]()
-    network.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
+    weights = folder / "model.safetensors"
+    load_strictly(network, read_weights(weights), weights)
     return Oracle(name, network)

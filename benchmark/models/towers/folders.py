@@ -1,10 +1,13 @@
 """Weights in a folder: half precision on disk, float32 in use, loaded strictly."""
 
+import pickle
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import init_empty_weights
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -30,28 +33,47 @@ def save_weights(module: nn.Module, path: Path) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, or of a pickle that holds nothing but tensors, in float32.
 
+    A pickle may hold them under ``state_dict``, as training scripts write them.
+
     Raises:
         MissingWeightsError: if there is no such file.
-        UnreadableFileError: if it holds something else.
+        UnreadableFileError: if it holds something else; a pickle's code is never run.
     """
     if not path.is_file():
         raise MissingWeightsError(f"no weights at {path}", do="`fbench doctor` says where they come from")
     try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            state = state.get("state_dict", state)
-    except (OSError, RuntimeError, ValueError, SafetensorError, AttributeError) as error:
+        found: Any = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+    except pickle.UnpicklingError as error:
+        # torch's own message explains how to run the code that is in the file.
+        why = "it is damaged or holds more than tensors, and nothing else is ever read from a pickle"
+        raise UnreadableFileError(path, "weights", why) from error
+    except (OSError, RuntimeError, ValueError, EOFError, SafetensorError) as error:
         raise UnreadableFileError(path, "weights", error) from error
+    state = found.get("state_dict", found) if isinstance(found, Mapping) else {"the content": found}
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise UnreadableFileError(path, "weights", f"{key} is a {type(value).__name__} and no tensor")
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def _unpickled(path: Path) -> Any:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def without_weights() -> AbstractContextManager[None]:
+    """The context to make a network in whose weights come from a file: none are drawn, buffers are real.
+
+    Drawing those of a ViT-H takes longer than reading them.
+    """
+    context: AbstractContextManager[None] = init_empty_weights(include_buffers=False)
+    return context
 
 
 def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
     """Fills a module; every missing, unexpected or misshapen key is an error, and named.
 
     Raises:
-        UnreadableFileError: if the weights are not exactly those of the module.
+        UnreadableFileError: if the weights are not exactly those of the module, or not all are finite.
     """
     own = module.state_dict()
     wrong = [f"missing {k}" for k in own if k not in state]
@@ -64,7 +86,21 @@ def load_strictly(module: nn.Module, state: Mapping[str, Tensor], source: Path) 
     if wrong:
         shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
         raise UnreadableFileError(source, f"weights of {type(module).__name__}", shown)
-    module.load_state_dict(dict(state), strict=True)
+    check_finite(state, source)
+    # Taken, not copied: for a moment a large network would be in memory twice.
+    module.load_state_dict(dict(state), strict=True, assign=True)
+
+
+def check_finite(state: Mapping[str, Tensor], source: Path) -> None:
+    """Refuses NaN and infinity, which some networks would turn into numbers that look like scores.
+
+    Raises:
+        UnreadableFileError: if a tensor holds one; names it.
+    """
+    for key, value in state.items():
+        # Both ends are NaN where any number is; no second tensor of the size is made.
+        if value.is_floating_point() and value.numel() and not torch.stack(value.aminmax()).isfinite().all():
+            raise UnreadableFileError(source, "weights", f"{key} holds NaN or infinity")
 
 
 def write_config(folder: Path, config: Mapping[str, Any], name: str = "config.json") -> None:
