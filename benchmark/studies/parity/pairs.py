@@ -1,4 +1,4 @@
-"""`lpips`: the mean over the pairs of a prompt's images, against two implementations called pair by pair."""
+"""`lpips` and `vendi`: one number for the images of a prompt."""
 
 import statistics
 from collections.abc import Callable
@@ -9,13 +9,14 @@ from typing import Final
 
 from benchmark.studies.parity.asking import ask, score
 from benchmark.studies.parity.comparison import Answers, Comparison
-from benchmark.studies.parity.environments import OURS
+from benchmark.studies.parity.environments import CURRENT, OURS
+from benchmark.studies.parity.layouts import SMALL
 from benchmark.studies.parity.material import write_image, write_rows
 from benchmark.studies.processes import run_workers
 
 SIZES: Final = (
     (64, 64, "RGB"), (65, 97, "RGB"), (224, 224, "RGB"), (130, 71, "RGB"),
-    (96, 96, "L"), (80, 160, "JPEG"), (99, 101, "P"), (128, 128, "CMYK"),
+    (96, 96, "L"), (80, 160, "JPEG"), (99, 101, "L"), (128, 128, "RGB"),
 )  # fmt: skip
 """Of the images of one prompt each."""
 K: Final = 4
@@ -29,19 +30,10 @@ def lpips(oracle: str, net: str, folder: Path) -> Answers:
         net: The trunk.
         folder: For images and weights.
     """
-    files = [
-        [write_image(_made(folder), f"{K * p + k:02d}", *size) for k in range(K)]
-        for p, size in enumerate(SIZES)
-    ]
-    rows: list[dict[str, object]] = [
-        {"id": f"p{p}", "prompt": f"prompt {p}", "image_path": file.name}
-        for p, images in enumerate(files)
-        for file in images
-    ]
-    write_rows(folder / "pairs" / "pairs.jsonl", rows)
+    files = _files(folder)
     weights = folder / f"lpips-{net}"
     run_workers(_write, [(weights, net)])
-    ours = score(folder / "pairs" / "pairs.jsonl", f"lpips(weights={str(weights)!r})")
+    ours = score(folder / "pairs" / "pairs.jsonl", f"lpips(weights={str(weights)!r}, net={net!r})")
     pairs = [pair for images in files for pair in combinations(images, 2)]
     reply = ask(oracle, OURS, folder, pairs, weights=weights / "model.safetensors", net=net)
     each = len(pairs) // len(files)
@@ -50,10 +42,29 @@ def lpips(oracle: str, net: str, folder: Path) -> Answers:
     return Answers([ours[f"p{p}"] for p in range(len(files))], theirs, reply.versions)
 
 
-def _made(folder: Path) -> Path:
+def vendi(folder: Path) -> Answers:
+    """The same images; embeddings of a small CLIP, each side's own."""
+    files, weights = _files(folder), folder / SMALL
+    ours = score(folder / "pairs" / "pairs.jsonl", f"vendi(weights={str(weights)!r})")
+    reply = ask("vendi_of_clip", CURRENT, folder, files, folder=weights)
+    return Answers([ours[f"p{p}"] for p in range(len(files))], reply.complete(), reply.versions)
+
+
+def _files(folder: Path) -> list[list[Path]]:
+    """K images of each prompt, and `pairs.jsonl` for `fbench score`."""
     place = folder / "pairs"
     place.mkdir(exist_ok=True)
-    return place
+    files = [
+        [write_image(place, f"{K * p + k:02d}", *size).resolve() for k in range(K)]
+        for p, size in enumerate(SIZES)
+    ]
+    rows: list[dict[str, object]] = [
+        {"id": f"p{p}", "prompt": f"prompt {p}", "image_path": file.name}
+        for p, images in enumerate(files)
+        for file in images
+    ]
+    write_rows(place / "pairs.jsonl", rows)
+    return files
 
 
 def _write(job: tuple[Path, str]) -> None:
@@ -82,8 +93,14 @@ def _comparison(oracle: str, name: str, net: str) -> Comparison:
     return Comparison("lpips", f"{name}, {net}", run, about=about)
 
 
-COMPARISONS: Final = tuple(
-    _comparison(oracle, name, net)
-    for net in ("squeeze",)
-    for oracle, name in (("lpips_pairs", "lpips"), ("torchmetrics_lpips", "torchmetrics"))
-)
+COMPARISONS: Final = (
+    *(
+        _comparison(oracle, name, net)
+        for net in ("alex", "vgg", "squeeze")
+        for oracle, name in (("lpips_pairs", "lpips"), ("torchmetrics_lpips", "torchmetrics"))
+    ),
+    Comparison(
+        "vendi", "vendi-score", vendi, (SMALL,), size="small",
+        about=f"{K} images of each of {len(SIZES)} prompts",
+    ),
+)  # fmt: skip
