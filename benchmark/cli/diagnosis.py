@@ -145,7 +145,7 @@ def conformances() -> "list[Conformance]":
     from benchmark.evaluate.conformance import Conformance, check
     from benchmark.scorers import make_scorers
 
-    found = []
+    found, living = [], []
     for scorer in _scorers():
         if not scorer.present:
             continue
@@ -153,6 +153,8 @@ def conformances() -> "list[Conformance]":
         try:
             (made,) = make_scorers([call], "published" if published else "embedded")
             made.load()
+            # What several scorers share is in memory as long as one of them lives.
+            living.append(made)
             found.append(check(made))
         except UserError as error:
             # A published one may want a reference besides; those of the embedded world have all they need.

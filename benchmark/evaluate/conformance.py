@@ -28,9 +28,9 @@ SIDE: Final = 64
 REPEATS: Final = 27
 """How often each image stands in the set for numbers about sets, some of which want many images."""
 
-SHARE_OF_SPREAD: Final = 0.02
+SHARE_OF_SPREAD: Final = 0.005
 SHARE_OF_SIZE: Final = 0.05
-LEAST: Final = 0.002
+LEAST: Final = 0.001
 """The tolerance: a share of the values' standard deviation; of the value itself where there is one only."""
 ON_THE_EDGE: Final = 0.1
 """Share of values that may be further off: another processor's rounding may turn a hard decision."""

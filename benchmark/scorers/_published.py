@@ -126,7 +126,8 @@ RELEASES: Final = (
         "sac%2Blogos%2Bava1-l14-linearMSE.pth",
     ),
     Release(
-        "dinov2-base", "dinov2-base", (WeightsFile("config.json"), WeightsFile("model.safetensors")),
+        "dinov2-base", "dinov2-base",
+        (WeightsFile("config.json", 548), WeightsFile("model.safetensors", 346 * MB)),
         "Apache-2.0", ("facebook/dinov2-base",),
     ),
     Release(

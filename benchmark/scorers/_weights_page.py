@@ -74,6 +74,25 @@ expected and the command that fetches it. The folder may be read-only for those 
 * **Pickles** (`.pt`, `.pth`) are only ever opened as tensors; code in them is refused and never run.
 * **Configurations** that are published beside the weights (`open_clip_config.json`, `med_config.json`) must
   describe the network that the scorer builds.
+
+## Golden images
+
+Sixteen small images of eight prompts come with fbench, and with them the scores that every scorer with
+embedded weights gives them. Each process has every scorer that it loads score them first, and only then what
+you want scored; `fbench doctor --conformance` does it for all scorers and all weights that are here.
+
+* **Embedded weights: a difference is an error**, in one line with the scorer, what it gave, what it should
+  give and the tolerance. The numbers of such a run would stand beside others of the same version, and are not
+  comparable with them: package versions, preprocessing or arithmetic have changed. The tolerance is 0.5 % of
+  the scores' standard deviation (5 % of the score itself where there is one for the whole set), and what the
+  scorer states for bf16 besides; one score in ten may be further off, because a hard decision at its edge may
+  fall the other way on another processor.
+* **Any other weights: a difference is a warning.** Nobody has committed what they should give. The first run
+  records the scores in `conformance.json` beside the weights, by scorer, version and weights' hash; later
+  runs are compared with that.
+
+Whoever changes a scorer on purpose raises its version and runs `python -m benchmark.studies.conformance`,
+which writes the scores again; a test fails until then.
 """
 
 

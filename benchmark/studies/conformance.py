@@ -6,7 +6,6 @@ expect of it. Run it when a scorer was added, or was changed on purpose and its 
 """
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -49,8 +48,12 @@ def main() -> None:
     write_json(folder / conformance.EXPECTED, found)
 
 
-def embedded_scorers() -> Iterator[Scorer]:
-    """Every registered scorer that runs with embedded weights, or with none, loaded."""
+def embedded_scorers() -> list[Scorer]:
+    """Every registered scorer that runs with embedded weights, or with none, loaded.
+
+    All of them at once, so that networks and references are in memory once.
+    """
+    loaded = []
     for entry in scorers:
         try:
             (scorer,) = make_scorers([entry.name], "embedded")
@@ -58,7 +61,8 @@ def embedded_scorers() -> Iterator[Scorer]:
         except UserError as error:
             print(f"{entry.name}: left out: {error}")
             continue
-        yield scorer
+        loaded.append(scorer)
+    return loaded
 
 
 def draw(folder: Path) -> None:
