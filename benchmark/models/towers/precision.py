@@ -37,18 +37,11 @@ def place(network: M, device: str, precision: str = "fp32") -> M:
 
 @contextmanager
 def running(device: str, precision: str) -> Iterator[None]:
-    """The context in which a network that was placed so runs; float32 is float32 on a GPU, too.
-
-    There convolutions would otherwise round their inputs to ten bits (TF32), and a score with them.
-    """
-    half = precision == "bf16"
-    before = torch.backends.cudnn.allow_tf32
-    torch.backends.cudnn.allow_tf32 = before and half
-    try:
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
-            yield
-    finally:
-        torch.backends.cudnn.allow_tf32 = before
+    """The context in which a network that was placed so runs; float32 is float32 on a GPU as well."""
+    half, flags = precision == "bf16", torch.backends.cudnn.flags
+    exact = flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half), exact:
+        yield
 
 
 @final
