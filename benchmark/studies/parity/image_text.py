@@ -39,7 +39,7 @@ def clip_torchmetrics(folder: Path) -> Answers:
         "torchmetrics_clip_score",
         OLD,
         _read_otherwise,
-        folder=folder / CLIP_MODEL,
+        weights=folder / CLIP_MODEL,
     )
 
 

@@ -46,7 +46,7 @@ def vendi(folder: Path) -> Answers:
     """The same images; embeddings of a small CLIP, each side's own."""
     files, weights = _files(folder), folder / SMALL
     ours = score(folder / "pairs" / "pairs.jsonl", f"vendi(weights={str(weights)!r})")
-    reply = ask("vendi_of_clip", CURRENT, folder, files, folder=weights)
+    reply = ask("vendi_of_clip", CURRENT, folder, files, weights=weights)
     return Answers([ours[f"p{p}"] for p in range(len(files))], reply.complete(), reply.versions)
 
 

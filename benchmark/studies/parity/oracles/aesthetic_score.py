@@ -9,7 +9,7 @@ PACKAGES = ["image-reward", "clip-anytorch"]
 
 def load(head):
     """OpenAI's weights are taken from `ViT-L/14` in the folder it runs in, and not from the network."""
-    clip.clip._MODELS.clear()
+    clip.clip._MODELS.clear()  # noqa: SLF001
     model = AestheticScore(download_root=None)
     model.mlp.load_state_dict(torch.load(head))
     model.eval()

@@ -1,4 +1,4 @@
-"""hpsv2's own `score`, x 100 as we report it. Its network is built as it builds it, but from no hub's weights."""
+"""hpsv2's own `score`, x 100 as we report it; its network is made as it makes it, without a hub's weights."""
 
 from hpsv2 import img_score
 from hpsv2.src.open_clip import create_model_and_transforms, model, transform

@@ -9,9 +9,9 @@ from torchmetrics.multimodal.clip_score import CLIPScore
 PACKAGES = ["torchmetrics", "transformers"]
 
 
-def load(folder):
+def load(weights):
     """The metric's own model and processor."""
-    metric = CLIPScore(model_name_or_path=folder)
+    metric = CLIPScore(model_name_or_path=weights)
 
     @torch.no_grad()
     def call(image, prompt):

@@ -1,5 +1,7 @@
 """torchmetrics' LPIPS: its own network and its update, for two images at a time."""
 
+import re
+
 import numpy as np
 import torch
 from PIL import Image
@@ -13,9 +15,9 @@ def load(weights, net):
     """Its network with weights of a file."""
     network = _LPIPS(net=net, pretrained=False, pnet_rand=True).eval()
     wanted = network.state_dict().keys()
-    # The package keeps each linear layer twice, as lin0 and as lins.0.
-    given = {k: v.float() for k, v in load_file(weights).items() if not k.startswith("lins.")}
-    network.load_state_dict({k: v for k, v in given.items() if k in wanted})
+    given = {k: v.float() for k, v in load_file(weights).items()}
+    # Its SqueezeNet holds its slices in a list.
+    network.load_state_dict({k if k in wanted else in_list(k): v for k, v in given.items()})
 
     def tensor(path):
         pixels = torch.from_numpy(np.array(Image.open(path).convert("RGB")))
@@ -26,3 +28,8 @@ def load(weights, net):
         return float(_lpips_update(tensor(first), tensor(second), network, normalize=False))
 
     return call
+
+
+def in_list(key):
+    """`net.slice1.` as `net.slices.0.`."""
+    return re.sub(r"^net\.slice(\d)\.", lambda found: f"net.slices.{int(found[1]) - 1}.", key)

@@ -9,9 +9,9 @@ from vendi_score import vendi
 PACKAGES = ["vendi-score", "open_clip_torch"]
 
 
-def load(folder):
+def load(weights):
     """From a `local-dir:` folder."""
-    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{folder}")
+    model, _, preprocess = open_clip.create_model_and_transforms(f"local-dir:{weights}")
     model.eval()
 
     @torch.no_grad()
