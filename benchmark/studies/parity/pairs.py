@@ -58,7 +58,7 @@ def _files(folder: Path) -> list[list[Path]]:
         [write_image(place, f"{K * p + k:02d}", *size).resolve() for k in range(K)]
         for p, size in enumerate(SIZES)
     ]
-    rows: list[dict[str, object]] = [
+    rows = [
         {"id": f"p{p}", "prompt": f"prompt {p}", "image_path": file.name}
         for p, images in enumerate(files)
         for file in images
