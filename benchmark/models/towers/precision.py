@@ -49,9 +49,9 @@ def running(device: str, precision: str) -> Iterator[None]:
 class _SelfAttention(nn.MultiheadAttention):
     """torch's multi-head attention, by one projection of a contiguous tensor.
 
-    Its own way, with a mask or under autocast, multiplies a transposed view, for which torch 2.14 on a processor
-    copies the weights once for each token: with a mask a text tower loses a third of its time so, and half
-    precision is a hundred times slower than the product.
+    Its own way multiplies a transposed view where there is a mask or autocast; for that torch 2.14 on a
+    processor copies the weights once for each token: with a mask a text tower loses a third of its time so, and
+    half precision is a hundred times slower than the product.
     """
 
     def forward(  # type: ignore[override]  # the usual call: one input, and no weights asked for
