@@ -12,7 +12,7 @@ from benchmark.studies.parity.asking import ask, score
 from benchmark.studies.parity.comparison import Answers, Comparison
 from benchmark.studies.parity.environments import CURRENT, OLD, OURS, Environment
 from benchmark.studies.parity.environments import IMAGE_REWARD as PACKAGE
-from benchmark.studies.parity.layouts import CLIP_MODEL, HPS, IMAGE_REWARD, OPEN_CLIP
+from benchmark.studies.parity.layouts import AESTHETIC, CLIP_MODEL, HPS, IMAGE_REWARD, OPEN_CLIP
 from benchmark.studies.parity.material import LOSSY, Case, write_cases
 
 ABOUT: Final = "32 images with their prompts"
@@ -21,25 +21,25 @@ ABOUT: Final = "32 images with their prompts"
 def hps(folder: Path) -> Answers:
     """hpsv2's `score`."""
     file = folder / HPS
-    return _compare(folder, f"hps(weights={str(file)!r})", "hpsv2_score", CURRENT, checkpoint=file)
+    return compare_cases(folder, f"hps(weights={str(file)!r})", "hpsv2_score", CURRENT, checkpoint=file)
 
 
 def clip(folder: Path) -> Answers:
     """open_clip's own loading, preprocessing, tokenizer and towers."""
     file = folder / OPEN_CLIP / "open_clip_model.safetensors"
-    return _compare(folder, f"clip(weights={str(file)!r})", "open_clip_cosine", OURS, checkpoint=file)
+    return compare_cases(folder, f"clip(weights={str(file)!r})", "open_clip_cosine", OURS, checkpoint=file)
 
 
 def clip_torchmetrics(folder: Path) -> Answers:
-    """torchmetrics' CLIPScore on the same weights in the other library's layout."""
+    """Torchmetrics' CLIPScore on the same weights in the other library's layout."""
     file = folder / OPEN_CLIP / "open_clip_model.safetensors"
-    return _compare(
+    return compare_cases(
         folder,
         f"clip(weights={str(file)!r})",
         "torchmetrics_clip_score",
         OLD,
         _read_otherwise,
-        folder=folder / CLIP_MODEL,
+        weights=folder / CLIP_MODEL,
     )
 
 
@@ -47,21 +47,37 @@ def pickscore(folder: Path) -> Answers:
     """The model card's code on the libraries of its day."""
     model = folder / CLIP_MODEL
     scorer = f"pickscore(weights={str(model)!r})"
-    return _compare(folder, scorer, "pickscore_card", OLD, model=model, processor=model)
+    return compare_cases(folder, scorer, "pickscore_card", OLD, model=model, processor=model)
 
 
 def pickscore_today(folder: Path) -> Answers:
     """The model card's code on transformers 5, with the preprocessing it was published with."""
     model = folder / CLIP_MODEL
     scorer = f"pickscore(weights={str(model)!r})"
-    return _compare(folder, scorer, "pickscore_card", OURS, model=model, processor=model, backend="pil")
+    return compare_cases(folder, scorer, "pickscore_card", OURS, model=model, processor=model, backend="pil")
 
 
 def imagereward(folder: Path) -> Answers:
     """ImageReward's `load` and `score`."""
     place = folder / IMAGE_REWARD
-    given = {"checkpoint": place / "ImageReward.pt", "med_config": place / "med_config.json"}
-    return _compare(folder, f"imagereward(weights={str(place)!r})", "image_reward_score", PACKAGE, **given)
+    given: dict[str, Any] = {
+        "checkpoint": place / "ImageReward.pt",
+        "med_config": place / "med_config.json",
+    }
+    return compare_cases(
+        folder, f"imagereward(weights={str(place)!r})", "image_reward_score", PACKAGE, **given
+    )
+
+
+def aesthetic(folder: Path) -> Answers:
+    """The predictor that ImageReward carries, on OpenAI's package."""
+    place = folder / AESTHETIC
+    head = place / "sac+logos+ava1-l14-linearMSE.pth"
+    scorer = f"aesthetic(weights={str(head)!r}, clip={str(place / 'open_clip_model.safetensors')!r})"
+    found = folder / "ViT-L"
+    found.unlink(missing_ok=True)
+    found.symlink_to(place / "ViT-L")
+    return compare_cases(folder, scorer, "aesthetic_score", PACKAGE, head=head)
 
 
 def _read_otherwise(case: Case) -> str:
@@ -79,7 +95,7 @@ def _read_otherwise(case: Case) -> str:
     return ""
 
 
-def _compare(
+def compare_cases(
     folder: Path,
     scorer: str,
     oracle: str,
@@ -87,6 +103,19 @@ def _compare(
     otherwise: Callable[[Case], str] = lambda _: "",
     **given: Any,
 ) -> Answers:
+    """Both sides' numbers for every image with its prompt.
+
+    Args:
+        folder: For the images.
+        scorer: Ours, as behind `--scorers`.
+        oracle: Name of a file in `oracles/`.
+        environment: Where it runs.
+        otherwise: Why the original reads a case otherwise, so that it does not count; empty where it counts.
+        given: What the original loads.
+
+    Raises:
+        UserError: if a side cannot be run.
+    """
     environment.python()
     cases = write_cases(folder / "cases")
     ours = score(folder / "cases" / "cases.jsonl", scorer)
@@ -122,4 +151,5 @@ COMPARISONS: Final = (
     Comparison("pickscore", "the model card, transformers 4.49", pickscore, (CLIP_MODEL,), about=ABOUT),
     Comparison("pickscore", "the model card, transformers 5", pickscore_today, (CLIP_MODEL,), about=ABOUT),
     Comparison("imagereward", "ImageReward `score`", imagereward, (IMAGE_REWARD,), about=ABOUT),
+    Comparison("aesthetic", "ImageReward's `AestheticScore`", aesthetic, (AESTHETIC,), about=ABOUT),
 )
