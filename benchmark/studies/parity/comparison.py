@@ -107,8 +107,8 @@ class Row:
         scorer: Ours.
         oracle: The original.
         n: Numbers compared.
-        max_abs_diff: The largest difference; of distances between sets, relative. None if it was not run, or a
-            side gave no number.
+        max_abs_diff: The largest difference; of distances between sets, relative. None if it was not run, or
+            a side gave no number.
         tolerance: What it may be.
         passed: Whether it was run and stayed within.
         status: ``passed``, ``failed`` or ``not run`` and why.
