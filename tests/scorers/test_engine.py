@@ -319,6 +319,13 @@ def test_what_fails_while_it_is_prepared_fails_here() -> None:
         prepared_in_batches([1, 0], lambda i: torch.tensor([1 / i]), lambda b: torch.stack(list(b)), 2)
 
 
+def test_a_choice_of_images_brings_their_prompts_along(make_set: MakeSet) -> None:
+    few = shown(make_set(prompts=3, k=2)).at([1, 2])
+    assert [(r.prompt_id, r.seed) for r in few.records] == [("p000", 1), ("p001", 0)]
+    assert [p.id for p in few.asked] == ["p000", "p001"]
+    assert len(_Counting().rows(few)) == 2
+
+
 def test_shown_again_is_the_same(make_set: MakeSet) -> None:
     images = make_set(prompts=2, k=2)
     assert shown(images) == shown(images)

@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.studies.bench import __main__ as bench
-from benchmark.studies.bench import bootstrap
+from benchmark.studies.bench import bootstrap, frechet, lpips
 from benchmark.studies.bench.measuring import Measurement, compare, write_measurements
 
 KEYS = {"name", "ours", "peer", "ratio", "unit", "peer_name", "note"}
@@ -64,3 +64,10 @@ def test_only_takes_a_name_or_its_beginning() -> None:
     assert len(bench.chosen(None)) == 12
     with pytest.raises(UnknownNameError, match="did you mean generate"):
         bench.chosen("genrate")
+
+
+def test_both_sides_of_frechet_and_lpips_compute_the_same() -> None:
+    note = frechet.measure(d=24, n=200, rounds=1).note
+    assert float(note.split("values apart ")[1].split(" ")[0]) < 1e-6
+    note = lpips.measure(prompts=1, k=3, rounds=1).note
+    assert float(note.split("values apart ")[1].split(";")[0]) < 1e-6
