@@ -62,8 +62,8 @@ class Release:
 
     @property
     def size(self) -> int:
-        """Bytes of all files whose size is known."""
-        return sum(file.size for file in self.files)
+        """Bytes of all files, as far as known; 0 where that of a needed one is not."""
+        return sum(file.size for file in self.files) if all(file.size for file in self.needed) else 0
 
     @property
     def source(self) -> str:
@@ -98,7 +98,7 @@ RELEASES: Final = (
     ),
     Release(
         "pickscore", "pickscore",
-        (WeightsFile("config.json"), WeightsFile("model.safetensors", 3_940 * MB)),
+        (WeightsFile("config.json"), WeightsFile("model.safetensors")),
         UNKNOWN, ("yuvalkirstain/PickScore_v1",),
     ),
     Release(
@@ -129,6 +129,11 @@ RELEASES: Final = (
         "dinov2-base", "dinov2-base",
         (WeightsFile("config.json", 548), WeightsFile("model.safetensors", 346 * MB)),
         "Apache-2.0", ("facebook/dinov2-base",),
+    ),
+    Release(
+        "blip-vqa-base", "blip-vqa-base",
+        (WeightsFile("config.json"), WeightsFile("model.safetensors"), WeightsFile("vocab.txt", 232_000)),
+        "BSD-3-Clause", ("Salesforce/blip-vqa-base",),
     ),
     Release(
         "lpips-alex", "lpips", (WeightsFile("alexnet-owt-7be5be79.pth", 244_400_000, "7be5be79"),),

@@ -2,13 +2,13 @@
 
 import pytest
 
-from benchmark.evaluate.conformance import check, golden_images
-from benchmark.scorers import make_scorers, scorers
+from benchmark.core import resources
+from benchmark.evaluate.conformance import EXPECTED, FOLDER, check, expected_of, golden_images
+from benchmark.scorers import make_scorers
 
 pytestmark = pytest.mark.gpu
 
-# Without embedded weights, or not about images.
-NAMES = [name for name in scorers.names() if name not in ("aesthetic", "dino_diversity", "path_kl")]
+NAMES = [name.partition("(")[0] for name in expected_of(resources.shapes_data(FOLDER) / EXPECTED)]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def ask(
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"{oracle} failed: {last[:300]}")
+        # Rows are committed, and folders of one machine tell nobody anything.
+        raise UserError(f"{oracle} failed: {last[:300].replace(str(folder), '...')}")
     said = read_json(reply)
     said["errors"] = {int(i): why for i, why in said["errors"].items()}
     return Reply(**said)
@@ -104,8 +106,9 @@ def _quiet() -> dict[str, str]:
     return {**said, **offline, "OMP_NUM_THREADS": "1"}
 
 
+@cache
 def score(images: Path, scorer: str) -> Mapping[str, float]:
-    """One scorer's values, by prompt: see `score_all`."""
+    """One scorer's values, by prompt: see `score_all`. Asked again, they are not computed again."""
     (values,) = score_all(images, scorer).values()
     return values
 
