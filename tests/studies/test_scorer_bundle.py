@@ -19,7 +19,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     def ours(scorer: str, folder: Path, passes: int) -> Ours:
         asked.append(scorer)
         seconds = [9.0, 2.0] if "bf16" in scorer else [8.0]
-        return Ours([0.5] * 8, 1.0, seconds[:passes], [s / 2 for s in seconds[:passes]], 2**30)
+        return Ours([0.5] * 8, 1.0, [2 * s for s in seconds[:passes]], seconds[:passes], 2**30)
 
     def ask(oracle: str, environment: Any, folder: Path, calls: Sequence[Any], **given: Any) -> Reply:
         asked.append((oracle, len(calls), {k: v for k, v in given.items() if k == "preset"}))
@@ -44,6 +44,7 @@ def test_the_three_ratios(asked: list[Any], tmp_path: Path) -> None:
         assert measured.ratio == pytest.approx(measured.ours / measured.peer)
         assert measured.unit == "images/s"
         assert "apart 0.0e+00; peak 3.0 GiB" in measured.note
+        assert f"on the wall {measured.ratio / 2:.2f} x" in measured.note
 
 
 def test_each_scorer_is_run_in_both_precisions_beside_its_package(asked: list[Any], tmp_path: Path) -> None:
