@@ -1,6 +1,7 @@
 """What a prompt leaves open: rows of a user's file, the committed set, and the embedded world's grammar."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,6 +79,18 @@ def test_images_made_elsewhere_bring_their_attribute_along(write: Write) -> None
     assert other.prompt_set.version != found.prompt_set.version
 
 
+def test_the_pages_example_is_a_prompt_file(write: Write) -> None:
+    page = (Path(__file__).resolve().parents[1] / "docs" / "diversity.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```json\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    apple, street, plain = load_prompt_set(str(write("p.jsonl", example)))
+    assert apple.attribute is not None
+    assert apple.attribute.texts[0] == ("a red apple",)
+    assert street.attribute is not None
+    assert street.attribute.texts[1] == ("a street, at night",)
+    assert plain.attribute is None
+    assert f"`open-attributes` has {len(load_prompt_set('open-attributes'))} such prompts" in page
+
+
 def test_articles_follow_the_value() -> None:
     assert fill("A {value} egg in a {value} cup", "orange") == "An orange egg in an orange cup"
     assert fill("an {value} one, area {value}", "red") == "a red one, area red"
@@ -129,3 +142,40 @@ def test_what_cannot_be_asked_is_left_out() -> None:
     # Which of two equal stars would be asked about? And no relation: the scorer cannot read it.
     assert names("two stars") == ["background", "style"]
     assert names("an elephant in a zoo") == []
+
+
+def test_what_is_asked_can_be_read() -> None:
+    """On renders, whose facts are known: every kind that is asked at 80 %, and the relation not."""
+    import torch
+
+    from benchmark.core import resources
+    from benchmark.scorers._attributes import read_values
+    from benchmark.scorers._open_clip import OpenClip
+    from benchmark.scorers._preprocess import clip_pixels
+    from benchmark.shapes.alignment import as_seen, match
+    from benchmark.shapes.attributes import attribute_of_fact, open_attributes
+    from benchmark.shapes.facts import draw_facts, wanted
+    from benchmark.shapes.grammar import caption
+    from benchmark.shapes.readings import reading_of
+    from benchmark.shapes.renderer import render, to_uint8
+    from benchmark.shapes.scenes import sample_scenes
+
+    tower = OpenClip(resources.shapes_weights("shapes-clip"), "", clip_pixels, "cpu", "clip")
+    g = torch.Generator().manual_seed(0)
+    facts = [draw_facts(g, "validation") for _ in range(150)]
+    scenes = sample_scenes(wanted(facts), g)
+    embedded = torch.stack(tower._embed(list(to_uint8(render(scenes)).numpy()))).numpy()
+    right: dict[str, list[bool]] = {}
+    for fact, seen, image in zip(facts, as_seen(reading_of(scenes)), embedded, strict=True):
+        slots = seen.slots(len(fact.objects), match(fact, seen).first)
+        attributes = list(open_attributes(caption(fact, g)))
+        if len(fact.objects) == 2 and fact.relation is None:
+            attributes.append(attribute_of_fact(fact, "relation", 0))
+        readings = read_values(image[None], tower, attributes) if attributes else []
+        for attribute, (read,) in zip(attributes, readings, strict=True):
+            kind, _, place = attribute.name.partition(" ")
+            right.setdefault(kind, []).append(read == slots[kind, int(place or 1) - 1])
+    shares = {kind: sum(hits) / len(hits) for kind, hits in right.items()}
+    assert set(shares) == {"shape", "colour", "size", "background", "style", "relation"}
+    assert shares.pop("relation") < 0.75
+    assert min(shares.values()) > 0.8, shares

@@ -23,7 +23,7 @@ def open_attributes(text: str) -> tuple[OpenAttribute, ...]:
     except ValueError:
         return ()
     return tuple(
-        _attribute(facts, kind, i)
+        attribute_of_fact(facts, kind, i)
         for kind, i, value in facts.slots()
         if value is None and _asked(facts, kind)
     )
@@ -34,7 +34,8 @@ def _asked(facts: Facts, kind: str) -> bool:
     return kind in ("background", "style") or (kind in ATTRIBUTES and not alike)
 
 
-def _attribute(facts: Facts, kind: str, i: int) -> OpenAttribute:
+def attribute_of_fact(facts: Facts, kind: str, i: int) -> OpenAttribute:
+    """One open fact, of the i-th object if it is an object's."""
     values = tuple(LEXICONS[kind])
     # Begun at the same seed the writer makes the same choices: captions differ in the value's words alone.
     texts = [caption(with_fact(facts, kind, i, value), torch.Generator().manual_seed(0)) for value in values]

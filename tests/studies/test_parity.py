@@ -47,6 +47,7 @@ def refusing(folder: Path) -> Answers:
         (said(0.0, 2 * TOLERANCE), False, "failed"),
         (said(-2 * TOLERANCE, 0.0), False, "failed"),
         (said(math.nan), False, "failed"),
+        (said(0.0, math.nan), False, "failed"),
         (said(9 * RELATIVE), True, "passed"),
         (said(11 * RELATIVE), True, "failed"),
         (said(), False, "failed"),

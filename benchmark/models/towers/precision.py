@@ -50,8 +50,8 @@ class _SelfAttention(nn.MultiheadAttention):
     """torch's multi-head attention, by one projection of a contiguous tensor.
 
     Its own way multiplies a transposed view where there is a mask or autocast; for that torch 2.14 on a
-    processor copies the weights once for each token: with a mask a text tower loses a third of its time so, and
-    half precision is a hundred times slower than the product.
+    processor copies the weights once for each token. With a mask a text tower loses a third of its time so,
+    and half precision is a hundred times slower than the product.
     """
 
     def forward(  # type: ignore[override]  # the usual call: one input, and no weights asked for

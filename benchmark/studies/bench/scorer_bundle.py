@@ -22,7 +22,7 @@ from benchmark.studies.processes import run_workers
 FOLDER: Final = Path(".build/scorer-bundle")
 IMAGES: Final = ((512, 512, "RGB"),) * 8
 PASSES: Final = 2
-"""Of ours; the second is the steady state. Theirs are warmed up by one image."""
+"""Of ours, of which the second counts. Theirs are warmed up by one image."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +94,7 @@ class Taken:
     """Seconds that one scorer took for all images, and processor seconds.
 
     Attributes:
-        first: Ours in bf16, the first time.
-        best: Ours in bf16, the second time.
+        best: Ours in bf16.
         equal: Ours in fp32.
         called: Theirs as their users call it.
         steady: Theirs with the model loaded and warm.
@@ -103,7 +102,6 @@ class Taken:
         peak: Most memory of any process, in bytes.
     """
 
-    first: tuple[float, float]
     best: tuple[float, float]
     equal: tuple[float, float]
     called: tuple[float, float]
@@ -133,7 +131,7 @@ def measure(bundle: Sequence[Bundled] = BUNDLE, folder: Path = FOLDER) -> list[M
         f"apart {max(t.apart for t in taken):.1e}; peak {max(t.peak for t in taken) / 2**30:.1f} GiB"
     )
     ways = {
-        "scorer_bundle": ("first", "called", "the original packages as their users call them", "ours bf16"),
+        "scorer_bundle": ("best", "called", "the original packages as their users call them", "ours bf16"),
         "scorer_bundle_steady": ("best", "steady", "the same, models loaded and warm", "ours bf16"),
         "scorer_bundle_equal": ("equal", "steady", "the same, models loaded and warm", "ours fp32"),
     }
@@ -173,23 +171,23 @@ def _one(bundled: Bundled, folder: Path) -> Taken:
     best = _ours(bundled.ours(place, "bf16"), folder, PASSES)
     steady = theirs(bundled.given(place), warm)
     equal = _ours(bundled.ours(place, "fp32"), folder, 1)
-    called = theirs(bundled.as_called(place), calls) if bundled.as_called else None
+    called = theirs(bundled.as_called(place), warm) if bundled.as_called else steady
     values = steady.complete()[1:]
     taken = Taken(
-        first=(best.seconds[0], best.processor[0]),
         best=(best.seconds[-1], best.processor[-1]),
         equal=(equal.seconds[0], equal.processor[0]),
-        called=_sums(called, 0) if called else _sums(steady, 1),
-        steady=_sums(steady, 1),
+        called=_sums(called),
+        steady=_sums(steady),
         apart=max(abs(a - b) for a, b in zip(equal.values, values, strict=True)),
-        peak=max(best.peak, equal.peak, steady.peak, called.peak if called else 0),
+        peak=max(best.peak, equal.peak, steady.peak, called.peak),
     )
     print(f"  {bundled.scorer:12} {taken}", flush=True)
     return taken
 
 
-def _sums(reply: Reply, start: int) -> tuple[float, float]:
-    return sum(reply.seconds[-1][start:]), sum(reply.processor[-1][start:])
+def _sums(reply: Reply) -> tuple[float, float]:
+    """Of all calls but the first, which warmed it up."""
+    return sum(reply.seconds[-1][1:]), sum(reply.processor[-1][1:])
 
 
 def _ours(scorer: str, folder: Path, passes: int) -> Ours:

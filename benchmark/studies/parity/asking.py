@@ -92,7 +92,8 @@ def ask(
     )
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"{oracle} failed: {last[:300]}")
+        # Rows are committed, and folders of one machine tell nobody anything.
+        raise UserError(f"{oracle} failed: {last[:300].replace(str(folder), '...')}")
     said = read_json(reply)
     said["errors"] = {int(i): why for i, why in said["errors"].items()}
     return Reply(**said)

@@ -70,19 +70,20 @@ class Comparison:
         except UserError as error:
             return self.not_run(error)
         apart = differences(said, relative=self.relative)
-        # `not <` rather than `>`: a NaN has failed.
-        passed = bool(apart) and all(d <= self.tolerance for d in apart)
+        # A NaN is no number of either side: JSON has none, and it has failed.
+        largest = max(apart) if apart and all(map(math.isfinite, apart)) else None
+        passed = largest is not None and largest <= self.tolerance
         return Row(
             **self._known,
             n=len(apart),
-            max_abs_diff=max(apart, default=math.nan),
+            max_abs_diff=largest,
             passed=passed,
             status="passed" if passed else "failed",
-            spread=statistics.pstdev(said.ours) if len(said.ours) > 1 else abs(said.ours[0]),
+            spread=_spread(said.ours),
             versions=dict(said.versions),
             left_out=dict(said.left_out),
             raw=dict(said.raw),
-            differences=[float(f"{d:.2g}") for d in apart],
+            differences=[float(f"{d:.2g}") for d in apart[:64] if math.isfinite(d)],
             seconds=round(time.perf_counter() - start, 1),
         )
 
@@ -106,7 +107,8 @@ class Row:
         scorer: Ours.
         oracle: The original.
         n: Numbers compared.
-        max_abs_diff: The largest difference; of distances between sets, relative. None if it was not run.
+        max_abs_diff: The largest difference; of distances between sets, relative. None if it was not run, or
+            a side gave no number.
         tolerance: What it may be.
         passed: Whether it was run and stayed within.
         status: ``passed``, ``failed`` or ``not run`` and why.
@@ -118,7 +120,7 @@ class Row:
         versions: Of the original's packages.
         left_out: What was not counted, and why.
         raw: What the original does with files of some modes itself.
-        differences: Of every number.
+        differences: Of the first 64 numbers.
         seconds: Wall time.
     """
 
@@ -150,3 +152,9 @@ def differences(said: Answers, *, relative: bool) -> list[float]:
     if relative:
         return [abs(a - b) / max(abs(b), 1e-12) for a, b in pairs]
     return [abs(a - b) for a, b in pairs]
+
+
+def _spread(values: Sequence[float]) -> float | None:
+    if len(values) < 2:
+        return abs(values[0]) if values else None
+    return statistics.pstdev(values)

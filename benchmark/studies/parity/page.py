@@ -14,7 +14,9 @@ def page(rows: Sequence[RowJson]) -> str:
     Args:
         rows: As in the file.
     """
-    return "\n".join([*_head(rows), *_table(rows), *_left_out(rows), *_raw(rows), *_how()]) + "\n"
+    return (
+        "\n".join([*_head(rows), *_table(rows), *_left_out(rows), *_raw(rows), *_elsewhere(), *_how()]) + "\n"
+    )
 
 
 def _head(rows: Sequence[RowJson]) -> list[str]:
@@ -47,7 +49,8 @@ def _table(rows: Sequence[RowJson]) -> list[str]:
         versions = ", ".join(f"{name} {version}" for name, version in row["versions"].items())
         original = f"{row['oracle']} ({versions})" if versions else row["oracle"]
         spread = "–" if row["spread"] is None else f"{row['spread']:.2g}"
-        what = f"{row['n']} numbers, {row['size']} size: {row['about']}"
+        numbers = "1 number" if row["n"] == 1 else f"{row['n']:,} numbers"
+        what = f"{numbers}, {row['size']} size: {row['about']}"
         status = "not run" if str(row["status"]).startswith("not run") else row["status"]
         lines.append(
             f"| `{row['scorer']}` | {original} | {what} | {apart}{kind} | "
@@ -100,6 +103,21 @@ def _raw(rows: Iterable[RowJson]) -> list[str]:
         f"| original | {' | '.join(f'`{mode}`' for mode in modes)} |",
         f"| :-- |{' :-- |' * len(modes)}",
         *lines,
+        "",
+    ]
+
+
+def _elsewhere() -> list[str]:
+    return [
+        "## What is proven elsewhere",
+        "",
+        "- `style_fd` has the distance and the features of `fid`; `style_cosine`, `clip_diversity`,",
+        "  `vendi_set` and `attribute_diversity` read the embeddings of `clip`.",
+        "- `cmmd` was published as code without a package: its formula is tested against one written out",
+        "  pair by pair, and its CLIP is open_clip's.",
+        "- `entropy` and the embedded truth are our own definitions.",
+        '- transformers 5 preprocesses by torchvision unless it is asked for `backend="pil"`, which is what',
+        "  PickScore was published with and what its card is compared with here.",
         "",
     ]
 

@@ -7,13 +7,19 @@ import torch
 from PIL import Image
 from torchmetrics.functional.multimodal.clip_score import _clip_score_update
 from torchmetrics.multimodal.clip_score import CLIPScore
+from transformers import CLIPModel, CLIPProcessor
 
 PACKAGES = ["torchmetrics", "transformers"]
 
 
 def load(weights: str) -> Callable[[str, str], float]:
-    """The metric's own model and processor."""
-    metric = CLIPScore(model_name_or_path=weights)
+    """A folder's model and processor, as the metric takes them for others than its own."""
+    metric = CLIPScore(
+        model_name_or_path=lambda: (
+            CLIPModel.from_pretrained(weights).eval(),
+            CLIPProcessor.from_pretrained(weights),
+        )
+    )
 
     @torch.no_grad()
     def call(image: str, prompt: str) -> float:
