@@ -56,7 +56,7 @@ format: $(STAMP)  ## rewrite the code as `check` wants it
 bench: $(STAMP)  ## speed against the peers; one alone: make bench ONLY=train
 	$(call timed,bench,$(BIN)/python -m benchmark.studies.bench $(if $(ONLY),--only $(ONLY)))
 
-# The originals' packages go into environments of their own below .build/parity; 12 GB for a while.
+# The originals' packages go into environments of their own below .build/parity; 14 GB for a while.
 parity: $(STAMP)  ## the scorers against the original packages; one alone: make parity ONLY=hps
 	$(call timed,parity,$(BIN)/python -m benchmark.studies.parity $(if $(ONLY),--only $(ONLY)))
 

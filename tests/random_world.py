@@ -49,14 +49,6 @@ def write_world(package: Path, pipeline: Path) -> Path:
         config = openclip.small_config(len(tokenizer), embed_dim=16, vision=vision, text=text)
         for name in ("shapes-clip", "shapes-hps"):
             openclip.save_open_clip(openclip.new_open_clip(config), config, weights / name)
-        (weights / "shapes-aesthetic").mkdir()
-        head = aesthetic.AestheticHead((16, 8, 8, 4, 4, 1))
-        torch.save(head.state_dict(), weights / "shapes-aesthetic" / "head.pth")
-        dino = Dinov2Config(
-            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14
-        )
-        Dinov2Model(dino).save_pretrained(weights / "shapes-dino")
-        write_vqa(weights / "shapes-vqa")
         small = hf_clip.new_clip_model(tokenizer, width=32, layers=2, patch=16)
         hf_clip.save_clip_model(small, weights / "shapes-pickscore")
         words = blip.load_reward_tokenizer(weights / "shapes-imagereward" / "tokenizer")
@@ -69,6 +61,15 @@ def write_world(package: Path, pipeline: Path) -> Path:
         perceptual.save_perceptual(distance, weights / "shapes-perceptual")
         features.save_features(features.FeatureNet(D, width=8), weights / "shapes-features")
         Oracle("oracle", READERS["oracle"]()).save(weights / "oracle")
+        # Last, as whatever is new should be: it would change the weights of all that is drawn after it.
+        (weights / "shapes-aesthetic").mkdir()
+        head = aesthetic.AestheticHead((16, 8, 8, 4, 4, 1))
+        torch.save(head.state_dict(), weights / "shapes-aesthetic" / "head.pth")
+        dino = Dinov2Config(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14
+        )
+        Dinov2Model(dino).save_pretrained(weights / "shapes-dino")
+        write_vqa(weights / "shapes-vqa")
     _write_calibration(weights / "truth" / "oracle.json")
     for style in ("van_gogh", "sketch", "winter"):
         _write_style(package / "shapes" / "data" / f"shapes-style-{style}.parquet", style)

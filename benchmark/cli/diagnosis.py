@@ -112,7 +112,10 @@ def _scorers() -> list[Weights]:
         published.setdefault(need.scorer, []).append(_published(need))
     found = []
     for entry in scorers:
-        found += [_at_hand(entry.name), *published.get(entry.name, ())]
+        weights = inspect.signature(scorers.get(entry.name)).parameters.get("weights")
+        # One that has no embedded weights says so by its default.
+        mine = [] if weights is not None and weights.default == "published" else [_at_hand(entry.name)]
+        found += [*mine, *published.get(entry.name, ())]
     return found
 
 

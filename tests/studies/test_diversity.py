@@ -108,8 +108,11 @@ def test_the_page_shows_the_committed_numbers() -> None:
     page = (ROOT / command.PAGE).read_text(encoding="utf-8")
     committed = json.loads((ROOT / command.RESULT).read_text(encoding="utf-8"))
     assert with_block(page, block(committed)) == page
-    asked = [a for a in committed["agreement"] if a["scorer"] == "attribute_diversity"]
-    assert all(a["sets"] >= 12 for a in asked)
+    (whole,) = [
+        a for a in committed["agreement"] if (a["scorer"], a["among"]) == ("attribute_diversity", "all")
+    ]
+    assert whole["sets"] >= 12
+    assert whole["lo"] <= whole["rho"] <= whole["hi"]
     assert {c["scorer"] for c in committed["controls"]} == set(SCORERS)
 
 
