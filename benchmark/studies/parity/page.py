@@ -1,5 +1,6 @@
 """docs/parity.md, from the rows of `results/parity.json` and nothing else."""
 
+import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -97,8 +98,9 @@ def _raw(rows: Iterable[RowJson]) -> list[str]:
         "We decode a file once, to RGB, for all scorers: transparency is laid on white, 16 bits are scaled",
         "to 8, palettes and ink are converted before anything is resized. The originals each do what their",
         "first transform happens to do: they drop transparency and show colours nobody was meant to see,",
-        "clip 16 bits at 255, or resize palette entries without interpolation. For the comparison above they",
-        "were given our RGB pixels of these files. Given the files themselves, they differ from us by:",
+        "clip 16 bits at 255, or resize palette entries without interpolation; transformers 5 lays",
+        "transparency on white as we do. For the comparison above they were given our RGB pixels of these",
+        "files. Given the files themselves, they differ from us by:",
         "",
         f"| original | {' | '.join(f'`{mode}`' for mode in modes)} |",
         f"| :-- |{' :-- |' * len(modes)}",
@@ -140,4 +142,4 @@ def _how() -> list[str]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
+    return html.escape(text, quote=False).replace("|", "\\|")
