@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-
 from benchmark.core.errors import UserError
 from benchmark.stats.arrays import RESAMPLES, FloatArray
 from benchmark.stats.cells import paired_differences, prompt_means

@@ -79,8 +79,8 @@ def paired_runs(candidate: FloatArray, baseline: FloatArray) -> Difference:
 
     $d_{sp} = \mu + a_s + b_p + e_{sp}$ with training seeds and prompts crossed. $\bar d$ has the variance
     $V_s + V_p - V_e$: of the means of the seeds, $\frac1S \mathrm{var}_s(\bar d_{s\cdot})$, of the means of
-    the prompts, $\frac1P \mathrm{var}_p(\bar d_{\cdot p})$, and of the rest, which both contain. The degrees of
-    freedom are Satterthwaite's.
+    the prompts, $\frac1P \mathrm{var}_p(\bar d_{\cdot p})$, and of the rest, which both contain. The
+    degrees of freedom are Satterthwaite's.
 
     Args:
         candidate: Prompt means, shape (seeds, prompts), at least two of each; a prompt with a gap in any

@@ -74,7 +74,9 @@ def prompt_bounds(
 
 
 def t_bounds(difference: Difference, *, alpha: float = ALPHA) -> Bounds:
-    r"""Bounds $\hat\theta \mp t_{\mathrm{df}, 1-\alpha} \, \mathrm{se}$: of methods over runs, or of set metrics.
+    r"""Bounds $\hat\theta \mp t_{\mathrm{df}, 1-\alpha} \, \mathrm{se}$.
+
+    For methods over runs, and for set metrics.
 
     Args:
         difference: Better = positive; for a set metric its jackknife error and groups less one.
