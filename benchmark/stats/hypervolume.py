@@ -1,14 +1,18 @@
 """Hypervolume of a front, as a difference between two sets of checkpoints."""
 
 import numpy as np
-from scipy.special import stdtrit
 
 from benchmark.stats.arrays import LEVEL, FloatArray
 from benchmark.stats.intervals import Interval
+from benchmark.stats.jackknife import jackknife_interval
 from benchmark.stats.spread import within_prompt_sd
 
 REFERENCE_SDS = 3.0
 """Within-prompt standard deviations from the base's mean to the reference point."""
+
+GROUPS = 10
+"""Prompt groups of its jackknife: fewer than of set metrics, because the front has corners that only a
+coarse enough step feels (coverage over 100 prompts: 90 % with a prompt at a time, 93 % with 20 groups)."""
 
 
 def reference_point(preference: FloatArray, diversity: FloatArray) -> FloatArray:
@@ -59,10 +63,10 @@ def hypervolume_difference(
 ) -> Interval:
     r"""Hypervolume of one set of checkpoints less that of another, bias-corrected by the jackknife.
 
-    A hypervolume of noisy means is too large, the more points the more so. With $\hat\theta$ on all $n$
-    prompts and $\hat\theta_{(p)}$ without prompt $p$: $\hat\theta_J = n \hat\theta - (n-1)
-    \bar\theta_{(\cdot)}$, $\mathrm{se}^2 = \frac{n-1}{n} \sum_p (\hat\theta_{(p)} -
-    \bar\theta_{(\cdot)})^2$, and $\hat\theta_J \pm t_{n-1} \, \mathrm{se}$.
+    A hypervolume of noisy means is too large, the more points the more so. With $\hat\theta$ on all
+    prompts and $\hat\theta_{(g)}$ without group g of G = 10: $\hat\theta_J = G \hat\theta - (G-1)
+    \bar\theta_{(\cdot)}$, $\mathrm{se}^2 = \frac{G-1}{G} \sum_g (\hat\theta_{(g)} -
+    \bar\theta_{(\cdot)})^2$, and $\hat\theta_J \pm t_{G-1} \, \mathrm{se}$. Every tenth prompt is in a group.
 
     Args:
         candidate: One row a prompt, without gaps, shape (prompts, checkpoints, 2).
@@ -71,7 +75,7 @@ def hypervolume_difference(
         level: Confidence level.
 
     Returns:
-        The interval; its ends are ``NaN`` with fewer than two prompts.
+        The interval, its `n` the number of groups; its ends are ``NaN`` with fewer than two prompts.
 
     Source:
         Efron, The Jackknife, the Bootstrap and Other Resampling Plans (1982), chapter 2.
@@ -80,18 +84,17 @@ def hypervolume_difference(
     value = float(
         hypervolume(candidate.mean(axis=0), reference) - hypervolume(baseline.mean(axis=0), reference)
     )
-    if n < 2:
-        nan = float("nan")
-        return Interval(value, nan, nan, nan, n)
-    left_out = hypervolume(_without_each(candidate), reference) - hypervolume(
-        _without_each(baseline), reference
+    groups = min(GROUPS, n)
+    if groups < 2:
+        return jackknife_interval(value, np.empty(0))
+    left_out = hypervolume(_without_groups(candidate, groups), reference) - hypervolume(
+        _without_groups(baseline, groups), reference
     )
-    corrected = n * value - (n - 1) * float(left_out.mean())
-    se = float(np.sqrt((n - 1) * left_out.var()))
-    half = float(stdtrit(n - 1, (1 + level) / 2)) * se
-    return Interval(corrected, corrected - half, corrected + half, se, n)
+    corrected = groups * value - (groups - 1) * float(left_out.mean())
+    return jackknife_interval(corrected, left_out, level=level)
 
 
-def _without_each(x: FloatArray) -> FloatArray:
-    without: FloatArray = (x.sum(axis=0) - x) / (x.shape[0] - 1)
-    return without
+def _without_groups(x: FloatArray, groups: int) -> FloatArray:
+    """Means without each group of prompts, shape (groups, checkpoints, 2)."""
+    group = np.arange(x.shape[0]) % groups
+    return np.stack([x[group != g].mean(axis=0) for g in range(groups)])

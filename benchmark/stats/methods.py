@@ -1,5 +1,7 @@
 """Claims about a method: differences over training seeds and prompts."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,11 +151,22 @@ def _assemble(by_prompt: FloatArray, runs: list[_RunParts]) -> Difference:
     seeds, rest = sum(r.seeds for r in runs), sum(r.rest for r in runs)
     # Each of the two holds the rest once; by chance their sum less the rest may fall below either.
     variance = max(seeds + prompts - rest, seeds, prompts)
-    terms = [(prompts, P - 1)]
-    terms += [(r.seeds, r.seeds_df) for r in runs] + [(r.rest, r.rest_df) for r in runs]
-    spread = sum(v * v / df for v, df in terms)
-    df = min(variance**2 / spread, P - 1.0) if spread > 0 else P - 1.0
-    return Difference(float(by_prompt.mean()), float(np.sqrt(variance)), max(df, 1.0))
+    terms = [(prompts, P - 1), *((r.seeds, r.seeds_df) for r in runs), *((r.rest, r.rest_df) for r in runs)]
+    return satterthwaite(float(by_prompt.mean()), variance, terms)
+
+
+def satterthwaite(value: float, variance: float, terms: Iterable[tuple[float, int]]) -> Difference:
+    r"""A difference whose variance is a sum (or difference) of independent estimates.
+
+    $\mathrm{df} = V^2 / \sum_i v_i^2 / \mathrm{df}_i$, at least 1.
+
+    Args:
+        value: The difference.
+        variance: $V$.
+        terms: Each $v_i$ with its degrees of freedom.
+    """
+    spread = sum(v * v / df for v, df in terms if v > 0)
+    return Difference(value, math.sqrt(variance), max(variance**2 / spread, 1.0) if spread > 0 else math.inf)
 
 
 def _complete(runs: FloatArray) -> FloatArray:

@@ -1,14 +1,15 @@
 """Contrasts between sweeps at equal reward, or at equal distance from the reference."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 from benchmark.stats.arrays import LEVEL, RESAMPLES, BoolArray, FloatArray
 from benchmark.stats.curve import Curves, sweep_curves
 from benchmark.stats.intervals import Interval
+from benchmark.stats.methods import Difference, satterthwaite
 from benchmark.stats.resampling import resample_counts
 
 SHARES = (0.25, 0.5, 0.75)
@@ -70,11 +71,12 @@ def contrasts_at_equal_level(
 
     For every sweep the curve of :func:`benchmark.stats.curve.sweep_curves`; the common range is from the
     highest beginning to the lowest end of all curves; outside it nothing is said. Training seeds and
-    prompts, both shared by all sweeps, are drawn with replacement, independently of each other, and
-    everything (means, envelope, pooling, range, reading) is done again in each resample. The interval is
-    $\hat\theta \pm t_{S-1} \sqrt{S/(S-1)} \, \mathrm{sd}(\theta^*)$ for $S$ seeds: the root undoes what a
-    bootstrap of few seeds leaves out, Student's quantile pays for their number. With one seed it is over
-    prompts alone, $t_{P-1}$: of checkpoints, not of methods.
+    prompts, both shared by all sweeps, are drawn with replacement, and everything (means, envelope,
+    pooling, range, reading) is done again in each resample: of seeds alone ($V_s$, times $S/(S-1)$ for
+    what a bootstrap of few leaves out), of prompts alone ($V_p$), and of both ($V_{sp}$), which holds the
+    part that neither explains once more than their sum, $V_e = V_{sp} - V_s - V_p$. The interval is
+    $\hat\theta \pm t_\mathrm{df} \sqrt{V_s + V_p - V_e}$ with Satterthwaite's degrees of freedom. With one
+    seed it is over prompts alone: of checkpoints, not of methods.
 
     Args:
         sweeps: At least two, on the same seeds and prompts; prompts with a gap anywhere are left out.
@@ -92,32 +94,40 @@ def contrasts_at_equal_level(
         ValueError: If the shapes do not agree, or the reference is not among the sweeps.
 
     Source:
-        Owen, The pigeonhole bootstrap, Ann. Appl. Stat. 1 (2007), 386-411: resampling both factors is
-        mildly conservative.
+        Owen, The pigeonhole bootstrap, Ann. Appl. Stat. 1 (2007), 386-411, for resampling of both factors,
+        which counts $V_e$ three times.
     """
     at = [sweep.name for sweep in sweeps].index(reference)
-    stacked = [_complete(pair) for pair in _shared_prompts(sweeps)]
-    seeds, prompts = stacked[0].shape[2:]
+    stacked = _shared_prompts(sweeps)
     found = _read([s.mean(axis=(2, 3))[None] for s in stacked], shares)
-    drawn = _read(_resampled(stacked, resamples, seed), shares)
-    df = (seeds if seeds > 1 else prompts) - 1
-    q = float(stdtrit(df, (1 + level) / 2)) * np.sqrt((df + 1) / df) if df else float("nan")
+    drawn = [_read(points, shares) for points in _resampled(stacked, resamples, seed)]
+    overlap = bool(found.overlap[0]) and all(d.overlap.mean() > 1 - _LOST for d in drawn)
+    seeds, prompts = stacked[0].shape[2:]
     contrasts = []
     for i, sweep in enumerate(sweeps):
         if i == at:
             continue
-        moved = drawn.outcomes[:, i] - drawn.outcomes[:, at]
+        if not overlap:
+            contrasts += [Contrast(sweep.name, share, None, None, NO_OVERLAP) for share in shares]
+            continue
         point = found.outcomes[0, i] - found.outcomes[0, at]
+        moved = [(d.outcomes[:, i] - d.outcomes[:, at])[d.overlap] for d in drawn]
         for s, share in enumerate(shares):
-            kept = moved[:, s][drawn.overlap]
-            if not found.overlap[0] or kept.size < (1 - _LOST) * resamples:
-                contrasts.append(Contrast(sweep.name, share, None, None, NO_OVERLAP))
-                continue
-            se = float(kept.std(ddof=1))
-            value, half = float(point[s]), q * se
-            interval = Interval(value, value - half, value + half, se, seeds)
+            difference = _with_error(float(point[s]), [m[:, s] for m in moved], seeds, prompts)
+            interval = difference.interval(level, seeds)
             contrasts.append(Contrast(sweep.name, share, float(found.levels[0, s]), interval))
     return tuple(contrasts)
+
+
+def _with_error(value: float, drawn: Sequence[FloatArray], seeds: int, prompts: int) -> Difference:
+    """The error from resamples of seeds, of prompts, and of both; of prompts alone with one seed."""
+    by_seed, by_prompt, by_both = (float(d.var(ddof=1)) for d in drawn)
+    if seeds == 1:
+        return Difference(value, math.sqrt(by_prompt), prompts - 1.0)
+    rest = max(by_both - by_seed - by_prompt, 0.0)
+    by_seed *= seeds / (seeds - 1)
+    terms = ((by_seed, seeds - 1), (by_prompt, prompts - 1), (rest, (seeds - 1) * (prompts - 1)))
+    return satterthwaite(value, max(by_seed + by_prompt - rest, by_seed, by_prompt), terms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,32 +150,26 @@ def _read(points: Sequence[FloatArray], shares: Sequence[float]) -> _Reading:
     return _Reading(overlap, levels, np.stack(read, axis=1))
 
 
-def _resampled(stacked: Sequence[FloatArray], resamples: int, seed: int) -> list[FloatArray]:
-    """Means over drawn seeds and prompts: for each sweep (resamples, 2, points)."""
+def _resampled(stacked: Sequence[FloatArray], resamples: int, seed: int) -> list[list[FloatArray]]:
+    """Means over drawn seeds, drawn prompts, and both: for each sweep (resamples, 2, points)."""
     seeds, prompts = stacked[0].shape[2:]
     # Two streams of draws: one seed would make the two factors dance together where S = P.
-    by_seed = np.concatenate(list(resample_counts(seeds, resamples, seed + 1))) / seeds
-    means: list[list[FloatArray]] = [[] for _ in stacked]
-    done = 0
-    for counts in resample_counts(prompts, resamples, seed):
-        weights = by_seed[done : done + counts.shape[0]]
-        done += counts.shape[0]
-        for sweep, parts in zip(stacked, means, strict=True):
-            by_prompt = sweep.reshape(-1, prompts).T
-            over_prompts = (counts @ by_prompt / prompts).reshape(-1, *sweep.shape[:3])
-            parts.append(np.einsum("bvks,bs->bvk", over_prompts, weights))
-    return [np.concatenate(parts) for parts in means]
+    of_seeds = np.concatenate(list(resample_counts(seeds, resamples, seed + 1))) / seeds
+    of_prompts = np.concatenate(list(resample_counts(prompts, resamples, seed))) / prompts
+    drawn: list[list[FloatArray]] = [[], [], []]
+    for sweep in stacked:
+        by_prompt = (of_prompts @ sweep.reshape(-1, prompts).T).reshape(-1, *sweep.shape[:3])
+        drawn[0].append(np.einsum("vks,bs->bvk", sweep.mean(axis=3), of_seeds))
+        drawn[1].append(by_prompt.mean(axis=3))
+        drawn[2].append(np.einsum("bvks,bs->bvk", by_prompt, of_seeds))
+    return drawn
 
 
-def _shared_prompts(sweeps: Sequence[Sweep]) -> list[tuple[FloatArray, FloatArray]]:
+def _shared_prompts(sweeps: Sequence[Sweep]) -> list[FloatArray]:
+    """Level and outcome of each sweep together, shape (2, points, seeds, prompts), without gaps."""
     pairs = [(sweep.level, sweep.outcome) for sweep in sweeps]
     shapes = {array.shape[1:] for pair in pairs for array in pair}
     if len(shapes) != 1 or any(a.shape != b.shape for a, b in pairs):
         raise ValueError(f"sweeps need the same training seeds and prompts, not {sorted(shapes)}")
     gaps = np.any([np.isnan(array).any(axis=(0, 1)) for pair in pairs for array in pair], axis=0)
-    return [(a[..., ~gaps], b[..., ~gaps]) for a, b in pairs]
-
-
-def _complete(pair: tuple[FloatArray, FloatArray]) -> FloatArray:
-    """Level and outcome together, shape (2, points, seeds, prompts)."""
-    return np.stack(pair)
+    return [np.stack(pair)[..., ~gaps] for pair in pairs]

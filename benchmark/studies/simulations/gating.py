@@ -128,6 +128,7 @@ METHODS: Final = Case(
 GATE: Final = Case(
     "gate",
     f"The gate on {_SCORERS} scorers with M = {MARGIN_SDS}; methods: {CANDIDATE_RUNS} candidate against "
-    f"{BASELINE_RUNS} baseline runs on {_PROMPTS} prompts x 4 images; checkpoints: {3 * _PROMPTS} prompts x 4.",
+    f"{BASELINE_RUNS} baseline runs on {_PROMPTS} prompts x 4 images; checkpoints: on {3 * _PROMPTS} prompts "
+    "x 4.",
     _gate,
 )

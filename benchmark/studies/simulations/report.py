@@ -18,7 +18,9 @@ END: Final = "<!-- simulations: end -->"
 
 
 def wilson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    r"""Interval of a share: $\frac{\hat p + z^2/2n \pm z \sqrt{\hat p (1 - \hat p)/n + z^2/4n^2}}{1 + z^2/n}$.
+    r"""Interval of a share.
+
+    $(\hat p + z^2/2n \pm z \sqrt{\hat p (1 - \hat p)/n + z^2/4n^2}) / (1 + z^2/n)$.
 
     Source:
         Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
