@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark.stats import resampling
 from benchmark.stats.cells import paired_differences, prompt_means
 from benchmark.stats.intervals import mean_intervals
 from benchmark.stats.resampling import bootstrap_t, resample_counts
@@ -27,6 +28,7 @@ def test_resample_counts_sum_to_n_and_do_not_depend_on_blocks(
     assert whole.shape == (101, 7)
     np.testing.assert_array_equal(whole.sum(axis=1), 7)
     monkeypatch.setattr("benchmark.stats.resampling._BLOCK_CELLS", 70)
+    resampling._drawn.cache_clear()
     np.testing.assert_array_equal(np.concatenate(list(resample_counts(7, 101, seed=3))), whole)
 
 
