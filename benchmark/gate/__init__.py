@@ -11,6 +11,7 @@ from benchmark.gate.evidence import (
     run_evidence,
     set_evidence,
 )
+from benchmark.gate.tables import gate_checkpoints, gate_methods
 
 __all__ = [
     "Finding",
@@ -19,6 +20,8 @@ __all__ = [
     "checkpoint_evidence",
     "decide",
     "default_margin",
+    "gate_checkpoints",
+    "gate_methods",
     "run_evidence",
     "set_evidence",
 ]

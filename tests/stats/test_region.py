@@ -16,7 +16,9 @@ def region_of(x: np.ndarray, resamples: int = 2000) -> Region:
 @pytest.fixture
 def x() -> np.ndarray:
     generator = np.random.default_rng(0)
-    return generator.normal(size=(80, 2)) @ np.array([[1.0, 0.6], [0.0, 0.3]]) + [3.0, -1.0]
+    drawn: np.ndarray = generator.normal(size=(80, 2)) @ np.array([[1.0, 0.6], [0.0, 0.3]])
+    drawn += np.array([3.0, -1.0])
+    return drawn
 
 
 def test_it_is_hotellings_on_normal_data(x: np.ndarray) -> None:
