@@ -9,7 +9,7 @@ import numpy as np
 from benchmark.stats.arrays import LEVEL, RESAMPLES, BoolArray, FloatArray
 from benchmark.stats.curve import Curves, sweep_curves
 from benchmark.stats.intervals import Interval
-from benchmark.stats.methods import Difference, satterthwaite
+from benchmark.stats.methods import NO_CLAIM, SEEDS_FOR_A_CLAIM, Difference, satterthwaite
 from benchmark.stats.resampling import resample_counts
 
 SHARES = (0.25, 0.5, 0.75)
@@ -48,7 +48,8 @@ class Contrast:
         level: The level there; None without overlap.
         interval: Of the outcome's difference, method minus reference; None without overlap. Its `n` is
             the number of training seeds.
-        note: `NO_OVERLAP`, or empty.
+        note: `NO_OVERLAP`; `NO_CLAIM` where fewer than five training seeds speak for checkpoints, not for
+            methods; or empty.
     """
 
     name: str
@@ -103,6 +104,7 @@ def contrasts_at_equal_level(
     drawn = [_read(points, shares) for points in _resampled(stacked, resamples, seed)]
     overlap = bool(found.overlap[0]) and all(d.overlap.mean() > 1 - _LOST for d in drawn)
     seeds, prompts = stacked[0].shape[2:]
+    note = NO_CLAIM if seeds < SEEDS_FOR_A_CLAIM else ""
     contrasts = []
     for i, sweep in enumerate(sweeps):
         if i == at:
@@ -115,7 +117,7 @@ def contrasts_at_equal_level(
         for s, share in enumerate(shares):
             difference = _with_error(float(point[s]), [m[:, s] for m in moved], seeds, prompts)
             interval = difference.interval(level, seeds)
-            contrasts.append(Contrast(sweep.name, share, float(found.levels[0, s]), interval))
+            contrasts.append(Contrast(sweep.name, share, float(found.levels[0, s]), interval, note))
     return tuple(contrasts)
 
 

@@ -52,6 +52,20 @@ def test_interval_is_students_on_normal_data() -> None:
     assert interval.hi - interval.value == pytest.approx(interval.value - interval.lo)
 
 
+def test_interval_agrees_with_scipys_bootstrap_of_the_same_statistic() -> None:
+    x = np.random.default_rng(0).gamma(2.0, size=(40, 1))
+    centre = x.mean()
+
+    def absolute_t(sample: np.ndarray, axis: int) -> np.ndarray:
+        t: np.ndarray = np.abs(sample.mean(axis=axis) - centre) / stats.sem(sample, axis=axis)
+        return t
+
+    theirs = stats.bootstrap((x[:, 0],), absolute_t, n_resamples=10_000, method="percentile", rng=1)
+    q = np.quantile(theirs.bootstrap_distribution, 0.95)
+    (interval,) = mean_intervals(x)
+    assert (interval.hi - centre) / interval.se == pytest.approx(q, rel=0.03)
+
+
 def test_shift_scale_and_order_of_prompts_change_nothing_but_units() -> None:
     x = np.random.default_rng(0).exponential(size=(40, 1))
     (plain,) = mean_intervals(x, resamples=2000)

@@ -5,6 +5,7 @@ import pytest
 from scipy.optimize import isotonic_regression
 
 from benchmark.stats.curve import Curves, sweep_curves, used_points
+from benchmark.stats.methods import NO_CLAIM
 from benchmark.stats.sweeps import NO_OVERLAP, Contrast, Sweep, contrasts_at_equal_level
 
 
@@ -108,6 +109,8 @@ def test_one_training_seed_is_over_prompts_alone() -> None:
     a, b = noisy(generator, 0.5), noisy(generator, 0.2)
     found = contrasts((a[0][:, :1], a[1][:, :1]), (b[0][:, :1], b[1][:, :1]))
     assert all(c.interval is not None and c.interval.n == 1 and c.interval.se > 0 for c in found)
+    assert {c.note for c in found} == {NO_CLAIM}
+    assert {c.note for c in contrasts(a, b)} == {""}
 
 
 def test_sweeps_of_other_prompts_or_names_are_refused() -> None:
