@@ -1,5 +1,6 @@
 """`bootstrap`: studentised bootstrap of prompt means at a full evaluation's size, against scipy's."""
 
+import itertools
 import statistics
 import time
 import tracemalloc
@@ -45,8 +46,11 @@ def measure(
         t: FloatArray = np.squeeze(away / error, axis=axis)
         return t
 
+    # A seed of its own each time: draws are kept, and must be in the time.
+    seeds = itertools.count(1)
+
     def ours() -> FloatArray:
-        return bootstrap_t(prompt_means(cells).T, resamples=resamples)
+        return bootstrap_t(prompt_means(cells).T, resamples=resamples, seed=next(seeds))
 
     def peer() -> FloatArray:
         result = bootstrap(
