@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
+from transformers import BlipConfig, BlipForQuestionAnswering, Dinov2Config, Dinov2Model
 
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
-from benchmark.models.towers import blip, features, hf_clip, openclip, perceptual
+from benchmark.models.towers import aesthetic, blip, features, hf_clip, openclip, perceptual
 from benchmark.shapes.annotators import MEASURES
 from benchmark.shapes.facts import draw_facts, wanted
 from benchmark.shapes.grammar import caption
@@ -34,6 +35,10 @@ def write_world(package: Path, pipeline: Path) -> Path:
     """The weights and style data that scorers look for, random and small, below ``package/shapes``."""
     weights = package / "shapes" / "weights"
     shutil.copytree(pipeline, weights / "shapes-sd")
+    # The golden images, without the scores that the real weights give them.
+    golden = resources.shapes_data("conformance")
+    ignored = shutil.ignore_patterns("expected.json")
+    shutil.copytree(golden, package / "shapes" / "data" / golden.name, ignore=ignored)
     words_of = "shapes-imagereward/tokenizer"
     shutil.copytree(resources.shapes_weights(words_of), weights / words_of)
     tokenizer = hf_clip.load_tokenizer(weights / "shapes-sd" / "tokenizer")
@@ -44,6 +49,14 @@ def write_world(package: Path, pipeline: Path) -> Path:
         config = openclip.small_config(len(tokenizer), embed_dim=16, vision=vision, text=text)
         for name in ("shapes-clip", "shapes-hps"):
             openclip.save_open_clip(openclip.new_open_clip(config), config, weights / name)
+        (weights / "shapes-aesthetic").mkdir()
+        head = aesthetic.AestheticHead((16, 8, 8, 4, 4, 1))
+        torch.save(head.state_dict(), weights / "shapes-aesthetic" / "head.pth")
+        dino = Dinov2Config(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14
+        )
+        Dinov2Model(dino).save_pretrained(weights / "shapes-dino")
+        write_vqa(weights / "shapes-vqa")
         small = hf_clip.new_clip_model(tokenizer, width=32, layers=2, patch=16)
         hf_clip.save_clip_model(small, weights / "shapes-pickscore")
         words = blip.load_reward_tokenizer(weights / "shapes-imagereward" / "tokenizer")
@@ -60,6 +73,23 @@ def write_world(package: Path, pipeline: Path) -> Path:
     for style in ("van_gogh", "sketch", "winter"):
         _write_style(package / "shapes" / "data" / f"shapes-style-{style}.parquet", style)
     return package
+
+
+def write_vqa(folder: Path) -> None:
+    """A small random BlipForQuestionAnswering whose vocabulary is letters, yes and no."""
+    folder.mkdir()
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789?,.-:"
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", "yes", "no"]
+    words = [*special, *letters, *(f"##{letter}" for letter in letters)]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {
+        **size, "vocab_size": len(words), "encoder_hidden_size": 16, "max_position_embeddings": 128,
+        "pad_token_id": 0, "sep_token_id": 3, "eos_token_id": 3, "bos_token_id": 5, "initializer_range": 0.5,
+    }  # fmt: skip
+    vision = {**size, "image_size": 32, "patch_size": 16, "initializer_range": 0.5}
+    model = BlipForQuestionAnswering(BlipConfig(text_config=text, vision_config=vision))
+    model.save_pretrained(folder)
 
 
 def _write_calibration(path: Path) -> None:
@@ -110,7 +140,7 @@ def render_set(folder: Path, prompts: int = 6, k: int = 2, name: str = "base", s
         path = folder / name / f"{asked[i // k].id}_{i % k}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.numpy()).save(path)
-        records.append(ImageRecord(asked[i // k].id, i % k, path, sha256_file(path)))
+        records.append(ImageRecord(asked[i // k].id, i % k, path, sha256_file(path), path_kl=0.5 * i))
     prompt_set = PromptSet("random", str(seed), tuple(asked))
     checkpoint, sampler, seeds = Checkpoint(name, "shapes"), Sampler(), tuple(range(k))
     content = ImageSet.content_id(checkpoint, prompt_set, sampler, seeds)

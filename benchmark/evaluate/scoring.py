@@ -8,6 +8,7 @@ from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import ImageSet, ScoreRow
+from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
 from benchmark.scorers._kept import Kept
@@ -21,8 +22,9 @@ KEPT = ".features"
 class ScoreCache:
     """Rows of finished scorers.
 
-    A file is named by image set, scorer, version and options, and by the images' own hashes. Beside them
-    features and values are kept by each image's content: more prompts or scorers need only what is new.
+    A file is named by image set, scorer, version and options, and by the contents of prompts and images.
+    Beside them features and values are kept by each image's content: more prompts or scorers need only what
+    is new.
 
     Args:
         out: The evaluation's folder.
@@ -50,8 +52,10 @@ class ScoreCache:
             store.write_scores(self._path(images, scorer), rows)
 
     def _path(self, images: ImageSet, scorer: Scorer) -> Path:
+        # The set's id does not follow what a prompt says besides its text, such as its open attribute.
+        asked = tuple(images.prompt_set)
         seen = [(r.prompt_id, r.seed, r.sha256 or str(r.path), r.status) for r in images]
-        return self._folder / images.id / f"{scorer.identity}.{sha256_json(seen)[:8]}.parquet"
+        return self._folder / images.id / f"{scorer.identity}.{sha256_json([asked, seen])[:8]}.parquet"
 
 
 class Loaded:
@@ -69,11 +73,13 @@ class Loaded:
         """Loads those that are not loaded yet.
 
         Raises:
-            UserError: if weights are missing or unreadable.
+            UserError: if weights are missing or unreadable, or a scorer does not give the golden images the
+                scores that it should.
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
                 scorer.load(self._device)
+                ensure(scorer)
                 self._ready.add(scorer.name)
 
 

@@ -13,7 +13,7 @@ from benchmark.models.towers.pixels import normalise
 from benchmark.models.towers.precision import place, running
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import batch_size, in_batches, prepared_in_batches
-from benchmark.scorers._preprocess import clip_pixels
+from benchmark.scorers._preprocess import pickscore_pixels
 from benchmark.scorers._shown import Shown
 
 
@@ -39,7 +39,8 @@ class ScaledClip:
     def __call__(self, shown: Shown) -> list[float]:
         """One number an image."""
         seen = np.stack(shown.each(self._key, lambda new: self._embed(new.images)))
-        read = np.stack(shown.each_text(f"texts:{self._key}", lambda texts: in_batches(texts, self._read)))
+        size = batch_size(self._device, self._side)
+        read = np.stack(shown.each_text(f"texts:{self._key}", lambda new: in_batches(new, self._read, size)))
         scale = float(self._model.logit_scale.exp())
         return [scale * float(c) for c in (seen * read).sum(1)]
 
@@ -48,7 +49,7 @@ class ScaledClip:
         return prepared_in_batches(images, self._prepare, self._see, size)
 
     def _prepare(self, image: RGB) -> Tensor:
-        return normalise(clip_pixels([image], self._side))[0]
+        return normalise(pickscore_pixels([image], self._side))[0]
 
     def _see(self, prepared: Sequence[Tensor]) -> Tensor:
         pixels = torch.stack(list(prepared)).to(self._device)

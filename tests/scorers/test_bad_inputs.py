@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from benchmark.core import resources
 from benchmark.core.errors import UserError
-from benchmark.core.records import Axis, ImageRecord, ImageSet, ScoreRow
+from benchmark.core.pixels import MAX_RATIO
+from benchmark.core.records import Axis, ImageSet, ScoreRow
 from benchmark.scorers import Scorer, make_scorers, scorers
+from benchmark.scorers._preprocess import Preprocess, clip_pixels, hps_pixels
 from benchmark.scorers.base import PromptScorer, SetScorer, Shown, Value
 
 MakeSet = Callable[..., ImageSet]
@@ -23,8 +26,7 @@ Rows = dict[tuple[str | None, int | None], ScoreRow]
 pytestmark = pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 
 NAMES = scorers.names()
-WEIGHTY = [name for name in NAMES if make_scorers([name])[0].weights_hash]
-UNITS = {name: make_scorers([name])[0].unit for name in NAMES}
+UNITS = {name: getattr(scorers.get(name), "unit", "") for name in NAMES}
 PROMPTS = 22
 
 
@@ -46,7 +48,7 @@ def with_files(images: ImageSet, names: Sequence[str], bad_files: Any, name: str
         old = records[i * k]
         path = old.path.with_name(f"{name}-{i}.png")
         bad_files.write(path, kind)
-        records[i * k] = ImageRecord(old.prompt_id, old.seed, path)
+        records[i * k] = replace(old, path=path, sha256="")
     return replace(images, id=name, records=tuple(records))
 
 
@@ -75,7 +77,8 @@ def test_bad_files_have_no_number_and_the_others_keep_theirs(
         check_row(row)
     if scorer.unit == "set":
         # Less images, another number or none; with none the row says what is wrong.
-        assert after[None, None].status == "ok" or "n < 5d" in after[None, None].note
+        row = after[None, None]
+        assert row.note.startswith("no image for ") if row.status == "ok" else "n < 5d" in row.note
         return
     assert after.keys() == before.keys()
     for place, row in after.items():
@@ -116,6 +119,15 @@ def test_one_pixel_takes_nobody_along(name: str, world: Path, make_set: MakeSet,
             assert row.value is before[place].value or row.value == pytest.approx(
                 before[place].value, abs=1e-4
             )
+
+
+@pytest.mark.parametrize("preprocess", [clip_pixels, hps_pixels])
+@pytest.mark.parametrize("side", [64, 224])
+def test_the_longest_images_that_are_read_become_squares(preprocess: Preprocess, side: int) -> None:
+    for height, width in ((1, MAX_RATIO), (MAX_RATIO, 1), (3 * MAX_RATIO, 3), (1, 1)):
+        pixels = preprocess([np.full((height, width, 3), 200, np.uint8)], side)
+        assert pixels.shape == (1, 3, side, side)
+        assert float(pixels.max()) == pytest.approx(200 / 255, abs=0.01)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if UNITS[name] == "image"])
@@ -159,17 +171,22 @@ def test_a_set_that_is_too_small_has_no_number(name: str, world: Path, make_set:
 def poisoned(world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The random world with one NaN in each file of weights."""
     package = shutil.copytree(world_folder, tmp_path / "poisoned")
-    for file in (package / "shapes" / "weights").rglob("*.safetensors"):
-        state = load_file(file)
-        last = sorted(key for key, value in state.items() if value.is_floating_point())[-1]
+    weights = package / "shapes" / "weights"
+    for file in [*weights.rglob("*.safetensors"), *weights.rglob("*.pth")]:
+        plain = file.suffix == ".safetensors"
+        state = load_file(file) if plain else torch.load(file, weights_only=True)
+        last = max(key for key, value in state.items() if value.is_floating_point())
         state[last].view(-1)[0] = torch.nan
-        save_file(state, file, {"format": "pt"})
+        save_file(state, file, {"format": "pt"}) if plain else torch.save(state, file)
     monkeypatch.setattr(resources, "_PACKAGE", package)
 
 
-@pytest.mark.parametrize("name", WEIGHTY)
+@pytest.mark.parametrize("name", NAMES)
 def test_nan_in_the_weights_is_refused_and_named(name: str, poisoned: None) -> None:
     (scorer,) = make_scorers([name])
+    if not scorer.weights_hash:
+        assert not hasattr(scorer, "weights"), "weights without a hash"
+        return
     with pytest.raises(UserError, match=r"cannot read .* as weights \(.* holds NaN or infinity\)"):
         scorer.load()
 

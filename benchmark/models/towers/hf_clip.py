@@ -7,7 +7,8 @@ from typing import Any
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.models.towers.folders import check_finite, save_weights
+from benchmark.models.towers.folders import save_weights
+from benchmark.models.towers.pretrained import load_pretrained
 
 
 def new_clip_model(
@@ -54,27 +55,8 @@ def save_clip_model(model: CLIPModel, folder: Path) -> None:
 
 
 def load_clip_model(folder: Path) -> CLIPModel:
-    """The CLIPModel of a folder, strictly, in float32 and for inference.
-
-    Raises:
-        MissingWeightsError: if config.json or the weights are not there.
-        UnreadableFileError: if a weight is missing, unexpected, of another shape or not finite.
-    """
-    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-        raise MissingWeightsError(
-            f"no CLIPModel (config.json, model.safetensors) at {folder}", do="`fbench doctor` says more"
-        )
-    try:
-        model, report = CLIPModel.from_pretrained(
-            folder, local_files_only=True, dtype="float32", output_loading_info=True
-        )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UnreadableFileError(folder, "a CLIPModel", error) from error
-    wrong = [f"{kind} {min(map(str, keys))}" for kind, keys in _faults(report).items() if keys]
-    if wrong:
-        raise UnreadableFileError(folder, "a CLIPModel", ", ".join(wrong))
-    check_finite(model.state_dict(), folder)
-    return model.eval().requires_grad_(False)
+    """The CLIPModel of a folder, strictly; see `load_pretrained`."""
+    return load_pretrained(CLIPModel, folder)
 
 
 def load_tokenizer(folder: Path) -> CLIPTokenizer:
@@ -82,16 +64,12 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
 
     Raises:
         MissingWeightsError: if it is not there.
+        UnreadableFileError: if it is there and is none.
     """
     if not (folder / "vocab.json").is_file() and not (folder / "tokenizer.json").is_file():
         raise MissingWeightsError(f"no CLIP tokenizer at {folder}", do="`fbench doctor` says more")
-    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-
-
-def _faults(report: Any) -> dict[str, list[object]]:
-    """What from_pretrained only prints. Older files carry position ids, which are computed today."""
-    named = {"missing": "missing_keys", "unexpected": "unexpected_keys", "misshapen": "mismatched_keys"}
-    return {
-        word: [k for k in report.get(key, ()) if not str(k).endswith("position_ids")]
-        for word, key in named.items()
-    }
+    try:
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    # The tokenizers library raises nothing more particular.
+    except Exception as error:
+        raise UnreadableFileError(folder, "a CLIP tokenizer", error) from error
