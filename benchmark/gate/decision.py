@@ -15,7 +15,7 @@ from benchmark.stats.power import detectable_drop, pass_probability
 Outcome = Literal["pass", "regression", "inconclusive"]
 
 SMALL_DECLINE = "small but real decline"
-UNKNOWN = "too little data for a bound"
+UNKNOWN = "no bound: too few prompts, or more than 1 % missing"
 
 
 @dataclass(frozen=True)

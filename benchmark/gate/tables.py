@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, ScorerColumn
@@ -14,10 +15,11 @@ from benchmark.gate.evidence import (
     run_evidence,
     set_evidence,
 )
-from benchmark.leaderboard.grid import cells_of, set_values_of
+from benchmark.leaderboard.grid import cells_of, failed_of, set_values_of
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES
-from benchmark.stats.one_sided import ALPHA, Bounds
+from benchmark.stats.missing import MAX_SHARE, missing_share
+from benchmark.stats.one_sided import ALPHA, UNBOUNDED, Bounds
 
 NO_MARGINS: Mapping[str, float] = {}
 
@@ -34,6 +36,8 @@ def gate_checkpoints(
     seed: int = 0,
 ) -> Verdict:
     """Holds one checkpoint against another.
+
+    More than 1 % missing on either side makes a scorer inconclusive.
 
     Args:
         table: Scores of both, and of the base model, whose spread is the margins' unit; where it has none,
@@ -73,6 +77,8 @@ def gate_checkpoints(
             cells[ids.index(candidate)], cells[ids.index(baseline)],
             higher_is_better=column.higher_is_better, alpha=alpha, resamples=resamples, seed=seed,
         )  # fmt: skip
+        if _has_gaps(rows, [candidate, baseline], ids):
+            bounds[column.name] = UNBOUNDED
         known.setdefault(column.name, default_margin(cells[ids.index(_base(table, baseline))]))
     return decide(bounds, known, alpha=alpha)
 
@@ -87,6 +93,8 @@ def gate_methods(
     alpha: float = ALPHA,
 ) -> Verdict:
     """Holds the training runs of one method against those of another.
+
+    More than 1 % missing in a run makes a scorer inconclusive.
 
     Args:
         table: Scores of all of them, and of the base model as for :func:`gate_checkpoints`.
@@ -112,11 +120,14 @@ def gate_methods(
     for column in _columns(table, scorers, margins):
         if column.unit == "set":
             raise UserError(f"{column.name} has one number a set", allowed="scorers of unit image or prompt")
-        cells = cells_of(table.rows[table.rows["scorer"] == column.name], ids)
+        rows = table.rows[table.rows["scorer"] == column.name]
+        cells = cells_of(rows, ids)
         bounds[column.name] = run_evidence(
             cells[ours], cells[theirs], our_seeds, their_seeds,
             higher_is_better=column.higher_is_better, alpha=alpha,
         )  # fmt: skip
+        if _has_gaps(rows, [*candidate, *baseline], ids):
+            bounds[column.name] = UNBOUNDED
         known.setdefault(column.name, default_margin(cells[ids.index(_base(table, baseline[0]))]))
     return decide(bounds, known, alpha=alpha)
 
@@ -138,6 +149,12 @@ def _known_ids(table: ScoreTable, asked: Sequence[str]) -> list[str]:
         if id_ not in ids:
             raise UnknownNameError("checkpoint", id_, ids)
     return ids
+
+
+def _has_gaps(rows: pd.DataFrame, chosen: Sequence[str], ids: Sequence[str]) -> bool:
+    """Whether a gated checkpoint lacks more than 1 %: who fails where it is hard must not pass for it."""
+    share = missing_share(failed_of(rows, ids))
+    return bool(max(share[ids.index(id_)] for id_ in chosen) > MAX_SHARE)
 
 
 def _base(table: ScoreTable, otherwise: str) -> str:

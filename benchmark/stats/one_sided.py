@@ -34,6 +34,10 @@ class Bounds:
     p_drop: float
 
 
+UNBOUNDED = Bounds(*[float("nan")] * 6)
+"""Where nothing can be said."""
+
+
 def prompt_bounds(
     differences: FloatArray, *, alpha: float = ALPHA, resamples: int = RESAMPLES, seed: int = 0
 ) -> Bounds:
@@ -50,7 +54,7 @@ def prompt_bounds(
         seed: Seed of the draws.
 
     Returns:
-        The bounds, ``NaN`` with fewer than two prompts.
+        The bounds; `UNBOUNDED` with fewer than two prompts.
 
     Source:
         Hall, Theoretical comparison of bootstrap confidence intervals, Ann. Stat. 16 (1988), 927-953.
@@ -58,8 +62,7 @@ def prompt_bounds(
     d = differences[~np.isnan(differences)][:, None]
     n = d.shape[0]
     if n < 2:
-        nan = float("nan")
-        return Bounds(float(d.mean()) if n else nan, nan, nan, nan, nan, nan)
+        return UNBOUNDED
     value, se = float(d.mean()), float(standard_errors(d)[0])
     if se == 0:
         return t_bounds(Difference(value, se, n - 1.0), alpha=alpha)

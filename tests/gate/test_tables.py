@@ -59,6 +59,17 @@ def test_a_gap_in_a_jackknife_is_inconclusive(table: ScoreTable) -> None:
     assert gate_checkpoints(replace(table, rows=holed), "base", "dpo", ["fid"]).outcome == "inconclusive"
 
 
+def test_failing_where_it_is_hard_is_no_way_to_pass(table: ScoreTable) -> None:
+    """Two whole prompts of 60 are more than 1 %, on either side."""
+    for who in ("sft", "dpo"):
+        for prompts, outcome in (([], "pass"), (["p007", "p011"], "inconclusive")):
+            rows = table.rows.copy()
+            gone = (rows.checkpoint == who) & rows.prompt_id.isin(prompts) & (rows.scorer == "hps")
+            rows["value"] = rows["value"].mask(gone)
+            verdict = gate_checkpoints(replace(table, rows=rows), "sft", "dpo", ["hps"], resamples=200)
+            assert verdict.outcome == outcome
+
+
 @pytest.mark.parametrize(
     ("baseline", "candidate", "scorers", "margins", "words"),
     [
@@ -109,6 +120,11 @@ def test_methods_are_gated_over_their_runs(table: ScoreTable) -> None:
 
 def test_methods_need_runs_seeds_and_sampled_scorers(table: ScoreTable) -> None:
     joined, baseline, candidate = runs(0.0, table)
+    rows = joined.rows.copy()
+    gone = (rows.checkpoint == "kl5") & rows.prompt_id.isin(["p007", "p011"])
+    rows["value"] = rows["value"].mask(gone)
+    gaps = gate_methods(replace(joined, rows=rows), baseline, candidate, ["hps"])
+    assert gaps.outcome == "inconclusive"
     with pytest.raises(UserError, match="2 candidate runs"):
         gate_methods(joined, baseline, candidate[:2], ["hps"])
     with pytest.raises(UserError, match="base has no training seed"):
