@@ -8,7 +8,7 @@ import numpy as np
 from benchmark.core.records import UNDEFINED, LeaderboardCell, ScorerColumn
 from benchmark.leaderboard.grid import SetValues
 from benchmark.stats.arrays import BoolArray, FloatArray, IntArray
-from benchmark.stats.best import not_worse_than_best, not_worse_than_best_jackknife, tie_groups
+from benchmark.stats.best import comparison_with_best, not_worse_than_best_jackknife, tie_groups
 from benchmark.stats.cells import paired_differences, prompt_means
 from benchmark.stats.holm import holm
 from benchmark.stats.intervals import Interval, mean_intervals
@@ -80,9 +80,7 @@ def sampled_column(
     sign = 1.0 if facts.higher_is_better else -1.0
     x = _complete_means(sign * cells[ranked])
 
-    def best_among(left: IntArray) -> BoolArray:
-        return not_worse_than_best(x[:, left], resamples=resamples, seed=seed)
-
+    best_among = comparison_with_best(x, resamples=resamples, seed=seed)
     p = sign_flip_p(differences, flips=flips_needed(count - 1), seed=seed)
     by_image = facts.unit == "image"
     return _column(

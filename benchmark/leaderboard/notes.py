@@ -5,8 +5,7 @@ from collections.abc import Sequence
 
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard.score_table import ScoreTable
-
-SEEDS_FOR_A_CLAIM = 5
+from benchmark.stats.methods import NO_CLAIM, SEEDS_FOR_A_CLAIM
 
 _INTERVALS = (
     "Intervals are 95 %: studentised bootstrap over prompts; for set metrics a jackknife over 20 groups of "
@@ -50,7 +49,7 @@ def _claims(checkpoints: Sequence[Checkpoint]) -> list[str]:
     if not seeds or min(seeds.values()) >= SEEDS_FOR_A_CLAIM:
         return []
     if max(seeds.values()) == 1:
-        return ["One checkpoint each: no claim about methods."]
+        return [NO_CLAIM]
     return [f"Fewer than {SEEDS_FOR_A_CLAIM} training seeds a method: no claim about methods."]
 
 

@@ -33,20 +33,47 @@ def not_worse_than_best(
         Hsu, Multiple Comparisons (1996), chapter 4; unequal variances: Edwards & Hsu, Multiple
         comparisons with the best treatment, JASA 78 (1983), 965-971.
     """
+    return comparison_with_best(x, level=level, resamples=resamples, seed=seed)(np.arange(x.shape[1]))
+
+
+def comparison_with_best(
+    x: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+) -> Callable[[IntArray], BoolArray]:
+    """:func:`not_worse_than_best` for any of the columns, from one set of resamples.
+
+    Args:
+        x: As there, and so the others.
+        level: Confidence level.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        A function of column indices, in rising order, that says which may be the best among these.
+    """
     n, count = x.shape
     if count == 1 or n < 2:
-        return np.ones(count, dtype=np.bool_)
+        return lambda left: np.ones(left.size, dtype=np.bool_)
     first, second = np.triu_indices(count, k=1)
     lead = x[:, first] - x[:, second]
     resampled = bootstrap_t(lead, resamples=resamples, seed=seed)
     t = _ratio(lead.mean(axis=0), standard_errors(lead))
-    stays = np.ones(count, dtype=np.bool_)
-    for i in range(count):
-        behind = np.concatenate([-t[first == i], t[second == i]])
-        drawn = np.hstack([-resampled[:, first == i], resampled[:, second == i]])
-        q = float(upper_quantile(drawn.max(axis=1)[:, None], level)[0])
-        stays[i] = behind.max() <= (max(q, 0.0) if np.isfinite(q) else _bonferroni(n - 1, count, level))
-    return stays
+
+    def stays_among(left: IntArray) -> BoolArray:
+        stays = np.ones(left.size, dtype=np.bool_)
+        for at, i in enumerate(left):
+            after = np.flatnonzero((first == i) & np.isin(second, left))
+            before = np.flatnonzero((second == i) & np.isin(first, left))
+            if not after.size + before.size:
+                continue
+            behind = np.concatenate([-t[after], t[before]])
+            drawn = np.hstack([-resampled[:, after], resampled[:, before]])
+            q = float(upper_quantile(drawn.max(axis=1)[:, None], level)[0])
+            stays[at] = behind.max() <= (
+                max(q, 0.0) if np.isfinite(q) else _bonferroni(n - 1, left.size, level)
+            )
+        return stays
+
+    return stays_among
 
 
 def not_worse_than_best_jackknife(

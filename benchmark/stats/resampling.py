@@ -1,8 +1,11 @@
 """The bootstrap over prompts, and its t statistics."""
 
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmark.stats.arrays import RESAMPLES, FloatArray
 
@@ -22,13 +25,25 @@ def resample_counts(n: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     Yields:
         Counts of shape (block, n); every row sums to n.
     """
+    counts = _drawn(n, resamples, seed)
+    block = max(1, _BLOCK_CELLS // n)
+    for start in range(0, resamples, block):
+        yield counts[start : start + block].astype(np.float64)
+
+
+@lru_cache(maxsize=1)
+def _drawn(n: int, resamples: int, seed: int) -> NDArray[Any]:
+    """All counts in the smallest type that holds them; kept, since every scorer asks for the same draws."""
     generator = np.random.default_rng(seed)
+    counts = np.empty((resamples, n), dtype=np.min_scalar_type(n))
     block = max(1, _BLOCK_CELLS // n)
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
         drawn = generator.integers(0, n, size=(size, n))
         drawn += n * np.arange(size)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n).astype(np.float64)
+        counts[start : start + size] = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
+    counts.flags.writeable = False
+    return counts
 
 
 def standard_errors(x: FloatArray) -> FloatArray:

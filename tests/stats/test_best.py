@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from benchmark.stats.best import (
+    comparison_with_best,
     not_worse_than_best,
     not_worse_than_best_jackknife,
     tie_groups,
@@ -29,6 +30,15 @@ def test_the_sample_best_always_stays_and_copies_stay_together() -> None:
     assert stays[x.mean(axis=0).argmax()]
     assert stays[0] == stays[4]
     assert not_worse_than_best(x[:, :1]).all()
+
+
+def test_groups_from_one_set_of_resamples_are_those_of_repeated_comparisons() -> None:
+    generator = np.random.default_rng(1)
+    x = generator.gamma(2.0, size=(40, 1)) + 0.1 * np.arange(8) + 0.5 * generator.normal(size=(40, 8))
+    once = tie_groups(comparison_with_best(x, resamples=300), 8)
+    again = tie_groups(lambda left: not_worse_than_best(x[:, left], resamples=300), 8)
+    np.testing.assert_array_equal(once, again)
+    assert once.max() > 2
 
 
 def test_constant_leads_are_sure() -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmark.stats import resampling
 from benchmark.stats.cells import paired_differences, prompt_means
 from benchmark.stats.intervals import mean_intervals
 from benchmark.stats.resampling import bootstrap_t, resample_counts
@@ -27,6 +28,7 @@ def test_resample_counts_sum_to_n_and_do_not_depend_on_blocks(
     assert whole.shape == (101, 7)
     np.testing.assert_array_equal(whole.sum(axis=1), 7)
     monkeypatch.setattr("benchmark.stats.resampling._BLOCK_CELLS", 70)
+    resampling._drawn.cache_clear()
     np.testing.assert_array_equal(np.concatenate(list(resample_counts(7, 101, seed=3))), whole)
 
 
@@ -48,6 +50,20 @@ def test_interval_is_students_on_normal_data() -> None:
     assert interval.se == pytest.approx(stats.sem(x[:, 0]))
     assert (interval.lo, interval.hi) == pytest.approx((low, high), abs=0.05)
     assert interval.hi - interval.value == pytest.approx(interval.value - interval.lo)
+
+
+def test_interval_agrees_with_scipys_bootstrap_of_the_same_statistic() -> None:
+    x = np.random.default_rng(0).gamma(2.0, size=(40, 1))
+    centre = x.mean()
+
+    def absolute_t(sample: np.ndarray, axis: int) -> np.ndarray:
+        t: np.ndarray = np.abs(sample.mean(axis=axis) - centre) / stats.sem(sample, axis=axis)
+        return t
+
+    theirs = stats.bootstrap((x[:, 0],), absolute_t, n_resamples=10_000, method="percentile", rng=1)
+    q = np.quantile(theirs.bootstrap_distribution, 0.95)
+    (interval,) = mean_intervals(x)
+    assert (interval.hi - centre) / interval.se == pytest.approx(q, rel=0.03)
 
 
 def test_shift_scale_and_order_of_prompts_change_nothing_but_units() -> None:

@@ -1,0 +1,27 @@
+"""The regression gate: may this candidate take the baseline's place?
+
+Pure functions of scores: no model, no image. The evidence is a difference with one-sided bounds for each
+gated scorer (``evidence``); the rule that turns it into a verdict was fixed before the data (``decision``).
+"""
+
+from benchmark.gate.decision import Finding, Outcome, Verdict, decide
+from benchmark.gate.evidence import (
+    checkpoint_evidence,
+    default_margin,
+    run_evidence,
+    set_evidence,
+)
+from benchmark.gate.tables import gate_checkpoints, gate_methods
+
+__all__ = [
+    "Finding",
+    "Outcome",
+    "Verdict",
+    "checkpoint_evidence",
+    "decide",
+    "default_margin",
+    "gate_checkpoints",
+    "gate_methods",
+    "run_evidence",
+    "set_evidence",
+]

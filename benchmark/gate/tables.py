@@ -1,0 +1,173 @@
+"""The gate on score tables: which cells are held against which, and with what margin."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import Checkpoint, ScorerColumn
+from benchmark.gate.decision import Verdict, decide
+from benchmark.gate.evidence import (
+    SET_MARGIN,
+    checkpoint_evidence,
+    default_margin,
+    run_evidence,
+    set_evidence,
+)
+from benchmark.leaderboard.grid import cells_of, failed_of, set_values_of
+from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.stats.arrays import RESAMPLES
+from benchmark.stats.missing import MAX_SHARE, missing_share
+from benchmark.stats.one_sided import ALPHA, UNBOUNDED, Bounds
+
+NO_MARGINS: Mapping[str, float] = {}
+
+
+def gate_checkpoints(
+    table: ScoreTable,
+    baseline: str,
+    candidate: str,
+    scorers: Sequence[str],
+    *,
+    margins: Mapping[str, float] = NO_MARGINS,
+    alpha: float = ALPHA,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Verdict:
+    """Holds one checkpoint against another.
+
+    More than 1 % missing on either side makes a scorer inconclusive.
+
+    Args:
+        table: Scores of both, and of the base model, whose spread is the margins' unit; where it has none,
+            the baseline's spread is taken.
+        baseline: Id of the checkpoint to be replaced.
+        candidate: Id of the one that would replace it.
+        scorers: Gated ones, of any unit.
+        margins: M of some of them, in their units; the others have the default.
+        alpha: Error of each bound.
+        resamples: Bootstrap resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        UnknownNameError: For a checkpoint or scorer that the table lacks, also among the margins.
+        UserError: For a margin that is no positive number.
+    """
+    ids = _known_ids(table, [baseline, candidate])
+    bounds: dict[str, Bounds] = {}
+    known = dict(margins)
+    for column in _columns(table, scorers, margins):
+        rows = table.rows[table.rows["scorer"] == column.name]
+        if column.unit == "set":
+            values = set_values_of(rows, ids)
+            at, against = ids.index(candidate), ids.index(baseline)
+            bounds[column.name] = set_evidence(
+                float(values.value[at] - values.value[against]),
+                _without_gaps(values.leave_out[:, at] - values.leave_out[:, against]),
+                higher_is_better=column.higher_is_better, alpha=alpha,
+            )  # fmt: skip
+            known.setdefault(column.name, SET_MARGIN * abs(float(values.value[against])))
+            continue
+        cells = cells_of(rows, ids)
+        bounds[column.name] = checkpoint_evidence(
+            cells[ids.index(candidate)], cells[ids.index(baseline)],
+            higher_is_better=column.higher_is_better, alpha=alpha, resamples=resamples, seed=seed,
+        )  # fmt: skip
+        if _has_gaps(rows, [candidate, baseline], ids):
+            bounds[column.name] = UNBOUNDED
+        known.setdefault(column.name, default_margin(cells[ids.index(_base(table, baseline))]))
+    return decide(bounds, known, alpha=alpha)
+
+
+def gate_methods(
+    table: ScoreTable,
+    baseline: Sequence[str],
+    candidate: Sequence[str],
+    scorers: Sequence[str],
+    *,
+    margins: Mapping[str, float] = NO_MARGINS,
+    alpha: float = ALPHA,
+) -> Verdict:
+    """Holds the training runs of one method against those of another.
+
+    More than 1 % missing in a run makes a scorer inconclusive.
+
+    Args:
+        table: Scores of all of them, and of the base model as for :func:`gate_checkpoints`.
+        baseline: Ids of at least 8 runs; each has its training seed among its hyperparameters.
+        candidate: Ids of at least 3 runs.
+        scorers: Gated ones, of unit image or prompt.
+        margins: As for :func:`gate_checkpoints`.
+        alpha: Error of each bound.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        UnknownNameError: As for :func:`gate_checkpoints`.
+        UserError: For too few runs, a run without a training seed, or a scorer of unit set.
+    """
+    ids = _known_ids(table, [*baseline, *candidate])
+    by_id = {checkpoint.id: checkpoint for checkpoint in table.checkpoints}
+    ours, theirs = ([ids.index(i) for i in run_ids] for run_ids in (candidate, baseline))
+    our_seeds, their_seeds = ([_seed(by_id[i]) for i in run_ids] for run_ids in (candidate, baseline))
+    bounds: dict[str, Bounds] = {}
+    known = dict(margins)
+    for column in _columns(table, scorers, margins):
+        if column.unit == "set":
+            raise UserError(f"{column.name} has one number a set", allowed="scorers of unit image or prompt")
+        rows = table.rows[table.rows["scorer"] == column.name]
+        cells = cells_of(rows, ids)
+        bounds[column.name] = run_evidence(
+            cells[ours], cells[theirs], our_seeds, their_seeds,
+            higher_is_better=column.higher_is_better, alpha=alpha,
+        )  # fmt: skip
+        if _has_gaps(rows, [*candidate, *baseline], ids):
+            bounds[column.name] = UNBOUNDED
+        known.setdefault(column.name, default_margin(cells[ids.index(_base(table, baseline[0]))]))
+    return decide(bounds, known, alpha=alpha)
+
+
+def _columns(table: ScoreTable, scorers: Sequence[str], margins: Mapping[str, float]) -> list[ScorerColumn]:
+    by_name = {column.name: column for column in table.columns}
+    for name in scorers:
+        if name not in by_name:
+            raise UnknownNameError("scorer of this evaluation", name, by_name)
+    for name in margins:
+        if name not in scorers:
+            raise UnknownNameError("gated scorer", name, scorers)
+    return [by_name[name] for name in scorers]
+
+
+def _known_ids(table: ScoreTable, asked: Sequence[str]) -> list[str]:
+    ids = [checkpoint.id for checkpoint in table.checkpoints]
+    for id_ in asked:
+        if id_ not in ids:
+            raise UnknownNameError("checkpoint", id_, ids)
+    return ids
+
+
+def _has_gaps(rows: pd.DataFrame, chosen: Sequence[str], ids: Sequence[str]) -> bool:
+    """Whether a gated checkpoint lacks more than 1 %: who fails where it is hard must not pass for it."""
+    share = missing_share(failed_of(rows, ids))
+    return bool(max(share[ids.index(id_)] for id_ in chosen) > MAX_SHARE)
+
+
+def _base(table: ScoreTable, otherwise: str) -> str:
+    return next((checkpoint.id for checkpoint in table.checkpoints if checkpoint.is_base), otherwise)
+
+
+def _seed(checkpoint: Checkpoint) -> int:
+    seed = checkpoint.hyperparameters.get("seed")
+    if not isinstance(seed, int):
+        raise UserError(f"{checkpoint.id} has no training seed", do="gate runs of `fbench train`")
+    return seed
+
+
+def _without_gaps(leave_out: np.ndarray) -> np.ndarray:
+    """All groups, or none where one is missing: a jackknife of fewer would be another one."""
+    return leave_out[:0] if np.isnan(leave_out).any() else leave_out

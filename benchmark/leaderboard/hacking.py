@@ -1,0 +1,103 @@
+"""The hacking index of an evaluation's checkpoints, and the three truths beside it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.core.records import ScorerColumn
+from benchmark.leaderboard.grid import cells_of
+from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.stats.arrays import RESAMPLES, FloatArray
+from benchmark.stats.hacking import gap_interval, standardised_gains
+from benchmark.stats.intervals import Interval
+
+TRUTHS = ("true_reward", "true_reward_heldout", "oracle")
+"""What the embedded world knows: told apart from the scorers, never averaged with them."""
+
+_GAPS = (
+    ("proxy gap", "pickscore", "true_reward"),
+    ("taste transfer", "true_reward", "true_reward_heldout"),
+    ("content loss", None, "oracle"),
+)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How much more a checkpoint gained on one scorer than on others.
+
+    Attributes:
+        checkpoint: Its id.
+        kind: ``hacking``, ``proxy gap``, ``taste transfer`` or ``content loss``.
+        gained: The scorer that gained; empty for ``content loss``.
+        held_out: The scorers it is compared with.
+        interval: In within-prompt standard deviations of the base; positive is bad for the first two and
+            the last, and says for ``taste transfer`` how much of the gain is one population's taste.
+    """
+
+    checkpoint: str
+    kind: str
+    gained: str
+    held_out: tuple[str, ...]
+    interval: Interval
+
+
+def hacking_of(table: ScoreTable, base: str, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Gap, ...]:
+    """The gaps of every checkpoint but the base, as far as the table has the scorers.
+
+    `hacking` compares each in-domain scorer of unit image or prompt with the mean of the scorers of its
+    axis that are held out for this checkpoint; the world's truths are neither.
+
+    Args:
+        table: Scores of the base and of others.
+        base: Id of the base model's checkpoint.
+        resamples: Bootstrap resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        In the order of the checkpoints; none for a scorer on which the base does not vary.
+    """
+    ids = [checkpoint.id for checkpoint in table.checkpoints]
+    at = ids.index(base)
+    facts = {column.name: column for column in table.columns if column.unit != "set"}
+    cells = {name: cells_of(table.rows[table.rows["scorer"] == name], ids) for name in facts}
+    found = []
+    for i, checkpoint in enumerate(ids):
+        if i == at:
+            continue
+        gains = {
+            name: standardised_gains(x[i], x[at], higher_is_better=facts[name].higher_is_better)
+            for name, x in cells.items()
+        }
+        known = {name: gain for name, gain in gains.items() if not np.isnan(gain).all()}
+        for kind, gained, held_out in _asked(checkpoint, [facts[name] for name in known]):
+            interval = _interval(known, gained, held_out, resamples, seed)
+            found.append(Gap(checkpoint, kind, gained or "", held_out, interval))
+    return tuple(found)
+
+
+def _asked(
+    checkpoint: str, columns: Sequence[ScorerColumn]
+) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
+    learned = [column for column in columns if column.name not in TRUTHS]
+    for column in learned:
+        if checkpoint in column.in_domain:
+            held_out = tuple(
+                other.name
+                for other in learned
+                if other.axis == column.axis and checkpoint not in other.in_domain
+            )
+            if held_out:
+                yield "hacking", column.name, held_out
+    names = {column.name for column in columns}
+    for kind, gained, truth in _GAPS:
+        if truth in names and (gained is None or gained in names):
+            yield kind, gained, (truth,)
+
+
+def _interval(
+    gains: Mapping[str, FloatArray], gained: str | None, held_out: Sequence[str], resamples: int, seed: int
+) -> Interval:
+    against = [gains[name] for name in held_out]
+    own = np.zeros(against[0].shape) if gained is None else gains[gained]
+    return gap_interval(own, against, resamples=resamples, seed=seed)

@@ -1,0 +1,177 @@
+"""Contrasts between sweeps at equal reward, or at equal distance from the reference."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmark.stats.arrays import LEVEL, RESAMPLES, BoolArray, FloatArray
+from benchmark.stats.curve import Curves, sweep_curves
+from benchmark.stats.intervals import Interval
+from benchmark.stats.methods import NO_CLAIM, SEEDS_FOR_A_CLAIM, Difference, satterthwaite
+from benchmark.stats.resampling import resample_counts
+
+SHARES = (0.25, 0.5, 0.75)
+"""Where in the common range sweeps are compared."""
+
+NO_OVERLAP = "no overlap"
+
+_LOST = 0.05
+"""Share of resamples that may be without a common range before the contrast is one of chance."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One method along its sweep parameter.
+
+    Attributes:
+        name: Such as the divergence.
+        level: What is held equal (a reward, ``path_kl``), larger is further along; prompt means, shape
+            (points, seeds, prompts), points in the order of the sweep parameter, weak to strong. Begin
+            with the base model where all sweeps begin there.
+        outcome: What is compared, same shape.
+    """
+
+    name: str
+    level: FloatArray
+    outcome: FloatArray
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One method against the reference method at equal level.
+
+    Attributes:
+        name: Of the method.
+        share: Where in the common range.
+        level: The level there; None without overlap.
+        interval: Of the outcome's difference, method minus reference; None without overlap. Its `n` is
+            the number of training seeds.
+        note: `NO_OVERLAP`; `NO_CLAIM` where fewer than five training seeds speak for checkpoints, not for
+            methods; or empty.
+    """
+
+    name: str
+    share: float
+    level: float | None
+    interval: Interval | None
+    note: str = ""
+
+
+def contrasts_at_equal_level(
+    sweeps: Sequence[Sweep],
+    reference: str,
+    *,
+    shares: Sequence[float] = SHARES,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[Contrast, ...]:
+    r"""Differences of the outcome between sweeps where they have reached the same level.
+
+    For every sweep the curve of :func:`benchmark.stats.curve.sweep_curves`; the common range is from the
+    highest beginning to the lowest end of all curves; outside it nothing is said. Training seeds and
+    prompts, both shared by all sweeps, are drawn with replacement, and everything (means, envelope,
+    pooling, range, reading) is done again in each resample: of seeds alone ($V_s$, times $S/(S-1)$ for
+    what a bootstrap of few leaves out), of prompts alone ($V_p$), and of both ($V_{sp}$), which holds the
+    part that neither explains once more than their sum, $V_e = V_{sp} - V_s - V_p$. The interval is
+    $\hat\theta \pm t_\mathrm{df} \sqrt{V_s + V_p - V_e}$ with Satterthwaite's degrees of freedom. With one
+    seed it is over prompts alone: of checkpoints, not of methods.
+
+    Args:
+        sweeps: At least two, on the same seeds and prompts; prompts with a gap anywhere are left out.
+        reference: Name of the sweep that the others are compared with.
+        shares: Where in the common range.
+        level: Confidence level.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        For each sweep but the reference, one contrast a share. `NO_OVERLAP` where there is no common
+        range, or where more than 5 % of the resamples have none.
+
+    Raises:
+        ValueError: If the shapes do not agree, or the reference is not among the sweeps.
+
+    Source:
+        Owen, The pigeonhole bootstrap, Ann. Appl. Stat. 1 (2007), 386-411, for resampling of both factors,
+        which counts $V_e$ three times.
+    """
+    at = [sweep.name for sweep in sweeps].index(reference)
+    stacked = _shared_prompts(sweeps)
+    found = _read([s.mean(axis=(2, 3))[None] for s in stacked], shares)
+    drawn = [_read(points, shares) for points in _resampled(stacked, resamples, seed)]
+    overlap = bool(found.overlap[0]) and all(d.overlap.mean() > 1 - _LOST for d in drawn)
+    seeds, prompts = stacked[0].shape[2:]
+    note = NO_CLAIM if seeds < SEEDS_FOR_A_CLAIM else ""
+    contrasts = []
+    for i, sweep in enumerate(sweeps):
+        if i == at:
+            continue
+        if not overlap:
+            contrasts += [Contrast(sweep.name, share, None, None, NO_OVERLAP) for share in shares]
+            continue
+        point = found.outcomes[0, i] - found.outcomes[0, at]
+        moved = [(d.outcomes[:, i] - d.outcomes[:, at])[d.overlap] for d in drawn]
+        for s, share in enumerate(shares):
+            difference = _with_error(float(point[s]), [m[:, s] for m in moved], seeds, prompts)
+            interval = difference.interval(level, seeds)
+            contrasts.append(Contrast(sweep.name, share, float(found.levels[0, s]), interval, note))
+    return tuple(contrasts)
+
+
+def _with_error(value: float, drawn: Sequence[FloatArray], seeds: int, prompts: int) -> Difference:
+    """The error from resamples of seeds, of prompts, and of both; of prompts alone with one seed."""
+    by_seed, by_prompt, by_both = (float(d.var(ddof=1)) for d in drawn)
+    if seeds == 1:
+        return Difference(value, math.sqrt(by_prompt), prompts - 1.0)
+    rest = max(by_both - by_seed - by_prompt, 0.0)
+    by_seed *= seeds / (seeds - 1)
+    terms = ((by_seed, seeds - 1), (by_prompt, prompts - 1), (rest, (seeds - 1) * (prompts - 1)))
+    return satterthwaite(value, max(by_seed + by_prompt - rest, by_seed, by_prompt), terms)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reading:
+    """What all curves say at equal levels: overlap (B,), levels (B, shares), outcomes (B, sweeps, shares)."""
+
+    overlap: BoolArray
+    levels: FloatArray
+    outcomes: FloatArray
+
+
+def _read(points: Sequence[FloatArray], shares: Sequence[float]) -> _Reading:
+    """Points of each sweep, shape (resamples, 2, points), to readings in their common range."""
+    curves: list[Curves] = [sweep_curves(p[:, 0], p[:, 1]) for p in points]
+    low = np.max([curve.lowest for curve in curves], axis=0)
+    high = np.min([curve.highest for curve in curves], axis=0)
+    overlap = high > low
+    levels = low[:, None] + (high - low)[:, None] * np.asarray(shares)
+    read = [np.stack([c.at(levels[:, s]) for s in range(len(shares))], axis=1) for c in curves]
+    return _Reading(overlap, levels, np.stack(read, axis=1))
+
+
+def _resampled(stacked: Sequence[FloatArray], resamples: int, seed: int) -> list[list[FloatArray]]:
+    """Means over drawn seeds, drawn prompts, and both: for each sweep (resamples, 2, points)."""
+    seeds, prompts = stacked[0].shape[2:]
+    # Two streams of draws: one seed would make the two factors dance together where S = P.
+    of_seeds = np.concatenate(list(resample_counts(seeds, resamples, seed + 1))) / seeds
+    of_prompts = np.concatenate(list(resample_counts(prompts, resamples, seed))) / prompts
+    drawn: list[list[FloatArray]] = [[], [], []]
+    for sweep in stacked:
+        by_prompt = (of_prompts @ sweep.reshape(-1, prompts).T).reshape(-1, *sweep.shape[:3])
+        drawn[0].append(np.einsum("vks,bs->bvk", sweep.mean(axis=3), of_seeds))
+        drawn[1].append(by_prompt.mean(axis=3))
+        drawn[2].append(np.einsum("bvks,bs->bvk", by_prompt, of_seeds))
+    return drawn
+
+
+def _shared_prompts(sweeps: Sequence[Sweep]) -> list[FloatArray]:
+    """Level and outcome of each sweep together, shape (2, points, seeds, prompts), without gaps."""
+    pairs = [(sweep.level, sweep.outcome) for sweep in sweeps]
+    shapes = {array.shape[1:] for pair in pairs for array in pair}
+    if len(shapes) != 1 or any(a.shape != b.shape for a, b in pairs):
+        raise ValueError(f"sweeps need the same training seeds and prompts, not {sorted(shapes)}")
+    gaps = np.any([np.isnan(array).any(axis=(0, 1)) for pair in pairs for array in pair], axis=0)
+    return [np.stack(pair)[..., ~gaps] for pair in pairs]

@@ -1,0 +1,137 @@
+"""The trade-off plane and the sweeps of a table."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import Checkpoint
+from benchmark.leaderboard.plane import plane_of
+from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.leaderboard.simulate import simulated_table
+from benchmark.leaderboard.sweeps import sweeps_of
+from benchmark.stats.sweeps import contrasts_at_equal_level
+
+
+@pytest.fixture(scope="module")
+def table() -> ScoreTable:
+    return simulated_table(n_prompts=40, images_per_prompt=3)
+
+
+def changed(table: ScoreTable, name: str, **facts: object) -> ScoreTable:
+    columns = tuple(replace(c, **facts) if c.name == name else c for c in table.columns)  # type: ignore[arg-type]
+    return replace(table, columns=columns)
+
+
+def test_points_stand_at_their_means_with_the_regions_of_differences(table: ScoreTable) -> None:
+    points = plane_of(table, "true_diversity", "hps", "base", resamples=300)
+    assert [p.checkpoint for p in points] == [c.id for c in table.checkpoints]
+    for point in points:
+        own = table.rows[table.rows.checkpoint == point.checkpoint]
+        means = [
+            own[own.scorer == s].groupby("prompt_id")["value"].mean().mean()
+            for s in ("true_diversity", "hps")
+        ]
+        assert point.region is not None
+        np.testing.assert_allclose(point.region.centre, means)
+        assert (point.region.semi_axes == (0.0, 0.0)) == (point.checkpoint == "base")
+        assert point.support == 0 or point.may_be_on_front
+
+
+def test_the_front_knows_the_direction_of_a_scorer(table: ScoreTable) -> None:
+    kept = {p.checkpoint: p for p in plane_of(table, "true_diversity", "pickscore", "base", resamples=300)}
+    assert kept["base"].may_be_on_front
+    assert kept["dpo"].support > 0.5
+    turned = changed(table, "pickscore", higher_is_better=False)
+    lost = {p.checkpoint: p for p in plane_of(turned, "true_diversity", "pickscore", "base", resamples=300)}
+    # Where less is better, the base is ahead of dpo on both axes.
+    assert not lost["dpo"].may_be_on_front
+    assert lost["base"].support > 0.5
+    assert lost["dpo"].region is not None
+    assert kept["dpo"].region is not None
+    np.testing.assert_array_equal(lost["dpo"].region.centre, kept["dpo"].region.centre)
+
+
+def test_a_checkpoint_with_too_many_gaps_is_not_drawn(table: ScoreTable) -> None:
+    rows = table.rows.copy()
+    gone = (rows.checkpoint == "rpo") & (rows.scorer == "hps") & (rows.prompt_id.isin(["p001", "p002"]))
+    rows["value"] = rows["value"].mask(gone)
+    points = plane_of(replace(table, rows=rows), "true_diversity", "hps", "base", resamples=50)
+    assert [p.checkpoint for p in points] == ["base", "sft", "dpo", "jsd"]
+    with pytest.raises(UnknownNameError, match="rpo"):
+        plane_of(replace(table, rows=rows), "true_diversity", "hps", "rpo")
+
+
+def test_set_metrics_have_no_place_in_the_plane(table: ScoreTable) -> None:
+    with pytest.raises(UnknownNameError, match="fid"):
+        plane_of(table, "fid", "hps", "base")
+
+
+def swept(table: ScoreTable, seeds: int = 2) -> ScoreTable:
+    """Two methods x three betas x seeds: the base's scores, moved by a known law."""
+    base = table.rows[(table.rows.checkpoint == "base") & table.rows.scorer.isin(["hps", "true_diversity"])]
+    checkpoints, rows = [table.checkpoints[0]], [base]
+    for method, loss in (("reverse_kl", 0.3), ("jensen_shannon", 0.1)):
+        for beta in (0.1, 1.0, 10.0):
+            for seed in range(seeds):
+                id_ = f"{method}-{beta}-{seed}"
+                strength = {10.0: 0.2, 1.0: 0.6, 0.1: 1.0}[beta]
+                own = base.assign(checkpoint=id_)
+                own["value"] += np.where(own.scorer == "hps", strength, -loss * strength)
+                settings = {"beta": beta, "seed": seed}
+                checkpoints.append(Checkpoint(id_, "shapes", "f_dpo", method, settings, 100))
+                rows.append(own)
+    columns = tuple(c for c in table.columns if c.name in {"hps", "true_diversity"})
+    frame = pd.concat(rows, ignore_index=True)
+    return replace(table, rows=frame, checkpoints=tuple(checkpoints), columns=columns)
+
+
+def test_sweeps_go_from_the_base_over_falling_betas(table: ScoreTable) -> None:
+    sweeps = sweeps_of(swept(table), "hps", "true_diversity", "beta")
+    assert [s.name for s in sweeps] == ["f_dpo reverse_kl", "f_dpo jensen_shannon"]
+    for sweep, loss in zip(sweeps, (0.3, 0.1), strict=True):
+        assert sweep.level.shape == (4, 2, 40)
+        means = sweep.level.mean(axis=(1, 2))
+        np.testing.assert_allclose(means - means[0], [0.0, 0.2, 0.6, 1.0])
+        diversity = sweep.outcome.mean(axis=(1, 2))
+        np.testing.assert_allclose(diversity - diversity[0], -loss * np.array([0.0, 0.2, 0.6, 1.0]))
+    found = contrasts_at_equal_level(sweeps, "f_dpo reverse_kl", resamples=20)
+    values = [c.interval.value for c in found if c.interval is not None]
+    np.testing.assert_allclose(values, 0.2 * np.array([0.25, 0.5, 0.75]))
+
+
+def test_a_distance_rises_away_from_the_reference_and_a_loss_towards_better(table: ScoreTable) -> None:
+    many = swept(table)
+    raw = sweeps_of(many, "hps", "true_diversity", "beta")[0].level
+    far = changed(many, "hps", higher_is_better=False, axis="distance")
+    np.testing.assert_array_equal(sweeps_of(far, "hps", "true_diversity", "beta")[0].level, raw)
+    loss = changed(many, "hps", higher_is_better=False)
+    np.testing.assert_array_equal(sweeps_of(loss, "hps", "true_diversity", "beta")[0].level, -raw)
+
+
+def test_points_without_common_seeds_or_twice_are_refused(table: ScoreTable) -> None:
+    many = swept(table)
+    last = many.checkpoints[-1]
+    one = replace(many, checkpoints=many.checkpoints[:-1], rows=many.rows[many.rows.checkpoint != last.id])
+    assert sweeps_of(one, "hps", "true_diversity", "beta")[0].level.shape[1] == 1
+    moved = [
+        replace(c, hyperparameters={"beta": 10.0, "seed": 7 + i}) for i, c in enumerate(many.checkpoints[-2:])
+    ]
+    with pytest.raises(UserError, match="no training seed is common"):
+        sweeps_of(
+            replace(many, checkpoints=(*many.checkpoints[:-2], *moved)), "hps", "true_diversity", "beta"
+        )
+    with pytest.raises(UserError, match="same point of a sweep along step"):
+        sweeps_of(many, "hps", "true_diversity", "step")
+    without = replace(last, hyperparameters={"seed": 0})
+    with pytest.raises(UserError, match="has no beta"):
+        sweeps_of(
+            replace(many, checkpoints=(*many.checkpoints[:-1], without)), "hps", "true_diversity", "beta"
+        )
+
+
+def test_an_unknown_scorer_is_named(table: ScoreTable) -> None:
+    with pytest.raises(UnknownNameError, match="path_kl"):
+        sweeps_of(swept(table), "path_kl", "true_diversity", "beta")
