@@ -17,7 +17,7 @@ from PIL import Image
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
-from benchmark.models.towers import blip, features, hf_clip, openclip, perceptual
+from benchmark.models.towers import aesthetic, blip, features, hf_clip, openclip, perceptual
 from benchmark.shapes.annotators import MEASURES
 from benchmark.shapes.facts import draw_facts, wanted
 from benchmark.shapes.grammar import caption
@@ -44,6 +44,9 @@ def write_world(package: Path, pipeline: Path) -> Path:
         config = openclip.small_config(len(tokenizer), embed_dim=16, vision=vision, text=text)
         for name in ("shapes-clip", "shapes-hps"):
             openclip.save_open_clip(openclip.new_open_clip(config), config, weights / name)
+        (weights / "shapes-aesthetic").mkdir()
+        head = aesthetic.AestheticHead((16, 8, 8, 4, 4, 1))
+        torch.save(head.state_dict(), weights / "shapes-aesthetic" / "head.pth")
         small = hf_clip.new_clip_model(tokenizer, width=32, layers=2, patch=16)
         hf_clip.save_clip_model(small, weights / "shapes-pickscore")
         words = blip.load_reward_tokenizer(weights / "shapes-imagereward" / "tokenizer")
@@ -110,7 +113,7 @@ def render_set(folder: Path, prompts: int = 6, k: int = 2, name: str = "base", s
         path = folder / name / f"{asked[i // k].id}_{i % k}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image.numpy()).save(path)
-        records.append(ImageRecord(asked[i // k].id, i % k, path, sha256_file(path)))
+        records.append(ImageRecord(asked[i // k].id, i % k, path, sha256_file(path), path_kl=0.5 * i))
     prompt_set = PromptSet("random", str(seed), tuple(asked))
     checkpoint, sampler, seeds = Checkpoint(name, "shapes"), Sampler(), tuple(range(k))
     content = ImageSet.content_id(checkpoint, prompt_set, sampler, seeds)

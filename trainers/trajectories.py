@@ -20,10 +20,10 @@ from torch import Tensor
 
 from benchmark.core import store
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.generate.transition import Steps, sampler_steps
 from benchmark.models.base import Pipeline
 from trainers.pairs import PairSet
 from trainers.transfer import send
-from trainers.transition import Steps, sampler_steps
 
 RECORD: Final = "trajectories.json"
 PART: Final = 256

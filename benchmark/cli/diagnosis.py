@@ -2,24 +2,20 @@
 
 import inspect
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from benchmark.core import resources
 from benchmark.core.devices import allowed_cores, available_devices, free_threads
 from benchmark.core.environment import package_versions
 from benchmark.core.errors import MissingFileError, UserError
 
+if TYPE_CHECKING:
+    from benchmark.scorers._needs import Need
+
 EMBEDDED_MODELS = (
     "shapes-sd", "shapes-clip", "shapes-hps", "shapes-pickscore", "shapes-imagereward",
     "shapes-features", "shapes-perceptual", "oracle", "oracle_label", "truth",
 )  # fmt: skip
-
-# scorer: what to fetch from the hub, and the folder below $FBENCH_WEIGHTS in which it is looked for.
-_FETCH = {
-    "clip": "laion/CLIP-ViT-H-14-laion2B-s32B-b79K open_clip_model.safetensors",
-    "hps": "xswu/HPSv2 HPS_v2.1_compressed.pt",
-    "pickscore": "yuvalkirstain/PickScore_v1",
-    "imagereward": "THUDM/ImageReward ImageReward.pt med_config.json",
-}
 
 
 @dataclass(frozen=True)
@@ -28,15 +24,17 @@ class Weights:
 
     Attributes:
         name: Of the scorer or model.
-        kind: ``embedded`` or ``published``.
+        kind: ``embedded`` or ``published``; ``none`` for a scorer that needs no weights.
         present: Whether they are on this machine.
         note: Their hash or place; or how to get them.
+        call: For published weights, how ``--scorers`` names the scorer that uses them.
     """
 
     name: str
     kind: str
     present: bool
     note: str
+    call: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,26 +102,38 @@ def _model(name: str) -> Weights:
 
 
 def _scorers() -> list[Weights]:
+    """Every registered scorer with what it runs on without a download, then with published weights."""
     from benchmark.scorers import scorers
+    from benchmark.scorers._needs import needs
 
+    published: dict[str, list[Weights]] = {}
+    for need in needs():
+        published.setdefault(need.scorer, []).append(_published(need))
     found = []
     for entry in scorers:
-        takes = inspect.signature(scorers.get(entry.name)).parameters
-        for kind in ("embedded", "published") if "weights" in takes else ("embedded",):
-            if kind == "published" and entry.name not in _FETCH:
-                continue
-            found.append(_scorer(entry.name, kind, {"weights": kind} if "weights" in takes else {}))
+        found += [_at_hand(entry.name), *published.get(entry.name, ())]
     return found
 
 
-def _scorer(name: str, kind: str, options: dict[str, str]) -> Weights:
+def _at_hand(name: str) -> Weights:
+    """Whether a scorer runs with the weights that fbench comes with."""
     from benchmark.scorers import scorers
-    from benchmark.scorers._weights import VARIABLE, published_folder
 
     try:
-        digest = scorers.create(name, **options).weights_hash
+        takes = "weights" in inspect.signature(scorers.get(name)).parameters
+        digest = scorers.create(name, **({"weights": "embedded"} if takes else {})).weights_hash
     except UserError as error:
-        fetch = f"hf download {_FETCH.get(name)} --local-dir {published_folder() / name}"
-        note = f"{fetch} ({VARIABLE} names another folder)" if kind == "published" else str(error)
-        return Weights(name, kind, present=False, note=note)
-    return Weights(name, kind, present=True, note=digest or "needs none")
+        return Weights(name, "embedded", present=False, note=str(error))
+    if not digest:
+        return Weights(name, "none", present=True, note="needs none")
+    return Weights(name, "embedded", present=True, note=digest)
+
+
+def _published(need: "Need") -> Weights:
+    from benchmark.scorers._published import release
+    from benchmark.scorers._weights import find
+
+    places = {name: find(release(name)) for name in need.releases}
+    missing = [name for name, place in places.items() if place is None]
+    note = f"fbench weights fetch {' '.join(missing)}" if missing else ", ".join(map(str, places.values()))
+    return Weights(need.scorer, "published", present=not missing, note=note, call=need.call)

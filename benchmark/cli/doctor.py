@@ -31,7 +31,7 @@ def doctor(as_json: options.AsJson = False) -> None:
     say("\nthe embedded world")
     say_table([["", model.name, _mark(present=model.present), model.note] for model in found.models])
     say("\nscorers, with the weights they can run on")
-    say_table([["", s.name, s.kind, _mark(present=s.present), s.note] for s in found.scorers])
+    say_table([["", s.call or s.name, s.kind, _mark(present=s.present), s.note] for s in found.scorers])
     for line in found.trouble:
         say(f"\ntrouble: {line}")
 

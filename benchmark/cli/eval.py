@@ -78,6 +78,14 @@ def evaluate(
     limit: Annotated[
         int | None, typer.Option(help="Only the first so many prompts.", rich_help_panel=_RUN)
     ] = None,
+    distance: Annotated[
+        bool | None,
+        typer.Option(
+            "--distance/--no-distance",
+            help="Measure how far the sampling paths are from the base model's: the scorer path_kl.",
+            rich_help_panel=_IMAGES,
+        ),
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option(
@@ -88,6 +96,7 @@ def evaluate(
         Path | None,
         typer.Option(help="The evaluation's folder. (default runs/eval)", rich_help_panel=_RUN),
     ] = None,
+    weights_folder: options.WeightsFolder = None,
     config: options.Config = None,
     device: options.Device = None,
     scorer_precision: options.ScorerPrecision = None,
@@ -105,12 +114,14 @@ def evaluate(
       fbench eval --checkpoint base --checkpoint runs/js --out runs/eval
       fbench eval --checkpoint base --checkpoint runs/js@100 --limit 32 --scorers true_reward,oracle
       fbench eval --base sd15 --checkpoint my_lora.safetensors --prompts my.txt --scorers hps,pickscore
+      fbench eval --checkpoint base --checkpoint runs/js --distance
       fbench eval --checkpoint base --shard 1/4 --out runs/eval
     """
     from benchmark.evaluate import EvalConfig, plan
     from benchmark.evaluate import evaluate as run
 
     options.forbid_network(offline=offline)
+    options.use_weights_folder(weights_folder)
     settings = EvalConfig.resolve(config, options.settings_of(context, out="runs/eval"))
     if dry_run:
         say_plan(plan(settings).lines(), as_json=as_json)

@@ -30,6 +30,14 @@ Device = Annotated[
 Precision = Annotated[
     str | None, typer.Option("--precision", help="auto (bf16 where the hardware has it), fp32, bf16 or fp16.")
 ]
+WeightsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--weights-folder",
+        metavar="FOLDER",
+        help="Of published weights. (default $FBENCH_WEIGHTS, or ~/.cache/fbench/weights)",
+    ),
+]
 ScorerPrecision = Annotated[
     str | None,
     typer.Option(
@@ -39,7 +47,7 @@ ScorerPrecision = Annotated[
     ),
 ]
 
-_NOT_SETTINGS = ("config", "dry_run", "as_json", "set_")
+_NOT_SETTINGS = ("config", "dry_run", "as_json", "set_", "weights_folder")
 
 
 def settings_of(context: typer.Context, out: str) -> dict[str, Any]:
@@ -74,6 +82,12 @@ def forbid_network(*, offline: bool) -> None:
     """Tells the model libraries, before they are imported, to ask the network for nothing."""
     if offline:
         os.environ |= {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+
+def use_weights_folder(folder: Path | None) -> None:
+    """Has scorers look for published weights in this folder, here and in worker processes."""
+    if folder is not None:
+        os.environ["FBENCH_WEIGHTS"] = str(folder.expanduser().absolute())
 
 
 def use_free_threads() -> None:

@@ -19,11 +19,24 @@ def score(
         typer.Argument(help="A JSONL of {id, prompt, image_path, seed}, or a folder of images with texts."),
     ],
     scorers: Annotated[str | None, typer.Option(metavar="A,B,...", help="Of `fbench list scorers`.")] = None,
+    layout: Annotated[
+        str | None,
+        typer.Option(metavar="jsonl|folder|hps|geneval", help="What PATH is. (default what it looks like)"),
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER|FILE",
+            help="For hps: the folder of anime.json and so on, or a file of {style: texts}. "
+            "(default the images' own folder)",
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(metavar="embedded|published", help="For scorers that name none. (default published)"),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="The result's folder. (default runs/score)")] = None,
+    weights_folder: options.WeightsFolder = None,
     config: options.Config = None,
     device: options.Device = None,
     scorer_precision: options.ScorerPrecision = None,
@@ -33,15 +46,18 @@ def score(
     """Scores images that were made elsewhere.
 
     In a folder the texts stand in metadata.jsonl ({file_name, text}), or beside each image in a .txt of its
-    name. Rows of one id are images of one prompt.
+    name. Folders as HPS v2 (anime/00000.jpg) and geneval (00000/samples/0000.png) have them are known as
+    well. Rows of one id are images of one prompt.
 
     Examples:
       fbench score images.jsonl --scorers hps,pickscore --out runs/score
       fbench score my_folder --scorers clip --weights embedded --json
+      fbench score hps_images --prompts HPDv2/benchmark --scorers hps
     """
     from benchmark.evaluate import ScoreConfig, score_folder
 
     options.forbid_network(offline=offline)
+    options.use_weights_folder(weights_folder)
     settings = ScoreConfig.resolve(
         config, {k: v for k, v in options.settings_of(context, out="runs/score").items() if k != "offline"}
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     RGB: TypeAlias = NDArray[np.uint8]
 
 MAX_PIXELS: Final = 89_478_485
-"""Of an image; Pillow's own level of warning, a quarter of a gigabyte of RGB. A small file can claim far more."""
+"""Of an image; Pillow's own level of warning, 268 MB of RGB. A small file can claim far more."""
 
 MAX_RATIO: Final = 100
 """Of an image's sides. Preprocessing to a square would make a line of pixels huge, or nothing."""

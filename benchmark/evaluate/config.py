@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from benchmark.core.config import Config
 from benchmark.core.records import Sampler
+from benchmark.evaluate.layouts import Layout
 from benchmark.scorers import split_scorers
 
 SHAPES_SCORERS = (
@@ -16,6 +17,8 @@ SHAPES_SCORERS = (
 """All there are, those of the suite first."""
 SHAPES_PRIMARY = SHAPES_SCORERS[:4]
 PUBLISHED_SCORERS = ("clip", "hps", "pickscore", "imagereward")
+
+PATH_KL = "path_kl"
 
 
 class _Scored(Config):
@@ -59,6 +62,8 @@ class EvalConfig(_Scored):
         noise: ``per_image`` or ``shared``.
         limit: Only the first so many prompts.
         shard: ``i/n``: makes this part of the images and scores nothing.
+        distance: Measure how far each checkpoint's sampling paths are from the base model's, as the scorer
+            ``path_kl``.
         reference: Id of the checkpoint that differences are against; None: the base model.
         precision: ``auto``, ``fp32``, ``bf16`` or, on a CUDA GPU, ``fp16``.
         offline: Forbid every network access.
@@ -77,6 +82,7 @@ class EvalConfig(_Scored):
     noise: Literal["per_image", "shared"] = "per_image"
     limit: int | None = Field(None, ge=1)
     shard: str | None = None
+    distance: bool = False
     reference: str | None = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     offline: bool = False
@@ -89,7 +95,8 @@ class EvalConfig(_Scored):
     @property
     def scorer_texts(self) -> tuple[str, ...]:
         """The scorers asked for, or those that the base model has."""
-        return self.scorers or (SHAPES_SCORERS if self.base == "shapes" else PUBLISHED_SCORERS)
+        asked = self.scorers or (SHAPES_SCORERS if self.base == "shapes" else PUBLISHED_SCORERS)
+        return (*asked, PATH_KL) if self.distance and PATH_KL not in asked else asked
 
     @property
     def primary_names(self) -> tuple[str, ...]:
@@ -115,10 +122,14 @@ class ScoreConfig(_Scored):
 
     Attributes:
         path: A JSONL of ``{id, prompt, image_path[, seed]}``, or a folder of images with their texts.
+        layout: What it is; None: what it looks like.
+        prompts: For the layout ``hps``: the folder of ``<style>.json``, or a file of ``{style: texts}``.
         weights: Which weights scorers use unless told otherwise.
     """
 
     path: Path
+    layout: Layout | None = None
+    prompts: Path | None = None
     weights: Literal["embedded", "published"] = "published"
 
     @property

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import PromptSet, Sampler
-from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.result import suite_of
 from benchmark.generate import Shard
 from benchmark.models import model_facts
@@ -47,6 +47,7 @@ class EvalPlan:
             f"sampling     {self.sampler.signature}",
             f"images       {self.n_images}"
             + (f", shard {self.config.shard} only" if self.config.shard else ""),
+            *([f"distance     of {self.sampler.steps} steps with noise"] if self.config.distance else []),
             f"scorers      {', '.join(names) if not self.config.shard else 'none for a shard'}",
             f"out          {self.config.out}",
         ]
@@ -77,6 +78,8 @@ def plan(config: EvalConfig) -> EvalPlan:
         # Finding the weights to hash them is the check that they are there.
         _ = scorer.weights_hash
     _check_names(scorers, config.primary)
+    if not config.distance and any(scorer.name == PATH_KL for scorer in scorers):
+        raise UserError(f"scorer {PATH_KL} reads what is measured while images are made", do="add --distance")
     for spec in dict.fromkeys(config.checkpoint):
         _check_checkpoint(spec, config)
     return EvalPlan(config, prompt_set, sampler, scorers, shard)

@@ -29,7 +29,8 @@ def read_image_sets(folder: Path) -> list[ImageSet]:
     """
     manifest = read_manifest(folder)
     if manifest.kind == "score":
-        return [read_images(ScoreConfig.parse(manifest.config, source=str(folder)).path)]
+        scored = ScoreConfig.parse(manifest.config, source=str(folder))
+        return [read_images(scored.path, scored.layout, scored.prompts)]
     if manifest.kind != "eval":
         raise UnreadableFileError(folder, "an evaluation", f"it holds a run of `{manifest.kind}`")
     config = EvalConfig.parse(manifest.config, source=str(folder))

@@ -14,7 +14,7 @@ from benchmark.evaluate.plan import EvalPlan, plan
 from benchmark.evaluate.ranking import columns_of, rank
 from benchmark.evaluate.result import EvalResult
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
-from benchmark.generate import console_progress, generate
+from benchmark.generate import console_progress, generate, with_distances
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.scorers import Scorer
 
@@ -138,7 +138,7 @@ def _generate(
 ) -> ImageSet:
     _, policy = open_checkpoint(spec, base, offline=agenda.config.offline)
     with console_progress(f"generating {checkpoint.id}") as tell:
-        return generate(
+        images = generate(
             checkpoint,
             policy,
             agenda.prompt_set,
@@ -148,6 +148,10 @@ def _generate(
             shard=agenda.shard,
             progress=tell,
         )
+    if not agenda.config.distance:
+        return images
+    with console_progress(f"distance of {checkpoint.id}") as tell:
+        return with_distances(images, policy, base, agenda.config.out, shard=agenda.shard, progress=tell)
 
 
 class _Clock:

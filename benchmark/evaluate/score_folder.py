@@ -27,7 +27,7 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
     Raises:
         UserError: for anything that is wrong with the inputs; a single image that cannot be read is a row.
     """
-    images = read_images(config.path)
+    images = read_images(config.path, config.layout, config.prompts)
     scorers = make_scorers(config.scorer_texts, config.weights, config.scorer_precision)
     for scorer in scorers:
         _ = scorer.weights_hash

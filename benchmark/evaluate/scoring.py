@@ -21,8 +21,9 @@ KEPT = ".features"
 class ScoreCache:
     """Rows of finished scorers.
 
-    A file is named by image set, scorer, version and options, and by the images' own hashes. Beside them
-    features and values are kept by each image's content: more prompts or scorers need only what is new.
+    A file is named by image set, scorer, version and options, and by the contents of prompts and images.
+    Beside them features and values are kept by each image's content: more prompts or scorers need only what
+    is new.
 
     Args:
         out: The evaluation's folder.
@@ -50,8 +51,10 @@ class ScoreCache:
             store.write_scores(self._path(images, scorer), rows)
 
     def _path(self, images: ImageSet, scorer: Scorer) -> Path:
+        # The set's id does not follow what a prompt says besides its text, such as its open attribute.
+        asked = tuple(images.prompt_set)
         seen = [(r.prompt_id, r.seed, r.sha256 or str(r.path), r.status) for r in images]
-        return self._folder / images.id / f"{scorer.identity}.{sha256_json(seen)[:8]}.parquet"
+        return self._folder / images.id / f"{scorer.identity}.{sha256_json([asked, seen])[:8]}.parquet"
 
 
 class Loaded:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from benchmark.core.records import Sampler
+from benchmark.generate.distances import with_distances
 from benchmark.generate.images import generate
 from benchmark.generate.progress import Progress, console_progress
 from benchmark.generate.seeds import Shard, image_seed
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
     from benchmark.models.base import Pipeline
 
-__all__ = ["Progress", "Shard", "console_progress", "generate", "image_seed", "sample", "sample_walks"]
+__all__ = [
+    "Progress", "Shard", "console_progress", "generate", "image_seed", "sample", "sample_walks",
+    "with_distances",
+]  # fmt: skip
 
 
 def sample(

@@ -1,4 +1,7 @@
-"""Prompts from a file: one a line, a CSV, or JSONL rows ``{id, text, tags, style, facts}``."""
+"""Prompts from a file: one a line, a CSV, or JSONL rows ``{id, text, tags, style, facts}``.
+
+A row may also name an attribute that its prompt leaves open; see ``attributes.py``.
+"""
 
 import csv
 import io
@@ -10,6 +13,7 @@ from typing import Any
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import Prompt, PromptSet
+from benchmark.prompt_sets.attributes import attribute_of
 
 Row = Mapping[str, Any]
 
@@ -49,6 +53,7 @@ def _prompt(row: Row, place: int) -> Prompt:
         tags=tuple(tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)),
         style=row.get("style") or None,
         facts_json=json.dumps(facts, sort_keys=True) if facts is not None else "",
+        attribute=attribute_of(row, text.strip()),
     )
 
 

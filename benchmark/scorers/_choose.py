@@ -2,18 +2,24 @@
 
 import inspect
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from benchmark.core.calls import parse_call
 from benchmark.core.errors import UserError
 from benchmark.scorers.base import Scorer, scorers
+
+FAMILIES: Final = {
+    "style": ("style_fd", "style_cosine"),
+    "prdc": ("precision", "recall", "density", "coverage"),
+}
+"""Names for several scorers at once."""
 
 
 def make_scorers(texts: Iterable[str], weights: str = "embedded", precision: str = "fp32") -> list[Scorer]:
     """The scorers that ``--scorers`` means.
 
     Args:
-        texts: ``name`` or ``name(option=value)`` each.
+        texts: ``name`` or ``name(option=value)`` each; a name of `FAMILIES` stands for its members.
         weights: ``embedded`` or ``published``: for scorers with weights whose text names none.
         precision: ``fp32`` or ``bf16``: for scorers with networks whose text names none.
 
@@ -21,7 +27,7 @@ def make_scorers(texts: Iterable[str], weights: str = "embedded", precision: str
         UserError: for an unknown name or option, or a name that occurs twice.
     """
     made: dict[str, Scorer] = {}
-    for text in texts:
+    for text in _expanded(texts):
         scorer = scorers.create(text, **_defaults(text, weights=weights, precision=precision))
         if not isinstance(scorer, Scorer):
             raise UserError(
@@ -33,6 +39,13 @@ def make_scorers(texts: Iterable[str], weights: str = "embedded", precision: str
             )
         made[scorer.name] = scorer
     return list(made.values())
+
+
+def _expanded(texts: Iterable[str]) -> Iterator[str]:
+    """A family's name stands for its members, each with the options given."""
+    for text in texts:
+        name, bracket, options = text.partition("(")
+        yield from (f"{member}{bracket}{options}" for member in FAMILIES.get(name.strip().lower(), (name,)))
 
 
 def _defaults(text: str, **options: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from benchmark.models.towers.pixels import normalise
 from benchmark.models.towers.precision import place, running
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import batch_size, in_batches, prepared_in_batches
-from benchmark.scorers._preprocess import clip_pixels
+from benchmark.scorers._preprocess import pickscore_pixels
 from benchmark.scorers._shown import Shown
 
 
@@ -48,7 +48,7 @@ class ScaledClip:
         return prepared_in_batches(images, self._prepare, self._see, size)
 
     def _prepare(self, image: RGB) -> Tensor:
-        return normalise(clip_pixels([image], self._side))[0]
+        return normalise(pickscore_pixels([image], self._side))[0]
 
     def _see(self, prepared: Sequence[Tensor]) -> Tensor:
         pixels = torch.stack(list(prepared)).to(self._device)

@@ -1,77 +1,118 @@
-"""Frechet distance to a fixed reference, by torchmetrics, on features that are computed once an image."""
+r"""Frechet distance of Gaussians, exact in float64.
 
-from collections.abc import Sequence
-from pathlib import Path
+$\|\mu_1 - \mu_2\|^2 + \mathrm{tr}(\Sigma_1 + \Sigma_2 - 2 (\Sigma_1 \Sigma_2)^{1/2})$.
+
+With $\Sigma_2 = L L^\top$ the product has the eigenvalues of the symmetric $L^\top \Sigma_1 L$: no root of
+an unsymmetric matrix is needed. Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule,
+NeurIPS 2017, Eq. 6.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
-from torchmetrics.image.fid import FrechetInceptionDistance
+from jaxtyping import Float64
+from torch import Tensor
 
-from benchmark.models.towers.features import load_features
-from benchmark.scorers._arrays import RGB
-from benchmark.scorers._batches import in_batches
-from benchmark.scorers._shown import Shown
+from benchmark.scorers._arrays import Matrix
+
+Vector: TypeAlias = Float64[Tensor, " d"]
+Square: TypeAlias = Float64[Tensor, "d d"]
+
+EPSILON = float(np.finfo(np.float64).eps)
 
 
-class Features:
-    """A feature network over images.
+@dataclass(frozen=True, eq=False)
+class Gaussian:
+    r"""Mean and covariance.
 
-    Args:
-        folder: The network's.
-        device: Where to compute.
-        key: Names the features for all scorers that share them.
+    Attributes:
+        mean: $\mu$, (d,).
+        covariance: $\Sigma$ with the divisor n - 1, (d, d).
+        n: Samples behind it; None if that is not known.
     """
 
-    def __init__(self, folder: Path, device: str, key: str) -> None:
-        self._network = load_features(folder).to(device)
-        self._device, self._key = device, key
+    mean: Vector
+    covariance: Square
+    n: int | None = None
 
-    @property
-    def size(self) -> int:
-        """D."""
-        return self._network.num_features
+    @classmethod
+    def of(cls, features: Matrix) -> "Gaussian":
+        """Of features (n, d)."""
+        return Moments(features).gaussian(np.arange(len(features)))
 
-    def of(self, shown: Shown) -> Float[Tensor, "n d"]:
-        """Features of images, shared by whoever asks."""
-        return torch.from_numpy(np.stack(shown.each(self._key, lambda new: self.compute(new.images))))
+    @cached_property
+    def root(self) -> Square | None:
+        r"""$L$ with $L L^\top = \Sigma$, lower triangular; None where $\Sigma$ is singular to rounding."""
+        factor, failed = torch.linalg.cholesky_ex(self.covariance)
+        pivots = factor.diagonal() ** 2
+        limit = len(pivots) * EPSILON * self.covariance.diagonal().max()
+        return None if int(failed) or bool(pivots.min() <= limit) else factor
 
-    def compute(self, images: Sequence[RGB]) -> list[Tensor]:
-        """Features of images."""
-        return in_batches(images, self._forward)
-
-    def _forward(self, images: Sequence[RGB]) -> Tensor:
-        pixels = torch.stack([torch.from_numpy(image) for image in images]).permute(0, 3, 1, 2).float() / 255
-        out: Tensor = self._network(pixels.to(self._device))
-        return out
-
-
-class _Given(nn.Identity):
-    """Stands where torchmetrics expects a network: the features are there already."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
+    @cached_property
+    def thin_root(self) -> Float64[Tensor, "d r"]:
+        r"""$F$ with $F F^\top = \Sigma$ and as many columns as $\Sigma$ has rank."""
+        values, vectors = torch.linalg.eigh(self.covariance)
+        size = len(values)
+        kept = values > size * EPSILON * values[-1]
+        if self.n is not None and self.n <= size:
+            # So few samples span n - 1 dimensions; what seems to be in the others is rounding.
+            kept &= torch.arange(size) > size - self.n
+        root: Tensor = vectors[:, kept] * values[kept].sqrt()
+        return root
 
 
-class FrechetTo:
-    r"""$\|\mu - \mu_r\|^2 + \mathrm{tr}(\Sigma + \Sigma_r - 2 (\Sigma \Sigma_r)^{1/2})$ in float64.
-
-    Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule, NeurIPS 2017, Eq. 6.
+class Moments:
+    """Sums over samples from which the Gaussian of any part of them is cheap: what is left out is taken away.
 
     Args:
-        reference: Features, (m, d).
+        features: (n, d); not changed afterwards.
     """
 
-    def __init__(self, reference: Float[Tensor, "m d"]) -> None:
-        self._metric = FrechetInceptionDistance(
-            feature=_Given(reference.shape[1]), reset_real_features=False, normalize=True
-        )
-        self._metric.update(reference.double(), real=True)
+    def __init__(self, features: Matrix) -> None:
+        x = torch.from_numpy(np.asarray(features, np.float64))
+        self._centre = x.mean(0)
+        # About the mean of all, nothing is lost to cancellation.
+        self._apart = x - self._centre
+        self._scatter = self._apart.T @ self._apart
 
-    def __call__(self, features: Float[Tensor, "n d"]) -> float:
-        """The distance of features (n, d)."""
-        self._metric.reset()
-        self._metric.update(features.double(), real=False)
-        return float(self._metric.compute())
+    def gaussian(self, index: "np.ndarray") -> Gaussian:
+        """Of the samples at these positions, without repeats.
+
+        Raises:
+            ValueError: for fewer than two samples.
+        """
+        n = len(index)
+        if n < 2:
+            raise ValueError("a covariance needs two samples")
+        inside = torch.zeros(len(self._apart), dtype=torch.bool)
+        inside[torch.from_numpy(np.asarray(index))] = True
+        fewer = self._apart[inside if 2 * n <= len(inside) else ~inside]
+        sums, scatter = fewer.sum(0), fewer.T @ fewer
+        if 2 * n > len(inside):
+            sums, scatter = -sums, self._scatter - scatter
+        shift = sums / n
+        covariance = (scatter - n * torch.outer(shift, shift)) / (n - 1)
+        return Gaussian(self._centre + shift, covariance, n)
+
+
+def frechet_distance(one: Gaussian, other: Gaussian) -> float:
+    """The distance; symmetric, and never below zero.
+
+    Where both covariances are regular, a Cholesky factor and eigenvalues are enough. Where one is singular,
+    rounding would not stay small under the root (1e-16 becomes 1e-8, for every missing dimension): then
+    singular values of the factors, which keep their precision.
+    """
+    traces = one.covariance.trace() + other.covariance.trace()
+    apart = (one.mean - other.mean).square().sum()
+    return max(0.0, float(apart + traces - 2 * _trace_of_root(one, other)))
+
+
+def _trace_of_root(one: Gaussian, other: Gaussian) -> Tensor:
+    if one.root is None or other.root is None:
+        singular: Tensor = torch.linalg.svdvals(one.thin_root.T @ other.thin_root)
+        return singular.sum()
+    squared: Tensor = torch.linalg.eigvalsh(other.root.T @ one.covariance @ other.root)
+    return squared.clamp(min=0).sqrt().sum()

@@ -58,6 +58,15 @@ class OpenClip:
         """Embeddings of images."""
         return np.stack(shown.each(self._key, lambda new: self._embed(new.images)))
 
+    def of_images(self, images: Sequence[RGB]) -> Embeddings:
+        """The same for images that belong to no set, such as references."""
+        return torch.stack(self._embed(images)).numpy()
+
+    @property
+    def size(self) -> int:
+        """Length of an embedding."""
+        return int(self._model.visual.output_dim)
+
     def prompts(self, shown: Shown) -> Embeddings:
         """Embeddings of the text of each image's prompt."""
         return np.stack(shown.each_text(f"texts:{self._key}", self._read))

@@ -1,6 +1,7 @@
 """Official preprocessing: from RGB pixels to the tensors that the published models were trained on."""
 
 from collections.abc import Callable, Sequence
+from math import floor
 from typing import TypeAlias
 
 import torch
@@ -8,7 +9,7 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
-from torchvision.transforms.functional import center_crop, pad, resize, to_tensor
+from torchvision.transforms.functional import pad, resize, to_tensor
 
 from benchmark.scorers._arrays import RGB
 
@@ -16,8 +17,25 @@ Preprocess: TypeAlias = Callable[[Sequence[RGB], int], Float[Tensor, "n 3 s s"]]
 
 
 def clip_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
-    """CLIP, PickScore and ImageReward: shortest side to `side` (bicubic, Pillow), centre crop, [0, 1]."""
-    return torch.stack([_clip_one(image, side) for image in images])
+    """CLIP and ImageReward: shortest side to `side` (bicubic, Pillow), centre crop, [0, 1].
+
+    Source: open_clip `transform.py` and ImageReward `ImageReward.py`, both by torchvision, which rounds half
+    a pixel of the crop's place to the even side.
+    """
+    return torch.stack([_clip_one(image, side, round) for image in images])
+
+
+def pickscore_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
+    """PickScore: as CLIP, but half a pixel of the crop's place is rounded down.
+
+    Source: transformers `CLIPImageProcessor`, which PickScore's model card calls.
+    """
+    return torch.stack([_clip_one(image, side, floor) for image in images])
+
+
+def square_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
+    """CMMD: the centred square, then that to `side` (bicubic, Pillow), [0, 1]."""
+    return torch.stack([_square_one(image, side) for image in images])
 
 
 def hps_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
@@ -32,11 +50,21 @@ def _tensor(image: RGB) -> Float[Tensor, "3 h w"]:
     return torch.from_numpy(image).permute(2, 0, 1).float() / 255
 
 
-def _clip_one(image: RGB, side: int) -> Tensor:
+def _clip_one(image: RGB, side: int, rounded: Callable[[float], int]) -> Tensor:
     if image.shape[:2] == (side, side):
         return _tensor(image)
     resized = resize(Image.fromarray(image), side, InterpolationMode.BICUBIC)
-    out: Tensor = to_tensor(center_crop(resized, [side, side]))
+    left, top = (rounded((length - side) / 2) for length in resized.size)
+    out: Tensor = to_tensor(resized.crop((left, top, left + side, top + side)))
+    return out
+
+
+def _square_one(image: RGB, side: int) -> Tensor:
+    height, width = image.shape[:2]
+    edge = min(height, width)
+    down, right = (height - edge) // 2, (width - edge) // 2
+    square = image[down : down + edge, right : right + edge]
+    out: Tensor = to_tensor(Image.fromarray(square).resize((side, side), Image.Resampling.BICUBIC))
     return out
 
 

@@ -24,18 +24,19 @@ class Reward:
     """Rewards of images for their prompts.
 
     Args:
-        folder: With ``ImageReward.pt`` or our config.json and model.safetensors, and the tokenizer.
+        folder: With ``ImageReward.pt`` or our config.json and model.safetensors.
+        tokenizer: With ``vocab.txt``.
         device: Where to compute.
         precision: ``fp32`` or ``bf16``; the head is always in float32.
     """
 
-    def __init__(self, folder: Path, device: str, precision: str = "fp32") -> None:
+    def __init__(self, folder: Path, tokenizer: Path, device: str, precision: str = "fp32") -> None:
         published = folder / "ImageReward.pt"
         network = load_published_reward_net(published) if published.is_file() else load_reward_net(folder)
         place(network.vision, device, precision)
         place(network.text, device, precision)
         self._network = network.to(device)
-        self._tokenizer = load_reward_tokenizer(folder / "tokenizer")
+        self._tokenizer = load_reward_tokenizer(tokenizer)
         self._device, self._precision = device, precision
         self._side = int(network.config.vision["image_size"])
 

@@ -1,40 +1,77 @@
-"""The styles' reference images: the preferred ones of the style data, columns as Pick-a-Pic's."""
+"""Where the styles' reference images are: the embedded style data, or a user's folder. No torch."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from benchmark.core import resources, store
-from benchmark.core.errors import UnreadableFileError
+from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.pixels import decode_rgb
+from benchmark.core.records import Prompt
+from benchmark.scorers._reference import Files, image_files
+from benchmark.scorers._weights import EMBEDDED
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
 
 STYLES: Final = ("van_gogh", "sketch", "winter")
+"""Of the embedded world."""
+
+_FILE: Final = "shapes-style-"
 
 
-def style_file(style: str, references: str) -> Path:
-    """The parquet file of a style.
+def style_places(scorer: str, references: str, *, embedded: bool) -> Mapping[str, Path]:
+    """Where the images of each style are, by its name.
 
     Args:
-        style: One of `STYLES`.
-        references: ``embedded``, or a folder with such files.
+        scorer: Whose, for messages.
+        references: ``embedded``; or a folder: of ``shapes-style-STYLE.parquet`` files, of one folder of images
+            for each style, or of the images of one style, which it names. Empty: what goes without saying.
+        embedded: Whether the embedded world's go without saying.
 
     Raises:
-        MissingFileError: if the embedded one has not been built.
+        UserError: if nothing is named where nothing goes without saying, or no images are there.
     """
-    name = f"shapes-style-{style}.parquet"
-    return resources.shapes_data(name) if references == "embedded" else Path(references).expanduser() / name
+    if references == EMBEDDED or (not references and embedded):
+        return {style: resources.shapes_data(f"{_FILE}{style}.parquet") for style in STYLES}
+    if not references:
+        raise UserError(
+            f"scorer {scorer} compares with images of the styles, and none are named",
+            allowed="a folder with one folder of images for each style",
+            do=f"--scorers \"{scorer}(references='FOLDER')\"",
+        )
+    folder = Path(references).expanduser()
+    if not folder.is_dir():
+        raise MissingFileError(folder, f"folder of the styles' images for scorer {scorer}")
+    tables = {path.stem.removeprefix(_FILE): path for path in sorted(folder.glob(f"{_FILE}*.parquet"))}
+    folders = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and image_files(path)}
+    found = tables or folders or ({folder.name: folder} if image_files(folder) else {})
+    if not found:
+        raise UnreadableFileError(
+            folder, "images of styles", "neither images nor folders of images are in it"
+        )
+    return {_name(style): path for style, path in found.items()}
 
 
-def style_images(style: str, references: str) -> "list[RGB]":
-    """The preferred image of each pair.
+def style_of(prompt: Prompt) -> str:
+    """The style that a prompt asks for, spelled as the names of `style_places`; empty if none."""
+    return _name(prompt.style or "")
+
+
+def style_images(place: Path) -> "Sequence[RGB]":
+    """The images of a style: a folder's, or of style data the preferred one of each pair.
 
     Raises:
         UserError: if the file is missing or unreadable.
     """
-    path = style_file(style, references)
-    table = store.read_parquet(path, ["jpg_0", "jpg_1", "label_0"]).to_pylist()
+    if place.is_dir():
+        return Files(image_files(place))
+    table = store.read_parquet(place, ["jpg_0", "jpg_1", "label_0"]).to_pylist()
     if not table:
-        raise UnreadableFileError(path, "style data", "it has no pair")
-    return [decode_rgb(row["jpg_0"] if row["label_0"] == 1 else row["jpg_1"], path) for row in table]
+        raise UnreadableFileError(place, "style data", "it has no pair")
+    return [decode_rgb(row["jpg_0"] if row["label_0"] == 1 else row["jpg_1"], place) for row in table]
+
+
+def _name(style: str) -> str:
+    """``Van Gogh`` and ``van-gogh`` are ``van_gogh``."""
+    return "_".join(style.lower().replace("-", " ").replace("_", " ").split())

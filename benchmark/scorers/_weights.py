@@ -1,13 +1,15 @@
 """Where a scorer's weights are, and their hash. No torch: `fbench doctor` and the caches ask this too."""
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from benchmark.core import resources
 from benchmark.core.errors import MissingWeightsError
-from benchmark.core.hashing import sha256_bytes, sha256_path
+from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_json, sha256_path
+from benchmark.scorers._published import RELEASES, Release, release_at
 
 EMBEDDED: Final = "embedded"
 PUBLISHED: Final = "published"
@@ -15,7 +17,7 @@ VARIABLE: Final = "FBENCH_WEIGHTS"
 
 
 def published_folder() -> Path:
-    """Where published weights are looked for: ``$FBENCH_WEIGHTS``, or the user's cache."""
+    """The folder of published weights: ``$FBENCH_WEIGHTS``, or one in the user's cache."""
     said = os.environ.get(VARIABLE)
     return Path(said).expanduser() if said else Path.home() / ".cache" / "fbench" / "weights"
 
@@ -27,7 +29,8 @@ def place(scorer: str, weights: str, embedded: str, published: str = "") -> Path
         scorer: Whose, for messages.
         weights: ``embedded``, ``published``, or a path.
         embedded: Name of the embedded model.
-        published: Place of the published weights below ``$FBENCH_WEIGHTS``; empty: there are none.
+        published: Of the published weights: the name of a release, or a place below the folder of weights;
+            empty: there are none.
 
     Raises:
         MissingWeightsError: if nothing is there.
@@ -38,25 +41,105 @@ def place(scorer: str, weights: str, embedded: str, published: str = "") -> Path
         raise MissingWeightsError(
             f"scorer {scorer} has no published weights", allowed=f"{EMBEDDED} or a folder", do="leave it out"
         )
+    release = release_at(published) if weights == PUBLISHED else None
+    if release is not None:
+        return find(release) or _missing(scorer, release)
     path = published_folder() / published if weights == PUBLISHED else Path(weights).expanduser()
     if not path.exists():
         raise MissingWeightsError(
             f"scorer {scorer}: no {path.name} at {path.parent}",
-            do=f"`fbench doctor` says how to get it; {VARIABLE} names another folder",
+            do=f"`fbench doctor` says what there is; {VARIABLE} names another folder",
         )
     return path
 
 
+def find(release: Release) -> Path | None:
+    """What a scorer opens of a release, in the first place that has every needed file; None: nowhere."""
+    for folder in folders(release):
+        if all((folder / file.name).is_file() for file in release.needed):
+            return folder / release.needed[0].name if len(release.needed) == 1 else folder
+    return None
+
+
+def folders(release: Release) -> Iterator[Path]:
+    """Where a release is looked for: the folder of weights, then the caches of the libraries.
+
+    These are the hub's cache, asked without a network, and torch hub's checkpoints for what has a URL.
+    """
+    yield published_folder() / release.folder
+    for repo in release.repos:
+        folder = _hub_folder(repo, release)
+        if folder is not None:
+            yield folder
+    if release.url:
+        yield torch_checkpoints()
+
+
+def torch_checkpoints() -> Path:
+    """Where torch.hub keeps what it downloads, found without importing it."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", f"{cache}/torch")
+    return Path(home).expanduser() / "hub" / "checkpoints"
+
+
+def missing_files(release: Release) -> list[str]:
+    """The needed files that the folder of weights lacks."""
+    folder = published_folder() / release.folder
+    return [file.name for file in release.needed if not (folder / file.name).is_file()]
+
+
 def short_hash(*paths: Path) -> str:
-    """The first 8 hex digits of the hash of some files and folders; read again only when one has changed."""
+    """The first 8 hex digits of the hash of some files and folders; read again only when one has changed.
+
+    Of a folder of published weights only the needed files count: what else was downloaded with them, such
+    as a model card or the same weights in another format, changes no score.
+    """
     return sha256_bytes("".join(_digest(path, _stamp(path)) for path in paths).encode())[:8]
 
 
+def _missing(scorer: str, release: Release) -> NoReturn:
+    lacking = ", ".join(missing_files(release))
+    raise MissingWeightsError(
+        f"scorer {scorer}: no {lacking} at {published_folder() / release.folder}, and not in the caches of "
+        "huggingface_hub and torch",
+        do=f"`fbench weights fetch {release.name}` gets it; {VARIABLE} names another folder",
+    )
+
+
+def _hub_folder(repo: str, release: Release) -> Path | None:
+    """The snapshot of a repository in the hub's cache, if it has a needed file."""
+    from huggingface_hub import try_to_load_from_cache
+
+    for file in release.needed:
+        found = try_to_load_from_cache(repo, file.name)
+        if isinstance(found, str):
+            return Path(found).parent
+    return None
+
+
+def _counted(path: Path) -> list[Path] | None:
+    """The files of a published release's folder that make its hash; None for any other folder."""
+    for release in RELEASES:
+        if len(release.needed) == 1:
+            continue  # a scorer opens the file itself
+        ours = path == published_folder() / release.folder
+        hub = any(f"models--{repo.replace('/', '--')}" in path.parts for repo in release.repos)
+        files = [path / file.name for file in release.needed]
+        if (ours or hub) and all(file.is_file() for file in files):
+            return files
+    return None
+
+
 def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
-    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        files = _counted(path) or sorted(p for p in path.rglob("*") if p.is_file())
     return tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
 
 
 @lru_cache(maxsize=256)
 def _digest(path: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:  # noqa: ARG001  # the stamp is the cache's key
+    counted = _counted(path) if path.is_dir() else None
+    if counted is not None:
+        return sha256_json({file.name: sha256_file(file) for file in counted})
     return sha256_path(path)

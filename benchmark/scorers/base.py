@@ -8,8 +8,9 @@ class Brightness(ImageScorer):
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import ClassVar, final
 
 from benchmark.core.hashing import sha256_json
@@ -42,6 +43,8 @@ class Scorer(ABC):
         scale: What the numbers look like, in words.
         in_domain_for: Data sets it was trained on or selected by.
         reference: Who defined it, and where.
+        published: The releases of published weights that it needs, by its options as they are written:
+            ``{"": ("hps-v2.1",), "version='v2.0'": ("hps-v2.0",)}``.
         precision: What its networks compute in, ``fp32`` or ``bf16``; an option of scorers that have some.
         bf16_tolerance: How far ``bf16`` may move a value, in the scorer's own unit: two images that are
             further apart than twice that are never swapped.
@@ -56,6 +59,7 @@ class Scorer(ABC):
     scale: ClassVar[str] = ""
     in_domain_for: ClassVar[tuple[str, ...]] = ()
     reference: ClassVar[str] = ""
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
     precision: str = "fp32"
     bf16_tolerance: ClassVar[float] = 0.0
 
@@ -132,6 +136,15 @@ class Scorer(ABC):
             return ScoreRow(*where, prompt_id, k, None, "error", said(value))
         return ScoreRow.measured(*where, float(value), prompt_id, k)
 
+    @final
+    def faulty(self, shown: Shown) -> dict[int, ScoreRow]:
+        """The rows of images that cannot be looked at, by their position."""
+        where = (shown.source.checkpoint, self.name, self.scorer_version)
+        return {
+            f.row: ScoreRow(*where, f.record.prompt_id, f.record.seed, None, f.status, f.note)
+            for f in shown.faults
+        }
+
 
 class ImageScorer(Scorer):
     """A scorer whose number is about one image."""
@@ -150,13 +163,7 @@ class ImageScorer(Scorer):
     def rows(self, shown: Shown) -> list[ScoreRow]:
         """One row an image, in the order of the set; a finite value is kept by content."""
         seen = shown.of([p for p in shown.asked if self.concerns(p)])
-        where = (shown.source.checkpoint, self.name, self.scorer_version)
-        rows = {
-            fault.row: ScoreRow(
-                *where, fault.record.prompt_id, fault.record.seed, None, fault.status, fault.note
-            )
-            for fault in seen.faults
-        }
+        rows = self.faulty(seen)
         values = seen.each(f"values:{self.identity}", self._careful, asked=True)
         for row, record, value in zip(seen.rows, seen.records, values, strict=True):
             rows[row] = self.row(shown, value, record.prompt_id, record.seed)
@@ -197,7 +204,7 @@ class PromptScorer(Scorer):
             except Exception as error:  # noqa: BLE001
                 value = error
             if mine.faults and not isinstance(value, Exception):
-                # Of fewer images many a diversity is another quantity; and what is left out would leave no trace.
+                # Of fewer images it is another quantity, and what is left out would leave no trace.
                 value = Missing(_gaps(mine))
             rows.append(self.row(shown, value, prompt.id))
         return rows
@@ -219,6 +226,10 @@ class SetScorer(Scorer):
     def look(self, shown: Shown) -> None:
         """Computes features of a part of the set, by `Shown.each`, while its pixels are at hand."""
 
+    def remark(self, shown: Shown) -> str:  # noqa: ARG002
+        """What one must know about the number of a set, such as a bias; empty where there is nothing."""
+        return ""
+
     @final
     def rows(self, shown: Shown) -> list[ScoreRow]:
         """The whole set's row, then those of the delete-a-group jackknife."""
@@ -228,8 +239,9 @@ class SetScorer(Scorer):
         seen = shown.of(prompts)
         try:
             rows = [self.row(shown, self.value(seen))]
-            if seen.faults and rows[0].status == "ok":
-                rows = [replace(rows[0], note=_gaps(seen))]
+            if rows[0].status == "ok":
+                said_of = [self.remark(seen), _gaps(seen) if seen.faults else ""]
+                rows = [replace(rows[0], note="; ".join(part for part in said_of if part))]
             groups = prompt_groups([p.id for p in prompts]) if rows[0].status == "ok" else ()
             for g, group in enumerate(groups):
                 kept = seen.of([p for p in prompts if p.id not in group])

@@ -1,68 +1,63 @@
 """``fid``: how far is the set of images from the real ones?"""
 
-from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.core.records import Axis
-from benchmark.scorers import _weights
-from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
+from benchmark.scorers._against import AgainstReference
+from benchmark.scorers._compared import Compared
+from benchmark.scorers._memo import about_whole
+from benchmark.scorers._reference import Statistics
+from benchmark.scorers.base import Missing, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._frechet import Features, FrechetTo
+    from benchmark.scorers._frechet import Gaussian
+
+BIASED = 10_000
+"""Images below which a Frechet distance of Inception's features is known for its bias."""
 
 
 @scorers.register()
-class Fid(SetScorer):
-    """Frechet distance to 2,000 renders of the embedded world, on features with small d; needs n >= 5 d.
+class Fid(AgainstReference):
+    r"""Frechet distance of features to those of a reference set; needs n >= 5 d.
 
-    Args:
-        weights: ``embedded``, or a folder with a feature network.
+    $\|\mu - \mu_r\|^2 + \mathrm{tr}(\Sigma + \Sigma_r - 2 (\Sigma \Sigma_r)^{1/2})$ in float64.
     """
 
     name: ClassVar[str] = "fid"
-    version: ClassVar[str] = "1-renders2000"
-    axis: ClassVar[Axis] = "fidelity"
+    version: ClassVar[str] = "2"
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, None]] = (0.0, None)
     scale: ClassVar[str] = "lower is better"
-    reference: ClassVar[str] = (
-        "Heusel et al., NeurIPS 2017, by torchmetrics; embedded features and references"
-    )
+    reference: ClassVar[str] = "Heusel et al., NeurIPS 2017; Inception v3 as in torch-fidelity"
 
-    _features: "Features"
-    _distance: "FrechetTo"
+    _to: "Gaussian"
 
-    def __init__(self, weights: str = _weights.EMBEDDED) -> None:
-        self.weights = weights
-
-    @property
-    def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-features")
-
-    @cached_property
-    def weights_hash(self) -> str:
-        """Of the feature network."""
-        return _weights.short_hash(self._place)
-
-    def load(self, device: str = "cpu") -> None:
-        """Reads the network and draws the reference."""
+    def prepare(self, reference: Compared) -> None:
+        """Mean and covariance of the reference."""
         import torch
 
-        from benchmark.scorers._frechet import Features, FrechetTo
-        from benchmark.scorers._renders import renders
+        from benchmark.scorers._frechet import Gaussian
 
-        self._features = Features(self._place, device, f"features:{self.weights_hash}")
-        self._distance = FrechetTo(torch.stack(self._features.compute(renders())))
+        held = reference.held
+        if isinstance(held, Statistics):
+            self._to = Gaussian(torch.from_numpy(held.mu), torch.from_numpy(held.sigma), held.n)
+        else:
+            self._to = Gaussian.of(held)
 
-    def look(self, shown: Shown) -> None:
-        """Computes features."""
-        if len(shown):
-            self._features.of(shown)
+    def remark(self, shown: Shown) -> str:
+        """Few images bias a Frechet distance upwards: of Inception's features below 10,000."""
+        n, m, d = len(shown), self._to.n, self._features.size
+        said = [f"biased: {n} images, fewer than {BIASED:,}"] if self.of_inception and n < BIASED else []
+        said += [f"biased: {m} reference images, fewer than 5 d"] if m is not None and m < 5 * d else []
+        return "; ".join(said)
 
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""
-        d = self._features.size
-        if len(shown) < 5 * d:
-            return Missing(f"n < 5d: {len(shown)} images, d = {d}")
-        return self._distance(self._features.of(shown))
+        from benchmark.scorers._frechet import Moments, frechet_distance
+
+        n, d = len(shown), self._features.size
+        if n < 5 * d:
+            return Missing(f"n < 5d: {n} images, d = {d}")
+        moments, index = about_whole(
+            shown, f"moments:{self._features.key}", lambda whole: Moments(self._features.of(whole))
+        )
+        return frechet_distance(moments.gaussian(index), self._to)

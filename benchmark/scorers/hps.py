@@ -1,6 +1,6 @@
 """``hps``: human preference score v2."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @scorers.register()
 class Hps(ImageScorer):
-    r"""HPS v2.1: 100 times the cosine of image and text, by a CLIP tuned on human rankings.
+    r"""HPS v2: 100 times the cosine of image and text, by a CLIP tuned on human rankings.
 
     $100 \cos(\text{image}, \text{text})$, no logit scale.
 
     Args:
-        weights: ``embedded``, ``published`` (HPS_v2.1_compressed.pt), or an open_clip folder or file.
+        weights: ``embedded``, ``published``, or an open_clip folder or file.
+        version: ``v2.1`` or ``v2.0``: which published weights. Numbers of the two are never in one table.
         precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "hps"
-    version: ClassVar[str] = "v2.1"
     axis: ClassVar[Axis] = "preference"
     bounds: ClassVar[tuple[float, float]] = (-100.0, 100.0)
     scale: ClassVar[str] = "x 100"
@@ -33,14 +33,26 @@ class Hps(ImageScorer):
     bf16_tolerance: ClassVar[float] = 0.3
     reference: ClassVar[str] = "Wu et al., Human Preference Score v2, 2023; weights: xswu/HPSv2"
 
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "": ("hps-v2.1",),
+        "version='v2.0'": ("hps-v2.0",),
+    }
+    version: str = "v2.1"  # type: ignore[misc]  # other scorers have one; here it is an option
+
     _tower: "OpenClip"
 
-    def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
-        self.weights, self.precision = weights, precision
+    def __init__(
+        self, weights: str = _weights.EMBEDDED, version: str = "v2.1", precision: str = "fp32"
+    ) -> None:
+        if version not in ("v2.1", "v2.0"):
+            raise ValueError(f"version is {version!r}, and one of v2.1 and v2.0")
+        if weights == _weights.EMBEDDED and version != "v2.1":
+            raise ValueError("the embedded weights stand for v2.1; v2.0 has published ones")
+        self.weights, self.version, self.precision = weights, version, precision
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-hps", "hps/HPS_v2.1_compressed.pt")
+        return _weights.place(self.name, self.weights, "shapes-hps", f"hps-{self.version}")
 
     @cached_property
     def weights_hash(self) -> str:

@@ -1,6 +1,6 @@
 """``imagereward``: a reward model that reads image and text together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -20,7 +20,8 @@ class Imagereward(ImageScorer):
     $(\mathrm{MLP}(\mathrm{BLIP}(\text{image}, \text{text})) - \mu) / \sigma$, text cut at 35 tokens.
 
     Args:
-        weights: ``embedded``, ``published`` (THUDM/ImageReward), or a folder.
+        weights: ``embedded``, ``published`` (THUDM/ImageReward with bert-base-uncased's vocabulary), or a
+            folder with such files and ``tokenizer/vocab.txt``.
         precision: ``fp32`` or ``bf16``.
     """
 
@@ -31,6 +32,8 @@ class Imagereward(ImageScorer):
     bf16_tolerance: ClassVar[float] = 0.05
     reference: ClassVar[str] = "Xu et al., ImageReward, NeurIPS 2023; weights: THUDM/ImageReward"
 
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("imagereward", "bert-base-uncased")}
+
     _model: "Reward"
 
     def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
@@ -40,16 +43,24 @@ class Imagereward(ImageScorer):
     def _place(self) -> Path:
         return _weights.place(self.name, self.weights, "shapes-imagereward", "imagereward")
 
+    @property
+    def _tokenizer(self) -> Path:
+        """The folder of the vocabulary: another release's, or inside the network's folder."""
+        if self.weights == _weights.PUBLISHED:
+            return _weights.place(self.name, self.weights, "", "bert-base-uncased").parent
+        return self._place / "tokenizer"
+
     @cached_property
     def weights_hash(self) -> str:
         """Of network and vocabulary."""
-        return _weights.short_hash(self._place)
+        published = self.weights == _weights.PUBLISHED
+        return _weights.short_hash(self._place, *([self._tokenizer / "vocab.txt"] if published else []))
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network and its tokenizer."""
         from benchmark.scorers._reward import Reward
 
-        self._model = Reward(self._place, device, self.precision)
+        self._model = Reward(self._place, self._tokenizer, device, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""

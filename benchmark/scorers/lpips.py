@@ -1,9 +1,11 @@
 """``lpips``: how different do the images of one prompt look?"""
 
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
+from benchmark.core.errors import UserError
 from benchmark.core.records import Axis
 from benchmark.scorers import _weights
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
@@ -11,13 +13,25 @@ from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 if TYPE_CHECKING:
     from benchmark.scorers._pairwise import Pairwise
 
+TRUNKS: Final = {
+    "alex": "lpips/alexnet-owt-7be5be79.pth",
+    "vgg": "lpips/vgg16-397923af.pth",
+    "squeeze": "lpips/squeezenet1_1-b8a52dc0.pth",
+}
+"""torchvision's files, below the folder of all published weights; the lpips package brings the rest."""
+
 
 @scorers.register()
 class Lpips(PromptScorer):
     """Mean pairwise LPIPS among the images of one prompt.
 
+    Twice the weighted variance of the trunk's unit features: K passes of the trunk and no pairs. LPIPS
+    compares pixel by pixel: images of different sizes have none, and are not resized.
+
     Args:
-        weights: ``embedded``, or a folder with the whole network.
+        weights: ``embedded`` (on SqueezeNet), ``published`` (v0.1), a folder with the whole network, or a
+            file with torchvision's trunk.
+        net: ``alex``, ``vgg`` or ``squeeze``; empty: ``alex`` if published, else ``squeeze``.
     """
 
     name: ClassVar[str] = "lpips"
@@ -28,26 +42,46 @@ class Lpips(PromptScorer):
 
     _distance: "Pairwise"
 
-    def __init__(self, weights: str = _weights.EMBEDDED) -> None:
-        self.weights = weights
+    def __init__(self, weights: str = _weights.EMBEDDED, net: str = "") -> None:
+        whole = weights == _weights.EMBEDDED or Path(weights).expanduser().is_dir()
+        self.weights, self.net = weights, net or ("squeeze" if whole else "alex")
+        if self.net not in TRUNKS:
+            raise ValueError(f"net is {net!r}, and one of {', '.join(TRUNKS)}")
+        if weights == _weights.EMBEDDED and self.net != "squeeze":
+            raise UserError(f"lpips: no embedded network on {net}", allowed="net='squeeze', or other weights")
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-perceptual")
+        return _weights.place(self.name, self.weights, "shapes-perceptual", TRUNKS[self.net])
 
     @cached_property
     def weights_hash(self) -> str:
-        """Of the network."""
-        return _weights.short_hash(self._place)
+        """Of the embedded network; else the net, and the hash of trunk and linear layers."""
+        known = _weights.short_hash(self._place, *self._heads)
+        return known if self.weights == _weights.EMBEDDED else f"{self.net}-{known}"
+
+    @property
+    def _heads(self) -> tuple[Path, ...]:
+        """The linear layers, where a file holds the trunk alone; found without importing torch."""
+        package = find_spec("lpips")
+        if self._place.is_dir() or package is None or package.origin is None:
+            return ()
+        return (Path(package.origin).parent / "weights" / "v0.1" / f"{self.net}.pth",)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network."""
+        from benchmark.models.towers.perceptual import load_perceptual, load_published_perceptual
         from benchmark.scorers._pairwise import Pairwise
 
-        self._distance = Pairwise(self._place, device)
+        load = load_perceptual if self._place.is_dir() else load_published_perceptual
+        self._distance = Pairwise(load(self._place, self.net), device)
 
     def value(self, shown: Shown) -> Value:
         """The mean distance of a pair."""
         if len(shown) < 2:
             return Missing("fewer than two images")
+        sizes = sorted({image.shape[:2] for image in shown.images})
+        if len(sizes) > 1:
+            named = " and ".join(f"{height} x {width}" for height, width in sizes[:2])
+            return Missing(f"images of {len(sizes)} sizes ({named}): LPIPS compares pixel by pixel")
         return self._distance(shown)

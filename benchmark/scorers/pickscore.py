@@ -1,6 +1,6 @@
 """``pickscore``: which image would people pick?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -21,7 +21,8 @@ class Pickscore(ImageScorer):
     $e^{\tau} \cos(\text{image}, \text{text})$ with the learned scale.
 
     Args:
-        weights: ``embedded``, ``published`` (yuvalkirstain/PickScore_v1), or a folder.
+        weights: ``embedded``, ``published`` (yuvalkirstain/PickScore_v1, with the processor that its card
+            names), or a folder.
         precision: ``fp32`` or ``bf16``.
     """
 
@@ -34,6 +35,8 @@ class Pickscore(ImageScorer):
         "Kirstain et al., Pick-a-Pic, NeurIPS 2023; weights: yuvalkirstain/PickScore_v1"
     )
 
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("pickscore", "pickscore-processor")}
+
     _model: "ScaledClip"
 
     def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
@@ -43,19 +46,26 @@ class Pickscore(ImageScorer):
     def _place(self) -> Path:
         return _weights.place(self.name, self.weights, "shapes-pickscore", "pickscore")
 
+    @property
+    def _tokenizer(self) -> Path:
+        """The published processor's, the folder's own, or the embedded world's."""
+        if self.weights == _weights.PUBLISHED:
+            return _weights.place(self.name, self.weights, "", "pickscore-processor")
+        own = any((self._place / name).is_file() for name in ("vocab.json", "tokenizer.json"))
+        return self._place if own else resources.shapes_weights("shapes-sd") / "tokenizer"
+
     @cached_property
     def weights_hash(self) -> str:
-        """Of the model."""
-        return _weights.short_hash(self._place)
+        """Of the model, and of a published one's tokenizer."""
+        published = self.weights == _weights.PUBLISHED
+        return _weights.short_hash(self._place, *([self._tokenizer] if published else []))
 
     def load(self, device: str = "cpu") -> None:
-        """Reads the CLIPModel and its tokenizer: the folder's own, or the embedded world's."""
+        """Reads the CLIPModel and its tokenizer."""
         from benchmark.scorers._clip_model import ScaledClip
 
-        own = (self._place / "vocab.json").is_file() or (self._place / "tokenizer.json").is_file()
-        tokenizer = self._place if own else resources.shapes_weights("shapes-sd") / "tokenizer"
         self._model = ScaledClip(
-            self._place, tokenizer, device, f"pickscore:{self.weights_hash}", self.precision
+            self._place, self._tokenizer, device, f"pickscore:{self.weights_hash}", self.precision
         )
 
     def values(self, shown: Shown) -> Sequence[Value]:

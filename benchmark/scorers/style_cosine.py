@@ -1,6 +1,6 @@
 """``style_cosine``: how near is an image to the style its prompt asks for?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,31 +20,45 @@ class StyleCosine(ImageScorer):
     Prompts that name none of these styles get no row.
 
     Args:
-        weights: ``embedded``, or an open_clip folder.
-        references: ``embedded``, or a folder with ``shapes-style-STYLE.parquet`` files.
+        weights: ``embedded``, ``published`` (as ``clip``), or an open_clip folder or file.
+        references: ``embedded``, or a folder with one folder of images for each style; must be given unless
+            the weights are embedded or a folder.
+        model: open_clip's name of the architecture of a file.
+        precision: ``fp32`` or ``bf16``.
     """
 
     name: ClassVar[str] = "style_cosine"
     axis: ClassVar[Axis] = "style"
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     scale: ClassVar[str] = "-1..1"
-    reference: ClassVar[str] = "embedded style data; embedding as clip"
+    bf16_tolerance: ClassVar[float] = 0.005
+    reference: ClassVar[str] = "the project's own; embedding as clip"
 
     _tower: "OpenClip"
     _centroids: dict[str, Any]
 
-    def __init__(self, weights: str = _weights.EMBEDDED, references: str = _weights.EMBEDDED) -> None:
+    def __init__(
+        self,
+        weights: str = _weights.EMBEDDED,
+        references: str = "",
+        model: str = "ViT-H-14",
+        precision: str = "fp32",
+    ) -> None:
         self.weights, self.references = weights, references
+        self.model, self.precision = model, precision
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-clip")
+        return _weights.place(self.name, self.weights, "shapes-clip", "clip/open_clip_model.safetensors")
+
+    @cached_property
+    def _places(self) -> Mapping[str, Path]:
+        return _styles.style_places(self.name, self.references, embedded=self._place.is_dir())
 
     @cached_property
     def weights_hash(self) -> str:
         """Of the model and the reference images."""
-        files = [_styles.style_file(style, self.references) for style in _styles.STYLES]
-        return _weights.short_hash(self._place, *files)
+        return _weights.short_hash(self._place, *self._places.values())
 
     def load(self, device: str = "cpu") -> None:
         """Reads the model and embeds the references."""
@@ -54,17 +68,17 @@ class StyleCosine(ImageScorer):
 
         key = f"clip:{_weights.short_hash(self._place)}"
         # As `clip` has it, so that both share one.
-        self._tower = shared(OpenClip, self._place, "ViT-H-14", clip_pixels, device, key, self.precision)
+        self._tower = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
         self._centroids = {
-            style: self._tower.centroid(_styles.style_images(style, self.references))
-            for style in _styles.STYLES
+            style: self._tower.centroid(_styles.style_images(place)) for style, place in self._places.items()
         }
 
     def concerns(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for one of the styles."""
-        return prompt.style in _styles.STYLES
+        return _styles.style_of(prompt) in self._places
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """The cosine of each image to its style's centroid."""
         seen = self._tower.images(shown)
-        return [float(e @ self._centroids[str(p.style)]) for e, p in zip(seen, shown.prompts, strict=True)]
+        asked = [self._centroids[_styles.style_of(prompt)] for prompt in shown.prompts]
+        return [float(one @ centre) for one, centre in zip(seen, asked, strict=True)]

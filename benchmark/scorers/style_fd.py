@@ -1,27 +1,35 @@
 """``style_fd``: how far are the images from their styles' reference images?"""
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis, Prompt
 from benchmark.scorers import _styles, _weights
-from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
+from benchmark.scorers._memo import about_whole
+from benchmark.scorers._on_features import OnFeatures
+from benchmark.scorers.base import Missing, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._frechet import Features, FrechetTo
+    import numpy as np
+
+    from benchmark.scorers._frechet import Gaussian
 
 
 @scorers.register()
-class StyleFd(SetScorer):
+class StyleFd(OnFeatures):
     """Frechet distance of the images of styled prompts to their styles' references; needs n >= 5 d.
 
     The references are taken in the proportion in which the prompt set asks for the styles.
 
     Args:
-        weights: ``embedded``, or a folder with a feature network.
-        references: ``embedded``, or a folder with ``shapes-style-STYLE.parquet`` files.
+        weights: ``embedded``, ``published`` (torch-fidelity's Inception v3), a folder with a feature network,
+            or a file with Inception's weights.
+        references: ``embedded``, or a folder with one folder of images for each style; must be given with
+            Inception.
+        features: Of Inception: 2048, 768, 192 or 64, which want fewer images.
     """
 
     name: ClassVar[str] = "style_fd"
@@ -29,65 +37,68 @@ class StyleFd(SetScorer):
     higher_is_better: ClassVar[bool] = False
     bounds: ClassVar[tuple[float, None]] = (0.0, None)
     scale: ClassVar[str] = "lower is better"
-    reference: ClassVar[str] = "embedded style data; distance and features as fid"
+    reference: ClassVar[str] = "Diffusion-RPO (Gu et al., 2024) in our reading; distance and features as fid"
 
-    _features: "Features"
-    _references: dict[str, Any]
+    _references: Mapping[str, "np.ndarray"]
 
-    def __init__(self, weights: str = _weights.EMBEDDED, references: str = _weights.EMBEDDED) -> None:
-        self.weights, self.references = weights, references
-        self._distances: dict[tuple[tuple[str, int], ...], FrechetTo] = {}
+    def __init__(
+        self, weights: str = _weights.EMBEDDED, references: str = "", features: int | None = None
+    ) -> None:
+        self.weights, self.references, self.layer = weights, references, features
+        self._known: dict[tuple[tuple[str, int], ...], Gaussian] = {}
 
-    @property
-    def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-features")
+    @cached_property
+    def _places(self) -> Mapping[str, Path]:
+        return _styles.style_places(self.name, self.references, embedded=not self.of_inception)
 
     @cached_property
     def weights_hash(self) -> str:
-        """Of the feature network and the reference images."""
-        files = [_styles.style_file(style, self.references) for style in _styles.STYLES]
-        return _weights.short_hash(self._place, *files)
+        """Of the feature network and the reference images; Inception's layer and resize before it."""
+        known = _weights.short_hash(self.place, *self._places.values())
+        return f"{self.extractor}-{known}" if self.of_inception else known
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network and the references' features."""
-        import torch
-
-        from benchmark.scorers._frechet import Features
-
-        self._features = Features(self._place, device, f"features:{_weights.short_hash(self._place)}")
+        self._features = self.open_features(device)
         self._references = {
-            style: torch.stack(self._features.compute(_styles.style_images(style, self.references)))
-            for style in _styles.STYLES
+            style: self._features.of_images(_styles.style_images(place))
+            for style, place in self._places.items()
         }
 
     def concerns(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for one of the styles."""
-        return prompt.style in _styles.STYLES
+        return _styles.style_of(prompt) in self._places
 
-    def look(self, shown: Shown) -> None:
-        """Computes features."""
-        if len(shown):
-            self._features.of(shown)
+    def remark(self, shown: Shown) -> str:
+        """Few references bias a Frechet distance as few images do."""
+        m, d = self._to(shown).n or 0, self._features.size
+        return f"biased: {m} reference images, fewer than 5 d" if m < 5 * d else ""
 
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""
-        d = self._features.size
-        if not len(shown):
-            return Missing("no prompt asks for one of the styles")
-        if len(shown) < 5 * d:
-            return Missing(f"n < 5d: {len(shown)} images, d = {d}")
-        return self._to(shown)(self._features.of(shown))
+        from benchmark.scorers._frechet import Moments, frechet_distance
 
-    def _to(self, shown: Shown) -> "FrechetTo":
+        n, d = len(shown), self._features.size
+        if not n:
+            return Missing(f"no prompt asks for one of the styles {', '.join(self._places)}")
+        if n < 5 * d:
+            fewer = "; style_cosine and cmmd(reference='FOLDER') do with fewer" if self.of_inception else ""
+            return Missing(f"n < 5d: {n} images, d = {d}{fewer}")
+        moments, index = about_whole(
+            shown, f"style moments:{self._features.key}", lambda whole: Moments(self._features.of(whole))
+        )
+        return frechet_distance(moments.gaussian(index), self._to(shown))
+
+    def _to(self, shown: Shown) -> "Gaussian":
         """The reference for the whole set's shares of the styles, whatever group is left out."""
-        import torch
+        import numpy as np
 
-        from benchmark.scorers._frechet import FrechetTo
+        from benchmark.scorers._frechet import Gaussian
 
-        shares = Counter(str(p.style) for p in shown.source.prompts if self.concerns(p))
-        key = tuple(sorted(shares.items()))
-        if key not in self._distances:
+        asked = (_styles.style_of(p) for p in shown.source.prompts if self.concerns(p))
+        key = tuple(sorted(Counter(asked).items()))
+        if key not in self._known:
             whole = min(len(self._references[style]) / n for style, n in key)
             parts = [self._references[style][: max(1, int(whole * n))] for style, n in key]
-            self._distances[key] = FrechetTo(torch.cat(parts))
-        return self._distances[key]
+            self._known[key] = Gaussian.of(np.concatenate(parts))
+        return self._known[key]

@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
-from typing import Final
+from dataclasses import astuple, dataclass, replace
+from typing import Any, Final
 
 import torch
 
@@ -100,6 +100,16 @@ def draw_facts(generator: torch.Generator, split: str | None = None) -> Facts:
         facts = Facts(tuple(things), relation, pick("background", BACKGROUNDS), pick("style", STYLES))
         if split is None or facts.split == split:
             return facts
+
+
+def with_fact(facts: Facts, kind: str, index: int, value: str) -> Facts:
+    """The same facts with one of them stated otherwise; `index` is the object's."""
+    if kind not in ATTRIBUTES:
+        other: dict[str, Any] = {kind: value}
+        return replace(facts, **other)
+    things = list(facts.objects)
+    things[index] = replace(things[index], **{kind: value})
+    return replace(facts, objects=tuple(things))
 
 
 def wanted(facts: Sequence[Facts]) -> Wanted:

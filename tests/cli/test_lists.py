@@ -44,7 +44,15 @@ def test_scorers_are_listed_with_their_facts(fbench: Fbench) -> None:
 
 def test_help_teaches_with_examples(fbench: Fbench) -> None:
     plain = ("demo", "train", "eval", "score", "leaderboard", "list", "doctor")
-    for command in (*plain, "plot", "plot sheet", "divergence", "divergence check"):
+    for command in (
+        *plain,
+        "plot",
+        "plot sheet",
+        "divergence",
+        "divergence check",
+        "weights",
+        "weights fetch",
+    ):
         shown = fbench(*command.split(), "--help")
         assert shown.exit_code == 0
         assert "Examples:" in shown.stdout
@@ -73,9 +81,9 @@ def test_the_doctor_says_what_is_here_and_how_to_get_the_rest(
     assert found["devices"][0] == "cpu"
     assert found["precision"]["cpu"] in ("fp32", "bf16")
     assert found["packages"]["torch"]
-    published = {s["name"]: s for s in found["scorers"] if s["kind"] == "published"}
+    published = {s["call"]: s for s in found["scorers"] if s["kind"] == "published"}
     assert not published["hps"]["present"]
-    assert published["hps"]["note"].startswith("hf download xswu/HPSv2 HPS_v2.1_compressed.pt --local-dir")
+    assert published["hps"]["note"] == "fbench weights fetch hps-v2.1"
     assert {s["name"] for s in found["scorers"]} == set(scorers.names())
     said = fbench("doctor").stdout
     for heading in ("packages", "computing on", "the embedded world", "scorers, with the weights"):

@@ -43,7 +43,7 @@ def test_every_scorer_scores_what_it_should(name: str, world: Path, make_set: Ma
     assert {(r.checkpoint, r.scorer, r.scorer_version) for r in rows} == {
         ("base", name, scorer.scorer_version)
     }
-    assert scorer.scorer_version != scorer.version
+    assert (scorer.scorer_version != scorer.version) == bool(scorer.weights_hash)
     styled = {p.id for p in images.prompt_set if p.style in ("van_gogh", "sketch", "winter")}
     asked = [r for r in images if not name.startswith("style") or r.prompt_id in styled]
     if scorer.unit == "image":
@@ -61,7 +61,8 @@ def test_every_scorer_scores_what_it_should(name: str, world: Path, make_set: Ma
         if row.value is not None:
             assert lo is None or row.value >= lo - 1e-3
             assert hi is None or row.value <= hi + 1e-3
-    if name not in ("true_diversity", "style_fd"):  # what random weights read has no diversity
+    # What random weights read has no diversity, and not every prompt leaves something open.
+    if name not in ("true_diversity", "style_fd", "attribute_diversity"):
         assert all(row.status == "ok" for row in rows)
 
 
@@ -167,7 +168,7 @@ def test_what_is_typed_wrongly_is_one_line(
         make_scorers(["clip", "clip(model='ViT-L-14')"])
     monkeypatch.setenv("FBENCH_WEIGHTS", str(tmp_path))
     (hps,) = make_scorers(["hps"], "published")
-    with pytest.raises(MissingWeightsError, match=r"no HPS_v2\.1_compressed\.pt at .*hps; `fbench doctor`"):
+    with pytest.raises(MissingWeightsError, match=r"no HPS_v2\.1_compressed\.pt at .*hps, .*fetch hps-v2\.1"):
         _ = hps.weights_hash
 
 

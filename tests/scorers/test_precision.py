@@ -16,7 +16,8 @@ from benchmark.scorers._shown import forget
 
 MakeSet = Callable[..., ImageSet]
 TOWERS = [n for n in scorers.names() if "precision" in inspect.signature(scorers.get(n)).parameters]
-PER_IMAGE = [n for n in TOWERS if getattr(scorers.get(n), "unit", "") == "image"]
+# The embedded world has no aesthetic head; see test_aesthetic.py.
+PER_IMAGE = [n for n in TOWERS if getattr(scorers.get(n), "unit", "") == "image" and n != "aesthetic"]
 
 
 def values(text: str, images: ImageSet, precision: str = "fp32") -> np.ndarray:

@@ -11,7 +11,7 @@ from benchmark.core.records.leaderboards import (
     LeaderboardRow,
     ScorerColumn,
 )
-from benchmark.core.records.prompts import ImageRef, PreferencePair, Prompt, PromptSet
+from benchmark.core.records.prompts import ImageRef, OpenAttribute, PreferencePair, Prompt, PromptSet
 from benchmark.core.records.scores import UNDEFINED, Axis, ScoreRow, Status, Unit
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Leaderboard",
     "LeaderboardCell",
     "LeaderboardRow",
+    "OpenAttribute",
     "PreferencePair",
     "Prompt",
     "PromptSet",

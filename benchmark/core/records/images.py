@@ -71,6 +71,8 @@ class ImageRecord:
         sha256: Hash of the file; empty for an image made elsewhere or not made.
         status: ``ok``, or why there is none.
         note: What happened, in words.
+        path_kl: KL in nats between the sampling paths of its checkpoint and of the base model, for the
+            generator it was made with; None where it was not measured.
     """
 
     prompt_id: str
@@ -79,6 +81,7 @@ class ImageRecord:
     sha256: str = ""
     status: Status = "ok"
     note: str = ""
+    path_kl: float | None = None
 
 
 @dataclass(frozen=True)

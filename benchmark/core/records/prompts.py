@@ -10,6 +10,32 @@ from typing import Any
 
 
 @dataclass(frozen=True)
+class OpenAttribute:
+    """Something that a prompt leaves open, and what it may turn out to be.
+
+    Attributes:
+        name: Such as ``colour``.
+        values: At least two, such as ``red`` and ``green``.
+        texts: For each value the texts that describe an image of the prompt with it: ``a red apple``.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    texts: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Refuses an attribute that cannot be read from an image."""
+        if not self.name:
+            raise ValueError("an open attribute has no name")
+        if len(set(self.values)) < 2 or len(set(self.values)) < len(self.values):
+            raise ValueError(f"the values of {self.name!r} must be two or more different ones")
+        if len(self.texts) != len(self.values) or not all(self.texts):
+            raise ValueError(f"each value of {self.name!r} needs a text")
+        if len(set(self.texts)) < len(self.texts):
+            raise ValueError(f"two values of {self.name!r} have the same text")
+
+
+@dataclass(frozen=True)
 class Prompt:
     """One text that asks for images.
 
@@ -20,6 +46,7 @@ class Prompt:
         style: The style asked for, if the prompt names one.
         facts_json: What a world that knows the truth wrote beside the text, as JSON. Opaque to
             everyone else; text and not a dict, so that a prompt stays hashable.
+        attribute: What the prompt leaves open, if its set says so.
     """
 
     id: str
@@ -27,6 +54,7 @@ class Prompt:
     tags: tuple[str, ...] = ()
     style: str | None = None
     facts_json: str = ""
+    attribute: OpenAttribute | None = None
 
     def __post_init__(self) -> None:
         """Refuses what would collide in file names or make an empty request."""
@@ -34,9 +62,6 @@ class Prompt:
             raise ValueError(f"a prompt's id must be usable as a file name, not {self.id!r}")
         if not self.text.strip():
             raise ValueError(f"prompt {self.id!r} has no text")
-        if any("\ud800" <= c <= "\udfff" for c in self.id + self.text):
-            # Half an emoji: what a program leaves that cuts UTF-16 or JSON escapes at a length.
-            raise ValueError(f"prompt {self.id!r} holds half a character, which no tokenizer reads")
 
     @property
     def facts(self) -> Any:

@@ -116,6 +116,11 @@ def _scorer(leaderboard: Leaderboard, axis: Axis, name: str | None) -> ScorerCol
     if name is not None:
         if name not in by_name:
             raise UnknownNameError("scorer of this leaderboard", name, by_name)
+        if by_name[name].axis == "texture":
+            # Noise maximises it: on this plot it would crown a destroyed model.
+            raise UserError(
+                f"{name} is of the texture axis, which has no better or worse", do="name another scorer"
+            )
         return by_name[name]
     candidates = [column for column in leaderboard.columns if column.axis == axis]
     if not candidates:

@@ -3,6 +3,7 @@
 Source: Xu et al., ImageReward, NeurIPS 2023.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -17,7 +18,7 @@ from transformers.models.blip.configuration_blip import BlipTextConfig, BlipVisi
 from transformers.models.blip.modeling_blip import BlipVisionModel
 from transformers.models.blip.modeling_blip_text import BlipTextModel
 
-from benchmark.core.errors import MissingWeightsError
+from benchmark.core.errors import MissingWeightsError, UnreadableFileError
 from benchmark.models.towers.folders import (
     load_strictly,
     read_config,
@@ -28,6 +29,7 @@ from benchmark.models.towers.folders import (
 )
 
 WEIGHTS: Final = "model.safetensors"
+MED_CONFIG: Final = "med_config.json"
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,9 @@ def reward_tokens(tokenizer: BertTokenizer, texts: Sequence[str], max_tokens: in
 
 
 def load_reward_tokenizer(folder: Path) -> BertTokenizer:
-    """The WordPiece tokenizer of a folder with a ``vocab.txt`` that has [DEC] and [ENC].
+    """The WordPiece tokenizer of a folder with a ``vocab.txt``.
+
+    [DEC] and [ENC] are added where the vocabulary lacks them, as ImageReward does with bert-base-uncased's.
 
     Raises:
         MissingWeightsError: if there is no vocabulary.
@@ -149,7 +153,10 @@ def load_reward_tokenizer(folder: Path) -> BertTokenizer:
         raise MissingWeightsError(
             f"no BERT vocabulary at {folder / 'vocab.txt'}", do="`fbench doctor` says more"
         )
-    return BertTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
+    words = tokenizer.get_vocab()
+    tokenizer.add_tokens([word for word in ("[DEC]", "[ENC]") if word not in words], special_tokens=True)
+    return tokenizer
 
 
 def save_reward_net(network: RewardNet, folder: Path) -> None:
@@ -174,10 +181,22 @@ def load_reward_net(folder: Path) -> RewardNet:
 def load_published_reward_net(weights: Path, config: RewardConfig = PUBLISHED) -> RewardNet:
     """The network with weights under their published names, strictly.
 
+    Args:
+        weights: ``ImageReward.pt``. Where ``med_config.json`` lies beside it, as published, it must
+            describe the same text network.
+        config: Sizes and scale.
+
     Raises:
         MissingWeightsError: if there is no such file.
-        UnreadableFileError: if a key is missing or unexpected.
+        UnreadableFileError: if a key is missing or unexpected, or the sizes are others.
     """
+    if (weights.parent / MED_CONFIG).is_file():
+        stated = read_config(weights.parent, MED_CONFIG)
+        # Its encoder_width is not used: the width of the vision network takes its place.
+        for key in sorted(stated.keys() & set(config.text)):
+            if stated[key] != config.text[key]:
+                why = f"{key} is {stated[key]} and should be {config.text[key]}"
+                raise UnreadableFileError(weights.parent / MED_CONFIG, "ImageReward's text network", why)
     with without_weights():
         network = RewardNet(config)
     load_strictly(network, published_to_ours(read_weights(weights)), weights)
@@ -197,12 +216,8 @@ _VISION: Final = {
 
 def published_to_ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Published key names to ours, one to one; a name of no kind we know is kept, and then refused."""
-    linear = {
-        old: new
-        for new, old in enumerate(
-            sorted({int(k.split(".")[2]) for k in state if k.startswith("mlp.layers.")})
-        )
-    }
+    heads = {key: found for key in state if (found := re.fullmatch(r"mlp\.layers\.(\d+)\.(.+)", key))}
+    linear = {old: new for new, old in enumerate(sorted({int(found[1]) for found in heads.values()}))}
     out = {}
     for key, value in state.items():
         name = key
@@ -212,9 +227,8 @@ def published_to_ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
             if key.endswith("position_ids"):
                 continue  # a buffer of older transformers, computed today
             name = "text." + key.removeprefix("blip.text_encoder.")
-        elif key.startswith("mlp.layers."):
-            _, _, number, rest = key.split(".")
-            name = f"head.{linear[int(number)]}.{rest}"
+        elif found := heads.get(key):
+            name = f"head.{linear[int(found[1])]}.{found[2]}"
         out[name] = value
     return out
 

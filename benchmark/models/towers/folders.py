@@ -1,5 +1,6 @@
 """Weights in a folder: half precision on disk, float32 in use, loaded strictly."""
 
+import pickle
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -32,21 +33,31 @@ def save_weights(module: nn.Module, path: Path) -> None:
 def read_weights(path: Path) -> dict[str, Tensor]:
     """The tensors of a safetensors file, or of a pickle that holds nothing but tensors, in float32.
 
+    A pickle may hold them under ``state_dict``, as training scripts write them.
+
     Raises:
         MissingWeightsError: if there is no such file.
-        UnreadableFileError: if it holds something else.
+        UnreadableFileError: if it holds something else; a pickle's code is never run.
     """
     if not path.is_file():
         raise MissingWeightsError(f"no weights at {path}", do="`fbench doctor` says where they come from")
     try:
-        if path.suffix == ".safetensors":
-            state = load_file(path)
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            state = state.get("state_dict", state)
-    except (OSError, RuntimeError, ValueError, SafetensorError, AttributeError) as error:
+        found: Any = load_file(path) if path.suffix == ".safetensors" else _unpickled(path)
+    except pickle.UnpicklingError as error:
+        # torch's own message explains how to run the code that is in the file.
+        why = "it is damaged or holds more than tensors, and nothing else is ever read from a pickle"
+        raise UnreadableFileError(path, "weights", why) from error
+    except (OSError, RuntimeError, ValueError, EOFError, SafetensorError) as error:
         raise UnreadableFileError(path, "weights", error) from error
+    state = found.get("state_dict", found) if isinstance(found, Mapping) else {"the content": found}
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise UnreadableFileError(path, "weights", f"{key} is a {type(value).__name__} and no tensor")
     return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def _unpickled(path: Path) -> Any:
+    return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def without_weights() -> AbstractContextManager[None]:

@@ -7,6 +7,7 @@ from typing import Any
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
+from benchmark.models.quiet import quiet
 from benchmark.models.towers.folders import check_finite, save_weights
 
 
@@ -65,14 +66,22 @@ def load_clip_model(folder: Path) -> CLIPModel:
             f"no CLIPModel (config.json, model.safetensors) at {folder}", do="`fbench doctor` says more"
         )
     try:
-        model, report = CLIPModel.from_pretrained(
-            folder, local_files_only=True, dtype="float32", output_loading_info=True
-        )
+        with quiet():
+            model, report = CLIPModel.from_pretrained(
+                folder,
+                local_files_only=True,
+                use_safetensors=True,
+                dtype="float32",
+                output_loading_info=True,
+                # They are in the report then, by name, and refused below.
+                ignore_mismatched_sizes=True,
+            )
     except (OSError, RuntimeError, ValueError) as error:
         raise UnreadableFileError(folder, "a CLIPModel", error) from error
-    wrong = [f"{kind} {min(map(str, keys))}" for kind, keys in _faults(report).items() if keys]
+    wrong = _faults(report)
     if wrong:
-        raise UnreadableFileError(folder, "a CLIPModel", ", ".join(wrong))
+        shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
+        raise UnreadableFileError(folder, "a CLIPModel", shown)
     check_finite(model.state_dict(), folder)
     return model.eval().requires_grad_(False)
 
@@ -82,16 +91,21 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
 
     Raises:
         MissingWeightsError: if it is not there.
+        UnreadableFileError: if it is there and is none.
     """
     if not (folder / "vocab.json").is_file() and not (folder / "tokenizer.json").is_file():
         raise MissingWeightsError(f"no CLIP tokenizer at {folder}", do="`fbench doctor` says more")
-    return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    try:
+        return CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    # The tokenizers library raises nothing more particular.
+    except Exception as error:
+        raise UnreadableFileError(folder, "a CLIP tokenizer", error) from error
 
 
-def _faults(report: Any) -> dict[str, list[object]]:
+def _faults(report: Any) -> list[str]:
     """What from_pretrained only prints. Older files carry position ids, which are computed today."""
-    named = {"missing": "missing_keys", "unexpected": "unexpected_keys", "misshapen": "mismatched_keys"}
-    return {
-        word: [k for k in report.get(key, ()) if not str(k).endswith("position_ids")]
-        for word, key in named.items()
-    }
+    wrong = [f"missing {key}" for key in sorted(report["missing_keys"])]
+    wrong += [f"unexpected {key}" for key in sorted(report["unexpected_keys"])]
+    for key, found, expected in sorted(report["mismatched_keys"]):
+        wrong.append(f"{key} is {tuple(found)} and should be {tuple(expected)}")
+    return [fault for fault in wrong if not fault.endswith("position_ids")]

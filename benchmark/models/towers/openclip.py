@@ -11,7 +11,7 @@ from typing import Any, Final
 import open_clip
 from open_clip.model import CLIP
 
-from benchmark.core.errors import UnreadableFileError
+from benchmark.core.errors import UnreadableFileError, UserError, close_matches
 from benchmark.models.towers.folders import (
     load_strictly,
     read_config,
@@ -97,18 +97,51 @@ def load_published(architecture: str, weights: Path) -> CLIP:
 
     Args:
         architecture: open_clip's name, such as ``ViT-H-14``.
-        weights: A file of open_clip's keys: safetensors, or a pickle of tensors.
+        weights: A file of open_clip's keys: safetensors, or a pickle of tensors. Where the configuration
+            it was published with lies beside it, that must be of the same architecture: shapes do not tell
+            which GELU it was trained with.
 
     Raises:
         MissingWeightsError: if there is no such file.
         UnreadableFileError: if it holds other weights.
+        UserError: if open_clip has no such architecture.
     """
+    # open_clip would also take names with a prefix, and ask the network what they are.
+    if architecture not in open_clip.list_models():
+        close = " or ".join(close_matches(architecture, open_clip.list_models()))
+        raise UserError(
+            f"open_clip has no architecture {architecture!r}", do=close and f"did you mean {close}?"
+        )
+    if (weights.parent / CONFIG).is_file():
+        _same_architecture(architecture, weights.parent)
     state = read_weights(weights)
-    with without_weights():
-        model = new_open_clip(open_clip.get_model_config(architecture))
+    try:
+        with without_weights():
+            model = new_open_clip(open_clip.get_model_config(architecture))
+    except TypeError as error:
+        raise UserError(f"open_clip's {architecture} is no plain CLIP", do="ViT-H-14 is one") from error
     # Training on several devices leaves a prefix.
     load_strictly(model, {k.removeprefix("module."): v for k, v in state.items()}, weights)
     return model.eval().requires_grad_(False)
+
+
+def _same_architecture(name: str, folder: Path) -> None:
+    """Compares what both configurations state; a GELU that is not mentioned is the ordinary one."""
+    published = read_config(folder, CONFIG).get("model_cfg") or {}
+    ours = _flat({"quick_gelu": False, **open_clip.get_model_config(name)})
+    theirs = _flat({"quick_gelu": False, **published})
+    for key in sorted(ours.keys() & theirs.keys()):
+        if ours[key] != theirs[key]:
+            raise UnreadableFileError(
+                folder / CONFIG, f"open_clip's {name}", f"{key} is {theirs[key]} and should be {ours[key]}"
+            )
+
+
+def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    return found
 
 
 def open_clip_tokenizer(bpe: Path | None = None, context_length: int = 77) -> open_clip.SimpleTokenizer:

@@ -28,6 +28,13 @@ def _lpips() -> Measurement:
     return lpips.measure()
 
 
+def _frechet() -> Measurement:
+    from benchmark.studies.bench import frechet
+
+    _use_free_threads()
+    return frechet.measure()
+
+
 def _train(*, full: bool) -> Measurement:
     from benchmark.studies.bench import train
 
@@ -64,7 +71,7 @@ MEASURES: Mapping[str, Callable[[], Measurement] | None] = {
     "generate": _generate,
     "scorer_bundle": None,
     "lpips": _lpips,
-    "frechet": None,
+    "frechet": _frechet,
     "bootstrap": bootstrap.measure,
     "cli_help": cli_help.measure,
 }

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from benchmark.shapes import annotators
 from benchmark.shapes.alignment import LEXICONS, Seen, alignments, match, shares
-from benchmark.shapes.facts import ATTRIBUTES, Facts, draw_facts, wanted
+from benchmark.shapes.facts import Facts, draw_facts, wanted, with_fact
 from benchmark.shapes.grammar import caption
 from benchmark.shapes.readings import reading_of
 from benchmark.shapes.renderer import render
@@ -47,16 +46,6 @@ class Groups:
         """Several batches as one."""
         captions = [text for part in parts for text in part.captions]
         return cls(captions, torch.cat([p.images for p in parts]), torch.cat([p.rewards for p in parts]))
-
-
-def with_fact(facts: Facts, kind: str, index: int, value: str) -> Facts:
-    """The same facts with one of them stated otherwise; `index` is the object's."""
-    if kind not in ATTRIBUTES:
-        other: dict[str, Any] = {kind: value}
-        return replace(facts, **other)
-    things = list(facts.objects)
-    things[index] = replace(things[index], **{kind: value})
-    return replace(facts, objects=tuple(things))
 
 
 def changes(facts: Facts) -> list[tuple[str, Facts]]:

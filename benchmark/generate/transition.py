@@ -1,7 +1,8 @@
-r"""The estimator `transition`: s as the Gaussian ratio of one sampling step of a stored trajectory.
+r"""The steps of stochastic DDIM as Gaussians, for whoever compares two models step by step.
 
-Stochastic DDIM draws $x_{t-1} \sim N(\mu(x_t, c), \sigma_t^2)$ with $\mu$ linear in what the network says,
-$\mu = a\,x_t + b\,\mathrm{output}$. The ratio of policy and reference at a step that was taken is
+A step draws $x_{t-1} \sim N(\mu(x_t, c), \sigma_t^2)$ with $\mu$ linear in what the network says,
+$\mu = a\,x_t + b\,\mathrm{output}$. The ratio of policy and reference at a step that was taken, the estimator
+`transition` of the log-ratio, is
 
 $$ s = \log \frac{p_\theta(x_{t-1} \mid x_t, c)}{p_{\mathrm{ref}}(x_{t-1} \mid x_t, c)}
      = -\frac{\|x_{t-1} - \mu_\theta\|^2 - \|x_{t-1} - \mu_{\mathrm{ref}}\|^2}{2 \sigma_t^2}

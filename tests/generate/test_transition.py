@@ -8,9 +8,9 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 from torch.distributions import Normal
 
+from benchmark.generate.transition import Steps, sampler_steps
 from benchmark.models.base import PredictionType
 from trainers.log_ratio import log_ratio, prediction_error
-from trainers.transition import Steps, sampler_steps
 
 SHAPE = (4, 4, 4)
 KINDS: tuple[PredictionType, ...] = ("epsilon", "v_prediction", "sample")

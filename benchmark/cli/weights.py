@@ -1,0 +1,162 @@
+"""``fbench weights``."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import typer
+
+from benchmark.cli import options
+from benchmark.cli.app import Group
+from benchmark.cli.output import say, say_json, say_table
+from benchmark.core.errors import UserError
+
+app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode="rich")
+
+Names = Annotated[
+    list[str] | None, typer.Argument(metavar="NAME...", help="Of `fbench weights list`. (default all)")
+]
+
+
+@app.callback()
+def weights() -> None:
+    """Finds, fetches and checks the published weights of scorers.
+
+    Examples:
+      fbench weights list
+      fbench weights fetch hps-v2.1 pickscore pickscore-processor
+    """
+
+
+@app.command("list")
+def list_weights(
+    weights_folder: options.WeightsFolder = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Lists published weights: who needs them, where they come from, their licence, where they are.
+
+    Examples:
+      fbench weights list
+      fbench weights list --weights-folder /shared/weights --json
+    """
+    options.use_weights_folder(weights_folder)
+    from benchmark.scorers._needs import users_of
+    from benchmark.scorers._published import RELEASES, said_size
+    from benchmark.scorers._weights import find, published_folder
+
+    listed = [
+        {
+            "name": release.name,
+            "scorers": users_of(release.name),
+            "source": release.source,
+            "licence": release.licence,
+            "bytes": release.size,
+            "files": release.files,
+            "place": find(release),
+        }
+        for release in RELEASES
+    ]
+    if as_json:
+        say_json({"folder": published_folder(), "weights": listed})
+        return
+    say(f"in {published_folder()}, and in the caches of huggingface_hub and torch\n")
+    say_table(
+        [
+            [
+                release.name,
+                ", ".join(users_of(release.name)) or "-",
+                release.licence,
+                said_size(release.size),
+                release.source,
+                str(find(release) or "missing"),
+            ]
+            for release in RELEASES
+        ]
+    )
+
+
+@app.command("fetch")
+def fetch_weights(
+    names: Names = None,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch all there are.")] = False,
+    weights_folder: options.WeightsFolder = None,
+    offline: options.Offline = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Downloads published weights into the folder of weights; what is here already is left as it is.
+
+    The same command again goes on from what is finished, in the middle of a file as well.
+
+    Examples:
+      fbench weights fetch hps-v2.1
+      fbench weights fetch --all --weights-folder /shared/weights
+    """
+    options.use_weights_folder(weights_folder)
+    options.forbid_network(offline=offline)
+    from benchmark.scorers._fetching import fetch
+    from benchmark.scorers._published import RELEASES, releases
+
+    if bool(names) == everything:
+        raise UserError(
+            "name the weights to fetch, or give --all", allowed=", ".join(known.name for known in RELEASES)
+        )
+    fetched = []
+    for release in releases(names or ()):
+        fetched.append(fetch(release, lambda line: typer.echo(line, err=True)))
+        if not as_json:
+            verb = "fetched" if fetched[-1].downloaded else "was here"
+            say(f"{release.name}: {verb}, {fetched[-1].place}")
+    if as_json:
+        say_json(fetched)
+
+
+@app.command("verify")
+def verify_weights(
+    names: Names = None,
+    load: Annotated[
+        bool, typer.Option("--load", help="Also open them, strictly, as their scorers do.")
+    ] = False,
+    weights_folder: options.WeightsFolder = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Hashes the published weights that are here and compares with the known hashes.
+
+    A file whose hash nobody states is recorded when it is first seen, and compared with that from then on.
+    Exit code 2 if a file is not what it was, or weights that were named are missing.
+
+    Examples:
+      fbench weights verify
+      fbench weights verify hps-v2.1 --load
+    """
+    options.use_weights_folder(weights_folder)
+    from benchmark.scorers._published import releases
+    from benchmark.scorers._verifying import verify
+
+    verified = [found for release in releases(names or ()) for found in verify(release)]
+    if not as_json:
+        say_table([[v.verdict, v.release, v.file, v.sha256[:16], v.note] for v in verified])
+    opened = _open(dict.fromkeys(v.release for v in verified if v.verdict != "missing")) if load else {}
+    if as_json:
+        say_json({"files": verified, "opened": opened})
+    else:
+        say_table([["opens" if not why else "refused", call, why] for call, why in opened.items()])
+    faults = [f"{v.release}/{v.file}: {v.note}" for v in verified if v.verdict == "wrong"]
+    faults += [f"{v.release}/{v.file} is missing" for v in verified if v.verdict == "missing" and names]
+    faults += [f"{call}: {why}" for call, why in opened.items() if why]
+    if faults:
+        raise UserError(f"{len(faults)} faults in the published weights, the first one {faults[0]}")
+
+
+def _open(names: Iterable[str]) -> dict[str, str]:
+    """For each scorer that needs one of the weights, why it cannot open all it needs; empty: it can."""
+    from benchmark.scorers import make_scorers
+    from benchmark.scorers._needs import needs
+
+    wanted, opened = set(names), {}
+    for need in needs():
+        if wanted & set(need.releases):
+            try:
+                make_scorers([need.call], "published")[0].load()
+                opened[need.call] = ""
+            except UserError as error:
+                opened[need.call] = str(error)
+    return opened

@@ -1,0 +1,106 @@
+r"""How far a policy's sampling paths are from the reference's.
+
+The paths of stochastic DDIM are chains of Gaussians that differ in their means alone, so their divergence is
+
+$$ \mathrm{KL}(p_\theta \| p_\mathrm{ref})
+   = E_{x \sim p_\theta} \sum_{t: \sigma_t > 0}
+     \frac{\|\mu_\theta(x_t, c) - \mu_\mathrm{ref}(x_t, c)\|^2}{2 \sigma_t^2}, $$
+
+exact for paths and, because an image is a function of its path, an upper bound for images. One path of the
+policy's own gives an unbiased estimate, and no negative one. Without guidance: guided means depend on a scale
+that is no part of either model.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from benchmark.core.errors import NotComparableError
+from benchmark.core.records import Sampler
+from benchmark.generate.sampling import TextCache, batches
+from benchmark.generate.transition import Steps, sampler_steps
+from benchmark.models.base import Pipeline
+from benchmark.models.conditioning import TextConditioning
+
+
+@torch.no_grad()
+def path_kl(
+    policy: Pipeline, reference: Pipeline, prompts: list[str], seeds: list[int], sampler: Sampler
+) -> Iterator[Float[np.ndarray, " batch"]]:
+    """The sum over the steps of one path of the policy's for each prompt and seed, in nats.
+
+    Args:
+        policy: Walks.
+        reference: Is asked at every step where it would have gone.
+        prompts: One for each path.
+        seeds: Of each path's generator.
+        sampler: Steps, batch size, precision; its eta and guidance are not used.
+
+    Yields:
+        A batch's, in float64; not finite where the policy's latents are not.
+
+    Raises:
+        NotComparableError: if the two do not share the noise schedule: then the divergence is infinite.
+    """
+    steps = _shared_steps(policy, reference, sampler)
+    own, other = TextCache(policy), TextCache(reference)
+    for rows in batches(len(prompts), sampler.batch_size):
+        pad = sampler.batch_size - len(rows)
+        asked, starts = (
+            list(items[rows.start : rows.stop]) + [items[rows.stop - 1]] * pad for items in (prompts, seeds)
+        )
+        told = (own(asked), other(asked))
+        yield _along(policy, reference, steps, told, starts, sampler)[: len(rows)].numpy()
+
+
+def _along(
+    policy: Pipeline,
+    reference: Pipeline,
+    steps: tuple[Steps, Steps],
+    told: tuple[TextConditioning, TextConditioning],
+    seeds: list[int],
+    sampler: Sampler,
+) -> Float[Tensor, " batch"]:
+    """Walks as the sampler does with eta = 1, as far as there is noise, and adds up the differences."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    conditions = [
+        said.unet_inputs(p.sampling_time_ids(len(said)))
+        for p, said in zip((policy, reference), told, strict=True)
+    ]
+    latents = _noise(policy, generators)
+    nats = torch.zeros(len(seeds), dtype=torch.float64)
+    for k, sigma in enumerate(steps[0].sigma):
+        means = [
+            own.a[k] * latents + own.b[k] * _prediction(p, latents, own.t[k], kwargs, sampler)
+            for p, own, kwargs in zip((policy, reference), steps, conditions, strict=True)
+        ]
+        nats += (means[0] - means[1]).square().sum((1, 2, 3)) / (2 * sigma**2)
+        latents = means[0] + sigma * _noise(policy, generators)
+    return nats
+
+
+def _noise(pipeline: Pipeline, generators: list[torch.Generator]) -> Float[Tensor, "n c h w"]:
+    """float32 as the sampler draws it, then float64: what is summed up are small differences."""
+    return torch.cat([torch.randn((1, *pipeline.latent_shape), generator=g) for g in generators]).double()
+
+
+def _prediction(
+    pipeline: Pipeline, latents: Tensor, t: Tensor, conditions: dict[str, object], sampler: Sampler
+) -> Float[Tensor, "n c h w"]:
+    rows = latents.float().to(pipeline.device).contiguous(memory_format=pipeline.unet_layout)
+    with pipeline.autocast(sampler.precision):
+        output: Tensor = pipeline.unet(rows, t.to(pipeline.device), return_dict=False, **conditions)[0]
+    # Not every device has float64.
+    return output.float().cpu().double()
+
+
+def _shared_steps(policy: Pipeline, reference: Pipeline, sampler: Sampler) -> tuple[Steps, Steps]:
+    one, other = (sampler_steps(p.scheduler, sampler.steps, p.prediction_type) for p in (policy, reference))
+    if not torch.equal(one.t, other.t) or not torch.allclose(one.sigma, other.sigma, rtol=1e-9, atol=0):
+        raise NotComparableError(
+            f"{policy.name} and its reference have other noise schedules, so their paths have no distance"
+        )
+    return one, other

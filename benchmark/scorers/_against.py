@@ -1,0 +1,60 @@
+"""What scorers of a set's features against a reference set have in common; no torch."""
+
+from abc import abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, final
+
+from benchmark.core.records import Axis
+from benchmark.scorers import _reference, _weights
+from benchmark.scorers._compared import Compared
+from benchmark.scorers._on_features import OnFeatures
+
+
+class AgainstReference(OnFeatures):
+    """A scorer that compares a set with a reference set by features of either.
+
+    Args:
+        weights: ``embedded``, ``published`` (torch-fidelity's Inception v3), a folder with a feature network,
+            or a file with Inception's weights.
+        reference: ``embedded`` (2,000 renders), a folder of images, or an .npz of ``features`` (m, d), or of
+            ``mu``, ``sigma`` and ``n`` where that suffices; must be given with Inception.
+        features: Of Inception: 2048 (what published numbers mean), 768, 192 or 64, which want fewer images.
+    """
+
+    axis: ClassVar[Axis] = "fidelity"
+
+    def __init__(
+        self, weights: str = _weights.EMBEDDED, reference: str = "", features: int | None = None
+    ) -> None:
+        self.weights, self.against, self.layer = weights, reference, features
+
+    @final
+    @cached_property
+    def reference_path(self) -> Path | None:
+        """The reference; None for renders.
+
+        Raises:
+            UserError: if it is not named or not there.
+        """
+        return _reference.find(self.name, self.against, embedded=not self.of_inception)
+
+    @final
+    @cached_property
+    def weights_hash(self) -> str:
+        """Extractor with its resize, reference, and the hash of both."""
+        known = [path for path in (self.place, self.reference_path) if path is not None]
+        return f"{self.extractor}-{_reference.tag(self.reference_path)}-{_weights.short_hash(*known)}"
+
+    @final
+    def load(self, device: str = "cpu") -> None:
+        """Reads the network, and the reference or what is known about it."""
+        from benchmark.scorers._pool import shared
+
+        self._features = self.open_features(device)
+        self._compared = shared(Compared, self._features, self.reference_path)
+        self.prepare(self._compared)
+
+    @abstractmethod
+    def prepare(self, reference: "Compared") -> None:
+        """Computes what is fixed about the reference."""

@@ -1,0 +1,71 @@
+"""What scorers of a set's features have in common; no torch."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, final
+
+from benchmark.core.errors import UserError
+from benchmark.scorers import _weights
+from benchmark.scorers.base import SetScorer, Shown
+
+if TYPE_CHECKING:
+    from benchmark.scorers._features import Features
+
+INCEPTION: Final = "inception/pt_inception-2015-12-05-6726825d.pth"
+"""The published weights, below the folder of all of them."""
+
+
+class OnFeatures(SetScorer):
+    """A scorer of a set that looks at features only: those of Inception v3, or the embedded network's.
+
+    Attributes:
+        weights: ``embedded``, ``published``, a folder with a feature network, or Inception's weights.
+        layer: Features of Inception; None: 2048.
+    """
+
+    weights: str
+    layer: int | None
+    _features: "Features"
+
+    @final
+    @property
+    def place(self) -> Path:
+        """The network."""
+        return _weights.place(self.name, self.weights, "shapes-features", INCEPTION)
+
+    @final
+    @cached_property
+    def of_inception(self) -> bool:
+        """Whether the features are Inception's.
+
+        Raises:
+            UserError: if a layer of Inception is named where it is not used.
+        """
+        if self.place.is_dir() and self.layer is not None:
+            raise UserError(
+                f"scorer {self.name}: features={self.layer} with {self.place.name}",
+                allowed="only with Inception's weights",
+                do="leave it out",
+            )
+        return not self.place.is_dir()
+
+    @final
+    @property
+    def extractor(self) -> str:
+        """Network, layer and resize, as a part of versions."""
+        return f"inception{self.layer or 2048}_tf299" if self.of_inception else "shapes"
+
+    @final
+    def open_features(self, device: str) -> "Features":
+        """The network, in memory once for all scorers."""
+        from benchmark.scorers._features import Features
+        from benchmark.scorers._pool import shared
+
+        key = f"features:{self.extractor}:{_weights.short_hash(self.place)}"
+        return shared(Features, self.place, device, key, self.layer or 2048)
+
+    @final
+    def look(self, shown: Shown) -> None:
+        """Features of a part of the set."""
+        if len(shown):
+            self._features.of(shown)

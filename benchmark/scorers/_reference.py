@@ -1,0 +1,130 @@
+"""What ``reference=`` means: the images, features or statistics that a set is compared with. No torch."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, overload
+from zipfile import BadZipFile
+
+from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.pixels import read_rgb
+from benchmark.scorers import _weights
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from benchmark.core.pixels import RGB
+
+IMAGES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+RENDERS: Final = "renders2000"
+
+_HELD: Final = ("features", "mu", "sigma", "n")
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What an .npz of ``mu``, ``sigma`` and perhaps ``n`` holds, as pytorch-fid and clean-fid write it."""
+
+    mu: "np.ndarray"
+    sigma: "np.ndarray"
+    n: int | None
+
+
+def find(scorer: str, reference: str, *, embedded: bool) -> Path | None:
+    """Where the reference is; None for the renders of the embedded world.
+
+    Args:
+        scorer: Whose, for messages.
+        reference: ``embedded``, a folder of images, an .npz; empty: what goes without saying.
+        embedded: Whether the embedded world's renders go without saying.
+
+    Raises:
+        UserError: if nothing is named where nothing goes without saying, or it is not there.
+    """
+    if reference == _weights.EMBEDDED or (not reference and embedded):
+        return None
+    if not reference:
+        raise UserError(
+            f"scorer {scorer} compares with a reference set, and none is named",
+            allowed="a folder of images, or an .npz of features or of mu, sigma and n",
+            do=f"--scorers \"{scorer}(reference='FOLDER')\"",
+        )
+    path = Path(reference).expanduser()
+    if not path.is_dir() and not path.is_file():
+        raise MissingFileError(path, f"reference of scorer {scorer}")
+    if path.is_dir() and not image_files(path):
+        raise UnreadableFileError(path, "a folder of images", f"no {', '.join(IMAGES)} in it")
+    return path
+
+
+def tag(path: Path | None) -> str:
+    """The reference's name as a part of versions."""
+    return RENDERS if path is None else re.sub(r"[^\w.]+", "_", path.stem)[:32]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All images below a folder, in the order of their names."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGES and p.is_file())
+
+
+class Files(Sequence["RGB"]):
+    """Images that are decoded when they are looked at: a reference may be larger than the memory."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @overload
+    def __getitem__(self, index: int) -> "RGB": ...
+    @overload
+    def __getitem__(self, index: slice) -> "Files": ...
+    def __getitem__(self, index: int | slice) -> "RGB | Files":
+        """The pixels of one, or a part of the sequence."""
+        if isinstance(index, slice):
+            return Files(self._files[index])
+        return read_rgb(self._files[index])
+
+
+def images(path: Path | None) -> "Sequence[RGB]":
+    """The pixels of a folder's images, or of the embedded world's renders.
+
+    Raises:
+        UserError: when one is looked at that cannot be read.
+    """
+    if path is None:
+        from benchmark.scorers._renders import renders
+
+        return renders()
+    return Files(image_files(path))
+
+
+def read_npz(path: Path) -> "np.ndarray | Statistics":
+    """Features (m, d) of an .npz, or its statistics.
+
+    Raises:
+        UnreadableFileError: if it holds neither, or numbers that are not finite.
+    """
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            held = {name: np.asarray(file[name], np.float64) for name in file.files if name in _HELD}
+    except (OSError, ValueError, TypeError, AttributeError, BadZipFile) as error:
+        raise UnreadableFileError(path, "an .npz of a reference", error) from error
+    why = ""
+    if held.keys() >= {"mu", "sigma"} and held["sigma"].shape == 2 * held["mu"].shape:
+        found: np.ndarray | Statistics = Statistics(
+            held["mu"], held["sigma"], int(held["n"]) if "n" in held else None
+        )
+    elif "features" in held and held["features"].ndim == 2 and len(held["features"]) > 1:
+        found = held["features"]
+    else:
+        why = "it has neither features (m, d) nor mu (d,) with sigma (d, d)"
+    if not all(np.isfinite(array).all() for array in held.values()):
+        why = "some of its numbers are not finite"
+    if why:
+        raise UnreadableFileError(path, "an .npz of a reference", why)
+    return found

@@ -1,0 +1,87 @@
+"""``aesthetic``: would people who rate photographs like it?"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from benchmark.core.errors import MissingFileError, MissingWeightsError
+from benchmark.core.records import Axis
+from benchmark.scorers import _weights
+from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+
+if TYPE_CHECKING:
+    from benchmark.scorers._aesthetic_head import Head
+    from benchmark.scorers._open_clip import OpenClip
+
+
+@scorers.register()
+class Aesthetic(ImageScorer):
+    """LAION's aesthetic predictor: a linear head on normalised CLIP embeddings; the prompt is not looked at.
+
+    The head's five layers have nothing between them. The embedded world comes without one.
+
+    Args:
+        weights: ``published`` (sac+logos+ava1-l14-linearMSE), or the head's file.
+        clip: ``published`` (OpenAI's ViT-L-14), or an open_clip folder or file; None: as ``weights`` says.
+        model: open_clip's name of the architecture of a file; OpenAI's models use QuickGELU.
+        precision: ``fp32`` or ``bf16``, of the CLIP model.
+    """
+
+    name: ClassVar[str] = "aesthetic"
+    axis: ClassVar[Axis] = "preference"
+    scale: ClassVar[str] = "about 1..10"
+    bf16_tolerance: ClassVar[float] = 0.1
+    reference: ClassVar[str] = "Schuhmann, improved-aesthetic-predictor, 2022"
+
+    _tower: "OpenClip"
+    _head: "Head"
+
+    def __init__(
+        self,
+        weights: str = _weights.PUBLISHED,
+        clip: str | None = None,
+        model: str = "ViT-L-14-quickgelu",
+        precision: str = "fp32",
+    ) -> None:
+        self.weights, self.model, self.precision = weights, model, precision
+        named = weights in (_weights.EMBEDDED, _weights.PUBLISHED)
+        self.clip = clip or (weights if named else _weights.PUBLISHED)
+
+    @property
+    def _head_place(self) -> Path:
+        published = "aesthetic/sac+logos+ava1-l14-linearMSE.pth"
+        try:
+            return _weights.place(self.name, self.weights, "shapes-aesthetic/head.pth", published)
+        except MissingFileError as error:
+            raise MissingWeightsError(
+                "scorer aesthetic: the embedded world has no such weights",
+                allowed=f"{_weights.PUBLISHED} or the head's file",
+                do="leave it out",
+            ) from error
+
+    @property
+    def _clip_place(self) -> Path:
+        return _weights.place(
+            self.name, self.clip, "shapes-clip", "clip-vit-l-14/open_clip_model.safetensors"
+        )
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Of the head and the CLIP model."""
+        return _weights.short_hash(self._head_place, self._clip_place)
+
+    def load(self, device: str = "cpu") -> None:
+        """Reads both."""
+        from benchmark.scorers._aesthetic_head import Head
+        from benchmark.scorers._open_clip import OpenClip
+        from benchmark.scorers._pool import shared
+        from benchmark.scorers._preprocess import clip_pixels
+
+        key = f"clip:{_weights.short_hash(self._clip_place)}"
+        self._head = Head(self._head_place)
+        self._tower = shared(OpenClip, self._clip_place, self.model, clip_pixels, device, key, self.precision)
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """One number an image."""
+        return self._head(self._tower.images(shown))
