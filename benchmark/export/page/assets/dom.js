@@ -26,7 +26,7 @@ const spoken = (text) => el("span", { class: "spoken" }, text);
 // A name or text from outside: its own direction of writing must not turn what stands beside it, and long
 // names may break after the signs that they are made of.
 const foreign = (text, attributes = {}) => el("bdi", attributes, ...breakable(text));
-const breakable = (text) => text.split(/(?<=[-_/.,:])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
+const breakable = (text) => text.split(/(?<=[-_/:])/).flatMap((part, i) => (i ? [el("wbr"), part] : [part]));
 
 function options(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => el("option", { value, dir: "auto" }, text)));

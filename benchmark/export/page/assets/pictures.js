@@ -86,7 +86,7 @@ function comparison(p, shown, ks) {
       return won ? fill(cell, {}, el("span", { class: "mark", "aria-hidden": "true" }, "★"), spoken(" won")) : cell;
     });
     const unit = s.unit === "prompt" ? "all k" : ks.length > 1 ? "mean" : "";
-    return [el("tr", {}, el("th", { scope: "row" }, ...breakable(s.name), el("span", { "aria-hidden": "true" }, s.higher ? " ↑" : " ↓"), el("small", {}, unit)), ...cells)];
+    return [el("tr", {}, el("th", { scope: "row" }, ...breakable(s.name), el("span", { "aria-hidden": "true" }, s.higher ? "\u00a0↑" : "\u00a0↓"), el("small", {}, unit)), ...cells)];
   });
   const table = el("table", { class: "compare" }, el("caption", {}, "★ won on this scorer, among the checkpoints shown"), el("thead", {}, names, pictures), el("tbody", {}, ...rows));
   if (rows.length && shown.length > 1) {
