@@ -21,7 +21,8 @@ def leaderboard(
     format: Annotated[
         str | None,
         typer.Option(
-            metavar="table|csv|latex|markdown|json|html", help="(default by the ending of --output, else table)"
+            metavar="table|csv|latex|markdown|json|html",
+            help="(default by the ending of --output, else table)",
         ),
     ] = None,
     output: Annotated[
@@ -91,5 +92,7 @@ def _format_of(asked: str | None, output: Path | None) -> str:
     if asked not in known:
         raise UnknownNameError("format", asked, known)
     if asked == _HTML and output is None:
-        raise UserError("--format html is a page with pictures, not a text", do="name it: --output report.html")
+        raise UserError(
+            "--format html is a page with pictures, not a text", do="name it: --output report.html"
+        )
     return asked

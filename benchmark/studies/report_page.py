@@ -30,6 +30,7 @@ COLUMNS: Final = (
     ScorerColumn("kid", "1@0123abcd", "fidelity", "set", False, "lower is better"),
 )
 DIVERGENCES: Final = ("reverse_kl", "forward_kl", "jensen_shannon", "alpha(a=0.3)", "chi2")
+_FAILURE = "the device ran out of memory"
 _FILES = 61
 """Pictures that are really made; every record names one of them, and each is encoded where it stands."""
 
@@ -80,7 +81,7 @@ def random_source(
             for k in ks:
                 file = files[(c + 7 * p + 31 * k) % _FILES]
                 bad = (c, p, k) in gone
-                record = ImageRecord(prompt.id, k, file, status="error", note="the device ran out of memory")
+                record = ImageRecord(prompt.id, k, file, status="error", note=_FAILURE)
                 records.append(record if bad else ImageRecord(prompt.id, k, file))
         sets.append(ImageSet(f"random-{c}", checkpoint, prompt_set, sampler, ks, tuple(records)))
     table = ScoreTable(
@@ -131,12 +132,9 @@ def _rows(
             else:
                 values = own[:, None] + 0.6 * draw.normal(size=(len(prompts), len(ks)))
                 for (p, k), v in np.ndenumerate(values):
+                    where = (checkpoint.id, column.name, column.version, prompts[p].id, ks[k])
                     bad = (c, p, k) in gone
-                    note, status = ("the device ran out of memory", "missing") if bad else ("", "ok")
-                    value = None if bad else float(v)
-                    rows.append(
-                        Row(checkpoint.id, column.name, column.version, prompts[p].id, ks[k], value, status, note)  # type: ignore[arg-type]
-                    )
+                    rows.append(Row(*where, None, "missing", _FAILURE) if bad else Row(*where, float(v)))
     return rows
 
 
@@ -183,7 +181,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/page"))
     asked = parser.parse_args()
     prompts = [
-        Prompt(f"p{i:04d}", f"a photograph of subject number {i}, in the style of painter {i % 17}", (f"t{i % 9}",))
+        Prompt(
+            f"p{i:04d}",
+            f"a photograph of subject number {i}, in the style of painter {i % 17}",
+            (f"t{i % 9}",),
+        )
         for i in range(asked.prompts)
     ]
     checkpoints = random_checkpoints(asked.checkpoints)

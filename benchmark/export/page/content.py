@@ -58,7 +58,9 @@ def plan_of(source: PageSource) -> Plan:
         known |= {prompt.id: prompt for prompt in images.prompt_set if prompt.id not in known}
         seeds |= set(images.seeds)
     named = sorted(str(name) for name in rows["prompt_id"].dropna().unique())
-    known |= {name: Prompt(name, name) for name in named if name not in known and not name.startswith(LEAVE_OUT)}
+    known |= {
+        name: Prompt(name, name) for name in named if name not in known and not name.startswith(LEAVE_OUT)
+    }
     return Plan(checkpoints, tuple(known.values()), tuple(sorted(seeds)))
 
 
@@ -81,12 +83,13 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "reference": board.reference,
         "notes": [*board.notes, *remarks(board)],
         "pageNotes": list(source.notes),
-        "builtFrom": list(board.built_from),
         "scorers": [_scorer(c, p, plan.checkpoints) for c, p in zip(board.columns, places, strict=True)],
         "checkpoints": _checkpoints(board),
         "prompts": [{"id": p.id, "text": p.text, "tags": _tags(p)} for p in plan.prompts],
         "seeds": list(plan.seeds),
-        "scores": score_arrays(source.table, board.columns, places, plan.checkpoints, plan.prompts, plan.seeds),
+        "scores": score_arrays(
+            source.table, board.columns, places, plan.checkpoints, plan.prompts, plan.seeds
+        ),
         "missing": missing,
         "undefined": undefined,
         "manifests": [_manifest(manifest) for manifest in source.manifests],

@@ -3,7 +3,7 @@
 import base64
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -16,11 +16,20 @@ PICTURE_MEGABYTES: Final = 64.0
 """What the pictures of a page may take by default, in millions of bytes of the file."""
 _SIDE: Final = 128
 _QUALITY: Final = 75
-_CHUNK: Final = 32
+_CHUNK: Final = 8
 
 # One place of the comparison: the pictures of all checkpoints for one prompt and k.
 _Place = tuple[int, int]
 _Row = list[str | None]
+
+
+@dataclass(frozen=True)
+class _Thumbnail:
+    """A picture as base64 with its longer side, or why there is none."""
+
+    text: str | None = None
+    side: int = 0
+    why: str = ""
 
 
 @dataclass
@@ -75,18 +84,18 @@ def pictures_of(
     rows: dict[_Place, _Row] = {}
     sides: list[int] = []
 
-    def draw(place: _Place) -> list[tuple[str | None, str, int]]:
+    def draw(place: _Place) -> list[_Thumbnail]:
         key = (prompts[place[0]].id, seeds[place[1]])
         return [_thumbnail(s, r.get(key)) for s, r in zip(sets, records, strict=True)]
 
     room = megabytes * 1e6
     for place, drawn in _in_order(draw, places):
-        room -= sum(len(text) for text, _, _ in drawn if text)
+        room -= sum(len(one.text) for one in drawn if one.text)
         if room < 0:
             break
-        rows[place] = [text for text, _, _ in drawn]
-        sides += [side for text, _, side in drawn if text]
-        found.faults += [(c, *place, note) for c, (text, note, _) in enumerate(drawn) if not text and note]
+        rows[place] = [one.text for one in drawn]
+        sides += [one.side for one in drawn if one.text]
+        found.faults += [(c, *place, one.why) for c, one in enumerate(drawn) if one.why]
     for p in range(len(prompts)):
         of_prompt = [rows.get((p, k)) for k in range(len(seeds))]
         if any(row and any(row) for row in of_prompt):
@@ -109,7 +118,9 @@ def _spread(count: int) -> list[int]:
     return sorted(range(count), key=lambda i: int(f"{i:0{bits}b}"[::-1], 2))
 
 
-def _in_order(draw: "_Draw", places: Sequence[_Place]) -> "Iterator[tuple[_Place, list[_Drawn]]]":
+def _in_order(
+    draw: Callable[[_Place], list[_Thumbnail]], places: Sequence[_Place]
+) -> Iterator[tuple[_Place, list[_Thumbnail]]]:
     """Draws on threads, not far ahead of what is taken: the rest may not be wanted."""
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         for start in range(0, len(places), _CHUNK):
@@ -117,22 +128,21 @@ def _in_order(draw: "_Draw", places: Sequence[_Place]) -> "Iterator[tuple[_Place
             yield from zip(chunk, pool.map(draw, chunk), strict=True)
 
 
-def _thumbnail(images: ImageSet | None, record: ImageRecord | None) -> tuple[str | None, str, int]:
-    """A picture as base64 with its longer side; or why there is none."""
+def _thumbnail(images: ImageSet | None, record: ImageRecord | None) -> _Thumbnail:
     from PIL import Image
 
     if images is None or record is None:
-        return None, "", 0
+        return _Thumbnail()
     if record.status != "ok":
-        return None, record.note, 0
+        return _Thumbnail(why=record.note)
     try:
         picture = Image.fromarray(images.open(record))
     except UserError as error:
-        return None, str(error), 0
+        return _Thumbnail(why=str(error))
     picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
     encoded = BytesIO()
     picture.save(encoded, "WEBP", quality=_QUALITY, method=4)
-    return base64.b64encode(encoded.getvalue()).decode(), "", max(picture.size)
+    return _Thumbnail(base64.b64encode(encoded.getvalue()).decode(), max(picture.size))
 
 
 def _note(
@@ -146,9 +156,7 @@ def _note(
     ]
     which = f": {', '.join(held)}" if held else ""
     return (
-        f"To take at most {megabytes:g} MB, this page holds {found.kept:,} of {found.total:,} pictures{which}. "
-        "Prompts were taken at even distances; scores are complete."
+        f"To take at most {megabytes:g} MB, this page holds {found.kept:,} of {found.total:,} pictures"
+        f"{which}. Prompts were taken at even distances; scores are complete."
     )
 
-
-_Drawn = tuple[str | None, str, int]

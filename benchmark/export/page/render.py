@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from benchmark.core.store import write_text
 from benchmark.export.page.content import PageSource, content_of, plan_of
@@ -66,10 +65,10 @@ def page_html(source: PageSource, *, megabytes: float = PICTURE_MEGABYTES) -> st
     return environment.get_template("page.html.jinja").render(
         title=source.leaderboard.suite.encode(errors="replace").decode(),
         policy=_policy(style, script),
-        style=Markup(style),
-        script=Markup(script),
-        content=Markup(safe_json(content)),
-        pictures=[(prompt, Markup(block)) for prompt, block in pictures.blocks.items()],
+        style=style,
+        script=script,
+        content=safe_json(content),
+        pictures=pictures.blocks.items(),
     )
 
 

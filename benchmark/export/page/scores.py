@@ -76,19 +76,19 @@ def missing_rows(
     at_prompt = {p.id: i for i, p in enumerate(prompts)}
     gaps = table.rows[table.rows["status"] != "ok"]
     undefined = gaps["note"].str.startswith(UNDEFINED)
-    found: list[dict[str, Any]] = []
-    keys = ["checkpoint", "prompt_id", "seed", "status", "note"]
-    for key, rows in gaps[~undefined].groupby(keys, sort=False, dropna=False):
-        checkpoint, prompt, seed, status, note = key
-        found.append(
-            {
-                "checkpoint": at_checkpoint.get(checkpoint),
-                "prompt": at_prompt.get(prompt),
-                "promptId": None if pd.isna(prompt) else prompt,
-                "k": None if pd.isna(seed) else int(seed),
-                "scorers": list(rows["scorer"]),
-                "status": status,
-                "note": note,
-            }
-        )
-    return found, int(undefined.sum())
+    found: dict[tuple[object, ...], dict[str, Any]] = {}
+    for row in gaps[~undefined].to_dict("records"):
+        prompt = None if pd.isna(row["prompt_id"]) else row["prompt_id"]
+        k = None if pd.isna(row["seed"]) else int(row["seed"])
+        entry = {
+            "checkpoint": at_checkpoint.get(row["checkpoint"]),
+            "prompt": at_prompt.get(prompt) if prompt else None,
+            "promptId": prompt,
+            "k": k,
+            "scorers": [],
+            "status": row["status"],
+            "note": row["note"],
+        }
+        cause = (row["checkpoint"], prompt, k, row["status"], row["note"])
+        found.setdefault(cause, entry)["scorers"].append(row["scorer"])
+    return list(found.values()), int(undefined.sum())

@@ -35,7 +35,7 @@ function toggleChosen(i) {
 function startFilter() {
   for (const what of ["objective", "divergence"]) {
     const select = byId(`filter-${what}`);
-    options(select, [["", "any"], ...known(checkpoints.map((c) => c[what] ?? NONE)).map((name) => [name, name])]);
+    options(select, [["", "any"], ...known(checkpoints.map((c) => c[what] ?? NONE)).map((name) => [name, short(name, 60)])]);
     select.addEventListener("change", () => {
       filter[what] = select.value;
       filterChanged();
