@@ -57,9 +57,12 @@ def leaderboard(
     if form == _HTML:
         from benchmark.evaluate.report import page_source
         from benchmark.export.page import PICTURE_MEGABYTES, page_html
+        from benchmark.generate import console_progress
 
         room = PICTURE_MEGABYTES if page_megabytes is None else page_megabytes
-        text = page_html(page_source(board, join_tables(tables), folders), megabytes=room)
+        with console_progress("pictures of the report page") as tell:
+            source = page_source(board, join_tables(tables), folders)
+            text = page_html(source, megabytes=room, tell=tell)
     elif form == _TABLE:
         from io import StringIO
 

@@ -11,6 +11,7 @@ from benchmark.evaluate.report import training_manifests
 from benchmark.evaluate.result import EvalResult, suite_of
 from benchmark.export import write_exports
 from benchmark.export.page import PageSource, write_page
+from benchmark.generate import console_progress
 from benchmark.leaderboard import (
     ScoreTable,
     build_leaderboard,
@@ -49,7 +50,9 @@ def rank(
     leaderboard = build_leaderboard([table], reference=reference)
     figures = _figures(leaderboard, image_sets, out / "figures")
     manifests = (manifest, *training_manifests(manifest))
-    page = write_page(PageSource(leaderboard, table, tuple(image_sets), manifests), out / "report.html")
+    source = PageSource(leaderboard, table, tuple(image_sets), manifests)
+    with console_progress("pictures of the report page") as tell:
+        page = write_page(source, out / "report.html", tell=tell)
     for file in (path, *write_exports(leaderboard, out), *figures, page):
         manifest.add_output(file)
     gaps = [row for row in rows if row.status != "ok"]

@@ -18,6 +18,7 @@ from PIL import Image
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler, ScorerColumn
 from benchmark.core.records import ScoreRow as Row
 from benchmark.export.page import PICTURE_MEGABYTES, PageSource, write_page
+from benchmark.generate import console_progress
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame, signature_line
 
 COLUMNS: Final = (
@@ -190,9 +191,11 @@ def main() -> None:
     ]
     checkpoints = random_checkpoints(asked.checkpoints)
     source = random_source(asked.out / "pictures", checkpoints, prompts, asked.images, side=asked.side)
-    start = time.monotonic()
-    page = write_page(source, asked.out / "report.html", megabytes=asked.megabytes)
-    print(f"{page}: {page.stat().st_size / 1e6:.1f} MB, written in {time.monotonic() - start:.1f} s")
+    start, worked = time.monotonic(), time.process_time()
+    with console_progress("pictures") as tell:
+        page = write_page(source, asked.out / "report.html", megabytes=asked.megabytes, tell=tell)
+    wall, work = time.monotonic() - start, time.process_time() - worked
+    print(f"{page}: {page.stat().st_size / 1e6:.1f} MB, written in {wall:.1f} s ({work:.1f} s of processor)")
     program = browser()
     if program is None:
         print("no Chromium or Chrome is installed: not opened")

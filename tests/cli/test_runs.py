@@ -103,7 +103,13 @@ def test_flags_overrule_the_file(fbench: Fbench, world: dict[str, Path], tmp_pat
 def test_an_evaluation_leaves_what_it_promises(evaluation: Path) -> None:
     there = {p.relative_to(evaluation).as_posix() for p in evaluation.rglob("*") if p.is_file()}
     promised = {f"leaderboard.{ending}" for ending in ("csv", "tex", "md", "json")}
-    promised |= {"manifest.json", "scores.parquet", "report.html", "figures/trade-off.png", "figures/sheet.png"}
+    promised |= {
+        "manifest.json",
+        "scores.parquet",
+        "report.html",
+        "figures/trade-off.png",
+        "figures/sheet.png",
+    }
     assert promised <= there
     outputs = {Path(item.path).name for item in read_manifest(evaluation).outputs}
     assert "report.html" in outputs

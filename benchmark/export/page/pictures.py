@@ -11,6 +11,7 @@ from typing import Final
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt
+from benchmark.generate import Progress
 
 PICTURE_MEGABYTES: Final = 64.0
 """What the pictures of a page may take by default, in millions of bytes of the file."""
@@ -60,6 +61,7 @@ def pictures_of(
     prompts: Sequence[Prompt],
     seeds: Sequence[int],
     megabytes: float = PICTURE_MEGABYTES,
+    tell: Progress | None = None,
 ) -> Pictures:
     """Thumbnails of 128 pixels, until the room is used up.
 
@@ -72,6 +74,7 @@ def pictures_of(
         prompts: Their order.
         seeds: The k's.
         megabytes: Room in the file.
+        tell: Told of pictures that are done.
 
     Returns:
         The pictures, and which were left out.
@@ -95,12 +98,16 @@ def pictures_of(
             break
         rows[place] = [one.text for one in drawn]
         sides += [one.side for one in drawn if one.text]
+        if tell:
+            tell(len(sides), found.total)
         found.faults += [(c, *place, one.why) for c, one in enumerate(drawn) if one.why]
     for p in range(len(prompts)):
         of_prompt = [rows.get((p, k)) for k in range(len(seeds))]
         if any(row and any(row) for row in of_prompt):
             found.blocks[p] = json.dumps(of_prompt, separators=(",", ":"))
     found.kept = len(sides)
+    if tell:
+        tell(found.kept, found.kept)
     found.small = bool(sides) and max(sides) < _SIDE
     if len(rows) < len(places) and found.total:
         found.note = _note(found, rows, len(prompts), seeds, megabytes)
@@ -159,4 +166,3 @@ def _note(
         f"To take at most {megabytes:g} MB, this page holds {found.kept:,} of {found.total:,} pictures"
         f"{which}. Prompts were taken at even distances; scores are complete."
     )
-

@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from benchmark.core.store import write_text
 from benchmark.export.page.content import PageSource, content_of, plan_of
 from benchmark.export.page.pictures import PICTURE_MEGABYTES, pictures_of
+from benchmark.generate import Progress
 
 _ASSETS: Final = Path(__file__).parent / "assets"
 _SCRIPTS: Final = ("dom", "filter", "leaderboard", "trade_off", "pictures", "records", "main")
@@ -22,33 +23,39 @@ _HARMLESS: Final = str.maketrans(
 )
 
 
-def write_page(source: PageSource, path: Path, *, megabytes: float = PICTURE_MEGABYTES) -> Path:
+def write_page(
+    source: PageSource, path: Path, *, megabytes: float = PICTURE_MEGABYTES, tell: Progress | None = None
+) -> Path:
     """Writes the page, whole or not at all.
 
     Args:
         source: What to show.
         path: Where to.
         megabytes: Room for pictures, in millions of bytes.
+        tell: Told of pictures that are done.
 
     Returns:
         The path.
     """
-    write_text(path, page_html(source, megabytes=megabytes))
+    write_text(path, page_html(source, megabytes=megabytes, tell=tell))
     return path
 
 
-def page_html(source: PageSource, *, megabytes: float = PICTURE_MEGABYTES) -> str:
+def page_html(
+    source: PageSource, *, megabytes: float = PICTURE_MEGABYTES, tell: Progress | None = None
+) -> str:
     """The page: equal input gives equal text.
 
     Args:
         source: What to show.
         megabytes: Room for pictures, in millions of bytes.
+        tell: Told of pictures that are done.
 
     Returns:
         A whole HTML document.
     """
     plan = plan_of(source)
-    pictures = pictures_of(source.image_sets, plan.checkpoints, plan.prompts, plan.seeds, megabytes)
+    pictures = pictures_of(source.image_sets, plan.checkpoints, plan.prompts, plan.seeds, megabytes, tell)
     content = content_of(source, plan) | {
         "pictures": {
             "kept": pictures.kept,

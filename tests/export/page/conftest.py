@@ -83,7 +83,7 @@ def open_page(chromium: Any, page_file: Path) -> Iterator[Callable[..., Any]]:
         wrong.append(f"said {dialog.message}")
         dialog.dismiss()
 
-    def open_page(*, width: int = 1280, expected: bool = True, **options: Any) -> Any:
+    def open_page(*, file: Path = page_file, width: int = 1280, expected: bool = True, **options: Any) -> Any:
         context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         context.route("**/*", note)
@@ -91,7 +91,7 @@ def open_page(chromium: Any, page_file: Path) -> Iterator[Callable[..., Any]]:
         tab.on("console", lambda message: wrong.append(message.text) if expected else None)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("dialog", refuse)
-        tab.goto(page_file.as_uri())
+        tab.goto(file.as_uri())
         tab.wait_for_selector("html[data-ready]", state="attached", timeout=60_000)
         return tab
 

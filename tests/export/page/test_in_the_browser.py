@@ -1,4 +1,4 @@
-"""The page as its readers use it: pointer and keyboard, three widths, both themes, hostile texts."""
+"""The page as its readers use it, by pointer and by keyboard."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,102 +20,6 @@ def shown_columns(tab: Any) -> list[str]:
 
 def header(tab: Any, name: str) -> Any:
     return tab.locator("#board th[data-key]", has=tab.locator("button", has_text=name)).first
-
-
-# --- nothing runs, nothing breaks -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("width", [360, 768, 1280])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_fits_and_can_be_read(open_page: Open, width: int, theme: str) -> None:
-    tab = open_page(width=width, color_scheme=theme)
-    for _ in range(7):
-        assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        tab.click("#next")
-    assert tab.evaluate(LOW_CONTRAST) == []
-
-
-LOW_CONTRAST = """() => {
-    const channel = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
-    const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-    const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
-    const behind = (element) => {
-        for (let e = element; e; e = e.parentElement) {
-            const colour = parse(getComputedStyle(e).backgroundColor);
-            if (colour.length === 3 || colour[3] === 1) return colour;
-        }
-        return [255, 255, 255];
-    };
-    const low = [];
-    for (const element of document.querySelectorAll("body *")) {
-        const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-        if (!own || !element.checkVisibility() || element.closest("script, style, noscript")) continue;
-        const style = getComputedStyle(element);
-        const ink = parse(element instanceof SVGElement ? style.fill : style.color);
-        const [a, b] = [light(ink), light(behind(element))].sort((x, y) => y - x);
-        if ((a + 0.05) / (b + 0.05) < 4.5) low.push(`${element.tagName} ${element.textContent}`);
-    }
-    return low;
-}"""
-
-
-def test_texts_from_outside_are_texts(open_page: Open, source: PageSource) -> None:
-    tab = open_page()
-    shown = [tab.locator("#prompt-shown .text").text_content()]
-    for _ in range(6):
-        tab.click("#next")
-        shown.append(tab.locator("#prompt-shown .text").text_content())
-    assert shown == [prompt.text for prompt in source.image_sets[0].prompt_set]
-    assert tab.locator("#prompt-choice option").count() == 7
-    assert "<script>alert(1)" in tab.locator("#manifest-list").text_content()
-    assert tab.locator("img[src=x], main script, b").count() == 0
-    # Text that is written from the right stays within itself.
-    assert tab.evaluate(
-        "[...document.querySelectorAll('#board bdi')]"
-        ".every((e) => getComputedStyle(e).unicodeBidi === 'isolate')"
-    )
-
-
-def test_even_a_script_that_got_in_could_not_act(open_page: Open) -> None:
-    tab = open_page(expected=False)
-    tab.evaluate("""() => {
-        const script = document.createElement("script");
-        script.textContent = "window.acted = true";
-        document.body.append(script);
-        const own = "<p id=own onclick='window.acted = true'>x</p>";
-        document.body.insertAdjacentHTML("beforeend", own);
-        document.getElementById("own").click();
-        new Image().src = "https://example.org/leak.png";
-        return fetch("https://example.org/leak").catch(() => null);
-    }""")
-    assert tab.evaluate("window.acted") is None
-
-
-def test_parts_have_names_and_ids_are_unique(open_page: Open) -> None:
-    tab = open_page()
-    faults = """() => {
-        const all = (selector) => [...document.querySelectorAll(selector)];
-        const ids = all("[id]").map((e) => e.id);
-        return [
-            ...all("input, select").filter((e) => !e.labels.length).map((e) => `no label: ${e.id}`),
-            ...ids.filter((id, i) => ids.indexOf(id) !== i).map((id) => `twice: ${id}`),
-            ...all("th").filter((e) => !e.scope).map((e) => `no scope: ${e.textContent}`),
-            ...[...document.images].filter((e) => !e.alt).map(() => "no alt"),
-        ];
-    }"""
-    assert tab.evaluate(faults) == []
-    tab.keyboard.press("Tab")
-    assert tab.evaluate("document.activeElement.className") == "skip"
-    tab.keyboard.press("Enter")
-    assert tab.evaluate("document.activeElement.id") == "leaderboard"
-
-
-def test_print_has_the_tables_and_not_the_controls(open_page: Open) -> None:
-    tab = open_page()
-    tab.emulate_media(media="print")
-    assert not tab.locator("#filter").is_visible()
-    assert not tab.locator("#next").is_visible()
-    assert header(tab, "clip").is_visible()
 
 
 # --- leaderboard ------------------------------------------------------------------------------------
