@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
@@ -47,6 +48,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("fbench")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Nothing is looked for, or recorded, in the folder of the one who runs the tests.
+    os.environ["FBENCH_WEIGHTS"] = tempfile.mkdtemp(prefix="fbench-weights-")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

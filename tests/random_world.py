@@ -34,6 +34,10 @@ def write_world(package: Path, pipeline: Path) -> Path:
     """The weights and style data that scorers look for, random and small, below ``package/shapes``."""
     weights = package / "shapes" / "weights"
     shutil.copytree(pipeline, weights / "shapes-sd")
+    # The golden images, without the scores that the real weights give them.
+    golden = resources.shapes_data("conformance")
+    ignored = shutil.ignore_patterns("expected.json")
+    shutil.copytree(golden, package / "shapes" / "data" / golden.name, ignore=ignored)
     words_of = "shapes-imagereward/tokenizer"
     shutil.copytree(resources.shapes_weights(words_of), weights / words_of)
     tokenizer = hf_clip.load_tokenizer(weights / "shapes-sd" / "tokenizer")

@@ -62,6 +62,22 @@ def test_a_row_that_cannot_be_read_says_why(write: Write, fields: dict[str, obje
     assert said in str(caught.value)
 
 
+def test_images_made_elsewhere_bring_their_attribute_along(write: Write) -> None:
+    from benchmark.evaluate.outside import read_images
+
+    def images(*values: str) -> str:
+        asked = {"id": "a", "prompt": "an apple", "attribute": "colour", "values": list(values)}
+        return "".join(json.dumps(asked | {"image_path": f"{k}.png"}) + "\n" for k in range(2))
+
+    found = read_images(write("one.jsonl", images("red", "green")))
+    (prompt,) = found.prompt_set
+    assert prompt.attribute == OpenAttribute(
+        "colour", ("red", "green"), (("an apple, red",), ("an apple, green",))
+    )
+    other = read_images(write("two.jsonl", images("red", "blue")))
+    assert other.prompt_set.version != found.prompt_set.version
+
+
 def test_articles_follow_the_value() -> None:
     assert fill("A {value} egg in a {value} cup", "orange") == "An orange egg in an orange cup"
     assert fill("an {value} one, area {value}", "red") == "a red one, area red"

@@ -10,6 +10,7 @@ from benchmark.core.environment import package_versions
 from benchmark.core.errors import MissingFileError, UserError
 
 if TYPE_CHECKING:
+    from benchmark.evaluate.conformance import Conformance
     from benchmark.scorers._needs import Need
 
 EMBEDDED_MODELS = (
@@ -137,3 +138,25 @@ def _published(need: "Need") -> Weights:
     missing = [name for name, place in places.items() if place is None]
     note = f"fbench weights fetch {' '.join(missing)}" if missing else ", ".join(map(str, places.values()))
     return Weights(need.scorer, "published", present=not missing, note=note, call=need.call)
+
+
+def conformances() -> "list[Conformance]":
+    """What the golden images say of every scorer, with each of its weights that are here."""
+    from benchmark.evaluate.conformance import Conformance, check
+    from benchmark.scorers import make_scorers
+
+    found = []
+    for scorer in _scorers():
+        if not scorer.present:
+            continue
+        kind = "published" if scorer.kind == "published" else "embedded"
+        try:
+            (made,) = make_scorers([scorer.call or scorer.name], kind)
+            made.load()
+        except UserError as error:
+            found.append(
+                Conformance(scorer.call or scorer.name, "", "differs", f"it cannot be loaded: {error}")
+            )
+        else:
+            found.append(check(made))
+    return found

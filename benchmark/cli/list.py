@@ -84,7 +84,10 @@ def list_names(
     if as_json:
         say_json(listed)
         return
-    say_table([_line(facts) for facts in listed])
+    rows = [_line(facts) for facts in listed]
+    width = max(map(len, rows), default=0)
+    # What another package's entry would say of itself is not known before it is imported.
+    say_table([[row[0], *["-"] * (width - len(row)), *row[1:]] for row in rows])
 
 
 def _entries(registry: Registry, facts: tuple[str, ...] = ()) -> Listed:  # type: ignore[type-arg]  # of any kind

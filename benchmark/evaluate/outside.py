@@ -7,6 +7,7 @@ from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import sha256_file, sha256_json
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
 from benchmark.evaluate.layouts import Layout, Row, find_rows
+from benchmark.prompt_sets.attributes import attribute_of
 
 EXTERNAL = "external"
 
@@ -14,8 +15,8 @@ EXTERNAL = "external"
 def read_images(path: Path, layout: Layout | None = None, prompts: Path | None = None) -> ImageSet:
     """Images with their texts, in one of the layouts that people have them in.
 
-    ``jsonl``: a file of ``{id, prompt, image_path[, seed, style, tags]}``. Rows of one ``id`` are images of
-    one prompt; without ``seed`` they are counted. Paths are relative to the file.
+    ``jsonl``: a file of ``{id, prompt, image_path[, seed, style, tags, attribute, values, template]}``. Rows
+    of one ``id`` are images of one prompt; without ``seed`` they are counted. Paths are relative to the file.
     ``folder``: images with a ``metadata.jsonl`` of ``{file_name, text}``, or beside each image its ``.txt``.
     ``hps``: HPS v2's ``<style>/<index>.jpg``, whose texts are the HPD v2 benchmark's.
     ``geneval``: ``<prompt>/samples/<k>.png`` with ``<prompt>/metadata.jsonl``.
@@ -47,7 +48,8 @@ def _image_set(path: Path, root: Path, rows: Iterable[Row]) -> ImageSet:
         key = str(row["id"])
         # Half an emoji, as programs leave it that cut at a length, is no text for any tokenizer.
         str(row["prompt"]).encode()
-        prompt = Prompt(key, str(row["prompt"]), tuple(row.get("tags") or ()), row.get("style") or None)
+        text, tags = str(row["prompt"]), tuple(row.get("tags") or ())
+        prompt = Prompt(key, text, tags, row.get("style") or None, attribute=attribute_of(row, text))
         if prompts.setdefault(key, prompt) != prompt:
             raise ValueError(f"id {key!r} stands for two prompts")
         k = int(row["seed"]) if row.get("seed") is not None else counted.get(key, 0)
@@ -57,7 +59,8 @@ def _image_set(path: Path, root: Path, rows: Iterable[Row]) -> ImageSet:
         records[key, k] = _record(key, k, root / str(row["image_path"]))
     seeds = tuple(sorted({k for _, k in records}))
     known = [records.get((key, k)) or _absent(key, k, root) for key in prompts for k in seeds]
-    digest = sha256_json([[p.id, p.text, p.style] for p in prompts.values()])
+    asked = [[p.id, p.text, p.style, *([p.attribute] if p.attribute else [])] for p in prompts.values()]
+    digest = sha256_json(asked)
     prompt_set = PromptSet(path.stem, digest[:8], tuple(prompts.values()), digest, source=path.name)
     content = sha256_json([digest, [(r.prompt_id, r.seed, r.sha256) for r in known]])
     checkpoint = Checkpoint(path.stem.lstrip(".") or EXTERNAL, EXTERNAL, EXTERNAL, revision=content[:16])

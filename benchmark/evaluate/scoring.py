@@ -8,6 +8,7 @@ from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import ImageSet, ScoreRow
+from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
 from benchmark.scorers._kept import Kept
@@ -72,11 +73,13 @@ class Loaded:
         """Loads those that are not loaded yet.
 
         Raises:
-            UserError: if weights are missing or unreadable.
+            UserError: if weights are missing or unreadable, or a scorer does not give the golden images the
+                scores that it should.
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
                 scorer.load(self._device)
+                ensure(scorer)
                 self._ready.add(scorer.name)
 
 

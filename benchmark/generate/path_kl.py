@@ -49,10 +49,9 @@ def path_kl(
     own, other = TextCache(policy), TextCache(reference)
     for rows in batches(len(prompts), sampler.batch_size):
         pad = sampler.batch_size - len(rows)
-        asked, starts = (
-            list(items[rows.start : rows.stop]) + [items[rows.stop - 1]] * pad for items in (prompts, seeds)
-        )
-        told = (own(asked), other(asked))
+        asked, starts = prompts[rows.start : rows.stop], seeds[rows.start : rows.stop]
+        asked, starts = asked + asked[-1:] * pad, starts + starts[-1:] * pad
+        told = own(asked), other(asked)
         yield _along(policy, reference, steps, told, starts, sampler)[: len(rows)].numpy()
 
 

@@ -48,10 +48,16 @@ class AgainstReference(OnFeatures):
 
     @final
     def load(self, device: str = "cpu") -> None:
-        """Reads the network, and the reference or what is known about it."""
+        """Reads the network, and the reference or what is known about it.
+
+        Where one is needed and none is named the network is opened all the same, for `fbench weights
+        verify`: rows have a version, and there is none without a reference.
+        """
         from benchmark.scorers._pool import shared
 
         self._features = self.open_features(device)
+        if self.of_inception and not self.against:
+            return
         self._compared = shared(Compared, self._features, self.reference_path)
         self.prepare(self._compared)
 

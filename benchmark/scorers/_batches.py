@@ -13,11 +13,11 @@ T = TypeVar("T")
 P = TypeVar("P")
 
 SIZE: Final = 32
-"""Items of a batch, for small networks and short texts."""
+"""Items of a batch for small networks."""
 
 
 def batch_size(device: str, side: int) -> int:
-    """Images of a batch: enough to fill the device, few enough for a large network on a processor.
+    """Images or texts of a batch: enough to fill the device, few enough for a large network on a processor.
 
     Args:
         device: Where it is computed.

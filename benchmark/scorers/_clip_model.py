@@ -39,7 +39,8 @@ class ScaledClip:
     def __call__(self, shown: Shown) -> list[float]:
         """One number an image."""
         seen = np.stack(shown.each(self._key, lambda new: self._embed(new.images)))
-        read = np.stack(shown.each_text(f"texts:{self._key}", lambda texts: in_batches(texts, self._read)))
+        size = batch_size(self._device, self._side)
+        read = np.stack(shown.each_text(f"texts:{self._key}", lambda new: in_batches(new, self._read, size)))
         scale = float(self._model.logit_scale.exp())
         return [scale * float(c) for c in (seen * read).sum(1)]
 

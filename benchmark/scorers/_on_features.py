@@ -1,8 +1,9 @@
 """What scorers of a set's features have in common; no torch."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from benchmark.core.errors import UserError
 from benchmark.scorers import _weights
@@ -11,8 +12,8 @@ from benchmark.scorers.base import SetScorer, Shown
 if TYPE_CHECKING:
     from benchmark.scorers._features import Features
 
-INCEPTION: Final = "inception/pt_inception-2015-12-05-6726825d.pth"
-"""The published weights, below the folder of all of them."""
+INCEPTION: Final = "inception"
+"""The release of the published weights."""
 
 
 class OnFeatures(SetScorer):
@@ -22,6 +23,8 @@ class OnFeatures(SetScorer):
         weights: ``embedded``, ``published``, a folder with a feature network, or Inception's weights.
         layer: Features of Inception; None: 2048.
     """
+
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": (INCEPTION,)}
 
     weights: str
     layer: int | None

@@ -12,7 +12,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from benchmark.core import resources
-from benchmark.models.towers.openclip import CONFIG, load_open_clip, load_published, open_clip_tokenizer
+from benchmark.core.errors import UnreadableFileError
+from benchmark.models.towers.openclip import (
+    PUBLISHED_VOCABULARY,
+    load_open_clip,
+    load_published,
+    open_clip_tokenizer,
+)
 from benchmark.models.towers.pixels import normalise
 from benchmark.models.towers.precision import place, running
 from benchmark.scorers._arrays import RGB
@@ -47,7 +53,12 @@ class OpenClip:
         folder = weights if weights.is_dir() else None
         model: CLIP = load_open_clip(weights) if folder else load_published(architecture, weights)
         self._model = place(model, device, precision)
-        self._tokenizer = open_clip_tokenizer(merges_of(folder), model.context_length)
+        merges = merges_of(folder, model.vocab_size)
+        self._tokenizer = open_clip_tokenizer(merges, model.context_length)
+        if self._tokenizer.vocab_size != model.vocab_size:
+            # Token ids of another vocabulary would give numbers that mean nothing.
+            wants = f"its text tower knows {model.vocab_size} tokens"
+            raise UnreadableFileError(weights, "an open_clip model", wants, do="add its merges as bpe.txt.gz")
         self._preprocess, self._device, self._precision = preprocess, device, precision
         self._key = key if precision == "fp32" else f"{key}+{precision}"
         side = model.visual.image_size
@@ -95,7 +106,7 @@ class OpenClip:
         return normalize(features.float(), dim=-1)
 
     def _read(self, texts: Sequence[str]) -> list[Tensor]:
-        return in_batches(texts, self._read_batch)
+        return in_batches(texts, self._read_batch, batch_size(self._device, self._side))
 
     def _read_batch(self, texts: Sequence[str]) -> Tensor:
         ids = self._tokenizer(list(texts)).to(self._device)
@@ -104,12 +115,19 @@ class OpenClip:
         return normalize(features.float(), dim=-1)
 
 
-def merges_of(folder: Path | None) -> Path | None:
-    """The tokenizer's merges: the folder's own, or the embedded world's for a folder with a small context.
+def merges_of(folder: Path | None, vocabulary: int) -> Path | None:
+    """The tokenizer's merges: the folder's own, or those that make as many tokens as the model knows.
 
-    None means the published tokenizer.
+    Args:
+        folder: Of the model; None for a published file.
+        vocabulary: Tokens that the model knows.
+
+    Returns:
+        None for the published tokenizer.
     """
-    if folder is None or not (folder / CONFIG).is_file():
+    own = folder / "bpe.txt.gz" if folder else None
+    if own is not None and own.is_file():
+        return own
+    if vocabulary == PUBLISHED_VOCABULARY:
         return None
-    own = folder / "bpe.txt.gz"
-    return own if own.is_file() else resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"
+    return resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"

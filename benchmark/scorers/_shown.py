@@ -181,8 +181,10 @@ class Shown:
         return [prompt.text for prompt in self.prompts]
 
     def at(self, index: Sequence[int]) -> "Shown":
-        """Some of the images that can be looked at."""
-        return Shown(self.source, tuple(self.rows[i] for i in index))
+        """Some of the images that can be looked at, and their prompts."""
+        rows = tuple(self.rows[i] for i in index)
+        ids = {self.source.records[row].prompt_id for row in rows}
+        return Shown(self.source, rows, (), tuple(p for p in self.asked if p.id in ids))
 
     def of(self, prompts: Iterable[Prompt]) -> "Shown":
         """The images of some prompts."""

@@ -25,8 +25,8 @@ def style_places(scorer: str, references: str, *, embedded: bool) -> Mapping[str
 
     Args:
         scorer: Whose, for messages.
-        references: ``embedded``; or a folder: of ``shapes-style-STYLE.parquet`` files, of one folder of images
-            for each style, or of the images of one style, which it names. Empty: what goes without saying.
+        references: ``embedded``; or a folder: of ``shapes-style-STYLE.parquet`` files, of a folder of images
+            for each style, or of one style's images, which it names. Empty: what goes without saying.
         embedded: Whether the embedded world's go without saying.
 
     Raises:

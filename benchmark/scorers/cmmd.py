@@ -1,5 +1,6 @@
 """``cmmd``: how far is the set of images from the real ones, as CLIP sees them?"""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from benchmark.scorers._open_clip import OpenClip
 
 SCALE: Final = 1000
+CLIP: Final = "clip-vit-l-14-336"
+"""The release of the published weights."""
 
 
 @scorers.register()
@@ -37,6 +40,7 @@ class Cmmd(SetScorer):
     higher_is_better: ClassVar[bool] = False
     scale: ClassVar[str] = "x 1000; lower is better; 0 = the same distribution"
     bf16_tolerance: ClassVar[float] = 0.5
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": (CLIP,)}
     reference: ClassVar[str] = "Jayasumana et al., Rethinking FID, CVPR 2024, arXiv 2401.09603"
 
     _tower: "OpenClip"
@@ -54,7 +58,7 @@ class Cmmd(SetScorer):
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-clip", "cmmd/open_clip_model.safetensors")
+        return _weights.place(self.name, self.weights, "shapes-clip", CLIP)
 
     @cached_property
     def _reference_path(self) -> Path | None:
@@ -67,7 +71,7 @@ class Cmmd(SetScorer):
         return f"{_reference.tag(self._reference_path)}-{_weights.short_hash(*known)}"
 
     def load(self, device: str = "cpu") -> None:
-        """Reads the open_clip model and the reference."""
+        """Reads the open_clip model and the reference; without one named, as `AgainstReference.load`."""
         from benchmark.scorers._mmd import MmdTo, gaussian
         from benchmark.scorers._open_clip import OpenClip
         from benchmark.scorers._pool import shared
@@ -77,6 +81,8 @@ class Cmmd(SetScorer):
         preprocess, key = (clip_pixels, "clip") if self._place.is_dir() else (square_pixels, "cmmd")
         key = f"{key}:{_weights.short_hash(self._place)}"
         self._tower = shared(OpenClip, self._place, self.model, preprocess, device, key, self.precision)
+        if not self._place.is_dir() and not self.against:
+            return
         self._to = MmdTo(Compared(self._tower, self._reference_path).features(self.name), gaussian)
 
     def look(self, shown: Shown) -> None:

@@ -1,5 +1,6 @@
 """``lpips``: how different do the images of one prompt look?"""
 
+from collections.abc import Mapping
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,12 +14,8 @@ from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 if TYPE_CHECKING:
     from benchmark.scorers._pairwise import Pairwise
 
-TRUNKS: Final = {
-    "alex": "lpips/alexnet-owt-7be5be79.pth",
-    "vgg": "lpips/vgg16-397923af.pth",
-    "squeeze": "lpips/squeezenet1_1-b8a52dc0.pth",
-}
-"""torchvision's files, below the folder of all published weights; the lpips package brings the rest."""
+TRUNKS: Final = {"alex": "lpips-alex", "vgg": "lpips-vgg", "squeeze": "lpips-squeeze"}
+"""The releases of torchvision's trunks; the lpips package brings the rest."""
 
 
 @scorers.register()
@@ -38,6 +35,11 @@ class Lpips(PromptScorer):
     axis: ClassVar[Axis] = "diversity"
     bounds: ClassVar[tuple[float, None]] = (0.0, None)
     scale: ClassVar[str] = "higher = more diverse"
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "": (TRUNKS["alex"],),
+        "net='vgg'": (TRUNKS["vgg"],),
+        "net='squeeze'": (TRUNKS["squeeze"],),
+    }
     reference: ClassVar[str] = "Zhang et al., The Unreasonable Effectiveness of Deep Features, CVPR 2018"
 
     _distance: "Pairwise"

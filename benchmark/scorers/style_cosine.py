@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from benchmark.core.records import Axis, Prompt
 from benchmark.scorers import _styles, _weights
@@ -11,6 +11,9 @@ from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
     from benchmark.scorers._open_clip import OpenClip
+
+CLIP: Final = "clip-vit-h-14"
+"""The release of the published weights."""
 
 
 @scorers.register()
@@ -32,6 +35,7 @@ class StyleCosine(ImageScorer):
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
     scale: ClassVar[str] = "-1..1"
     bf16_tolerance: ClassVar[float] = 0.005
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": (CLIP,)}
     reference: ClassVar[str] = "the project's own; embedding as clip"
 
     _tower: "OpenClip"
@@ -49,7 +53,7 @@ class StyleCosine(ImageScorer):
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-clip", "clip/open_clip_model.safetensors")
+        return _weights.place(self.name, self.weights, "shapes-clip", CLIP)
 
     @cached_property
     def _places(self) -> Mapping[str, Path]:
@@ -61,7 +65,7 @@ class StyleCosine(ImageScorer):
         return _weights.short_hash(self._place, *self._places.values())
 
     def load(self, device: str = "cpu") -> None:
-        """Reads the model and embeds the references."""
+        """Reads the model and embeds the references; without any named, as `AgainstReference.load`."""
         from benchmark.scorers._open_clip import OpenClip
         from benchmark.scorers._pool import shared
         from benchmark.scorers._preprocess import clip_pixels
@@ -69,6 +73,8 @@ class StyleCosine(ImageScorer):
         key = f"clip:{_weights.short_hash(self._place)}"
         # As `clip` has it, so that both share one.
         self._tower = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
+        if not self._place.is_dir() and not self.references:
+            return
         self._centroids = {
             style: self._tower.centroid(_styles.style_images(place)) for style, place in self._places.items()
         }

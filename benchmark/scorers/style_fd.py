@@ -58,8 +58,10 @@ class StyleFd(OnFeatures):
         return f"{self.extractor}-{known}" if self.of_inception else known
 
     def load(self, device: str = "cpu") -> None:
-        """Reads the network and the references' features."""
+        """Reads the network and the references' features; without any named, as `AgainstReference.load`."""
         self._features = self.open_features(device)
+        if self.of_inception and not self.references:
+            return
         self._references = {
             style: self._features.of_images(_styles.style_images(place))
             for style, place in self._places.items()

@@ -38,6 +38,12 @@ def objective_page() -> Page:
     return read_page("adding-an-objective.md")
 
 
+@pytest.fixture
+def scorer_page() -> Page:
+    """docs/adding-a-scorer.md."""
+    return read_page("adding-a-scorer.md")
+
+
 @pytest.fixture(scope="session")
 def page_blocks() -> Any:
     """The functions of page_blocks.py."""

@@ -1,6 +1,7 @@
 """Scoring in parts: every image decoded once, every feature computed once, nothing computed twice."""
 
 import gc
+import shutil
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -11,8 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmark.core.errors import UnreadableFileError
 from benchmark.core.records import Axis, ImageRecord, ImageSet, PromptSet, ScoreRow
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
+from benchmark.models.towers import openclip
 from benchmark.scorers import Scorer, _shown, make_scorers, scorers
 from benchmark.scorers._batches import in_batches, prepared_in_batches
 from benchmark.scorers._kept import Kept
@@ -245,6 +248,25 @@ def test_scorers_of_one_tower_share_it_while_they_live(world: Path) -> None:
     assert tower() is None
 
 
+def test_a_model_without_its_vocabulary_is_refused_and_never_fed_another_one(
+    world: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(world / "shapes-clip", tmp_path / "clip")
+    (folder / "bpe.txt.gz").unlink(missing_ok=True)
+    (scorer,) = make_scorers([f"clip(weights={str(folder)!r})"])
+    scorer.load()  # the embedded vocabulary is the one it was made for
+    config = openclip.small_config(
+        300,
+        embed_dim=16,
+        vision={"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64},
+        text={"context_length": 32, "width": 32, "heads": 2, "layers": 1},
+    )
+    openclip.save_open_clip(openclip.new_open_clip(config), config, tmp_path / "other")
+    (scorer,) = make_scorers([f"clip(weights={str(tmp_path / 'other')!r})"])
+    with pytest.raises(UnreadableFileError, match=r"knows 300 tokens.*add its merges as bpe\.txt\.gz"):
+        scorer.load()
+
+
 def test_arrays_and_numbers_come_back_as_they_were(tmp_path: Path) -> None:
     g = np.random.default_rng(0)
     found = {"a" * 64: g.normal(size=(3, 2)), "b" * 64: g.normal(size=5).astype("float32"), "c" * 64: 0.1}
@@ -295,6 +317,13 @@ def test_a_batch_too_large_for_the_device_is_halved() -> None:
 def test_what_fails_while_it_is_prepared_fails_here() -> None:
     with pytest.raises(ZeroDivisionError):
         prepared_in_batches([1, 0], lambda i: torch.tensor([1 / i]), lambda b: torch.stack(list(b)), 2)
+
+
+def test_a_choice_of_images_brings_their_prompts_along(make_set: MakeSet) -> None:
+    few = shown(make_set(prompts=3, k=2)).at([1, 2])
+    assert [(r.prompt_id, r.seed) for r in few.records] == [("p000", 1), ("p001", 0)]
+    assert [p.id for p in few.asked] == ["p000", "p001"]
+    assert len(_Counting().rows(few)) == 2
 
 
 def test_shown_again_is_the_same(make_set: MakeSet) -> None:

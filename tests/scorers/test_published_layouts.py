@@ -286,14 +286,16 @@ def test_versions_of_hps_are_told_apart(weights: Path) -> None:
 
 def test_openais_weights_keep_their_gelu(weights: Path, world: Path) -> None:
     write_clip(weights, "clip-vit-l-14", quick_gelu=True)
+    config = weights / "clip-vit-l-14" / "open_clip_config.json"
+    right = config.read_text()
+    config.write_text(right.replace('"quick_gelu": true', '"quick_gelu": false'))
+    with pytest.raises(UnreadableFileError, match="quick_gelu is False and should be True"):
+        published("clip(model='ViT-L-14')").load()
+    config.write_text(right)
     scorer = published("clip(model='ViT-L-14')")
     scorer.load()
     mlp = scorer._tower._model.visual.transformer.resblocks[0].mlp  # type: ignore[attr-defined]
     assert "QuickGELU" in str(mlp)
-    config = weights / "clip-vit-l-14" / "open_clip_config.json"
-    config.write_text(config.read_text().replace('"quick_gelu": true', '"quick_gelu": false'))
-    with pytest.raises(UnreadableFileError, match="quick_gelu is False and should be True"):
-        published("clip(model='ViT-L-14')").load()
     with pytest.raises(UserError, match="no published weights of ViT-B-32"):
         published("clip(model='ViT-B-32')")
 

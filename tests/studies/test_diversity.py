@@ -125,7 +125,7 @@ def test_the_command_runs_from_end_to_end(
 
     monkeypatch.setattr(sources, "GUIDANCE", ())
     page = tmp_path / "page.md"
-    page.write_text(f"# Diversity\n\n{BEGIN}\nold\n{END}\n\nafter\n")
+    page.write_text(f"# Diversity\n\n{BEGIN}\nstale words\n{END}\n\nafter\n")
     words = ["--out", tmp_path / "run", "--result", tmp_path / "r.json", "--page", page]
     monkeypatch.setattr(
         sys, "argv", ["diversity", *map(str, words), "--prompts", "2", "--images-per-prompt", "2"]
@@ -136,7 +136,7 @@ def test_the_command_runs_from_end_to_end(
     repeats = {c["scorer"]: c for c in found["controls"] if c["control"].startswith("one image")}
     assert all(repeats[name]["difference"] < 0 for name in ("clip_diversity", "vendi", "lpips"))
     text = page.read_text()
-    assert "old" not in text
+    assert "stale words" not in text
     assert text.endswith("after\n")
     assert "saturation x 2" in text
     assert {a["scorer"] for a in found["agreement"]} == set(LEARNED)

@@ -1,5 +1,6 @@
 """One look for all figures: two-column papers, grey print, colour-blind readers."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,7 +65,9 @@ def dark(colour: str) -> str:
 @contextmanager
 def figure_style() -> Iterator[None]:
     """The settings, for the time of one figure; a caller's own settings come back afterwards."""
-    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():  # type: ignore[arg-type]
+        # A prompt may be in any script; a box in place of a letter says as much as a warning would.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")
         yield
 
 
@@ -90,6 +93,7 @@ def save(figure: Figure, path: Path, dpi: int = 300) -> Path:
         ".pdf": {"CreationDate": None},
         ".svg": {"Date": None},
     }
-    with atomic_file(path) as temporary:
+    with atomic_file(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")
         figure.savefig(temporary, dpi=dpi, format=ending[1:], metadata=stamps[ending], facecolor="white")
     return path

@@ -55,7 +55,8 @@ class _Residual(nn.Module):
         self.skip = nn.Conv2d(width, out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.skip(nn.functional.avg_pool2d(x, 2)) + self.body(x)
+        # Rounded up, as the convolutions are, so that sides need not be multiples of 16.
+        out: Tensor = self.skip(nn.functional.avg_pool2d(x, 2, ceil_mode=True)) + self.body(x)
         return out
 
 

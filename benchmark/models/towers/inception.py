@@ -48,7 +48,7 @@ class Inception(FeatureExtractorInceptionV3):  # type: ignore[misc]  # torch-fid
 
 
 def load_inception(file: Path, num_features: int = 2048) -> Inception:
-    """The network with published weights, ``pt_inception-2015-12-05-6726825d.pth``, strictly.
+    """The network with published weights, ``weights-inception-2015-12-05-6726825d.pth``, strictly.
 
     Raises:
         MissingWeightsError: if there is no such file.

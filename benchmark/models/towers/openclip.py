@@ -25,6 +25,9 @@ from benchmark.models.towers.pixels import CLIP_MEAN, CLIP_STD
 CONFIG: Final = "open_clip_config.json"
 WEIGHTS: Final = "open_clip_model.safetensors"
 
+PUBLISHED_VOCABULARY: Final = 49408
+"""Tokens of the tokenizer that CLIP was published with, which open_clip brings along."""
+
 SMALL_VISION: Final[Mapping[str, Any]] = {
     "layers": [1, 1, 1, 1],
     "width": 20,

@@ -64,7 +64,16 @@ def ask(
     texts = [[str(a) if isinstance(a, Path) else a for a in arguments] for arguments in calls]
     given = {k: str(v) if isinstance(v, Path) else v for k, v in given.items()}
     request.write_text(json.dumps({"given": given, "calls": texts, "passes": passes}), encoding="utf-8")
-    command = [python, "-P", "-W", "ignore", _ORACLES / "runner.py", _ORACLES / f"{oracle}.py", request, reply]
+    command = [
+        python,
+        "-P",
+        "-W",
+        "ignore",
+        _ORACLES / "runner.py",
+        _ORACLES / f"{oracle}.py",
+        request,
+        reply,
+    ]
     done = subprocess.run(
         [str(word) for word in command], check=False, capture_output=True, text=True, cwd=folder, env=_quiet()
     )

@@ -118,9 +118,7 @@ def _raw(
 COMPARISONS: Final = (
     Comparison("hps", "hpsv2 `score`", hps, (HPS,), about=ABOUT),
     Comparison("clip", "open_clip", clip, (OPEN_CLIP,), about=ABOUT),
-    Comparison(
-        "clip", "torchmetrics `CLIPScore`", clip_torchmetrics, (OPEN_CLIP, CLIP_MODEL), about=ABOUT
-    ),
+    Comparison("clip", "torchmetrics `CLIPScore`", clip_torchmetrics, (OPEN_CLIP, CLIP_MODEL), about=ABOUT),
     Comparison("pickscore", "the model card, transformers 4.49", pickscore, (CLIP_MODEL,), about=ABOUT),
     Comparison("pickscore", "the model card, transformers 5", pickscore_today, (CLIP_MODEL,), about=ABOUT),
     Comparison("imagereward", "ImageReward `score`", imagereward, (IMAGE_REWARD,), about=ABOUT),
