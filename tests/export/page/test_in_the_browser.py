@@ -1,11 +1,12 @@
 """The page as its readers use it, by pointer and by keyboard."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmark.export.page import PageSource
+from benchmark.export.page import PageSource, write_page
 
 Open = Callable[..., Any]
 
@@ -129,7 +130,6 @@ def test_axes_can_be_chosen(open_page: Open) -> None:
     assert tab.locator("#axis-x option").all_text_contents() == ["lpips (diversity)", "vendi (diversity)"]
     tab.select_option("#axis-x", label="vendi (diversity)")
     assert tab.locator("#plot .title").first.text_content() == "vendi → better"
-    # Bars of two checkpoints do not depend on the theme or the width, but the drawing fits.
     assert tab.locator("#plot .point").count() == 5
 
 
@@ -186,6 +186,22 @@ def test_pictures_stand_side_by_side_with_scores_and_winner(open_page: Open, sou
     assert [i for i, text in enumerate(shown) if "★ won" in text] == [int(here["value"].argmax())]
     tab.fill("#filter-text", "kl")
     assert tab.locator("#compare img").count() == 2
+
+
+def test_prompts_without_pictures_say_so_and_can_be_passed_over(
+    open_page: Open, source: PageSource, tmp_path: Path
+) -> None:
+    tab = open_page(file=write_page(source, tmp_path / "short.html", megabytes=0.03))
+    assert tab.locator("#pictures-note").text_content().startswith("To take at most 0.03 MB, this page holds")
+    tab.check("#drawn")
+    some = tab.locator("#prompt-choice option").count()
+    assert 0 < some < 7
+    for _ in range(some):
+        assert tab.locator("#compare img").count() > 0
+        tab.click("#next")
+    tab.uncheck("#drawn")
+    tab.fill("#prompt-text", "very long")
+    assert tab.locator("#compare .gone").first.text_content() == "left out of this page"
 
 
 def test_the_slider_goes_through_the_seeds(open_page: Open, source: PageSource) -> None:

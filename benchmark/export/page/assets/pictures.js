@@ -30,7 +30,7 @@ function search() {
   const words = folded(byId("prompt-text").value.trim());
   const tag = byId("prompt-tag").value;
   view.list = prompts.map((_, p) => p).filter((p) =>
-    (!tag || prompts[p].tags.includes(tag)) && (!words || folded(`${prompts[p].id} ${prompts[p].text}`).includes(words)));
+    (!byId("drawn").checked || byId(`pictures-${p}`)) && (!tag || prompts[p].tags.includes(tag)) && (!words || folded(`${prompts[p].id} ${prompts[p].text}`).includes(words)));
   const order = byId("prompt-order").value;
   if (order !== "") {
     const distance = new Map(view.list.map((p) => [p, apart(Number(order), p)]));
@@ -70,7 +70,8 @@ function comparison(p, shown, ks) {
   const names = el("tr", {}, el("td"), ...shown.map((c) => el("th", { scope: "col" }, foreign(checkpoints[c].name))));
   const pictures = el("tr", {}, el("th", { scope: "row" }, ks.length > 1 ? "all k" : "picture"));
   for (const c of shown) {
-    pictures.append(el("td", { class: "pictures" }, ...ks.map((k) => picture(drawn, p, c, k))));
+    const kind = ks.length > 1 ? "pictures many" : "pictures";
+    pictures.append(el("td", {}, el("div", { class: kind }, ...ks.map((k) => picture(drawn, p, c, k)))));
   }
   const best = shown.map(() => 0);
   const rows = scorers.flatMap((s, j) => {
@@ -118,7 +119,8 @@ function startPictures() {
   options(byId("prompt-order"), [["", "as in the set"], ...measured.map(([j, s]) => [j, `${s.name} most apart`])]);
   fill(byId("seed"), { max: Math.max(0, seeds.length - 1) });
   byId("seed-label").hidden = byId("all-label").hidden = seeds.length < 2;
-  for (const id of ["prompt-tag", "prompt-order"]) byId(id).addEventListener("change", search);
+  byId("drawn-label").hidden = content.pictures.kept === 0 || !content.pictures.note;
+  for (const id of ["prompt-tag", "prompt-order", "drawn"]) byId(id).addEventListener("change", search);
   byId("prompt-text").addEventListener("input", search);
   byId("previous").addEventListener("click", () => step(-1));
   byId("next").addEventListener("click", () => step(1));
@@ -131,7 +133,7 @@ function startPictures() {
   // Where the arrows mean nothing else, they turn the pages.
   document.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const busy = event.target.closest("input, select, summary, .wide, .text") || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+    const busy = event.target.closest("input, select, summary, pre, .wide, .text, .point") || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
     if (!by || busy) return;
     event.preventDefault();
     step(by);

@@ -130,7 +130,7 @@ function drawLabels(picture, points, across, up, width) {
   const taken = points.map((p) => box(across.at(p.x.at) - 8, up.at(p.y.at) - 8, 16, 16));
   for (const p of points) {
     const [px, py] = [across.at(p.x.at), up.at(p.y.at)];
-    const label = svg("text", { class: "label", "aria-hidden": "true" }, short(checkpoints[p.i].name, 36));
+    const label = svg("text", { class: "label", "data-checkpoint": p.i, "aria-hidden": "true" }, short(checkpoints[p.i].name, 36));
     picture.append(label);
     const length = label.getComputedTextLength();
     const free = [[10, -8], [-10 - length, -8], [10, 18], [-10 - length, 18], [-length / 2, -14], [-length / 2, 24]]
@@ -162,10 +162,10 @@ function hideTip() {
 }
 
 function markShown(shown) {
-  for (const point of byId("plot").querySelectorAll(".point")) {
-    const i = Number(point.dataset.checkpoint);
-    point.classList.toggle("faded", !shown.includes(i));
-    point.setAttribute("aria-pressed", String(filter.chosen.has(i)));
+  for (const drawn of byId("plot").querySelectorAll(".point, .label")) {
+    const i = Number(drawn.dataset.checkpoint);
+    drawn.classList.toggle("faded", !shown.includes(i));
+    if (drawn.matches(".point")) drawn.setAttribute("aria-pressed", String(filter.chosen.has(i)));
   }
 }
 
