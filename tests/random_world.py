@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
+from transformers import Dinov2Config, Dinov2Model
 
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
@@ -51,6 +52,10 @@ def write_world(package: Path, pipeline: Path) -> Path:
         (weights / "shapes-aesthetic").mkdir()
         head = aesthetic.AestheticHead((16, 8, 8, 4, 4, 1))
         torch.save(head.state_dict(), weights / "shapes-aesthetic" / "head.pth")
+        dino = Dinov2Config(
+            hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14
+        )
+        Dinov2Model(dino).save_pretrained(weights / "shapes-dino")
         small = hf_clip.new_clip_model(tokenizer, width=32, layers=2, patch=16)
         hf_clip.save_clip_model(small, weights / "shapes-pickscore")
         words = blip.load_reward_tokenizer(weights / "shapes-imagereward" / "tokenizer")

@@ -45,6 +45,8 @@ def _prompt(row: Row, place: int) -> Prompt:
     text = row.get("text", row.get("prompt"))
     if not isinstance(text, str):
         raise ValueError(f"prompt {place + 1} has no `text` or `prompt`; it has {', '.join(map(str, row))}")
+    # Half an emoji, as programs leave it that cut at a length, is no text for any tokenizer.
+    text.encode()
     tags = row.get("tags") or ()
     facts = row.get("facts")
     return Prompt(

@@ -3,12 +3,15 @@
 from abc import abstractmethod
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from benchmark.core.records import Axis
 from benchmark.scorers import _reference, _weights
 from benchmark.scorers._compared import Compared
 from benchmark.scorers._on_features import OnFeatures
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class AgainstReference(OnFeatures):
@@ -61,6 +64,11 @@ class AgainstReference(OnFeatures):
         self._compared = shared(Compared, self._features, self.reference_path)
         self.prepare(self._compared)
 
+    @final
+    def reference_features(self) -> "np.ndarray":
+        """The reference's features (m, d), once loaded."""
+        return self._compared.features(self.name)
+
     @abstractmethod
-    def prepare(self, reference: "Compared") -> None:
+    def prepare(self, reference: Compared) -> None:
         """Computes what is fixed about the reference."""

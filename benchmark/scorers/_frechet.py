@@ -78,6 +78,10 @@ class Moments:
         self._apart = x - self._centre
         self._scatter = self._apart.T @ self._apart
 
+    def __len__(self) -> int:
+        """The number of samples."""
+        return len(self._apart)
+
     def gaussian(self, index: "np.ndarray") -> Gaussian:
         """Of the samples at these positions, without repeats.
 

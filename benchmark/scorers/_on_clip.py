@@ -1,8 +1,9 @@
-"""What the scorers on the embeddings of ``clip`` have in common; no torch."""
+"""What ``clip`` and the scorers on its embeddings have in common; no torch."""
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, ClassVar, final
 
 from benchmark.scorers import _weights
 from benchmark.scorers.base import Scorer
@@ -10,15 +11,27 @@ from benchmark.scorers.base import Scorer
 if TYPE_CHECKING:
     from benchmark.scorers._open_clip import OpenClip
 
+# The releases of published weights, and their architectures: OpenAI trained with a quicker GELU than today's.
+_PUBLISHED = {
+    "ViT-H-14": ("clip-vit-h-14", "ViT-H-14"),
+    "ViT-L-14": ("clip-vit-l-14", "ViT-L-14-quickgelu"),
+}
+
 
 class OnClip(Scorer):
-    """A scorer on the model and preprocessing of ``clip``: an image is embedded once for all of them.
+    """A scorer on an open_clip model with CLIP's preprocessing; each image is embedded once for all of them.
 
     Args:
-        weights: ``embedded``, ``published`` (ViT-H-14 laion2b_s32b_b79k), or an open_clip folder or file.
-        model: open_clip's name of the architecture of a file.
+        weights: ``embedded``, ``published``, or an open_clip folder or file.
+        model: Which published one: ``ViT-H-14`` (laion2b_s32b_b79k) or ``ViT-L-14`` (openai). For a file
+            of your own, open_clip's name of its architecture.
         precision: ``fp32`` or ``bf16``.
     """
+
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "": ("clip-vit-h-14",),
+        "model='ViT-L-14'": ("clip-vit-l-14",),
+    }
 
     _tower: "OpenClip"
 
@@ -26,10 +39,17 @@ class OnClip(Scorer):
         self, weights: str = _weights.EMBEDDED, model: str = "ViT-H-14", precision: str = "fp32"
     ) -> None:
         self.weights, self.model, self.precision = weights, model, precision
+        if weights == _weights.PUBLISHED and model not in _PUBLISHED:
+            raise ValueError(f"there are no published weights of {model}, but of {' and '.join(_PUBLISHED)}")
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-clip", "clip/open_clip_model.safetensors")
+        release, _ = _PUBLISHED.get(self.model, ("", ""))
+        return _weights.place(self.name, self.weights, "shapes-clip", release)
+
+    @property
+    def _architecture(self) -> str:
+        return _PUBLISHED[self.model][1] if self.weights == _weights.PUBLISHED else self.model
 
     @final
     @cached_property
@@ -45,4 +65,6 @@ class OnClip(Scorer):
         from benchmark.scorers._preprocess import clip_pixels
 
         key = f"clip:{self.weights_hash}"
-        self._tower = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
+        self._tower = shared(
+            OpenClip, self._place, self._architecture, clip_pixels, device, key, self.precision
+        )

@@ -1,16 +1,18 @@
 """What scorers of a set's features have in common; no torch."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from benchmark.core.errors import UserError
 from benchmark.scorers import _weights
-from benchmark.scorers.base import SetScorer, Shown
+from benchmark.scorers._memo import about_whole
+from benchmark.scorers.base import Missing, SetScorer, Shown, Value
 
 if TYPE_CHECKING:
     from benchmark.scorers._features import Features
+    from benchmark.scorers._frechet import Gaussian
 
 INCEPTION: Final = "inception"
 """The release of the published weights."""
@@ -66,6 +68,26 @@ class OnFeatures(SetScorer):
 
         key = f"features:{self.extractor}:{_weights.short_hash(self.place)}"
         return shared(Features, self.place, device, key, self.layer or 2048)
+
+    @final
+    def distance(self, shown: Shown, to: "Callable[[], Gaussian]", advice: str = "") -> Value:
+        """Frechet distance of a set, or of a part of one that has enough images: n >= 5 d.
+
+        Args:
+            shown: The images.
+            to: Gives the reference's Gaussian.
+            advice: For whoever has too few images.
+        """
+        from benchmark.scorers._frechet import Moments, frechet_distance
+
+        n, d = len(shown), self._features.size
+        key = f"moments:{self.name}:{self._features.key}"
+        if n > 1:
+            moments, index = about_whole(shown, key, lambda whole: Moments(self._features.of(whole)))
+            # Of the whole set: what a jackknife leaves of just enough images is still enough.
+            if len(moments) >= 5 * d:
+                return frechet_distance(moments.gaussian(index), to())
+        return Missing(f"n < 5d: {n} images, d = {d}{advice}")
 
     @final
     def look(self, shown: Shown) -> None:

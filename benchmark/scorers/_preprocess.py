@@ -33,6 +33,14 @@ def pickscore_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s
     return torch.stack([_clip_one(image, side, floor) for image in images])
 
 
+def dino_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
+    """DINOv2: shortest side to 8/7 of `side` (256 for 224; bicubic, Pillow), centre crop, [0, 1].
+
+    Source: transformers `BitImageProcessor` with the settings of facebook/dinov2-base.
+    """
+    return torch.stack([_clip_one(image, side, floor, side * 8 // 7) for image in images])
+
+
 def square_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
     """CMMD: the centred square, then that to `side` (bicubic, Pillow), [0, 1]."""
     return torch.stack([_square_one(image, side) for image in images])
@@ -50,10 +58,11 @@ def _tensor(image: RGB) -> Float[Tensor, "3 h w"]:
     return torch.from_numpy(image).permute(2, 0, 1).float() / 255
 
 
-def _clip_one(image: RGB, side: int, rounded: Callable[[float], int]) -> Tensor:
-    if image.shape[:2] == (side, side):
+def _clip_one(image: RGB, side: int, rounded: Callable[[float], int], shortest: int | None = None) -> Tensor:
+    shortest = shortest or side
+    if image.shape[:2] == (side, side) == (shortest, shortest):
         return _tensor(image)
-    resized = resize(Image.fromarray(image), side, InterpolationMode.BICUBIC)
+    resized = resize(Image.fromarray(image), shortest, InterpolationMode.BICUBIC)
     left, top = (rounded((length - side) / 2) for length in resized.size)
     out: Tensor = to_tensor(resized.crop((left, top, left + side, top + side)))
     return out

@@ -126,6 +126,10 @@ RELEASES: Final = (
         "sac%2Blogos%2Bava1-l14-linearMSE.pth",
     ),
     Release(
+        "dinov2-base", "dinov2-base", (WeightsFile("config.json"), WeightsFile("model.safetensors")),
+        "Apache-2.0", ("facebook/dinov2-base",),
+    ),
+    Release(
         "lpips-alex", "lpips", (WeightsFile("alexnet-owt-7be5be79.pth", 244_400_000, "7be5be79"),),
         UNKNOWN, url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     ),

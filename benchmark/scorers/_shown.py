@@ -93,11 +93,8 @@ class Source:
     def look_at(self, rows: Iterable[int]) -> int:
         """Decodes what has not been looked at yet, on all cores; their bytes."""
         new = [row for row in rows if row not in self._faults]
-        if len(new) == 1:
-            self._look(new[0])
-        elif new:
-            with ThreadPoolExecutor(allowed_cores(), "decode") as pool:
-                list(pool.map(self._look, new))
+        with ThreadPoolExecutor(allowed_cores(), "decode") as pool:
+            list(pool.map(self._look, new))
         return sum(self._pixels[row].nbytes for row in new if row in self._pixels)
 
     def fault(self, row: int) -> Fault | None:
@@ -297,13 +294,24 @@ def _decoded(source: Source, left: Iterator[tuple[str, list[int]]]) -> dict[str,
     """Takes prompts until there is enough of them; empty at the end."""
     taken: dict[str, list[int]] = {}
     size = count = 0
-    for prompt_id, rows in left:
-        taken[prompt_id] = rows
+    # Several prompts at a time, so that all cores have something to decode.
+    while size < PART_BYTES and count < PART_IMAGES and (some := _some(left, allowed_cores())):
+        taken |= some
+        rows = [row for mine in some.values() for row in mine]
         size += source.look_at(rows)
         count += len(rows)
-        if size >= PART_BYTES or count >= PART_IMAGES:
-            break
     return taken
+
+
+def _some(left: Iterator[tuple[str, list[int]]], images: int) -> dict[str, list[int]]:
+    """The next prompts, with at least so many images; fewer at the end."""
+    some: dict[str, list[int]] = {}
+    count = 0
+    while count < images and (following := next(left, None)) is not None:
+        prompt_id, rows = following
+        some[prompt_id] = rows
+        count += len(rows)
+    return some
 
 
 def _shown(source: Source, rows: Sequence[int], asked: Iterable[Prompt]) -> Shown:

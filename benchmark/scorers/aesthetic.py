@@ -1,6 +1,6 @@
 """``aesthetic``: would people who rate photographs like it?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -32,6 +32,7 @@ class Aesthetic(ImageScorer):
     axis: ClassVar[Axis] = "preference"
     scale: ClassVar[str] = "about 1..10"
     bf16_tolerance: ClassVar[float] = 0.1
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("aesthetic", "clip-vit-l-14")}
     reference: ClassVar[str] = "Schuhmann, improved-aesthetic-predictor, 2022"
 
     _tower: "OpenClip"
@@ -50,9 +51,8 @@ class Aesthetic(ImageScorer):
 
     @property
     def _head_place(self) -> Path:
-        published = "aesthetic/sac+logos+ava1-l14-linearMSE.pth"
         try:
-            return _weights.place(self.name, self.weights, "shapes-aesthetic/head.pth", published)
+            return _weights.place(self.name, self.weights, "shapes-aesthetic/head.pth", "aesthetic")
         except MissingFileError as error:
             raise MissingWeightsError(
                 "scorer aesthetic: the embedded world has no such weights",
@@ -62,9 +62,7 @@ class Aesthetic(ImageScorer):
 
     @property
     def _clip_place(self) -> Path:
-        return _weights.place(
-            self.name, self.clip, "shapes-clip", "clip-vit-l-14/open_clip_model.safetensors"
-        )
+        return _weights.place(self.name, self.clip, "shapes-clip", "clip-vit-l-14")
 
     @cached_property
     def weights_hash(self) -> str:

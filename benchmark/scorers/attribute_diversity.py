@@ -42,9 +42,8 @@ class AttributeDiversity(OnClip, PromptScorer):
         attributes = self._attributes(shown.prompts[0])
         if not attributes:
             return Missing("the prompt names no open attribute")
-        seen = self._tower.images(shown)
-        shares = [share_that_differ(read_values(seen, self._tower, attribute)) for attribute in attributes]
-        return sum(shares) / len(shares)
+        readings = read_values(self._tower.images(shown), self._tower, attributes)
+        return sum(map(share_that_differ, readings)) / len(readings)
 
     def _attributes(self, prompt: Prompt) -> tuple[OpenAttribute, ...]:
         """What the prompt set names, else what the embedded world's grammar finds open."""

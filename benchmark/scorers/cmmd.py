@@ -12,6 +12,8 @@ from benchmark.scorers._memo import about_whole
 from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.scorers._mmd import MmdTo
     from benchmark.scorers._open_clip import OpenClip
 
@@ -83,7 +85,12 @@ class Cmmd(SetScorer):
         self._tower = shared(OpenClip, self._place, self.model, preprocess, device, key, self.precision)
         if not self._place.is_dir() and not self.against:
             return
-        self._to = MmdTo(Compared(self._tower, self._reference_path).features(self.name), gaussian)
+        self._compared = Compared(self._tower, self._reference_path)
+        self._to = MmdTo(self.reference_features(), gaussian)
+
+    def reference_features(self) -> "np.ndarray":
+        """The reference's embeddings (m, d), once loaded."""
+        return self._compared.features(self.name)
 
     def look(self, shown: Shown) -> None:
         """Embeddings of a part of the set."""

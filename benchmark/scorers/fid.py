@@ -4,9 +4,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.scorers._against import AgainstReference
 from benchmark.scorers._compared import Compared
-from benchmark.scorers._memo import about_whole
 from benchmark.scorers._reference import Statistics
-from benchmark.scorers.base import Missing, Shown, Value, scorers
+from benchmark.scorers.base import Shown, Value, scorers
 
 if TYPE_CHECKING:
     from benchmark.scorers._frechet import Gaussian
@@ -52,12 +51,4 @@ class Fid(AgainstReference):
 
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""
-        from benchmark.scorers._frechet import Moments, frechet_distance
-
-        n, d = len(shown), self._features.size
-        if n < 5 * d:
-            return Missing(f"n < 5d: {n} images, d = {d}")
-        moments, index = about_whole(
-            shown, f"moments:{self._features.key}", lambda whole: Moments(self._features.of(whole))
-        )
-        return frechet_distance(moments.gaussian(index), self._to)
+        return self.distance(shown, lambda: self._to)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis, Prompt
 from benchmark.scorers import _styles, _weights
-from benchmark.scorers._memo import about_whole
 from benchmark.scorers._on_features import OnFeatures
 from benchmark.scorers.base import Missing, Shown, Value, scorers
 
@@ -78,18 +77,10 @@ class StyleFd(OnFeatures):
 
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""
-        from benchmark.scorers._frechet import Moments, frechet_distance
-
-        n, d = len(shown), self._features.size
-        if not n:
+        if not len(shown):
             return Missing(f"no prompt asks for one of the styles {', '.join(self._places)}")
-        if n < 5 * d:
-            fewer = "; style_cosine and cmmd(reference='FOLDER') do with fewer" if self.of_inception else ""
-            return Missing(f"n < 5d: {n} images, d = {d}{fewer}")
-        moments, index = about_whole(
-            shown, f"style moments:{self._features.key}", lambda whole: Moments(self._features.of(whole))
-        )
-        return frechet_distance(moments.gaussian(index), self._to(shown))
+        advice = "; style_cosine and cmmd(reference='FOLDER') do with fewer" if self.of_inception else ""
+        return self.distance(shown, lambda: self._to(shown), advice)
 
     def _to(self, shown: Shown) -> "Gaussian":
         """The reference for the whole set's shares of the styles, whatever group is left out."""

@@ -44,12 +44,13 @@ def test_the_kit_is_small_and_whole() -> None:
     assert {"van_gogh", "sketch", "winter"} <= {prompt.style for prompt in images.prompt_set}
 
 
-@pytest.mark.parametrize("name", scorers.names())
+# One has no embedded weights; the other's number is about a checkpoint's weights and not about images.
+NOT_IN_THE_KIT = ("aesthetic", "path_kl")
+
+
+@pytest.mark.parametrize("name", [name for name in scorers.names() if name not in NOT_IN_THE_KIT])
 def test_every_embedded_scorer_gives_its_committed_scores(name: str) -> None:
-    try:
-        scorer = loaded(name)
-    except UserError:
-        pytest.skip("it has no embedded weights")
+    scorer = loaded(name)
     key, version = conformance.key_and_version(scorer)
     again = "run python -m benchmark.studies.conformance"
     assert expected_of(REAL / conformance.EXPECTED).get(key, {}).get("version") == version, again
@@ -143,7 +144,13 @@ def test_the_largest_difference_is_named() -> None:
     assert said == "a/1 is 2.5 and should be 2 within 0.1 (2 of 3 differ)"
     assert "b/0 is no number" in difference({"a/0": 1.0, "a/1": 2.0}, expected, 0.1)
     assert 0 < tolerance(expected) < 0.1
-    assert tolerance({"set": 50.0}) == pytest.approx(0.5)
+    assert tolerance({"set": 50.0}) == pytest.approx(2.5)
+
+
+def test_one_hard_decision_in_ten_may_fall_the_other_way() -> None:
+    expected = {f"a/{k}": 1.0 for k in range(12)}
+    assert difference(expected | {"a/3": 0.0}, expected, 0.1) == ""
+    assert "2 of 12 differ" in difference(expected | {"a/3": 0.0, "a/4": 0.0}, expected, 0.1)
 
 
 def test_the_doctor_checks_all_scorers(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -156,7 +163,8 @@ def test_the_doctor_checks_all_scorers(world: Path, monkeypatch: pytest.MonkeyPa
 
     first = doctor()
     assert first.exit_code == 0
-    assert {found["verdict"] for found in json.loads(first.stdout)} == {"recorded"}
+    # What random weights read has no diversity to record.
+    assert {found["verdict"] for found in json.loads(first.stdout)} == {"recorded", "unknown"}
     path = conformance.record_file()
     changed = {key: dict.fromkeys(values, 1e6) for key, values in json.loads(path.read_text()).items()}
     path.write_text(json.dumps(changed))

@@ -7,14 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from benchmark.core import resources
 from benchmark.core.errors import UserError
+from benchmark.core.pixels import MAX_RATIO
 from benchmark.core.records import Axis, ImageSet, ScoreRow
 from benchmark.scorers import Scorer, make_scorers, scorers
+from benchmark.scorers._preprocess import Preprocess, clip_pixels, hps_pixels
 from benchmark.scorers.base import PromptScorer, SetScorer, Shown, Value
 
 MakeSet = Callable[..., ImageSet]
@@ -116,6 +119,15 @@ def test_one_pixel_takes_nobody_along(name: str, world: Path, make_set: MakeSet,
             assert row.value is before[place].value or row.value == pytest.approx(
                 before[place].value, abs=1e-4
             )
+
+
+@pytest.mark.parametrize("preprocess", [clip_pixels, hps_pixels])
+@pytest.mark.parametrize("side", [64, 224])
+def test_the_longest_images_that_are_read_become_squares(preprocess: Preprocess, side: int) -> None:
+    for height, width in ((1, MAX_RATIO), (MAX_RATIO, 1), (3 * MAX_RATIO, 3), (1, 1)):
+        pixels = preprocess([np.full((height, width, 3), 200, np.uint8)], side)
+        assert pixels.shape == (1, 3, side, side)
+        assert float(pixels.max()) == pytest.approx(200 / 255, abs=0.01)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if UNITS[name] == "image"])

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def values(text: str, images: ImageSet, precision: str = "fp32") -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", TOWERS)
-def test_half_precision_is_stated(name: str) -> None:
+def test_half_precision_is_stated(name: str, world: Path) -> None:
     assert getattr(scorers.get(name), "bf16_tolerance", 0) > 0
     plain, half = (make_scorers([name], precision=p)[0] for p in ("fp32", "bf16"))
     assert "+bf16@" in half.scorer_version

@@ -11,6 +11,7 @@ from typing import Any
 import open_clip
 import pytest
 import torch
+import torchvision
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, CLIPModel
 
@@ -18,6 +19,7 @@ from benchmark.core import resources
 from benchmark.core.errors import FbenchError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
 from benchmark.models.towers import blip, folders
+from benchmark.models.towers.aesthetic import AestheticHead
 from benchmark.scorers import Scorer, _reward, make_scorers
 from benchmark.scorers._published import RELEASES
 
@@ -163,6 +165,26 @@ def original_vision_name(key: str) -> str:
     return key
 
 
+def write_aesthetic(weights: Path) -> Path:
+    """The head's five layers among dropouts, and OpenAI's CLIP."""
+    write_clip(weights, "clip-vit-l-14", quick_gelu=True)
+    path = weights / "aesthetic" / "sac+logos+ava1-l14-linearMSE.pth"
+    path.parent.mkdir()
+    torch.save(AestheticHead((8, 4, 4, 4, 4, 1)).state_dict(), path)
+    assert set(torch.load(path)) == {
+        f"layers.{i}.{kind}" for i in (0, 2, 4, 6, 7) for kind in ("weight", "bias")
+    }
+    return path
+
+
+def write_lpips(weights: Path) -> Path:
+    """torchvision's own class and file; the smallest of the three."""
+    path = weights / "lpips" / "squeezenet1_1-b8a52dc0.pth"
+    path.parent.mkdir(parents=True)
+    torch.save(torchvision.models.squeezenet1_1(weights=None).state_dict(), path)
+    return path
+
+
 LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "clip": write_clip,
     "clip(model='ViT-L-14')": lambda weights: write_clip(weights, "clip-vit-l-14", quick_gelu=True),
@@ -170,8 +192,10 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "hps(version='v2.0')": lambda weights: write_hps(weights, "HPS_v2_compressed.pt"),
     "pickscore": write_pickscore,
     "imagereward": write_imagereward,
+    "aesthetic": write_aesthetic,
+    "lpips(net='squeeze')": write_lpips,
 }
-PICKLES = [call for call in LAYOUTS if call.startswith(("hps", "imagereward"))]
+PICKLES = [call for call in LAYOUTS if call.startswith(("hps", "imagereward", "aesthetic", "lpips"))]
 
 
 def published(call: str) -> Scorer:
@@ -186,8 +210,9 @@ def test_the_real_layout_is_found_and_scored_with(
     scorer = published(call)
     scorer.load()
     rows = scorer.score(make_set(prompts=2, k=2))
-    assert [row.status for row in rows] == ["ok"] * 4
-    assert len({row.value for row in rows}) == 4
+    n = 2 if scorer.unit == "prompt" else 4
+    assert [row.status for row in rows] == ["ok"] * n
+    assert len({row.value for row in rows}) == n
     assert scorer.weights_hash
     assert {row.scorer_version for row in rows} == {scorer.scorer_version}
 
@@ -197,7 +222,7 @@ def test_the_real_layout_is_found_and_scored_with(
 def test_a_wrong_key_is_named(call: str, fault: str, weights: Path, world: Path) -> None:
     path = LAYOUTS[call](weights)
     state, wrap = opened(path)
-    key = next(k for k in state if "weight" in k and "embed" not in k and state[k].ndim == 2)
+    key = next(k for k in state if "weight" in k and "embed" not in k and state[k].ndim in (2, 4))
     if fault == "missing":
         del state[key]
     elif fault == "unexpected":
@@ -206,7 +231,7 @@ def test_a_wrong_key_is_named(call: str, fault: str, weights: Path, world: Path)
     elif fault == "another shape":
         state[key] = state[key][:-1].clone()
     else:
-        state[key][0, 0] = float("nan")
+        state[key].view(-1)[0] = float("nan")
     wrap(state)
     with pytest.raises(UnreadableFileError, match=named(key)) as caught:
         published(call).load()

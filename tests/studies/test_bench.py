@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.core.errors import UnknownNameError
+from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.studies.bench import __main__ as bench
-from benchmark.studies.bench import bootstrap
-from benchmark.studies.bench.measuring import compare, write_measurements
+from benchmark.studies.bench import bootstrap, frechet, lpips
+from benchmark.studies.bench.measuring import Measurement, compare, write_measurements
 
 KEYS = {"name", "ours", "peer", "ratio", "unit", "peer_name", "note"}
 
@@ -47,11 +47,15 @@ def test_other_names_in_the_file_stay_and_what_is_not_there_is_a_line(
     out = tmp_path / "bench.json"
     earlier = compare("frechet", lambda: None, {"peer": lambda: None}, rounds=1)
     write_measurements(out, [earlier])
-    tiny = {**bench.MEASURES, "bootstrap": lambda: bootstrap.measure(24, 2, 200, 1)}
+
+    def nothing() -> Measurement:
+        raise UserError("no room")
+
+    tiny = {"scorer_bundle": nothing, "bootstrap": lambda: bootstrap.measure(24, 2, 200, 1)}
     monkeypatch.setattr(bench, "MEASURES", tiny)
     bench.bench(["scorer_bundle", "bootstrap"], out)
     assert [row["name"] for row in json.loads(out.read_text())] == ["frechet", "bootstrap"]
-    assert "scorer_bundle not measured yet" in capsys.readouterr().out
+    assert "scorer_bundle not measured: no room" in capsys.readouterr().out
 
 
 def test_only_takes_a_name_or_its_beginning() -> None:
@@ -60,3 +64,10 @@ def test_only_takes_a_name_or_its_beginning() -> None:
     assert len(bench.chosen(None)) == 12
     with pytest.raises(UnknownNameError, match="did you mean generate"):
         bench.chosen("genrate")
+
+
+def test_both_sides_of_frechet_and_lpips_compute_the_same() -> None:
+    note = frechet.measure(d=24, n=200, rounds=1).note
+    assert float(note.split("values apart ")[1].split(" ")[0]) < 1e-6
+    note = lpips.measure(prompts=1, k=3, rounds=1).note
+    assert float(note.split("values apart ")[1].split(";")[0]) < 1e-6

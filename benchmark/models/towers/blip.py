@@ -203,6 +203,9 @@ def load_published_reward_net(weights: Path, config: RewardConfig = PUBLISHED) -
     return network.eval().requires_grad_(False)
 
 
+_PROJECTIONS: Final = ("blip.vision_proj.", "blip.text_proj.")
+"""The package's class carries BLIP's contrastive projections, and its reward does not use them."""
+
 _VISION: Final = {
     "cls_token": "embeddings.class_embedding",
     "pos_embed": "embeddings.position_embedding",
@@ -221,6 +224,8 @@ def published_to_ours(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     out = {}
     for key, value in state.items():
         name = key
+        if key.startswith(_PROJECTIONS):
+            continue
         if key.startswith("blip.visual_encoder."):
             name = "vision." + _vision_name(key.removeprefix("blip.visual_encoder."))
         elif key.startswith("blip.text_encoder."):

@@ -7,8 +7,8 @@ from typing import Any
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.models.quiet import quiet
-from benchmark.models.towers.folders import check_finite, save_weights
+from benchmark.models.towers.folders import save_weights
+from benchmark.models.towers.pretrained import load_pretrained
 
 
 def new_clip_model(
@@ -55,35 +55,8 @@ def save_clip_model(model: CLIPModel, folder: Path) -> None:
 
 
 def load_clip_model(folder: Path) -> CLIPModel:
-    """The CLIPModel of a folder, strictly, in float32 and for inference.
-
-    Raises:
-        MissingWeightsError: if config.json or the weights are not there.
-        UnreadableFileError: if a weight is missing, unexpected, of another shape or not finite.
-    """
-    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-        raise MissingWeightsError(
-            f"no CLIPModel (config.json, model.safetensors) at {folder}", do="`fbench doctor` says more"
-        )
-    try:
-        with quiet():
-            model, report = CLIPModel.from_pretrained(
-                folder,
-                local_files_only=True,
-                use_safetensors=True,
-                dtype="float32",
-                output_loading_info=True,
-                # They are in the report then, by name, and refused below.
-                ignore_mismatched_sizes=True,
-            )
-    except (OSError, RuntimeError, ValueError) as error:
-        raise UnreadableFileError(folder, "a CLIPModel", error) from error
-    wrong = _faults(report)
-    if wrong:
-        shown = ", ".join(wrong[:4]) + (f" and {len(wrong) - 4} more" if len(wrong) > 4 else "")
-        raise UnreadableFileError(folder, "a CLIPModel", shown)
-    check_finite(model.state_dict(), folder)
-    return model.eval().requires_grad_(False)
+    """The CLIPModel of a folder, strictly; see `load_pretrained`."""
+    return load_pretrained(CLIPModel, folder)
 
 
 def load_tokenizer(folder: Path) -> CLIPTokenizer:
@@ -100,12 +73,3 @@ def load_tokenizer(folder: Path) -> CLIPTokenizer:
     # The tokenizers library raises nothing more particular.
     except Exception as error:
         raise UnreadableFileError(folder, "a CLIP tokenizer", error) from error
-
-
-def _faults(report: Any) -> list[str]:
-    """What from_pretrained only prints. Older files carry position ids, which are computed today."""
-    wrong = [f"missing {key}" for key in sorted(report["missing_keys"])]
-    wrong += [f"unexpected {key}" for key in sorted(report["unexpected_keys"])]
-    for key, found, expected in sorted(report["mismatched_keys"]):
-        wrong.append(f"{key} is {tuple(found)} and should be {tuple(expected)}")
-    return [fault for fault in wrong if not fault.endswith("position_ids")]

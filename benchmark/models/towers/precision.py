@@ -37,9 +37,10 @@ def place(network: M, device: str, precision: str = "fp32") -> M:
 
 @contextmanager
 def running(device: str, precision: str) -> Iterator[None]:
-    """The context in which a network that was placed so runs."""
-    half = precision == "bf16"
-    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half):
+    """The context in which a network that was placed so runs; float32 is float32 on a GPU as well."""
+    half, flags = precision == "bf16", torch.backends.cudnn.flags
+    exact = flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+    with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=half), exact:
         yield
 
 

@@ -21,7 +21,7 @@ from benchmark.studies.diversity.sources import ALL, BASE, make_sources, open_pr
 NAME: Final = "benchmark.studies.diversity"
 RESULT: Final = Path("results/diversity/findings.json")
 PAGE: Final = Path("docs/diversity.md")
-PROMPTS: Final = 96
+PROMPTS: Final = 64
 IMAGES: Final = 8
 
 

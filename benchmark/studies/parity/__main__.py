@@ -9,14 +9,18 @@ from typing import Any
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.store import read_json, write_json, write_text
 from benchmark.studies.console import finish
-from benchmark.studies.parity import environments, image_text
+from benchmark.studies.parity import environments, image_text, pairs, sets
 from benchmark.studies.parity.comparison import Comparison, Row
 from benchmark.studies.parity.layouts import discard, prepare
 from benchmark.studies.parity.page import page
 
 OUT = Path("results/parity.json")
 PAGE = Path("docs/parity.md")
-COMPARISONS: Sequence[Comparison] = (*image_text.COMPARISONS,)
+COMPARISONS: Sequence[Comparison] = (
+    *image_text.COMPARISONS,
+    *pairs.COMPARISONS,
+    *sets.COMPARISONS,
+)
 
 
 def chosen(only: str | None) -> list[Comparison]:

@@ -26,6 +26,7 @@ class Reply:
         versions: Of its packages.
         load: Seconds until it was ready.
         seconds: Of each call, by pass.
+        processor: Processor seconds of the same.
         peak: Resident memory, in bytes.
     """
 
@@ -34,7 +35,18 @@ class Reply:
     versions: Mapping[str, str]
     load: float
     seconds: Sequence[Sequence[float]]
+    processor: Sequence[Sequence[float]]
     peak: int
+
+    def complete(self) -> Sequence[Any]:
+        """The values, where every call must have one.
+
+        Raises:
+            UserError: if one failed.
+        """
+        for i, why in self.errors.items():
+            raise UserError(f"question {i} of {len(self.values)} failed: {why}")
+        return self.values
 
 
 def ask(
@@ -86,35 +98,47 @@ def ask(
 
 
 def _quiet() -> dict[str, str]:
-    """Our environment, with no hub to ask and none of our modules on the path."""
+    """Our environment with no hub to ask, none of our modules on the path, and one thread, as our workers."""
     said = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-    return {**said, **offline, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    return {**said, **offline, "OMP_NUM_THREADS": "1"}
 
 
-def score(images: Path, scorer: str) -> dict[str, float]:
-    """Scores files as `fbench score IMAGES --scorers SCORER` does, in a process of its own.
+def score(images: Path, scorer: str) -> Mapping[str, float]:
+    """One scorer's values, by prompt: see `score_all`."""
+    (values,) = score_all(images, scorer).values()
+    return values
+
+
+def score_all(images: Path, *texts: str) -> dict[str, dict[str, float]]:
+    """Scores files as `fbench score IMAGES --scorers ...` does, in a process of its own.
+
+    Args:
+        images: As `fbench score` takes them.
+        texts: As behind `--scorers`.
 
     Returns:
-        Each row's value, by prompt.
+        By scorer, each row's value by prompt; of a set the row's prompt is empty.
 
     Raises:
         UserError: if a row has none.
     """
-    (values,) = run_workers(_score, [(images, scorer)])
-    return values
+    (found,) = run_workers(_score, [(images, texts)])
+    return found
 
 
-def _score(job: tuple[Path, str]) -> dict[str, float]:
+def _score(job: tuple[Path, Sequence[str]]) -> dict[str, dict[str, float]]:
     from benchmark.evaluate.outside import read_images
     from benchmark.scorers import make_scorers
 
-    images, text = job
-    (scorer,) = make_scorers([text], "published")
-    scorer.load("cpu")
-    values = {}
-    for row in scorer.score(read_images(images)):
-        if row.value is None:
-            raise UserError(f"{text} gave no number for {row.prompt_id}: {row.note}")
-        values[row.prompt_id or ""] = row.value
-    return values
+    path, texts = job
+    images = read_images(path)
+    found: dict[str, dict[str, float]] = {}
+    for scorer in make_scorers(texts, "published"):
+        scorer.load("cpu")
+        values = found.setdefault(scorer.name, {})
+        for row in scorer.score(images):
+            if row.value is None:
+                raise UserError(f"{scorer.name} gave no number for {row.prompt_id}: {row.note}")
+            values[row.prompt_id or ""] = row.value
+    return found

@@ -12,7 +12,7 @@ from benchmark.studies.parity.asking import ask, score
 from benchmark.studies.parity.comparison import Answers, Comparison
 from benchmark.studies.parity.environments import CURRENT, OLD, OURS, Environment
 from benchmark.studies.parity.environments import IMAGE_REWARD as PACKAGE
-from benchmark.studies.parity.layouts import CLIP_MODEL, HPS, IMAGE_REWARD, OPEN_CLIP
+from benchmark.studies.parity.layouts import AESTHETIC, CLIP_MODEL, HPS, IMAGE_REWARD, OPEN_CLIP
 from benchmark.studies.parity.material import LOSSY, Case, write_cases
 
 ABOUT: Final = "32 images with their prompts"
@@ -31,7 +31,7 @@ def clip(folder: Path) -> Answers:
 
 
 def clip_torchmetrics(folder: Path) -> Answers:
-    """torchmetrics' CLIPScore on the same weights in the other library's layout."""
+    """Torchmetrics' CLIPScore on the same weights in the other library's layout."""
     file = folder / OPEN_CLIP / "open_clip_model.safetensors"
     return _compare(
         folder,
@@ -62,6 +62,17 @@ def imagereward(folder: Path) -> Answers:
     place = folder / IMAGE_REWARD
     given = {"checkpoint": place / "ImageReward.pt", "med_config": place / "med_config.json"}
     return _compare(folder, f"imagereward(weights={str(place)!r})", "image_reward_score", PACKAGE, **given)
+
+
+def aesthetic(folder: Path) -> Answers:
+    """The predictor that ImageReward carries, on OpenAI's package."""
+    place = folder / AESTHETIC
+    head = place / "sac+logos+ava1-l14-linearMSE.pth"
+    scorer = f"aesthetic(weights={str(head)!r}, clip={str(place / 'open_clip_model.safetensors')!r})"
+    found = folder / "ViT-L"
+    found.unlink(missing_ok=True)
+    found.symlink_to(place / "ViT-L")
+    return _compare(folder, scorer, "aesthetic_score", PACKAGE, head=head)
 
 
 def _read_otherwise(case: Case) -> str:
@@ -122,4 +133,5 @@ COMPARISONS: Final = (
     Comparison("pickscore", "the model card, transformers 4.49", pickscore, (CLIP_MODEL,), about=ABOUT),
     Comparison("pickscore", "the model card, transformers 5", pickscore_today, (CLIP_MODEL,), about=ABOUT),
     Comparison("imagereward", "ImageReward `score`", imagereward, (IMAGE_REWARD,), about=ABOUT),
+    Comparison("aesthetic", "ImageReward's `AestheticScore`", aesthetic, (AESTHETIC,), about=ABOUT),
 )

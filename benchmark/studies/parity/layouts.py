@@ -25,15 +25,17 @@ HPS: Final = "HPS_v2.1_compressed.pt"
 OPEN_CLIP: Final = "open_clip"
 CLIP_MODEL: Final = "clip-model"
 IMAGE_REWARD: Final = "imagereward"
+INCEPTION: Final = "weights-inception-2015-12-05-6726825d.pth"
+AESTHETIC: Final = "aesthetic"
+SMALL: Final = "small-open-clip"
 
 
-def prepare(name: str, folder: Path, *, small: bool = False) -> None:
+def prepare(name: str, folder: Path) -> None:
     """Writes weights into a folder, unless they are there.
 
     Args:
         name: Of `WRITERS`.
         folder: Of all weights.
-        small: Whether of the small size, for those that have one.
 
     Raises:
         UserError: if there is no room for them, or no environment to ask for their names.
@@ -45,7 +47,7 @@ def prepare(name: str, folder: Path, *, small: bool = False) -> None:
     layout = _reward_layout(folder) if name == IMAGE_REWARD else None
     # In a process of its own, so that this one stays small.
     draft = folder / f"draft-{name}"
-    run_workers(_write, [(name, draft, small, layout)])
+    run_workers(_write, [(name, draft, layout)])
     draft.rename(place)
 
 
@@ -66,34 +68,34 @@ def _reward_layout(folder: Path) -> Any:
     place = folder / "bert-base-uncased"
     place.mkdir(exist_ok=True)
     shutil.copyfile(bert_vocabulary(), place / "vocab.txt")
-    (layout,) = ask("image_reward_layout", PACKAGE, folder, [[]], med_config=config).values
+    (layout,) = ask("image_reward_layout", PACKAGE, folder, [[]], med_config=config).complete()
     return layout
 
 
-def _write(job: tuple[str, Path, bool, Any]) -> None:
-    name, place, small, layout = job
-    WRITERS[name](place, small, layout)
+def _write(job: tuple[str, Path, Any]) -> None:
+    name, place, layout = job
+    WRITERS[name](place, layout)
 
 
-def _write_hps(place: Path, small: bool, _: Any) -> None:
+def _write_hps(place: Path, _: Any) -> None:
     from benchmark.studies.parity import weights
 
-    weights.write_hps(place, small=small)
+    weights.write_hps(place, small=False)
 
 
-def _write_open_clip(place: Path, small: bool, _: Any) -> None:
+def _write_open_clip(place: Path, _: Any) -> None:
     from benchmark.studies.parity import weights
 
-    weights.write_open_clip_folder(place, small=small)
+    weights.write_open_clip_folder(place, small=False)
 
 
-def _write_clip_model(place: Path, small: bool, _: Any) -> None:
+def _write_clip_model(place: Path, _: Any) -> None:
     from benchmark.studies.parity import weights
 
-    weights.write_clip_model(place, small=small)
+    weights.write_clip_model(place, small=False)
 
 
-def _write_image_reward(place: Path, _: bool, layout: Any) -> None:
+def _write_image_reward(place: Path, layout: Any) -> None:
     import torch
 
     from benchmark.studies.parity.weights import lively
@@ -105,9 +107,30 @@ def _write_image_reward(place: Path, _: bool, layout: Any) -> None:
     os.link(place.parent / "med_config.json", place / "med_config.json")
 
 
-WRITERS: Final[Mapping[str, Callable[[Path, bool, Any], None]]] = {
+def _write_inception(place: Path, _: Any) -> None:
+    from benchmark.studies.parity import weights
+
+    weights.write_inception(place)
+
+
+def _write_aesthetic(place: Path, _: Any) -> None:
+    from benchmark.studies.parity import weights
+
+    weights.write_aesthetic(place)
+
+
+def _write_small(place: Path, _: Any) -> None:
+    from benchmark.studies.parity import weights
+
+    weights.write_small_open_clip(place)
+
+
+WRITERS: Final[Mapping[str, Callable[[Path, Any], None]]] = {
     HPS: _write_hps,
     OPEN_CLIP: _write_open_clip,
     CLIP_MODEL: _write_clip_model,
     IMAGE_REWARD: _write_image_reward,
+    INCEPTION: _write_inception,
+    AESTHETIC: _write_aesthetic,
+    SMALL: _write_small,
 }

@@ -116,7 +116,7 @@ def write_image(folder: Path, name: str, width: int, height: int, mode: str) -> 
     image = Image.fromarray(pixels)
     path = folder / f"{name}.{'jpg' if mode == 'JPEG' else 'tif' if mode == 'CMYK' else 'png'}"
     if mode == "I;16":
-        image = Image.fromarray((np.asarray(image.convert("L"), np.uint16) * 257))
+        image = Image.fromarray(np.asarray(image.convert("L"), np.uint16) * 257)
     elif mode in ("RGBA", "LA"):
         image.putalpha(Image.fromarray(pixels[::-1, ::-1, 0].copy()))
         image = image.convert(mode)

@@ -34,6 +34,9 @@ def lively(layout: Layout, seed: int = 0) -> dict[str, Tensor]:
         if "int" in dtype:
             out[name] = torch.arange(shape[-1]).expand(tuple(shape)).clone()
             continue
+        if name.endswith("running_var"):
+            out[name] = torch.ones(tuple(shape))
+            continue
         value = torch.empty(tuple(shape)).normal_(generator=g)
         if name.endswith("logit_scale"):
             value = torch.full(tuple(shape), 100.0).log()
@@ -41,7 +44,7 @@ def lively(layout: Layout, seed: int = 0) -> dict[str, Tensor]:
             value *= value[0].numel() ** -0.5
         elif len(shape) <= 1 and name.endswith("weight"):
             value = 1 + 0.1 * value
-        elif name.endswith("bias"):
+        elif name.endswith(("bias", "running_mean")):
             value *= 0.1
         out[name] = value
     return out
@@ -151,6 +154,45 @@ def write_clip_tokenizer(folder: Path) -> None:
         "resample": 3, "size": 224,
     }  # fmt: skip
     _write(folder / "preprocessor_config.json", pixels)
+
+
+def write_inception(path: Path) -> None:
+    """As weights-inception-2015-12-05-6726825d.pth is, which holds no counts of training steps."""
+    from benchmark.models.towers.inception import Inception
+
+    layout = {k: v for k, v in layout_of(Inception()).items() if not k.endswith("num_batches_tracked")}
+    torch.save(lively(layout, seed=3), path)
+
+
+def write_aesthetic(folder: Path) -> None:
+    """OpenAI's ViT-L/14 in both libraries' files, and the predictor's head.
+
+    OpenAI's package reads every model into half precision first, so the weights are numbers of that.
+    """
+    import open_clip
+    from open_clip.model import CLIP
+    from safetensors.torch import save_file
+
+    from benchmark.models.towers.aesthetic import AestheticHead
+
+    (folder / "ViT-L").mkdir(parents=True)
+    with torch.device("meta"):
+        model = CLIP(**open_clip.get_model_config("ViT-L-14-quickgelu"))
+    state = {k: v.half() for k, v in lively(layout_of(model), seed=4).items()}
+    torch.save(state, folder / "ViT-L" / "14")
+    save_file(state, folder / "open_clip_model.safetensors")
+    torch.save(lively(layout_of(AestheticHead()), seed=5), folder / "sac+logos+ava1-l14-linearMSE.pth")
+
+
+def write_small_open_clip(folder: Path) -> None:
+    """A small ``local-dir:`` folder with CLIP's published merges inside."""
+    import shutil
+
+    import open_clip
+
+    write_open_clip_folder(folder, small=True)
+    merges = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
+    shutil.copyfile(merges, folder / "bpe.txt.gz")
 
 
 _PARTS: Final = (

@@ -1,6 +1,5 @@
 """Names, shapes and types of what an ImageReward checkpoint holds, from its own class."""
 
-import torch
 from ImageReward.ImageReward import ImageReward
 
 PACKAGES = ["image-reward"]
@@ -10,8 +9,7 @@ def load(med_config):
     """The class as `load` makes it."""
 
     def call():
-        with torch.device("meta"):
-            model = ImageReward(device="cpu", med_config=med_config)
+        model = ImageReward(device="cpu", med_config=med_config)
         return {
             name: [list(value.shape), str(value.dtype).removeprefix("torch.")]
             for name, value in model.state_dict().items()

@@ -4,8 +4,8 @@ Imports nothing of ours. An oracle is a file with `PACKAGES`, their distribution
 `load(**given) -> Callable`, whose calls are the questions.
 
 Request: {given: arguments of load, calls: lists of arguments, passes: how often}.
-Reply: {values, errors: by the number of the call, versions, load: seconds, seconds: of each call by pass,
-peak: bytes}.
+Reply: {values, errors: by the number of the call, versions, load: seconds, seconds and processor: of each
+call by pass, peak: bytes}.
 """
 
 import json
@@ -26,23 +26,27 @@ def ask(oracle: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     values: list[Any] = []
     errors: dict[int, str] = {}
     seconds: list[list[float]] = []
+    processor: list[list[float]] = []
     for _ in range(request["passes"]):
-        values, took = [], []
+        values, took, busy = [], [], []
         for i, arguments in enumerate(request["calls"]):
-            start = time.perf_counter()
+            start, begun = time.perf_counter(), time.process_time()
             try:
                 values.append(call(*arguments))
             except Exception as error:  # noqa: BLE001  # what the original does is what is asked
                 values.append(None)
                 errors[i] = f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
             took.append(time.perf_counter() - start)
+            busy.append(time.process_time() - begun)
         seconds.append(took)
+        processor.append(busy)
     return {
         "values": values,
         "errors": errors,
         "versions": {name: version(name) for name in oracle["PACKAGES"]},
         "load": loaded,
         "seconds": seconds,
+        "processor": processor,
         "peak": 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
     }
 

@@ -1,0 +1,70 @@
+"""``dino_diversity``: how far apart are the images of one prompt for DINOv2?"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from benchmark.core.errors import MissingFileError, MissingWeightsError
+from benchmark.core.records import Axis
+from benchmark.scorers import _weights
+from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
+
+if TYPE_CHECKING:
+    from benchmark.scorers._dino import Dino
+
+
+@scorers.register()
+class DinoDiversity(PromptScorer):
+    r"""Mean pairwise distance of the DINOv2 embeddings of one prompt's images.
+
+    $\frac{1}{K(K-1)} \sum_{i \ne j} (1 - \cos(e_i, e_j))$ of the class token. It never read a text: it sees
+    layout and identity that CLIP passes over. The embedded world comes without one.
+
+    Args:
+        weights: ``published`` (facebook/dinov2-base), or a folder with such a model.
+        precision: ``fp32`` or ``bf16``.
+    """
+
+    name: ClassVar[str] = "dino_diversity"
+    axis: ClassVar[Axis] = "diversity"
+    bounds: ClassVar[tuple[float, float]] = (0.0, 2.0)
+    scale: ClassVar[str] = "0..2, 0 = all alike"
+    bf16_tolerance: ClassVar[float] = 0.02
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("dinov2-base",)}
+    reference: ClassVar[str] = "Oquab et al., DINOv2, TMLR 2024; mean pairwise 1 - cosine"
+
+    _tower: "Dino"
+
+    def __init__(self, weights: str = _weights.PUBLISHED, precision: str = "fp32") -> None:
+        self.weights, self.precision = weights, precision
+
+    @property
+    def _place(self) -> Path:
+        try:
+            return _weights.place(self.name, self.weights, "shapes-dino", "dinov2-base")
+        except MissingFileError as error:
+            raise MissingWeightsError(
+                "scorer dino_diversity: the embedded world has no such weights",
+                allowed=f"{_weights.PUBLISHED} or a folder",
+                do="leave it out",
+            ) from error
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Of the model."""
+        return _weights.short_hash(self._place)
+
+    def load(self, device: str = "cpu") -> None:
+        """Reads the model."""
+        from benchmark.scorers._dino import Dino
+
+        self._tower = Dino(self._place, device, f"dino:{self.weights_hash}", self.precision)
+
+    def value(self, shown: Shown) -> Value:
+        """The mean distance of a pair."""
+        from benchmark.scorers._spread import mean_pair_distance
+
+        if len(shown) < 2:
+            return Missing("fewer than two images")
+        return mean_pair_distance(self._tower.images(shown))
