@@ -146,7 +146,7 @@ def _thumbnail(images: ImageSet | None, record: ImageRecord | None) -> _Thumbnai
         picture = Image.fromarray(images.open(record))
     except UserError as error:
         return _Thumbnail(why=str(error))
-    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=3.0)
+    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
     encoded = BytesIO()
     picture.save(encoded, "WEBP", quality=_QUALITY, method=4)
     return _Thumbnail(base64.b64encode(encoded.getvalue()).decode(), max(picture.size))

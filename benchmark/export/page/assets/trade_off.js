@@ -183,9 +183,11 @@ function startTradeOff() {
     byId(id).value = (pairs.find(([j]) => scorers[j].primary) ?? pairs[0])[0];
   }
   const redraw = () => {
+    const focused = document.activeElement.closest(".point")?.dataset.checkpoint;
     hideTip();
     drawPlot();
     markShown(shownCheckpoints());
+    if (focused !== undefined) byId("plot").querySelector(`.point[data-checkpoint="${Number(focused)}"]`)?.focus();
   };
   for (const id of ["axis-y", "axis-x"]) byId(id).addEventListener("change", redraw);
   byId("plot-caption").append(
