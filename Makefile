@@ -20,7 +20,7 @@ define timed
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench constraints docs clean
+.PHONY: help install demo test check format bench parity constraints docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,10 @@ format: $(STAMP)  ## rewrite the code as `check` wants it
 
 bench: $(STAMP)  ## speed against the peers; one alone: make bench ONLY=train
 	$(call timed,bench,$(BIN)/python -m benchmark.studies.bench $(if $(ONLY),--only $(ONLY)))
+
+# The originals' packages go into environments of their own below .build/parity; 12 GB for a while.
+parity: $(STAMP)  ## the scorers against the original packages; one alone: make parity ONLY=hps
+	$(call timed,parity,$(BIN)/python -m benchmark.studies.parity $(if $(ONLY),--only $(ONLY)))
 
 # Built strictly where its builder is installed; `make clean install` brings it.
 docs: $(STAMP)  ## the user guide, as a strict check

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from PIL import Image
-from transformers import Dinov2Config, Dinov2Model
+from transformers import BlipConfig, BlipForQuestionAnswering, Dinov2Config, Dinov2Model
 
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
@@ -56,6 +56,7 @@ def write_world(package: Path, pipeline: Path) -> Path:
             hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=56, patch_size=14
         )
         Dinov2Model(dino).save_pretrained(weights / "shapes-dino")
+        write_vqa(weights / "shapes-vqa")
         small = hf_clip.new_clip_model(tokenizer, width=32, layers=2, patch=16)
         hf_clip.save_clip_model(small, weights / "shapes-pickscore")
         words = blip.load_reward_tokenizer(weights / "shapes-imagereward" / "tokenizer")
@@ -72,6 +73,23 @@ def write_world(package: Path, pipeline: Path) -> Path:
     for style in ("van_gogh", "sketch", "winter"):
         _write_style(package / "shapes" / "data" / f"shapes-style-{style}.parquet", style)
     return package
+
+
+def write_vqa(folder: Path) -> None:
+    """A small random BlipForQuestionAnswering whose vocabulary is letters, yes and no."""
+    folder.mkdir()
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789?,.-:"
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]", "yes", "no"]
+    words = [*special, *letters, *(f"##{letter}" for letter in letters)]
+    (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    size = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {
+        **size, "vocab_size": len(words), "encoder_hidden_size": 16, "max_position_embeddings": 128,
+        "pad_token_id": 0, "sep_token_id": 3, "eos_token_id": 3, "bos_token_id": 5, "initializer_range": 0.5,
+    }  # fmt: skip
+    vision = {**size, "image_size": 32, "patch_size": 16, "initializer_range": 0.5}
+    model = BlipForQuestionAnswering(BlipConfig(text_config=text, vision_config=vision))
+    model.save_pretrained(folder)
 
 
 def _write_calibration(path: Path) -> None:

@@ -12,11 +12,12 @@ from benchmark.scorers import split_scorers
 
 SHAPES_SCORERS = (
     "true_reward", "oracle", "true_diversity", "scene_rate", "true_reward_heldout", "clip", "hps",
-    "pickscore", "imagereward", "lpips", "style_cosine", "style_fd", "fid",
+    "pickscore", "imagereward", "attribute_diversity", "clip_diversity", "lpips", "style_cosine", "style_fd",
+    "fid", "kid",
 )  # fmt: skip
-"""All there are, those of the suite first."""
+"""Those of the suite first; the others of `fbench list scorers` are for the asking."""
 SHAPES_PRIMARY = SHAPES_SCORERS[:4]
-PUBLISHED_SCORERS = ("clip", "hps", "pickscore", "imagereward")
+PUBLISHED_SCORERS = ("clip", "hps", "pickscore", "imagereward", "clip_diversity")
 
 PATH_KL = "path_kl"
 

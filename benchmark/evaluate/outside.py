@@ -46,17 +46,14 @@ def _image_set(path: Path, root: Path, rows: Iterable[Row]) -> ImageSet:
     counted: dict[str, int] = {}
     for row in rows:
         key = str(row["id"])
-        # Half an emoji, as programs leave it that cut at a length, is no text for any tokenizer.
-        str(row["prompt"]).encode()
-        text, tags = str(row["prompt"]), tuple(row.get("tags") or ())
-        prompt = Prompt(key, text, tags, row.get("style") or None, attribute=attribute_of(row, text))
+        prompt = _prompt(key, row)
         if prompts.setdefault(key, prompt) != prompt:
             raise ValueError(f"id {key!r} stands for two prompts")
         k = int(row["seed"]) if row.get("seed") is not None else counted.get(key, 0)
         counted[key] = counted.get(key, 0) + 1
         if (key, k) in records:
             raise ValueError(f"id {key!r} has two images of seed {k}")
-        records[key, k] = _record(key, k, root / str(row["image_path"]))
+        records[key, k] = _record(key, k, root / row["image_path"])
     seeds = tuple(sorted({k for _, k in records}))
     known = [records.get((key, k)) or _absent(key, k, root) for key in prompts for k in seeds]
     asked = [[p.id, p.text, p.style, *([p.attribute] if p.attribute else [])] for p in prompts.values()]
@@ -67,6 +64,16 @@ def _image_set(path: Path, root: Path, rows: Iterable[Row]) -> ImageSet:
     # How the images were made is not known, and the signature says so.
     sampler = Sampler(name=EXTERNAL, steps=1, guidance=0.0)
     return ImageSet(content[:16], checkpoint, prompt_set, sampler, seeds, tuple(known))
+
+
+def _prompt(key: str, row: Row) -> Prompt:
+    text, path, tags = row["prompt"], row["image_path"], row.get("tags") or ()
+    if not isinstance(text, str) or not isinstance(path, str):
+        raise TypeError(f"id {key!r} has a prompt or an image_path that is no text")
+    # Half an emoji, as programs leave it that cut at a length, is no text for any tokenizer.
+    text.encode()
+    words = tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)
+    return Prompt(key, text, tuple(words), row.get("style") or None, attribute=attribute_of(row, text))
 
 
 def _record(key: str, k: int, file: Path) -> ImageRecord:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from benchmark.models.towers.features import FeatureNet, load_features
 from benchmark.models.towers.inception import Inception, load_inception
+from benchmark.models.towers.precision import running
 from benchmark.scorers._arrays import RGB, Matrix
 from benchmark.scorers._batches import batch_size, in_batches
 from benchmark.scorers._shown import Shown
@@ -65,7 +66,8 @@ class Features:
         pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(self._device)
         if isinstance(self._network, FeatureNet):
             pixels = pixels.float() / 255
-        out: Tensor = self._network(pixels)
+        with running(self._device, "fp32"):
+            out: Tensor = self._network(pixels)
         return out
 
 

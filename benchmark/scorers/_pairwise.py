@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from benchmark.models.towers.precision import running
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._shown import Shown
 
@@ -50,7 +51,8 @@ class Pairwise:
 
     def _unit_features(self, images: Sequence[RGB]) -> list[Tensor]:
         pixels = torch.from_numpy(np.stack(list(images))).to(self._device).permute(0, 3, 1, 2).float() / 127.5
-        layers: Sequence[Tensor] = self._network.net(self._network.scaling_layer(pixels - 1))
+        with running(self._device, "fp32"):
+            layers: Sequence[Tensor] = self._network.net(self._network.scaling_layer(pixels - 1))
         return [lpips.normalize_tensor(layer) for layer in layers]
 
 

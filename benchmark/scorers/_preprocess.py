@@ -41,6 +41,16 @@ def dino_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
     return torch.stack([_clip_one(image, side, floor, side * 8 // 7) for image in images])
 
 
+def stretched_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
+    """BLIP: `side` x `side` (bicubic, Pillow) whatever the image's shape, [0, 1].
+
+    Source: transformers `BlipImageProcessor`.
+    """
+    size = (side, side)
+    resized = [Image.fromarray(image).resize(size, Image.Resampling.BICUBIC) for image in images]
+    return torch.stack([to_tensor(image) for image in resized])
+
+
 def square_pixels(images: Sequence[RGB], side: int) -> Float[Tensor, "n 3 s s"]:
     """CMMD: the centred square, then that to `side` (bicubic, Pillow), [0, 1]."""
     return torch.stack([_square_one(image, side) for image in images])

@@ -130,6 +130,11 @@ RELEASES: Final = (
         "Apache-2.0", ("facebook/dinov2-base",),
     ),
     Release(
+        "blip-vqa-base", "blip-vqa-base",
+        (WeightsFile("config.json"), WeightsFile("model.safetensors"), WeightsFile("vocab.txt", 232_000)),
+        "BSD-3-Clause", ("Salesforce/blip-vqa-base",),
+    ),
+    Release(
         "lpips-alex", "lpips", (WeightsFile("alexnet-owt-7be5be79.pth", 244_400_000, "7be5be79"),),
         UNKNOWN, url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     ),

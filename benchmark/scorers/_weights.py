@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from benchmark.core import resources
-from benchmark.core.errors import MissingWeightsError
+from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_json, sha256_path
 from benchmark.scorers._published import RELEASES, Release, release_at
 
@@ -51,6 +51,28 @@ def place(scorer: str, weights: str, embedded: str, published: str = "") -> Path
             do=f"`fbench doctor` says what there is; {VARIABLE} names another folder",
         )
     return path
+
+
+def place_of_published(scorer: str, weights: str, embedded: str, published: str) -> Path:
+    """As `place`, for a scorer whose weights the embedded world comes without.
+
+    Args:
+        scorer: Whose, for messages.
+        weights: As of `place`.
+        embedded: Where they would be; tests put random ones there.
+        published: As of `place`.
+
+    Raises:
+        MissingWeightsError: if nothing is there.
+    """
+    try:
+        return place(scorer, weights, embedded, published)
+    except MissingFileError as error:
+        raise MissingWeightsError(
+            f"scorer {scorer}: the embedded world has no such weights",
+            allowed=f"{PUBLISHED} or a place of your own",
+            do="leave it out",
+        ) from error
 
 
 def find(release: Release) -> Path | None:

@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.records import Axis
 from benchmark.scorers import _weights
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
@@ -51,14 +50,8 @@ class Aesthetic(ImageScorer):
 
     @property
     def _head_place(self) -> Path:
-        try:
-            return _weights.place(self.name, self.weights, "shapes-aesthetic/head.pth", "aesthetic")
-        except MissingFileError as error:
-            raise MissingWeightsError(
-                "scorer aesthetic: the embedded world has no such weights",
-                allowed=f"{_weights.PUBLISHED} or the head's file",
-                do="leave it out",
-            ) from error
+        head = "shapes-aesthetic/head.pth"
+        return _weights.place_of_published(self.name, self.weights, head, "aesthetic")
 
     @property
     def _clip_place(self) -> Path:

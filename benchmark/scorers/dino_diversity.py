@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.records import Axis
 from benchmark.scorers import _weights
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
@@ -41,14 +40,7 @@ class DinoDiversity(PromptScorer):
 
     @property
     def _place(self) -> Path:
-        try:
-            return _weights.place(self.name, self.weights, "shapes-dino", "dinov2-base")
-        except MissingFileError as error:
-            raise MissingWeightsError(
-                "scorer dino_diversity: the embedded world has no such weights",
-                allowed=f"{_weights.PUBLISHED} or a folder",
-                do="leave it out",
-            ) from error
+        return _weights.place_of_published(self.name, self.weights, "shapes-dino", "dinov2-base")
 
     @cached_property
     def weights_hash(self) -> str:

@@ -13,7 +13,8 @@ class PathKl(Scorer):
     r"""KL in nats between the sampling paths of checkpoint and base model, unguided, eta = 1.
 
     $\sum_{t: \sigma_t > 0} \|\mu_\theta(x_t, c) - \mu_\mathrm{ref}(x_t, c)\|^2 / (2 \sigma_t^2)$ along a path
-    of the checkpoint's own; measured where the weights are at hand, by ``fbench eval --distance``.
+    of the checkpoint's own: exact for paths, an upper bound for images. Measured where the weights are at
+    hand, by ``fbench eval --distance``, which takes as long as making the images.
     """
 
     name: ClassVar[str] = "path_kl"

@@ -161,11 +161,12 @@ def test_geneval_without_its_texts_is_one_line(geneval: Path) -> None:
             "utf-8.*save it as UTF-8",
         ),
         (b'{"id": "a", "prompt": " ", "image_path": "a.png"}', "prompt 'a' has no text"),
+        (b'{"id": "a", "prompt": null, "image_path": "a.png"}', "that is no text"),
         (b'{"id": "a", "prompt": "\\ud83d", "image_path": "a.png"}', "surrogates not allowed"),
         (b'{"id": "a", "prompt": "x", "image_path": "a.png"}\n{"id"', "line 2: "),
         (b'["a"]', "line 1 is not an object"),
     ],
-    ids=["latin-1", "no text", "half an emoji", "cut", "a list"],
+    ids=["latin-1", "no text", "null", "half an emoji", "cut", "a list"],
 )
 def test_a_bad_text_is_one_line_before_anything_is_scored(tmp_path: Path, data: bytes, why: str) -> None:
     (tmp_path / "mine.jsonl").write_bytes(data)

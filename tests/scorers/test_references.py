@@ -137,6 +137,17 @@ def test_what_is_wrong_with_a_reference_is_one_line(
         load(f"fid(reference={str(photos)!r})", "published")
 
 
+@pytest.mark.parametrize("name", ["kid", "fid", "recall", "style_fd"])
+def test_weights_can_be_opened_without_a_reference_and_rows_cannot_be_had(
+    name: str, inception: Path, make_set: MakeSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FBENCH_WEIGHTS", str(inception))
+    (scorer,) = make_scorers([f"{name}(features=64)"], "published")
+    scorer.load()
+    with pytest.raises(UserError, match="none (is|are) named"):
+        scorer.score(make_set(prompts=1, k=1))
+
+
 def test_images_features_and_statistics_of_a_reference_are_one(
     world: Path, make_set: MakeSet, photos: Path, tmp_path: Path
 ) -> None:

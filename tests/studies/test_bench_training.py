@@ -51,7 +51,7 @@ def test_both_sides_are_told_the_same(task: Task, tmp_path: Path, monkeypatch: p
     script.parent.mkdir(parents=True)
     script.touch()
     (tmp_path / "venv").mkdir()
-    (tmp_path / "venv" / "complete").touch()
+    (tmp_path / "venv" / "complete").write_text("\n".join(peers.PACKAGES) + "\n")
     monkeypatch.setenv(peers.FOLDER, str(tmp_path))
     theirs = task.peer_command(tmp_path / "out", tmp_path / "datasets")
     assert theirs[:2] == [str(tmp_path / "venv" / "bin" / "python"), str(script)]

@@ -25,13 +25,14 @@ def place(network: M, device: str, precision: str = "fp32") -> M:
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision is {precision!r}, and one of {', '.join(PRECISIONS)}")
-    if precision == "bf16":
-        for module in network.modules():
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                module.to(torch.bfloat16)
-            if type(module) is nn.MultiheadAttention and module.in_proj_weight is not None:
+    half = precision == "bf16"
+    for module in network.modules():
+        if half and isinstance(module, nn.Linear | nn.Conv2d):
+            module.to(torch.bfloat16)
+        if type(module) is nn.MultiheadAttention and module.in_proj_weight is not None:
+            module.__class__ = _SelfAttention
+            if half:
                 module.in_proj_weight.data = module.in_proj_weight.data.bfloat16()
-                module.__class__ = _SelfAttention
     return network.to(device)
 
 
@@ -48,8 +49,9 @@ def running(device: str, precision: str) -> Iterator[None]:
 class _SelfAttention(nn.MultiheadAttention):
     """torch's multi-head attention, by one projection of a contiguous tensor.
 
-    Its own way under autocast multiplies a transposed view, for which torch 2.14 on a processor copies the
-    weights once for each token: a hundred times slower than the product.
+    Its own way multiplies a transposed view where there is a mask or autocast; for that torch 2.14 on a
+    processor copies the weights once for each token: with a mask a text tower loses a third of its time so, and
+    half precision is a hundred times slower than the product.
     """
 
     def forward(  # type: ignore[override]  # the usual call: one input, and no weights asked for

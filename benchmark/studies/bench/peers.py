@@ -5,15 +5,13 @@ does not need, which go into an environment of their own beside them.
 """
 
 import os
-import subprocess
-import sys
-import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from benchmark.core.errors import MissingFileError, UserError
+from benchmark.studies.environments import environment_beside
 
 FOLDER: Final = "FBENCH_PEERS"
 PACKAGES: Final = ("datasets", "ftfy", "tensorboard", "wandb")
@@ -82,22 +80,5 @@ def _checkouts() -> Path:
 
 
 def _python() -> Path:
-    """The interpreter of the peers' environment; made once, with this one's packages inside."""
-    folder = _checkouts() / "venv"
-    python = folder / "bin" / "python"
-    if not (folder / "complete").is_file():
-        print(f"installing {', '.join(PACKAGES)} for the peers into {folder}", flush=True)
-        _run(sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder))
-        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        own = folder / "lib" / version / "site-packages" / "fbench.pth"
-        own.write_text(sysconfig.get_path("purelib") + "\n", encoding="utf-8")
-        _run(sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", *PACKAGES)
-        (folder / "complete").touch()
-    return python
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, check=False, capture_output=True, text=True)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise UserError(f"`{' '.join(command[1:4])}` failed: {last}")
+    """The interpreter of the peers' environment."""
+    return environment_beside(_checkouts() / "venv", PACKAGES)

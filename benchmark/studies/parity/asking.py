@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -104,8 +105,9 @@ def _quiet() -> dict[str, str]:
     return {**said, **offline, "OMP_NUM_THREADS": "1"}
 
 
+@cache
 def score(images: Path, scorer: str) -> Mapping[str, float]:
-    """One scorer's values, by prompt: see `score_all`."""
+    """One scorer's values, by prompt: see `score_all`. Asked again, they are not computed again."""
     (values,) = score_all(images, scorer).values()
     return values
 

@@ -78,7 +78,7 @@ class Comparison:
             max_abs_diff=max(apart, default=math.nan),
             passed=passed,
             status="passed" if passed else "failed",
-            spread=statistics.pstdev(said.ours),
+            spread=statistics.pstdev(said.ours) if len(said.ours) > 1 else abs(said.ours[0]),
             versions=dict(said.versions),
             left_out=dict(said.left_out),
             raw=dict(said.raw),
@@ -113,7 +113,8 @@ class Row:
         size: ``full`` for the published architecture's size.
         relative: Whether differences are shares.
         about: What was asked.
-        spread: Standard deviation of our numbers: what a difference has to be seen against.
+        spread: Standard deviation of our numbers, or the number where there is one: what a difference has to
+            be seen against.
         versions: Of the original's packages.
         left_out: What was not counted, and why.
         raw: What the original does with files of some modes itself.

@@ -21,25 +21,25 @@ ABOUT: Final = "32 images with their prompts"
 def hps(folder: Path) -> Answers:
     """hpsv2's `score`."""
     file = folder / HPS
-    return _compare(folder, f"hps(weights={str(file)!r})", "hpsv2_score", CURRENT, checkpoint=file)
+    return compare_cases(folder, f"hps(weights={str(file)!r})", "hpsv2_score", CURRENT, checkpoint=file)
 
 
 def clip(folder: Path) -> Answers:
     """open_clip's own loading, preprocessing, tokenizer and towers."""
     file = folder / OPEN_CLIP / "open_clip_model.safetensors"
-    return _compare(folder, f"clip(weights={str(file)!r})", "open_clip_cosine", OURS, checkpoint=file)
+    return compare_cases(folder, f"clip(weights={str(file)!r})", "open_clip_cosine", OURS, checkpoint=file)
 
 
 def clip_torchmetrics(folder: Path) -> Answers:
     """Torchmetrics' CLIPScore on the same weights in the other library's layout."""
     file = folder / OPEN_CLIP / "open_clip_model.safetensors"
-    return _compare(
+    return compare_cases(
         folder,
         f"clip(weights={str(file)!r})",
         "torchmetrics_clip_score",
         OLD,
         _read_otherwise,
-        folder=folder / CLIP_MODEL,
+        weights=folder / CLIP_MODEL,
     )
 
 
@@ -47,21 +47,26 @@ def pickscore(folder: Path) -> Answers:
     """The model card's code on the libraries of its day."""
     model = folder / CLIP_MODEL
     scorer = f"pickscore(weights={str(model)!r})"
-    return _compare(folder, scorer, "pickscore_card", OLD, model=model, processor=model)
+    return compare_cases(folder, scorer, "pickscore_card", OLD, model=model, processor=model)
 
 
 def pickscore_today(folder: Path) -> Answers:
     """The model card's code on transformers 5, with the preprocessing it was published with."""
     model = folder / CLIP_MODEL
     scorer = f"pickscore(weights={str(model)!r})"
-    return _compare(folder, scorer, "pickscore_card", OURS, model=model, processor=model, backend="pil")
+    return compare_cases(folder, scorer, "pickscore_card", OURS, model=model, processor=model, backend="pil")
 
 
 def imagereward(folder: Path) -> Answers:
     """ImageReward's `load` and `score`."""
     place = folder / IMAGE_REWARD
-    given = {"checkpoint": place / "ImageReward.pt", "med_config": place / "med_config.json"}
-    return _compare(folder, f"imagereward(weights={str(place)!r})", "image_reward_score", PACKAGE, **given)
+    given: dict[str, Any] = {
+        "checkpoint": place / "ImageReward.pt",
+        "med_config": place / "med_config.json",
+    }
+    return compare_cases(
+        folder, f"imagereward(weights={str(place)!r})", "image_reward_score", PACKAGE, **given
+    )
 
 
 def aesthetic(folder: Path) -> Answers:
@@ -72,7 +77,7 @@ def aesthetic(folder: Path) -> Answers:
     found = folder / "ViT-L"
     found.unlink(missing_ok=True)
     found.symlink_to(place / "ViT-L")
-    return _compare(folder, scorer, "aesthetic_score", PACKAGE, head=head)
+    return compare_cases(folder, scorer, "aesthetic_score", PACKAGE, head=head)
 
 
 def _read_otherwise(case: Case) -> str:
@@ -90,7 +95,7 @@ def _read_otherwise(case: Case) -> str:
     return ""
 
 
-def _compare(
+def compare_cases(
     folder: Path,
     scorer: str,
     oracle: str,
@@ -98,6 +103,19 @@ def _compare(
     otherwise: Callable[[Case], str] = lambda _: "",
     **given: Any,
 ) -> Answers:
+    """Both sides' numbers for every image with its prompt.
+
+    Args:
+        folder: For the images.
+        scorer: Ours, as behind `--scorers`.
+        oracle: Name of a file in `oracles/`.
+        environment: Where it runs.
+        otherwise: Why the original reads a case otherwise, so that it does not count; empty where it counts.
+        given: What the original loads.
+
+    Raises:
+        UserError: if a side cannot be run.
+    """
     environment.python()
     cases = write_cases(folder / "cases")
     ours = score(folder / "cases" / "cases.jsonl", scorer)

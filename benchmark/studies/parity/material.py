@@ -1,7 +1,7 @@
 """32 images of every size and mode that people have, 32 prompts of every kind that they write."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -86,16 +86,16 @@ class Case:
         return self.decoded if self.mode in LOSSY else self.raw
 
 
-def write_cases(folder: Path, images: Sequence[tuple[int, int, str]] = IMAGES) -> list[Case]:
+def write_cases(folder: Path, images: Sequence[tuple[int, int, str]] = ()) -> list[Case]:
     """Writes the images, and `cases.jsonl` for `fbench score`.
 
     Args:
         folder: Where they go.
-        images: The first of the prompts go with them.
+        images: Other ones than `IMAGES`; the first of the prompts go with them.
     """
     folder.mkdir(parents=True, exist_ok=True)
     cases = []
-    for i, ((width, height, mode), prompt) in enumerate(zip(images, PROMPTS, strict=False)):
+    for i, ((width, height, mode), prompt) in enumerate(zip(images or IMAGES, PROMPTS, strict=False)):
         raw = write_image(folder, f"{i:02d}", width, height, mode)
         decoded = folder / f"{i:02d}-decoded.png"
         Image.fromarray(read_rgb(raw)).save(decoded)
@@ -105,7 +105,7 @@ def write_cases(folder: Path, images: Sequence[tuple[int, int, str]] = IMAGES) -
     return cases
 
 
-def write_rows(path: Path, rows: Sequence[dict[str, object]]) -> None:
+def write_rows(path: Path, rows: Sequence[Mapping[str, object]]) -> None:
     """Writes what `fbench score` reads."""
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 

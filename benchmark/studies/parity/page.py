@@ -30,7 +30,8 @@ def _head(rows: Sequence[RowJson]) -> list[str]:
         "package it stands for, and the largest difference of a single number is shown. Differences are",
         "on the scale that the scorer reports (`clip` and `hps` are 100 times a cosine), in fp32; those of",
         "distances between sets are relative. The spread is the standard deviation of our numbers over the",
-        "images: random weights that cannot tell images apart would agree too.",
+        "images, or the number itself where there is one: random weights that cannot tell images apart would",
+        "agree too.",
         "",
     ]
 

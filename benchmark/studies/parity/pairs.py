@@ -46,7 +46,7 @@ def vendi(folder: Path) -> Answers:
     """The same images; embeddings of a small CLIP, each side's own."""
     files, weights = _files(folder), folder / SMALL
     ours = score(folder / "pairs" / "pairs.jsonl", f"vendi(weights={str(weights)!r})")
-    reply = ask("vendi_of_clip", CURRENT, folder, files, folder=weights)
+    reply = ask("vendi_of_clip", CURRENT, folder, files, weights=weights)
     return Answers([ours[f"p{p}"] for p in range(len(files))], reply.complete(), reply.versions)
 
 
@@ -58,7 +58,7 @@ def _files(folder: Path) -> list[list[Path]]:
         [write_image(place, f"{K * p + k:02d}", *size).resolve() for k in range(K)]
         for p, size in enumerate(SIZES)
     ]
-    rows: list[dict[str, object]] = [
+    rows = [
         {"id": f"p{p}", "prompt": f"prompt {p}", "image_path": file.name}
         for p, images in enumerate(files)
         for file in images

@@ -53,9 +53,7 @@ def _write(folder: Path, first: int) -> None:
         write_image(folder, f"{i:04d}", *SIZES[i % len(SIZES)], "L" if i < N and i % 2 else "RGB")
         for i in range(first, first + N)
     ]
-    rows: Sequence[dict[str, object]] = [
-        {"id": file.stem, "prompt": file.stem, "image_path": file.name} for file in files
-    ]
+    rows = [{"id": file.stem, "prompt": file.stem, "image_path": file.name} for file in files]
     write_rows(folder / "images.jsonl", rows)
 
 

@@ -1,5 +1,6 @@
 """Distances between two folders of images: torch-fidelity's extractor, and four packages' numbers."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,12 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 PACKAGES = ["torch-fidelity", "clean-fid", "prdc"]
 
 
-def load(weights, layer):
+def load(weights: str, layer: int) -> Callable[[str, str], dict[str, float]]:
     """A call names both folders, and gets every number by `package scorer`."""
     network = FeatureExtractorInceptionV3("inception-v3-compat", [str(layer)], weights).eval()
 
     @torch.no_grad()
-    def features(folder):
+    def features(folder: str) -> torch.Tensor:
         files = sorted(p for p in Path(folder).iterdir() if p.suffix == ".png")
         rows = []
         for file in files:
@@ -27,7 +28,7 @@ def load(weights, layer):
             rows.append(network(pixels)[0].flatten())
         return torch.stack(rows).double()
 
-    def call(images, reference):
+    def call(images: str, reference: str) -> dict[str, float]:
         x, y = features(images), features(reference)
         # One subset of everything: no draw is left in it.
         whole = {"kid_subsets": 1, "kid_subset_size": len(x), "verbose": False}

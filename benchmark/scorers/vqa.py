@@ -1,0 +1,76 @@
+"""``vqa``: asked whether the image shows the prompt, does a model answer yes?"""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from benchmark.core.errors import UserError
+from benchmark.core.records import Axis
+from benchmark.scorers import _weights
+from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+
+if TYPE_CHECKING:
+    from benchmark.scorers._asked import Asked
+
+TEXT: Final = "{text}"
+
+
+@scorers.register()
+class Vqa(ImageScorer):
+    r"""Probability that a model which answers questions about images says yes.
+
+    $P(\text{yes} \mid \text{image}, \text{question})$ of the answer's first token, over the whole vocabulary.
+    Unlike a CLIP score it reads image and text together. A question is cut at 128 tokens. The embedded world
+    comes without such a model.
+
+    Args:
+        weights: ``published`` (Salesforce/blip-vqa-base), or a folder with a BlipForQuestionAnswering and its
+            ``vocab.txt``.
+        question: With ``{text}`` where the prompt stands. It is part of the version.
+        precision: ``fp32`` or ``bf16``.
+    """
+
+    name: ClassVar[str] = "vqa"
+    axis: ClassVar[Axis] = "alignment"
+    bounds: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    scale: ClassVar[str] = "0..1"
+    bf16_tolerance: ClassVar[float] = 0.05
+    published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("blip-vqa-base",)}
+    reference: ClassVar[str] = (
+        "after Lin et al., VQAScore, ECCV 2024, with BLIP's own question answering (Li et al., ICML 2022)"
+    )
+
+    _model: "Asked"
+
+    def __init__(
+        self,
+        weights: str = _weights.PUBLISHED,
+        question: str = "does this picture show {text}?",
+        precision: str = "fp32",
+    ) -> None:
+        if TEXT not in question:
+            raise UserError(f"vqa: question={question!r} has no {TEXT}", do="put it where the prompt belongs")
+        self.weights, self.question, self.precision = weights, question, precision
+
+    @property
+    def _place(self) -> Path:
+        return _weights.place_of_published(self.name, self.weights, "shapes-vqa", "blip-vqa-base")
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Of the question and the model."""
+        from benchmark.core.hashing import sha256_bytes
+
+        asked = sha256_bytes(self.question.encode())[:4]
+        return f"{asked}-{_weights.short_hash(self._place)}"
+
+    def load(self, device: str = "cpu") -> None:
+        """Reads model and tokenizer."""
+        from benchmark.scorers._asked import Asked
+
+        self._model = Asked(self._place, self.question, device, self.precision)
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """One number an image."""
+        return self._model(shown)
