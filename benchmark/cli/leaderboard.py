@@ -48,7 +48,13 @@ def leaderboard(
       fbench leaderboard runs/eval --format csv
       fbench leaderboard runs/eval-a runs/eval-b --output both.html
     """
+    from benchmark.core.errors import UserError
+
     form = _format_of("json" if as_json else format, output)
+    if page_megabytes is not None and form != _HTML:
+        raise UserError(
+            f"--page-megabytes is for html, and the format is {form}", do="add --output report.html"
+        )
     from benchmark.core.store import write_text
     from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
 

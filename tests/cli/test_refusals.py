@@ -39,6 +39,10 @@ Refused = Callable[..., str]
             "leaderboard x --format html",
             "--format html is a page with pictures, not a text; name it: --output",
         ),
+        (
+            "leaderboard x --page-megabytes 3",
+            "--page-megabytes is for html, and the format is table; add --output",
+        ),
         ("train --preset shapes-rpoo", "unknown preset 'shapes-rpoo'; allowed: diffusion-dpo-sd15"),
         ("train --preset shapes-rpo --steps -3", "steps is -3: Input should be greater than 0"),
         ("train --preset shapes-rpo --lr 0", "lr is 0.0: Input should be greater than 0"),
