@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUILD := .build
-EXTRAS ?= dev,docs
+EXTRAS ?= dev,docs,page
 ONLY ?=
 ARGS ?=
 
@@ -60,7 +60,7 @@ bench: $(STAMP)  ## speed against the peers; one alone: make bench ONLY=train
 parity: $(STAMP)  ## the scorers against the original packages; one alone: make parity ONLY=hps
 	$(call timed,parity,$(BIN)/python -m benchmark.studies.parity $(if $(ONLY),--only $(ONLY)))
 
-# Built strictly where its builder is installed; `make clean install EXTRAS=dev,docs` brings it.
+# Built strictly where its builder is installed; `make clean install` brings it.
 docs: $(STAMP)  ## the user guide, as a strict check
 	@if $(BIN)/python -c 'import material' 2>/dev/null; then \
 		echo "==> docs"; NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --site-dir $(BUILD)/site && echo "==> docs: in $(BUILD)/site"; \

@@ -43,6 +43,12 @@ def test_every_tracked_part_of_the_packages_is_inside(names: list[str]) -> None:
         assert expected <= set(names)
 
 
+def test_the_parts_of_the_report_page_travel_inside(names: list[str]) -> None:
+    assets = {p.relative_to(ROOT).as_posix() for p in (ROOT / "benchmark/export/page/assets").iterdir()}
+    assert {Path(name).suffix for name in assets} == {".css", ".jinja", ".js"}
+    assert assets <= set(names)
+
+
 def test_prompts_and_baselines_travel_inside(names: list[str]) -> None:
     prompts = {f"benchmark/data/prompts/{p.name}" for p in (ROOT / "prompts").iterdir()}
     assert prompts

@@ -10,7 +10,7 @@ from benchmark.cli.output import say
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
-_TABLE = "table"
+_TABLE, _HTML = "table", "html"
 
 
 @app.command("leaderboard")
@@ -21,7 +21,8 @@ def leaderboard(
     format: Annotated[
         str | None,
         typer.Option(
-            metavar="table|csv|latex|markdown|json", help="(default by the ending of --output, else table)"
+            metavar="table|csv|latex|markdown|json|html",
+            help="(default by the ending of --output, else table)",
         ),
     ] = None,
     output: Annotated[
@@ -30,23 +31,45 @@ def leaderboard(
     reference: Annotated[
         str | None, typer.Option(help="Id that differences are against. (default the base model)")
     ] = None,
+    page_megabytes: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="MB", help="Room for pictures in an html page. (default 64)"),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Rebuilds and joins leaderboards from scores.
 
-    Needs no model, no image and no GPU. Evaluations whose signatures differ are never joined.
+    Needs no model, no image and no GPU. Evaluations whose signatures differ are never joined. An html page
+    shows the pictures and manifests that still lie in the folders.
 
     Examples:
       fbench leaderboard runs/eval
       fbench leaderboard runs/eval-a runs/eval-b --output both.tex
       fbench leaderboard runs/eval --format csv
+      fbench leaderboard runs/eval-a runs/eval-b --output both.html
     """
-    form = _format_of("json" if as_json else format, output)
-    from benchmark.core.store import write_text
-    from benchmark.leaderboard import build_leaderboard, read_score_table
+    from benchmark.core.errors import UserError
 
-    board = build_leaderboard([read_score_table(path) for path in folders], reference=reference)
-    if form == _TABLE:
+    form = _format_of("json" if as_json else format, output)
+    if page_megabytes is not None and form != _HTML:
+        raise UserError(
+            f"--page-megabytes is for html, and the format is {form}", do="add --output report.html"
+        )
+    from benchmark.core.store import write_text
+    from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
+
+    tables = [read_score_table(path) for path in folders]
+    board = build_leaderboard(tables, reference=reference)
+    if form == _HTML:
+        from benchmark.evaluate.report import page_source
+        from benchmark.export.page import PICTURE_MEGABYTES, page_html
+        from benchmark.generate import console_progress
+
+        room = PICTURE_MEGABYTES if page_megabytes is None else page_megabytes
+        with console_progress("pictures of the report page") as tell:
+            source = page_source(board, join_tables(tables), folders)
+            text = page_html(source, megabytes=room, tell=tell)
+    elif form == _TABLE:
         from io import StringIO
 
         from rich.console import Console
@@ -68,12 +91,17 @@ def leaderboard(
 
 
 def _format_of(asked: str | None, output: Path | None) -> str:
-    from benchmark.core.errors import UnknownNameError
+    from benchmark.core.errors import UnknownNameError, UserError
     from benchmark.export import TEXT_FORMATS
 
-    endings = {f".{ending}": name for name, (ending, _) in TEXT_FORMATS.items()}
+    endings = {f".{ending}": name for name, (ending, _) in TEXT_FORMATS.items()} | {".html": _HTML}
     if asked is None:
         return endings.get(output.suffix.lower(), _TABLE) if output else _TABLE
-    if asked not in (_TABLE, *TEXT_FORMATS):
-        raise UnknownNameError("format", asked, [_TABLE, *TEXT_FORMATS])
+    known = (_TABLE, *TEXT_FORMATS, _HTML)
+    if asked not in known:
+        raise UnknownNameError("format", asked, known)
+    if asked == _HTML and output is None:
+        raise UserError(
+            "--format html is a page with pictures, not a text", do="name it: --output report.html"
+        )
     return asked

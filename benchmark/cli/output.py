@@ -69,7 +69,8 @@ def say_evaluation(
 
         print_leaderboard(result.leaderboard)
         say(
-            f"\n{_clock(seconds or result.seconds)}tables, scores.parquet and figures/ are in {result.folder}"
+            f"\n{_clock(seconds or result.seconds)}report.html, tables, scores.parquet and figures/ are in "
+            f"{result.folder}"
         )
     result.raise_if_missing()
 

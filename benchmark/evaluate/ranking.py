@@ -1,4 +1,4 @@
-"""From rows to ``scores.parquet``, leaderboard, exports and figures."""
+"""From rows to ``scores.parquet``, leaderboard, exports, figures and the report page."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -7,8 +7,11 @@ from pathlib import Path
 from benchmark.core.errors import UserError
 from benchmark.core.manifest import Manifest
 from benchmark.core.records import Checkpoint, ImageSet, Leaderboard, ScorerColumn, ScoreRow
+from benchmark.evaluate.report import training_manifests
 from benchmark.evaluate.result import EvalResult, suite_of
 from benchmark.export import write_exports
+from benchmark.export.page import PageSource, write_page
+from benchmark.generate import console_progress
 from benchmark.leaderboard import (
     ScoreTable,
     build_leaderboard,
@@ -43,9 +46,14 @@ def rank(
     """
     path = write_score_table(score_table(rows, image_sets, columns), out / "scores.parquet")
     # Built from the file, as `fbench leaderboard` does, so that both always agree.
-    leaderboard = build_leaderboard([read_score_table(path)], reference=reference)
+    table = read_score_table(path)
+    leaderboard = build_leaderboard([table], reference=reference)
     figures = _figures(leaderboard, image_sets, out / "figures")
-    for file in (path, *write_exports(leaderboard, out), *figures):
+    manifests = (manifest, *training_manifests(manifest))
+    source = PageSource(leaderboard, table, tuple(image_sets), manifests)
+    with console_progress("pictures of the report page") as tell:
+        page = write_page(source, out / "report.html", tell=tell)
+    for file in (path, *write_exports(leaderboard, out), *figures, page):
         manifest.add_output(file)
     gaps = [row for row in rows if row.status != "ok"]
     failed = sum(row.failed for row in gaps)

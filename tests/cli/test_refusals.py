@@ -33,7 +33,15 @@ Refused = Callable[..., str]
         ("list scorer", "did you mean scorers"),
         (
             "leaderboard x --format late",
-            "unknown format 'late'; allowed: csv, json, latex, markdown, table; did",
+            "unknown format 'late'; allowed: csv, html, json, latex, markdown, table; did",
+        ),
+        (
+            "leaderboard x --format html",
+            "--format html is a page with pictures, not a text; name it: --output",
+        ),
+        (
+            "leaderboard x --page-megabytes 3",
+            "--page-megabytes is for html, and the format is table; add --output",
         ),
         ("train --preset shapes-rpoo", "unknown preset 'shapes-rpoo'; allowed: diffusion-dpo-sd15"),
         ("train --preset shapes-rpo --steps -3", "steps is -3: Input should be greater than 0"),

@@ -1,6 +1,7 @@
 """The way of a run through the commands: train, break off, resume, evaluate, join, draw, score."""
 
 import json
+import shutil
 import signal
 from collections.abc import Callable
 from itertools import count
@@ -102,9 +103,16 @@ def test_flags_overrule_the_file(fbench: Fbench, world: dict[str, Path], tmp_pat
 def test_an_evaluation_leaves_what_it_promises(evaluation: Path) -> None:
     there = {p.relative_to(evaluation).as_posix() for p in evaluation.rglob("*") if p.is_file()}
     promised = {f"leaderboard.{ending}" for ending in ("csv", "tex", "md", "json")}
-    assert (
-        promised | {"manifest.json", "scores.parquet", "figures/trade-off.png", "figures/sheet.png"} <= there
-    )
+    promised |= {
+        "manifest.json",
+        "scores.parquet",
+        "report.html",
+        "figures/trade-off.png",
+        "figures/sheet.png",
+    }
+    assert promised <= there
+    outputs = {Path(item.path).name for item in read_manifest(evaluation).outputs}
+    assert "report.html" in outputs
 
 
 def test_ctrl_c_leaves_an_evaluation_that_the_same_command_finishes(
@@ -174,6 +182,32 @@ def test_a_leaderboard_is_rebuilt_in_every_format(fbench: Fbench, evaluation: Pa
             assert written.read_text() == (evaluation / f"leaderboard.{ending}").read_text()
     assert json.loads(fbench("leaderboard", evaluation, "--json").stdout)["reference"] == "base"
     assert "light" in fbench("leaderboard", evaluation).stdout
+
+
+def test_a_page_is_written_again_and_says_what_is_gone(
+    fbench: Fbench, evaluation: Path, tmp_path: Path
+) -> None:
+    def content(page: Path) -> Any:
+        text = page.read_text().split('<script id="content" type="application/json">')[1]
+        return json.loads(text.split("</script>")[0])
+
+    page = tmp_path / "board.html"
+    assert fbench("leaderboard", evaluation, "--output", page).stdout == f"wrote {page}\n"
+    first, again = content(evaluation / "report.html"), content(page)
+    # The first was written by the run itself, which had not ended then.
+    for manifest in (*first["manifests"], *again["manifests"]):
+        for name in ("status", "ended_at", "outputs"):
+            del manifest[name]
+    assert again == first
+    assert [manifest["kind"] for manifest in again["manifests"]] == ["eval", "train"]
+    assert (again["pictures"]["kept"], again["pictures"]["note"]) == (12, "")
+    assert [prompt["text"] for prompt in again["prompts"]] == ["a red star", "two hearts", "a ring"]
+    fbench("leaderboard", evaluation, "--output", page, "--page-megabytes", 0)
+    assert content(page)["pictures"]["kept"] == 0
+    alone = shutil.copy(evaluation / "scores.parquet", tmp_path)
+    fbench("leaderboard", alone, "--output", page)
+    assert content(page)["pageNotes"] == [f"No pictures of {alone}: no evaluation lies there."]
+    assert len(content(page)["prompts"]) == 3
 
 
 def test_figures_are_drawn_again(fbench: Fbench, evaluation: Path, tmp_path: Path) -> None:
