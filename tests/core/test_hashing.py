@@ -23,6 +23,7 @@ def test_records_are_hashed_by_their_fields() -> None:
         "tags": ["t"],
         "style": None,
         "facts_json": "",
+        "attribute": None,
     }
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from typer.testing import CliRunner, Result
 
 from benchmark.cli.app import app
@@ -33,6 +34,7 @@ SMALL = {
     "plot": "",
     "list": "",
     "doctor": "",
+    "weights": "",
 }
 # The least that may stand where the text says `...`.
 REST = {"train": "--preset shapes-f-dpo-reverse-kl"}
@@ -101,10 +103,17 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Result]:
     (folder / "small.toml").write_text(
         'warmup = 0\nheld_out_pairs = 2\nheld_out_draws = 1\nprecision = "fp32"\ncache = "cache"\n'
     )
+    Image.new("RGB", (64, 64), "red").save(images_of_mine(folder) / "star.png")
+    (folder / "my_images" / "star.txt").write_text("a red star")
     (code,) = re.findall(r"^```python\n(.*?class LeCam.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
     (folder / "mine.py").write_text(code)
     with contextlib.chdir(folder):
         return {words: CliRunner().invoke(app, made_small(words)) for words in HERE}
+
+
+def images_of_mine(folder: Path) -> Path:
+    (folder / "my_images").mkdir()
+    return folder / "my_images"
 
 
 def rows_of(path: Path) -> Iterator[pa.RecordBatch]:

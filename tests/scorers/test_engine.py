@@ -14,6 +14,7 @@ import torch
 
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.records import Axis, ImageRecord, ImageSet, PromptSet, ScoreRow
+from benchmark.evaluate import scoring
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.models.towers import openclip
 from benchmark.scorers import Scorer, _shown, make_scorers, scorers
@@ -29,6 +30,10 @@ MakeSet = Callable[..., ImageSet]
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_shown, "PART_IMAGES", 4)
+    # A part is filled by as many images at a time as there are cores.
+    monkeypatch.setattr(_shown, "allowed_cores", lambda: 2)
+    # The golden images would be counted among those that are embedded here.
+    monkeypatch.setattr(scoring, "ensure", lambda scorer: None)
 
 
 def scored(images: ImageSet, names: Sequence[str | Scorer], out: Path) -> list[ScoreRow]:
