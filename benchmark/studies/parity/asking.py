@@ -25,7 +25,7 @@ class Reply:
         values: One for each call; None for one that failed.
         errors: Why, by the number of the call.
         versions: Of its packages.
-        load: Seconds until it was ready.
+        load: Seconds until it was ready, and processor seconds.
         seconds: Of each call, by pass.
         processor: Processor seconds of the same.
         peak: Resident memory, in bytes.
@@ -34,7 +34,7 @@ class Reply:
     values: Sequence[Any]
     errors: Mapping[int, str]
     versions: Mapping[str, str]
-    load: float
+    load: Sequence[float]
     seconds: Sequence[Sequence[float]]
     processor: Sequence[Sequence[float]]
     peak: int
