@@ -12,7 +12,8 @@ from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
 from benchmark.scorers._kept import Kept
-from benchmark.scorers._shown import Shown, forget, parts, shown, source_of
+from benchmark.scorers._shown import Shown, parts, shown
+from benchmark.scorers._source import forget, source_of
 from benchmark.scorers.base import SetScorer
 
 FOLDER = ".scores"

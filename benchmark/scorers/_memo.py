@@ -6,7 +6,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from benchmark.scorers._shown import Shown, Source
+from benchmark.scorers._shown import Shown
+from benchmark.scorers._source import Source
 
 T = TypeVar("T")
 

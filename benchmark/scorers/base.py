@@ -17,7 +17,8 @@ from benchmark.core.hashing import sha256_json
 from benchmark.core.recording import call_of
 from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
 from benchmark.core.registry import Registry
-from benchmark.scorers._shown import NO_IMAGE, Shown, shown
+from benchmark.scorers._shown import Shown, shown
+from benchmark.scorers._source import NO_IMAGE
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from benchmark.evaluate import conformance
 from benchmark.evaluate.conformance import check, difference, ensure, expected_of, golden_images, tolerance
 from benchmark.evaluate.scoring import Loaded
 from benchmark.scorers import Scorer, _preprocess, make_scorers, scorers
-from benchmark.scorers._shown import forget
+from benchmark.scorers._source import forget
 
 REAL = resources.shapes_data(conformance.FOLDER)
 

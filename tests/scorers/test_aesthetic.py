@@ -15,7 +15,7 @@ from benchmark.core.records import ImageSet
 from benchmark.models.towers.aesthetic import WIDTHS, AestheticHead, load_aesthetic_head
 from benchmark.models.towers.pixels import normalise
 from benchmark.scorers import make_scorers
-from benchmark.scorers._shown import forget
+from benchmark.scorers._source import forget
 
 MakeSet = Callable[..., ImageSet]
 HEAD = "sac+logos+ava1-l14-linearMSE.pth"

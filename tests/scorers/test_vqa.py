@@ -15,7 +15,7 @@ from benchmark.models.towers.pixels import CLIP_MEAN, CLIP_STD
 from benchmark.scorers import make_scorers
 from benchmark.scorers._asked import Asked
 from benchmark.scorers._preprocess import stretched_pixels
-from benchmark.scorers._shown import forget
+from benchmark.scorers._source import forget
 
 MakeSet = Callable[..., ImageSet]
 
