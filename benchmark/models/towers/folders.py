@@ -1,6 +1,7 @@
 """Weights in a folder: half precision on disk, float32 in use, loaded strictly."""
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -57,7 +58,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _unpickled(path: Path) -> Any:
-    return torch.load(path, map_location="cpu", weights_only=True)
+    # Mapped, not read: gigabytes are not copied. Files of torch before 1.6 are no zip archives and cannot be.
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
 
 
 def without_weights() -> AbstractContextManager[None]:
