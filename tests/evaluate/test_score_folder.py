@@ -5,7 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from benchmark.core.errors import MissingFileError, MissingRowsError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
@@ -96,3 +98,28 @@ def test_a_wrong_path_names_the_near_one(tmp_path: Path) -> None:
     write_rows(tmp_path / "mine.jsonl", [])
     with pytest.raises(MissingFileError, match=r"did you mean mine\.jsonl"):
         read_images(tmp_path / "min.jsonl")
+
+
+def test_images_of_every_size_beside_an_unreadable_one_get_their_sheet_and_page(
+    world: Path, tmp_path: Path
+) -> None:
+    rows = []
+    for i, size in enumerate([(64, 64), (65, 64), (300, 40), (64, 64)]):
+        Image.new("RGB", size, (40 * i + 60, 0, 0)).save(tmp_path / f"{i}.png")
+        rows.append({"id": f"p{i // 2}", "prompt": f"number {i // 2}", "image_path": f"{i}.png"})
+    (tmp_path / "broken.png").write_bytes(b"")
+    rows += [{"id": "p2", "prompt": "broken", "image_path": name} for name in ("broken.png", "0.png")]
+    config = ScoreConfig(
+        path=write_rows(tmp_path / "mine.jsonl", rows),
+        scorers=("clip",),
+        out=tmp_path / "out",
+        weights="embedded",
+    )
+    result = score_folder(config)
+    assert (result.n_rows, result.n_missing) == (6, 1)
+    sheet = np.asarray(Image.open(result.folder / "figures" / "sheet.png").convert("RGB")).astype(int)
+    for i in range(4):
+        assert (abs(sheet - (40 * i + 60, 0, 0)).max(axis=2) <= 2).any(), (
+            "every picture is there, the wide one whole"
+        )
+    assert (result.folder / "report.html").is_file()

@@ -2,16 +2,19 @@
 
 import math
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
+from PIL import Image, ImageOps
 
-from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.core.records import ImageRecord, ImageSet
+from benchmark.core.errors import FbenchError, UnknownNameError, UserError
+from benchmark.core.records import ImageSet
 from benchmark.export.figures.style import INK, MUTED, PAGE_INCHES, figure_style, save
 from benchmark.export.names import display_names
 
@@ -64,7 +67,11 @@ def picture_sheet(
             raise UnknownNameError("prompt", id_, prompts.by_id)
     names = display_names([images.checkpoint for images in image_sets])
     captions = [prompts.by_id[id_].text for id_ in ids]
-    cells = [[_cell(images, id_, seeds) for images in image_sets] for id_ in ids]
+    shown = [[_opened(images, id_, seeds) for images in image_sets] for id_ in ids]
+    shapes = Counter(image.shape[:2] for row in shown for images in row for image in images.values())
+    # The usual size is everybody's: a picture of another one is fitted into it.
+    shape = shapes.most_common(1)[0][0] if shapes else (1, 1)
+    cells = [[_cell(images, seeds, shape) for images in row] for row in shown]
     with figure_style():
         figure = _layout(cells, captions, [names[images.checkpoint.id] for images in image_sets], width)
         figure.text(1 - _GAP / width, 0.06 / figure.get_figheight(), _footnote(image_sets[0], seeds),
@@ -77,23 +84,40 @@ def _spread(ids: Sequence[str]) -> list[str]:
     return [ids[i] for i in picked]
 
 
-def _cell(images: ImageSet, prompt_id: str, seeds: Sequence[int]) -> Pixels | None:
+def _opened(images: ImageSet, prompt_id: str, seeds: Sequence[int]) -> dict[int, Pixels]:
+    """The images of one prompt that there are and that can be read, by seed."""
+    found: dict[int, Pixels] = {}
+    for record in images.ok:
+        if record.prompt_id == prompt_id and record.seed in seeds:
+            # One that cannot be read is a row of the table; here its place stays empty.
+            with suppress(FbenchError):
+                found[record.seed] = images.open(record)
+    return found
+
+
+def _cell(found: Mapping[int, Pixels], seeds: Sequence[int], shape: tuple[int, int]) -> Pixels | None:
     """The images of one prompt as one picture, nearly square; None where there is none at all."""
-    records: Mapping[int, ImageRecord] = {r.seed: r for r in images.ok if r.prompt_id == prompt_id}
-    found = {seed: images.open(records[seed]) for seed in seeds if seed in records}
     if not found:
         return None
-    height, width = next(iter(found.values())).shape[:2]
+    height, width = shape
     across = math.ceil(math.sqrt(len(seeds)))
     down = math.ceil(len(seeds) / across)
     gap = max(1, width // 32) if len(seeds) > 1 else 0
-    shape = (down * (height + gap) - gap, across * (width + gap) - gap, 3)
-    picture = np.full(shape, 255, dtype=np.uint8)
+    size = (down * (height + gap) - gap, across * (width + gap) - gap, 3)
+    picture = np.full(size, 255, dtype=np.uint8)
     for i, seed in enumerate(seeds):
         top, left = (i // across) * (height + gap), (i % across) * (width + gap)
         place = picture[top : top + height, left : left + width]
-        place[...] = found.get(seed, np.full_like(place, _EMPTY))
+        place[...] = _fitted(found[seed], shape) if seed in found else _EMPTY
     return picture
+
+
+def _fitted(image: Pixels, shape: tuple[int, int]) -> Pixels:
+    """The whole image in a frame of that shape, with white beside it where its sides are others."""
+    if image.shape[:2] == shape:
+        return image
+    height, width = shape
+    return np.asarray(ImageOps.pad(Image.fromarray(image), (width, height), color="white"))
 
 
 def _layout(
