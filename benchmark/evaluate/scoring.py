@@ -108,7 +108,8 @@ def score_all(
         for scorer in due:
             cache.write(images, scorer, found[scorer.name])
         known |= found
-    tell(len(images), len(images))
+    else:
+        tell(len(images), len(images))
     return [row for scorer in scorers for row in known[scorer.name] or ()]
 
 
