@@ -1,7 +1,9 @@
 """One look for all figures: two-column papers, grey print, colour-blind readers."""
 
+import re
+import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,19 @@ INK = "#222222"
 MUTED = "#6b6b6b"
 RULE = "#c9c9c9"
 
-# Okabe and Ito's colours, ordered so that neighbours differ in lightness too; no yellow on white.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#7A4F9A", "#555555")
+# After Okabe and Ito, without their yellow, which nobody sees on white, and in an order in which neighbours
+# differ by 20 in lightness L*; under simulated protanopia and deuteranopia any two differ by 18 in CIELAB.
+COLOURS = ("#0072B2", "#E69F00", "#117755", "#6FC1EE", "#D55E00", "#3A3A3A", "#CC79A7", "#552277")
 # Shapes tell the methods apart without any colour.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
+
+SMALLEST = 6.0
+"""Points: no text of a figure is smaller in print."""
+LABEL = 6.5
+"""Points, of labels, legends and ticks of small panels."""
+_LETTERS_PER_INCH = 20.5
+"""Of `SMALLEST` letters, with room for wide ones."""
+_SIGNATURE_SEPARATOR = " | "
 
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
@@ -45,6 +56,8 @@ _STYLE: dict[str, Any] = {
     "ytick.major.width": 0.6,
     "text.color": INK,
     "legend.frameon": False,
+    # A name may have a dollar in it; texts of our own that are formulas say so.
+    "text.parse_math": False,
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "svg.hashsalt": "fbench",
@@ -60,6 +73,50 @@ def dark(colour: str) -> str:
     """
     red, green, blue = to_rgb(colour)
     return to_hex((0.6 * red, 0.6 * green, 0.6 * blue))
+
+
+def look(index: int) -> tuple[str, str]:
+    """Colour and marker of the method of this number; no two of the first 64 share both.
+
+    Example:
+        >>> look(0), look(8)
+        (('#0072B2', 'o'), ('#0072B2', 's'))
+    """
+    colours = len(COLOURS)
+    return COLOURS[index % colours], MARKERS[(index + index // colours) % len(MARKERS)]
+
+
+def shown(name: str, letters: int = 44) -> str:
+    """A name as a figure can hold it: without control characters, its middle cut out if it is too long.
+
+    Example:
+        >>> shown("a" * 30 + "b" * 30, 11)
+        'aaaaa…bbbbb'
+    """
+    # Control characters and lone surrogates make an SVG that no reader opens.
+    name = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+", "\N{REPLACEMENT CHARACTER}", name)
+    if len(name) <= letters:
+        return name
+    half = (letters - 1) // 2
+    return f"{name[: letters - 1 - half]}…{name[-half:]}"
+
+
+def footnote(text: str, signature: str, width: float, without: Collection[str] = ()) -> str:
+    """What stands under a figure: what its marks mean, and what makes its numbers comparable.
+
+    Args:
+        text: What the marks mean.
+        signature: Of the leaderboard.
+        width: Of the figure, in inches.
+        without: Scorers that are not in the figure, nor then in its footnote.
+
+    Returns:
+        Lines that fit the width.
+    """
+    kept = [part for part in signature.split("|") if part and part.partition(":")[0] not in without]
+    lines = textwrap.wrap(shown(text, 2000), int(width * _LETTERS_PER_INCH))
+    lines += textwrap.wrap(_SIGNATURE_SEPARATOR.join(kept), int(width * _LETTERS_PER_INCH))
+    return "\n".join(lines)
 
 
 @contextmanager
