@@ -9,6 +9,7 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Axis, ScorerColumn
 from benchmark.leaderboard.plane import sampled_scorer
 from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.leaderboard.signature import signature_about
 from benchmark.leaderboard.sweeps import Along, sweeps_of
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.curve import sweep_curves, used_points
@@ -63,6 +64,7 @@ class EqualLevel:
         contrasts: Method minus reference at shares of the common range; levels in the scorer's own sign.
         n_seeds: Training seeds behind every point.
         n_prompts: Prompts behind every point.
+        signature: Of the evaluation, as far as it is about the two scorers.
     """
 
     level: ScorerColumn
@@ -74,6 +76,7 @@ class EqualLevel:
     contrasts: tuple[Contrast, ...]
     n_seeds: int
     n_prompts: int
+    signature: str = ""
 
 
 def equal_level(
@@ -129,11 +132,10 @@ def equal_level(
         reference=against,
         curves=curves,
         common=_common(curves, sign),
-        contrasts=tuple(
-            replace(c, level=None if c.level is None else sign * c.level) for c in contrasts
-        ),
+        contrasts=tuple(replace(c, level=None if c.level is None else sign * c.level) for c in contrasts),
         n_seeds=sweeps[0].level.shape[1],
         n_prompts=int((~gaps).sum()),
+        signature=signature_about(table.signature, table.columns, (rising.name, compared.name)),
     )
 
 

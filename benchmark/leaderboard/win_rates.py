@@ -78,7 +78,9 @@ def win_rates_of(
 
 
 def _by_image(table: ScoreTable, scorers: Sequence[str] | None) -> list[ScorerColumn]:
-    columns = {c.name: c for c in table.columns if c.unit == "image" and c.axis not in ("distance", "texture")}
+    columns = {
+        c.name: c for c in table.columns if c.unit == "image" and c.axis not in ("distance", "texture")
+    }
     if not columns:
         raise UserError(
             "no scorer of this evaluation gives every image a number that can win",

@@ -2,7 +2,9 @@
 
 from benchmark.export.figures.curves import curves
 from benchmark.export.figures.gradient_field import gradient_field
+from benchmark.export.figures.iso_reward import iso_reward
 from benchmark.export.figures.sheet import picture_sheet
 from benchmark.export.figures.trade_off import trade_off
+from benchmark.export.figures.win_rates import win_rates
 
-__all__ = ["curves", "gradient_field", "picture_sheet", "trade_off"]
+__all__ = ["curves", "gradient_field", "iso_reward", "picture_sheet", "trade_off", "win_rates"]

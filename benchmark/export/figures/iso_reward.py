@@ -1,6 +1,5 @@
 """The iso-reward figure: what methods keep of one thing where they have reached the same level of another."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -13,7 +12,6 @@ from benchmark.export.figures.style import (
     INK,
     LABEL,
     MUTED,
-    RULE,
     SMALLEST,
     dark,
     figure_style,
@@ -32,13 +30,12 @@ _DODGE = 0.012
 """Of the axis, between the intervals of two methods at one level."""
 
 
-def iso_reward(found: EqualLevel, path: Path, *, signature: str = "", width: float = COLUMN_INCHES) -> Path:
+def iso_reward(found: EqualLevel, path: Path, width: float = COLUMN_INCHES) -> Path:
     """Writes the figure of :func:`draw_iso_reward`.
 
     Args:
         found: Curves and contrasts.
         path: Where to; ``.png``, ``.pdf`` or ``.svg``.
-        signature: Of the leaderboard, for the footnote.
         width: Inches; the default is one column of a two-column paper.
 
     Returns:
@@ -48,10 +45,10 @@ def iso_reward(found: EqualLevel, path: Path, *, signature: str = "", width: flo
         UserError: For another format.
     """
     with figure_style():
-        return save(draw_iso_reward(found, signature=signature, width=width), path)
+        return save(draw_iso_reward(found, width), path)
 
 
-def draw_iso_reward(found: EqualLevel, *, signature: str = "", width: float = COLUMN_INCHES) -> Figure:
+def draw_iso_reward(found: EqualLevel, width: float = COLUMN_INCHES) -> Figure:
     """Draws one curve a method, and below it the differences from the reference method at equal level.
 
     Above, the curve is the isotonic envelope up to a sweep's highest level; its points are filled, those past
@@ -61,7 +58,6 @@ def draw_iso_reward(found: EqualLevel, *, signature: str = "", width: float = CO
 
     Args:
         found: As of :func:`iso_reward`, and so the others.
-        signature: Of the leaderboard.
         width: Inches.
 
     Returns:
@@ -69,9 +65,11 @@ def draw_iso_reward(found: EqualLevel, *, signature: str = "", width: float = CO
     """
     compared = len(found.curves) > 1
     handles = _legend(found)
-    columns = legend_columns(handles, width)
+    columns = legend_columns([str(handle.get_label()) for handle in handles], width)
     lines = -(-len(handles) // columns)
-    figure = Figure(figsize=(width, (1.12 if compared else 0.8) * width + 0.13 * lines + 0.5), layout="constrained")
+    figure = Figure(
+        figsize=(width, (1.12 if compared else 0.8) * width + 0.13 * lines + 0.5), layout="constrained"
+    )
     if compared:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
         _draw_contrasts(below, found)
@@ -90,8 +88,7 @@ def draw_iso_reward(found: EqualLevel, *, signature: str = "", width: float = CO
         handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=2.2,
         columnspacing=1.2, borderaxespad=0.2,
     )  # fmt: skip
-    shown_scorers = {found.level.name, found.outcome.name}
-    text = footnote(_words(found), _of_scorers(signature, shown_scorers), width)
+    text = footnote(_words(found), found.signature, width)
     figure.supxlabel(text, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
     return figure
 
@@ -104,7 +101,9 @@ def _draw_curve(axes: Axes, curve: SweepCurve, colour: str, marker: str) -> None
     for point in curve.points:
         begins = point is curve.points[0] and not point.name.startswith(("beta ", "step "))
         if begins:
-            axes.plot(point.level, point.outcome, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, zorder=5)
+            axes.plot(
+                point.level, point.outcome, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, zorder=5
+            )
             continue
         axes.plot(
             point.level, point.outcome, marker=marker, ms=_MARKER, color=colour if point.used else "white",
@@ -158,7 +157,7 @@ def _words(found: EqualLevel) -> str:
     points = {tuple(point.name for point in curve.points) for curve in found.curves}
     order = f"from weak to strong {what}"
     if len(points) == 1:
-        order = ", ".join(_short(name) for name in points.pop())
+        order = ", ".join(points.pop()).replace("beta ", "β ")
     parts = [f"Points: {order}; hollow: past the highest {found.level.name}, not used."]
     if len(found.curves) > 1 and found.common is None:
         parts.append("No overlap: there is no level that all curves have reached.")
@@ -172,18 +171,9 @@ def _words(found: EqualLevel) -> str:
     return " ".join([*parts, *sorted(notes)])
 
 
-def _short(name: str) -> str:
-    return name.replace("beta ", "β ")
-
-
 def _name(column: ScorerColumn) -> str:
     return f"{column.axis}: {shown(column.name, 30)}"
 
 
 def _better(column: ScorerColumn) -> str:
     return "" if column.axis == "distance" else "→" if column.higher_is_better else "(lower is better)"
-
-
-def _of_scorers(signature: str, names: Sequence[str] | set[str]) -> str:
-    """The signature without the versions of scorers that are not in the figure."""
-    raise NotImplementedError

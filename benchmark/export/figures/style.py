@@ -1,9 +1,8 @@
 """One look for all figures: two-column papers, grey print, colour-blind readers."""
 
 import re
-import textwrap
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from benchmark.core.errors import UserError
 from benchmark.core.store import atomic_file
@@ -33,14 +34,12 @@ SMALLEST = 6.0
 """Points: no text of a figure is smaller in print."""
 LABEL = 6.5
 """Points, of labels, legends and ticks of small panels."""
-_LETTERS_PER_INCH = 20.5
-"""Of `SMALLEST` letters, with room for wide ones."""
-_SIGNATURE_SEPARATOR = " | "
+_FONT = "DejaVu Sans"
 
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     # It comes with matplotlib, so a figure looks the same on every machine.
-    "font.sans-serif": ["DejaVu Sans"],
+    "font.sans-serif": [_FONT],
     "font.size": 7.5,
     "axes.labelsize": 8,
     "axes.edgecolor": MUTED,
@@ -101,22 +100,59 @@ def shown(name: str, letters: int = 44) -> str:
     return f"{name[: letters - 1 - half]}…{name[-half:]}"
 
 
-def footnote(text: str, signature: str, width: float, without: Collection[str] = ()) -> str:
+def wrapped(text: str, inches: float, size: float, indent: str = "") -> str:
+    """A text in lines that fit, by the widths of its letters; only a word that is too long is torn.
+
+    Args:
+        text: Words with spaces between them.
+        inches: Room.
+        size: Of the letters, in points.
+        indent: Before every line but the first.
+    """
+    lines = [""]
+    for word in text.split(" "):
+        rest = word
+        longer = f"{lines[-1]} {rest}" if lines[-1].strip() else lines[-1] + rest
+        if _inches(longer, size) <= inches:
+            lines[-1] = longer
+            continue
+        if lines[-1].strip():
+            lines.append(indent)
+        while _inches(lines[-1] + rest, size) > inches and len(rest) > 1:
+            fits = next(
+                n for n in range(len(rest) - 1, 0, -1) if n == 1 or _inches(indent + rest[:n], size) <= inches
+            )
+            lines[-1] += rest[:fits]
+            lines.append(indent)
+            rest = rest[fits:]
+        lines[-1] += rest
+    return "\n".join(lines)
+
+
+def _inches(text: str, size: float) -> float:
+    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(_FONT, size=size), False)
+    return float(width) / 72
+
+
+def footnote(text: str, signature: str, width: float) -> str:
     """What stands under a figure: what its marks mean, and what makes its numbers comparable.
 
     Args:
         text: What the marks mean.
-        signature: Of the leaderboard.
+        signature: Of the numbers that are shown.
         width: Of the figure, in inches.
-        without: Scorers that are not in the figure, nor then in its footnote.
 
     Returns:
         Lines that fit the width.
     """
-    kept = [part for part in signature.split("|") if part and part.partition(":")[0] not in without]
-    lines = textwrap.wrap(shown(text, 2000), int(width * _LETTERS_PER_INCH))
-    lines += textwrap.wrap(_SIGNATURE_SEPARATOR.join(kept), int(width * _LETTERS_PER_INCH))
-    return "\n".join(lines)
+    parts = (text, signature.replace("|", " | "))
+    return "\n".join(wrapped(part, 0.95 * width, SMALLEST) for part in parts if part)
+
+
+def legend_columns(labels: Sequence[str], width: float) -> int:
+    """As many as fit beside each other in so many inches, with a third of an inch for each sample."""
+    widest = max((_inches(line, LABEL) for label in labels for line in label.split("\n")), default=0.0)
+    return max(1, min(len(labels), int(0.98 * width / (widest + 0.36))))
 
 
 @contextmanager
