@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def test_each_image_is_the_best_of_a_group_of_its_own(pool: ImageSet, random: li
 
 def test_a_larger_n_never_scores_lower_image_by_image(pool: ImageSet, random: list[ScoreRow]) -> None:
     reached = [value_of(random, pool, best_of(pool, random, n, K, POINT)) for n in range(1, LARGEST + 1)]
-    assert all((after >= before).all() for before, after in zip(reached, reached[1:], strict=False))
+    assert all((after >= before).all() for before, after in pairwise(reached))
     assert reached[-1].mean() > reached[0].mean()
 
 

@@ -13,7 +13,6 @@ from benchmark.core.errors import ConfigError, MissingRowsError, NotComparableEr
 from benchmark.core.manifest import read_manifest
 from benchmark.evaluate import EvalConfig, evaluate
 from benchmark.evaluate.frontier import FrontierConfig, make_frontier, plan_frontier
-from benchmark.evaluate.frontier import run as frontier_run
 from benchmark.evaluate.frontier.plan import default_scales
 from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
 from benchmark.leaderboard.frontiers import with_frontiers
@@ -110,8 +109,9 @@ def test_a_frontier_and_its_resumption(make: Make) -> None:
 
 
 def test_a_killed_run_goes_on(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = make()
-    generate, calls = frontier_run.generate, []
+    from benchmark.generate import generate
+
+    config, calls = make(), list[object]()
 
     def pressed(*words: Any, **more: Any) -> Any:
         calls.append(words)
@@ -119,12 +119,12 @@ def test_a_killed_run_goes_on(make: Make, monkeypatch: pytest.MonkeyPatch) -> No
             raise KeyboardInterrupt
         return generate(*words, **more)
 
-    monkeypatch.setattr(frontier_run, "generate", pressed)
+    monkeypatch.setattr("benchmark.evaluate.frontier.run.generate", pressed)
     with pytest.raises(KeyboardInterrupt):
         make_frontier(config)
     assert read_manifest(config.out).status == "cancelled"
     first = pictures(config.evaluation)
-    monkeypatch.setattr(frontier_run, "generate", generate)
+    monkeypatch.setattr("benchmark.evaluate.frontier.run.generate", generate)
     make_frontier(config)
     finished = pictures(config.evaluation)
     assert {name: finished[name] for name in first} == first
@@ -150,8 +150,7 @@ def test_an_image_that_fails_is_a_missing_row(make: Make, monkeypatch: pytest.Mo
         ]
 
     config = make(scales="none", best_of="2,4")
-    for name in ("base",):
-        shutil.rmtree(config.evaluation / "images" / name)
+    shutil.rmtree(config.evaluation / "images" / "base")
     monkeypatch.setattr(images, "_draw", fail)
     result = make_frontier(config)
     rows = result.table.rows
