@@ -11,10 +11,20 @@ from benchmark.gate.evidence import (
     run_evidence,
     set_evidence,
 )
+from benchmark.gate.report import (
+    GateReport,
+    InconclusiveAs,
+    junit_text,
+    print_verdict,
+    verdict_markdown,
+    verdict_record,
+)
 from benchmark.gate.tables import gate_checkpoints, gate_methods
 
 __all__ = [
     "Finding",
+    "GateReport",
+    "InconclusiveAs",
     "Outcome",
     "Verdict",
     "checkpoint_evidence",
@@ -22,6 +32,10 @@ __all__ = [
     "default_margin",
     "gate_checkpoints",
     "gate_methods",
+    "junit_text",
+    "print_verdict",
     "run_evidence",
     "set_evidence",
+    "verdict_markdown",
+    "verdict_record",
 ]
