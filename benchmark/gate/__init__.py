@@ -5,6 +5,7 @@ gated scorer (``evidence``); the rule that turns it into a verdict was fixed bef
 """
 
 from benchmark.gate.decision import Finding, Outcome, Verdict, decide
+from benchmark.gate.evaluations import SHAPES_GATED, gate_evaluations
 from benchmark.gate.evidence import (
     checkpoint_evidence,
     default_margin,
@@ -22,6 +23,7 @@ from benchmark.gate.report import (
 from benchmark.gate.tables import gate_checkpoints, gate_methods
 
 __all__ = [
+    "SHAPES_GATED",
     "Finding",
     "GateReport",
     "InconclusiveAs",
@@ -31,6 +33,7 @@ __all__ = [
     "decide",
     "default_margin",
     "gate_checkpoints",
+    "gate_evaluations",
     "gate_methods",
     "junit_text",
     "print_verdict",
