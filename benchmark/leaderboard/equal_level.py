@@ -139,6 +139,20 @@ def equal_level(
     )
 
 
+def contrast_lines(found: EqualLevel) -> list[tuple[str, ...]]:
+    """The contrasts as lines of a table, under a heading."""
+    against, what = found.reference, found.outcome.name
+    lines = [("method", f"at {found.level.name}", f"{what} less that of {against}", "95 % interval", "note")]
+    for c in found.contrasts:
+        place = f"{100 * c.share:.0f} % of the common range"
+        if c.interval is None or c.level is None:
+            lines.append((c.name, place, "-", "-", c.note))
+            continue
+        difference, lo, hi = (f"{v:+.4g}" for v in (c.interval.value, c.interval.lo, c.interval.hi))
+        lines.append((c.name, f"{c.level:.4g} ({place})", difference, f"{lo} .. {hi}", c.note))
+    return lines
+
+
 def sweep_parameter(table: ScoreTable) -> Along | None:
     """What varies within a method: beta, else the step; None where nothing does and there is no sweep."""
     choices: tuple[Along, ...] = ("beta", "step")

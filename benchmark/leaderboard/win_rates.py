@@ -77,6 +77,16 @@ def win_rates_of(
     return tuple(found)
 
 
+def rate_lines(rates: Sequence[WinRate]) -> list[tuple[str, ...]]:
+    """The numbers as lines of a table, under a heading."""
+    lines = [("scorer", "checkpoint", "share won", "95 % interval", "prompts")]
+    for rate in rates:
+        share = "-" if rate.share is None else f"{rate.share:.3f}"
+        ends = "-" if rate.lo is None or rate.hi is None else f"{rate.lo:.3f} .. {rate.hi:.3f}"
+        lines.append((rate.scorer, rate.checkpoint, share, ends, str(rate.n_prompts)))
+    return lines
+
+
 def _by_image(table: ScoreTable, scorers: Sequence[str] | None) -> list[ScorerColumn]:
     columns = {
         c.name: c for c in table.columns if c.unit == "image" and c.axis not in ("distance", "texture")

@@ -1,7 +1,7 @@
 """The trade-off figure: preference against diversity."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from benchmark.core.records import Leaderboard, ScorerColumn
 from benchmark.export.figures.frontier_lines import draw_frontiers, frontier_labels
 from benchmark.export.figures.labels import Boxes, Label, place_labels
 from benchmark.export.figures.style import (
-    COLOURS,
     COLUMN_INCHES,
     INK,
     LABEL,
@@ -29,11 +28,10 @@ from benchmark.export.figures.style import (
     shown,
     wrapped,
 )
+from benchmark.export.figures.trade_off_names import FEW, methods_of, namings
 from benchmark.export.figures.trade_off_points import Point, View, view_of
 from benchmark.leaderboard import signature_about
 
-_NAMED = 8
-"""Checkpoints up to which whole names are tried at the points, and ellipses are filled well."""
 _MARKER, _STAR, _RING = 4.6, 9.0, 8.6
 """Sizes in points."""
 
@@ -93,63 +91,12 @@ def draw_trade_off(
         The figure, in the settings that are in force.
     """
     view = view_of(leaderboard, preference, diversity)
-    for naming in _namings(view.points):
+    for naming in namings(view.points):
         at_points, entries = naming(view.points)
         figure, axes = _figure(leaderboard, view, entries, width)
         if _label(axes, view, at_points):
             break
     return figure
-
-
-# Three ways to name the points: what stands beside each, and the legend's entry of each method.
-_Naming = tuple[list[str], dict[str, str]]
-
-
-def _namings(points: Sequence[Point]) -> list[Callable[[Sequence[Point]], _Naming]]:
-    """The ways to try, best first."""
-    methods = len(_methods(points))
-    if methods > len(COLOURS):
-        return [_numbers]
-    each = methods == len(points) - 1
-    return [_whole_names, _details, _numbers] if each and methods < _NAMED else [_details, _numbers]
-
-
-def _whole_names(points: Sequence[Point]) -> _Naming:
-    return [shown(point.name) + _support(point) for point in points], {}
-
-
-def _details(points: Sequence[Point]) -> _Naming:
-    reference, *others = points
-    texts = [shown(point.detail, 24) + _support(point) for point in others]
-    entries = {point.method: shown(point.method) for point in others}
-    return [shown(reference.name, 24) + _support(reference), *(text.strip() for text in texts)], entries
-
-
-def _numbers(points: Sequence[Point]) -> _Naming:
-    reference, *others = points
-    entries: dict[str, str] = {}
-    for number, point in enumerate(others, start=1):
-        method = shown(point.method)
-        if sum(other.method == point.method for other in others) == 1:
-            entries[point.method] = f"{number} {method}{_support(point)}"
-            continue
-        # One word, which no line break tears apart.
-        text = f"{number} {shown(point.detail)}{_support(point)}".replace(" ", "\N{NO-BREAK SPACE}")
-        entries[point.method] = (
-            f"{entries[point.method]}, {text}" if point.method in entries else f"{method}: {text}"
-        )
-    return [shown(reference.name, 24) + _support(reference), *map(str, range(1, len(others) + 1))], entries
-
-
-def _support(point: Point) -> str:
-    if point.support is None:
-        return ""
-    share = f"{100 * point.support:.0f}"
-    return f" ({'<1' if share == '0' else share} %)"
-
-
-def _methods(points: Sequence[Point]) -> list[str]:
-    return list(dict.fromkeys(point.method for point in points[1:]))
 
 
 def _figure(
@@ -158,7 +105,7 @@ def _figure(
     """The figure without the labels at its points, laid out for good."""
     handles = [
         _handle(look(i), wrapped(entries[method], width - 0.4, LABEL, indent="  "))
-        for i, method in enumerate(_methods(view.points))
+        for i, method in enumerate(methods_of(view.points))
         if entries
     ]
     shown_scorers = (view.across.name, view.upward.name)
@@ -196,14 +143,14 @@ def _handle(looks: tuple[str, str], label: str) -> Line2D:
 
 
 def _draw(axes: Axes, view: View) -> None:
-    methods = _methods(view.points)
+    methods = methods_of(view.points)
     first, *others = view.points
     if view.has_reference:
         axes.axvline(first.x, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
         axes.axhline(first.y, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
     draw_frontiers(axes, view.frontiers)
     for point in others:
-        _draw_point(axes, point, *look(methods.index(point.method)), 0.14 if len(others) < _NAMED else 0.07)
+        _draw_point(axes, point, *look(methods.index(point.method)), 0.14 if len(others) < FEW else 0.07)
     axes.plot(first.x, first.y, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, ls="none", zorder=5)
     for point in view.points:
         if point.support is not None:
@@ -255,7 +202,7 @@ def _front_steps(axes: Axes, view: View) -> list[tuple[float, float]]:
 
 def _label(axes: Axes, view: View, texts: Sequence[str]) -> bool:
     """Writes the labels; whether all of them found a free place."""
-    methods = _methods(view.points)
+    methods = methods_of(view.points)
     labels = []
     for i, (point, text) in enumerate(zip(view.points, texts, strict=True)):
         colour = INK if i == 0 else dark(look(methods.index(point.method))[0])
@@ -315,7 +262,8 @@ def _words(leaderboard: Leaderboard, view: View) -> str:
         words.append(f"Bars: 95 % intervals of paired differences from {reference}.")
     if view.front:
         words.append(
-            "Rings: 95 % confidence set of the Pareto front, in brackets the support. Dashes: front of the means."
+            "Rings: 95 % confidence set of the Pareto front, in brackets the support. "
+            "Dashes: front of the means."
         )
     if not all(point.used for point in view.points):
         words.append(f"Hollow: past the highest {shown(view.upward.name, 30)} of its sweep.")

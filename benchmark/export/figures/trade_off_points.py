@@ -108,6 +108,17 @@ def view_of(leaderboard: Leaderboard, preference: str | None, diversity: str | N
     return replace(view, front=_front(view), frontiers=plane.frontiers, same_prompts=same)
 
 
+def axes_of(leaderboard: Leaderboard, preference: str | None, diversity: str | None) -> tuple[str, str]:
+    """Names of the scorers across and upward, those that are not named by their default.
+
+    Raises:
+        UnknownNameError: For a scorer that the leaderboard lacks.
+        UserError: If it has no scorer for an axis.
+    """
+    across = _scorer(leaderboard, "diversity", diversity)
+    return across.name, _scorer(leaderboard, "preference", preference).name
+
+
 def past_maximum(checkpoints: Sequence[Checkpoint], worth: Mapping[str, float]) -> set[str]:
     """The checkpoints of sweeps that went past their highest reward, which iso-reward curves do not use.
 
