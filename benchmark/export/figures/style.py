@@ -12,6 +12,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FuncFormatter
 
 from benchmark.core.errors import UserError
 from benchmark.core.store import atomic_file
@@ -130,8 +131,15 @@ def wrapped(text: str, inches: float, size: float, indent: str = "") -> str:
 
 
 def _inches(text: str, size: float) -> float:
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(_FONT, size=size), False)
+    width, _, _ = text_to_path.get_text_width_height_descent(
+        text, FontProperties(family=_FONT, size=size), False
+    )
     return float(width) / 72
+
+
+def plain_ticks() -> FuncFormatter:
+    """Ticks of a logarithmic axis as plain numbers: an exponent would be too small to read."""
+    return FuncFormatter(lambda value, _: f"{value:g}")
 
 
 def footnote(text: str, signature: str, width: float) -> str:

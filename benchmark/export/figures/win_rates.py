@@ -5,7 +5,6 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
@@ -20,6 +19,7 @@ from benchmark.export.figures.style import (
     figure_style,
     footnote,
     look,
+    plain_ticks,
     save,
     shown,
 )
@@ -102,7 +102,7 @@ def draw_win_rates(
         place.tick_params(axis="y", labelsize=LABEL, labelcolor=INK)
         place.set_title(shown(scorer, 24), fontsize=7.5, pad=3)
         if index + columns >= len(panels):
-            place.set_xlabel("share of pairs won", fontsize=7)
+            place.set_xlabel("share won", fontsize=7)
             place.tick_params(labelbottom=True)
     for place in places[len(panels) :]:
         place.set_axis_off()
@@ -131,7 +131,7 @@ def _draw(axes: Axes, rates: Sequence[WinRate], drawn: Sequence[Checkpoint]) -> 
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
+    axes.xaxis.set_major_formatter(plain_ticks())
     axes.tick_params(axis="x", labelsize=LABEL)
 
 
