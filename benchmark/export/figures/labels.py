@@ -99,7 +99,7 @@ def _candidates(width: float, height: float, to_pixels: float) -> Boxes:
 def _annotation(
     axes: Axes, label: Label, centre: tuple[float, float] = (0.0, 0.0), *, leader: bool = False
 ) -> Annotation:
-    arrow = {"arrowstyle": "-", "lw": 0.4, "color": label.colour, "shrinkA": 0.5, "shrinkB": 2.5}
+    arrow = {"arrowstyle": "-", "lw": 0.6, "color": label.colour, "shrinkA": 0.5, "shrinkB": 2.5}
     return axes.annotate(
         label.text,
         (label.x, label.y),
