@@ -91,14 +91,14 @@ def test_every_format_is_written_with_letters_and_not_outlines(
 def test_letters_are_large_enough_and_whole(name: str, style: None) -> None:
     figure = gallery.FIGURES[name]("")
     assert figure.get_figwidth() in (COLUMN_INCHES, PAGE_INCHES)
-    assert min(text.get_fontsize() for text in texts(figure)) >= SMALLEST
+    assert min(float(text.get_fontsize()) for text in texts(figure)) >= SMALLEST
     assert outside(figure) == []
 
 
 def test_names_cannot_break_a_figure(name: str, tmp_path: Path, style: None) -> None:
     figure = gallery.FIGURES[name](HOSTILE)
     assert outside(figure) == []
-    assert min(text.get_fontsize() for text in texts(figure)) >= SMALLEST
+    assert min(float(text.get_fontsize()) for text in texts(figure)) >= SMALLEST
     for ending in FORMATS:
         path = save(figure, tmp_path / f"a{ending}", dpi=60)
         if ending == ".svg":
