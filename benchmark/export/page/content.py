@@ -5,9 +5,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.core.manifest import Manifest
-from benchmark.core.records import Checkpoint, ImageSet, Leaderboard, LeaderboardCell, Prompt, ScorerColumn
+from benchmark.core.records import (
+    Checkpoint,
+    Cost,
+    ImageSet,
+    Leaderboard,
+    LeaderboardCell,
+    Prompt,
+    ScorerColumn,
+)
 from benchmark.export.names import display_names, method_name
 from benchmark.export.numbers import decimals, verdict
+from benchmark.export.page.evidence import gaps_of, planes_of, tags_of
 from benchmark.export.page.scores import missing_rows, score_arrays
 from benchmark.export.panels import remarks
 from benchmark.leaderboard import ScoreTable
@@ -76,6 +85,7 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
     """
     board = source.leaderboard
     places = [decimals(row.cells[i] for row in board.rows) for i in range(len(board.columns))]
+    positions = {checkpoint.id: i for i, checkpoint in enumerate(plan.checkpoints)}
     missing, undefined = missing_rows(source.table, plan.checkpoints, plan.prompts)
     return {
         "suite": board.suite,
@@ -85,6 +95,9 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "pageNotes": list(source.notes),
         "scorers": [_scorer(c, p, plan.checkpoints) for c, p in zip(board.columns, places, strict=True)],
         "checkpoints": _checkpoints(board),
+        "planes": planes_of(board, positions),
+        "gaps": gaps_of(board, positions),
+        "byTag": tags_of(board, places, positions),
         "prompts": [{"id": p.id, "text": p.text, "tags": _tags(p)} for p in plan.prompts],
         "seeds": list(plan.seeds),
         "scores": score_arrays(
@@ -133,10 +146,16 @@ def _checkpoints(board: Leaderboard) -> list[dict[str, Any]]:
                 "prompts": row.n_prompts,
                 "images": row.n_images,
                 "missing": row.n_missing,
+                "cost": _cost(row.cost),
                 "cells": cells,
             }
         )
     return found
+
+
+def _cost(cost: Cost) -> dict[str, float | None]:
+    known = {"train": cost.train_seconds, "eval": cost.eval_seconds, "memory": cost.memory_gb}
+    return {name: None if value is None else round(value, 2) for name, value in known.items()}
 
 
 def _cell(cell: LeaderboardCell, higher: bool) -> dict[str, Any]:
