@@ -13,6 +13,7 @@ from benchmark.core.records import (
     LeaderboardCell,
     Prompt,
     ScorerColumn,
+    TagCell,
 )
 from benchmark.export.names import display_names, method_name
 from benchmark.export.numbers import decimals, verdict
@@ -20,6 +21,7 @@ from benchmark.export.page.evidence import gaps_of, planes_of, tags_of
 from benchmark.export.page.scores import missing_rows, score_arrays
 from benchmark.export.panels import remarks
 from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard.tags import by_tag
 from benchmark.stats.jackknife import LEAVE_OUT
 
 
@@ -97,7 +99,7 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "checkpoints": _checkpoints(board),
         "planes": planes_of(board, positions),
         "gaps": gaps_of(board, positions),
-        "byTag": tags_of(board, places, positions),
+        "byTag": tags_of(board.columns, _by_tag(source, plan), places, positions),
         "prompts": [{"id": p.id, "text": p.text, "tags": _tags(p)} for p in plan.prompts],
         "seeds": list(plan.seeds),
         "scores": score_arrays(
@@ -107,6 +109,14 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "undefined": undefined,
         "manifests": [_manifest(manifest) for manifest in source.manifests],
     }
+
+
+def _by_tag(source: PageSource, plan: Plan) -> tuple[TagCell, ...]:
+    """The breakdown that the leaderboard has, or the one of the prompts' tags."""
+    if source.leaderboard.by_tag:
+        return source.leaderboard.by_tag
+    tags = {prompt.id: _tags(prompt) for prompt in plan.prompts}
+    return by_tag(source.table, tags, source.leaderboard.reference)
 
 
 def _scorer(column: ScorerColumn, places: int, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
@@ -154,7 +164,11 @@ def _checkpoints(board: Leaderboard) -> list[dict[str, Any]]:
 
 
 def _cost(cost: Cost) -> dict[str, float | None]:
-    known = {"train": cost.train_seconds, "eval": cost.eval_seconds, "memory": cost.memory_gb}
+    known = {
+        "training": cost.train_seconds,
+        "evaluation": cost.eval_seconds,
+        "memory": cost.memory_gb,
+    }
     return {name: None if value is None else round(value, 2) for name, value in known.items()}
 
 

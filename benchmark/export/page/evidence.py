@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmark.core.records import FrontierPoint, Leaderboard, Plane, PlanePoint
+from benchmark.core.records import FrontierPoint, Leaderboard, Plane, PlanePoint, ScorerColumn, TagCell
 from benchmark.export.numbers import round_to
 
 _FINE = 7
@@ -77,11 +77,17 @@ def gaps_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str, 
     return list(found.values())
 
 
-def tags_of(board: Leaderboard, places: Sequence[int], positions: Mapping[str, int]) -> dict[str, Any]:
+def tags_of(
+    columns: Sequence[ScorerColumn],
+    by_tag: Sequence[TagCell],
+    places: Sequence[int],
+    positions: Mapping[str, int],
+) -> dict[str, Any]:
     """The breakdown by tag.
 
     Args:
-        board: The ranking.
+        columns: The scorers.
+        by_tag: The breakdown.
         places: Decimals of each scorer's means.
         positions: Of the checkpoints, by id.
 
@@ -89,10 +95,10 @@ def tags_of(board: Leaderboard, places: Sequence[int], positions: Mapping[str, i
         ``tags`` by name, and ``cells``: for each scorer (None where it has no breakdown) for each tag for
         each checkpoint the number of prompts, the mean, the difference and its ends.
     """
-    tags = {tag: t for t, tag in enumerate(dict.fromkeys(cell.tag for cell in board.by_tag))}
-    scorers = {column.name: j for j, column in enumerate(board.columns)}
+    tags = {tag: t for t, tag in enumerate(dict.fromkeys(cell.tag for cell in by_tag))}
+    scorers = {column.name: j for j, column in enumerate(columns)}
     cells: list[Any] = [None] * len(scorers)
-    for cell in board.by_tag:
+    for cell in by_tag:
         j = scorers[cell.scorer]
         if cells[j] is None:
             cells[j] = [[None] * len(positions) for _ in tags]

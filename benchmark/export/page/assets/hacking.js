@@ -48,7 +48,7 @@ function startHacking() {
   const kinds = known(gaps.map((gap) => gap.kind));
   byId("hacking-what").append(
     "Each number is a gain over the base model less another gain, both in the base's within-prompt standard deviations. Above 0 means: ",
-    ...kinds.flatMap((kind, n) => [el("b", {}, KINDS[kind].title), ` – ${KINDS[kind].means}${n < kinds.length - 1 ? "; " : "."}`]));
+    ...kinds.flatMap((kind, n) => [el("strong", {}, KINDS[kind].title), ` – ${KINDS[kind].means}${n < kinds.length - 1 ? "; " : "."}`]));
   byId("hacking-caption").append("With 95 % intervals over prompts; ▲ the interval lies above 0. One comparison at a time: they are not adjusted for each other.");
   const headings = gaps.map((gap, n) => {
     const heading = gapTable.heading(n, KINDS[gap.kind].title, { class: "number" });

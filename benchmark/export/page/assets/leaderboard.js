@@ -7,8 +7,8 @@ const FACTS = [
   { key: "beta", text: "beta" },
 ];
 const COSTS = [
-  { key: "train", text: "training", show: duration },
-  { key: "eval", text: "evaluation", show: duration },
+  { key: "training", text: "training", show: duration },
+  { key: "evaluation", text: "evaluation", show: duration },
   { key: "memory", text: "memory", show: (gigabytes) => `${gigabytes.toFixed(1)} GB` },
 ].filter(({ key }) => checkpoints.some((c) => c.cost[key] !== null));
 const board = sortable(byId("board"), {

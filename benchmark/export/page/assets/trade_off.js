@@ -24,15 +24,23 @@ function pointsOf(plane, x, y) {
   return points.sort((a, b) => (checkpoints[a.i].id === content.reference) - (checkpoints[b.i].id === content.reference));
 }
 
+// A scorer's word on a checkpoint; on a plane's own prompts its mean may be another than on all.
+function wordOf(p, axis, j) {
+  const { cells } = checkpoints[p.i];
+  const [cell, places] = [cells[j], scorers[j].places];
+  const all = `${number(cell.mean, places)} ${interval(cell.lo, cell.hi, places)}`;
+  const here = p.support === undefined ? "" : number(p.at[axis], places);
+  return here === "" || here === number(cell.mean, places) ? all : `${here}; on all its prompts ${all}`;
+}
+
 function describe(p, x, y) {
   const c = checkpoints[p.i];
-  const one = (j) => {
-    const cell = c.cells[j];
-    const places = scorers[j].places;
+  const one = (axis, j) => {
+    const [cell, places] = [c.cells[j], scorers[j].places];
     const difference = cell.diff === null ? "" : `; difference ${signed(cell.diff, places)} ${interval(cell.diffLo, cell.diffHi, places)}`;
-    return `${scorers[j].name} ${number(cell.mean, places)} ${interval(cell.lo, cell.hi, places)}${difference}${cell.group ? `; group ${cell.group}` : ""}`;
+    return `${scorers[j].name} ${wordOf(p, axis, j)}${difference}${cell.group ? `; group ${cell.group}` : ""}`;
   };
-  return { name: c.name, id: c.id, lines: [one(y), one(x), ...(p.support === undefined ? [] : [standing(p)])] };
+  return { name: c.name, id: c.id, lines: [one(1, y), one(0, x), ...(p.support === undefined ? [] : [standing(p)])] };
 }
 
 const standing = (p) => `${p.may ? "may be" : "is not"} on the Pareto front (95 %); support ${p.support.toFixed(2)}`;
@@ -55,6 +63,7 @@ function drawPlot() {
   const across = scale(values("x", 0), MARGIN.left, width - MARGIN.right, scorers[x].higher);
   const up = scale(values("y", 1), height - MARGIN.bottom, MARGIN.top, scorers[y].higher);
   const pixels = ([u, v]) => [across.at(u), up.at(v)];
+  followPointer(picture);
   drawAxes(picture, width, height, across, up, x, y);
   if (plane && isDrawn("regions")) picture.append(...points.map((p) => drawRegion(p, across, up)).filter(Boolean));
   if (plane && isDrawn("front")) {
@@ -78,13 +87,9 @@ function drawPoint(p, across, up, x, y, bars) {
   const { shape, colour } = styleOf(p.i);
   const told = describe(p, x, y);
   const [px, py] = [across.at(p.at[0]), up.at(p.at[1])];
-  const point = (on) => byId("plot").querySelector(`.region[data-checkpoint="${p.i}"]`)?.classList.toggle("near", on);
-  const [show, hide] = [() => { point(true); showTip(px, py, told); }, () => { point(false); hideTip(); }];
   const group = svg("g", {
     class: `point ${colour}${p.may === false ? " ring" : ""}`, tabindex: 0, role: "button", "data-checkpoint": p.i,
     "aria-label": [told.name, ...told.lines].join(". "), "aria-pressed": String(filter.chosen.has(p.i)),
-    onmouseenter: show, onmouseleave: hide, onfocus: show, onblur: hide,
-    onclick: () => toggleChosen(p.i),
     onkeydown: (event) => {
       if (event.key === "Enter" || event.key === " ") {
         event.preventDefault();
@@ -92,12 +97,13 @@ function drawPoint(p, across, up, x, y, bars) {
       }
     },
   });
+  const region = byId("plot").querySelector(`.region[data-checkpoint="${p.i}"]`);
+  addMark({ px, py, told, parts: [group, region].filter(Boolean), pick: () => toggleChosen(p.i) }, group);
   if (bars) {
     const [[left, right], [low, high]] = [p.reach.x.map(across.at), p.reach.y.map(up.at)];
     group.append(svg("line", { x1: left, x2: right, y1: py, y2: py }), svg("line", { x1: px, x2: px, y1: low, y2: high }));
   }
-  // Fingers are wider than markers.
-  group.append(svg("circle", { class: "target", cx: px, cy: py, r: 14 }));
+  group.append(svg("circle", { class: "target", cx: px, cy: py, r: 12 }));
   group.append(svg("path", { d: shape, transform: `translate(${px} ${py})` }));
   return group;
 }
@@ -112,7 +118,6 @@ function drawFrontier(frontier, across, up, x, y) {
     const told = { name: `${frontier.name}, ${p.label}`, lines: [value(y, p.at[1]), value(x, p.at[0]), "the base model, without training"] };
     const stop = svg("g", {
       class: "stop", tabindex: n ? -1 : 0, role: "img", "aria-label": [told.name, ...told.lines].join(". "),
-      onmouseenter: () => showTip(...at[n], told), onmouseleave: hideTip, onfocus: () => showTip(...at[n], told), onblur: hideTip,
       onkeydown: (event) => {
         const next = stops[n + ({ ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? NaN)];
         if (!next) return;
@@ -123,34 +128,68 @@ function drawFrontier(frontier, across, up, x, y) {
       },
     });
     if (p.region) stop.append(svg("ellipse", { class: "region", ...ellipse(p.at, p.region, across, up) }));
-    stop.append(svg("circle", { class: "target", cx: at[n][0], cy: at[n][1], r: 9 }), svg("circle", { class: "dot", cx: at[n][0], cy: at[n][1], r: 3 }));
+    stop.append(svg("circle", { class: "target", cx: at[n][0], cy: at[n][1], r: 8 }), svg("circle", { class: "dot", cx: at[n][0], cy: at[n][1], r: 3 }));
+    addMark({ px: at[n][0], py: at[n][1], told, parts: [stop], pick: () => {} }, stop);
     return stop;
   });
   group.append(...stops);
   return group;
 }
 
-function showTip(px, py, told) {
+// Marks lie on each other, so the pointer is with the nearest one, and fingers are wider than marks.
+const REACH = 16;
+const pointer = { marks: [], near: null };
+
+function addMark(mark, focusable) {
+  pointer.marks.push(mark);
+  focusable.addEventListener("focus", () => comeNear(mark));
+  focusable.addEventListener("blur", () => comeNear(null));
+}
+
+function nearest(event) {
+  const frame = event.currentTarget.getBoundingClientRect();
+  const [x, y] = [event.clientX - frame.left, event.clientY - frame.top];
+  const far = ({ px, py }) => Math.hypot(px - x, py - y);
+  const best = pointer.marks.reduce((a, b) => (far(b) < far(a) ? b : a));
+  return far(best) <= REACH ? best : null;
+}
+
+function comeNear(mark) {
+  if (mark === pointer.near) return;
+  for (const part of pointer.near?.parts ?? []) part.classList.remove("near");
+  pointer.near = mark;
   const tip = byId("tip");
+  tip.hidden = mark === null;
+  if (mark === null) return;
+  const { px, py, told, parts } = mark;
+  for (const part of parts) part.classList.add("near");
   tip.replaceChildren(foreign(told.name, { class: "name" }), ...(!told.id || told.id === told.name ? [] : [foreign(told.id, { class: "id" })]));
   tip.append(...told.lines.map((line) => el("span", {}, line)));
-  tip.hidden = false;
   const room = byId("plot").clientWidth - tip.offsetWidth;
   tip.style.left = `${Math.max(0, Math.min(room, px + 14))}px`;
   tip.style.top = `${Math.max(0, py + 16)}px`;
 }
 
-function hideTip() {
-  byId("tip").hidden = true;
+function followPointer(picture) {
+  Object.assign(pointer, { marks: [], near: null });
+  picture.addEventListener("mousemove", (event) => {
+    const mark = nearest(event);
+    picture.classList.toggle("picking", mark !== null);
+    comeNear(mark);
+  });
+  picture.addEventListener("mouseleave", () => comeNear(null));
+  picture.addEventListener("click", (event) => nearest(event)?.pick());
 }
 
 function drawCaption(plane, x, y) {
   const reference = foreign(checkpoints.find((c) => c.id === content.reference)?.name ?? content.reference);
   const marks = plane
-    ? ["Ellipses are 95 % regions of both paired differences from ", reference, " together, laid at its means. A filled mark is in the 95 % confidence set of the Pareto front, a ring is not; support is the share of resamples in which it is on the front, and no probability. "]
+    ? ["Ellipses are 95 % regions of both paired differences from ", reference, " together, laid at its means on the prompts where all have both numbers. A filled mark is in the 95 % confidence set of the Pareto front, a ring is not; support is the share of resamples in which it is on the front, and no probability. "]
     : ["Bars are 95 % intervals of paired differences from ", reference, ", laid at its mean. "];
   byId("plot-caption").replaceChildren(...marks, "Hover or focus tells the numbers; a click or Enter filters the page by the checkpoint.");
   const notes = [...(plane?.notes ?? [])];
+  const absent = plane ? checkpoints.filter((_, i) => !plane.points.some((p) => p.i === i)).map((c) => c.name) : [];
+  if (absent.length) notes.push(`Not drawn, for too many numbers are missing: ${absent.join("; ")}.`);
   if (plane?.corner) {
     const [u, v] = plane.corner;
     notes.push(`Hypervolumes are measured from ${scorers[x].name} ${number(u, scorers[x].places)}, ${scorers[y].name} ${number(v, scorers[y].places)}: the base model's means, three of its within-prompt standard deviations towards worse.`);
@@ -161,11 +200,8 @@ function drawCaption(plane, x, y) {
 function drawNumbers(plane, x, y, shown) {
   const points = pointsOf(plane, x, y).filter((p) => shown.includes(p.i)).sort((a, b) => (b.support ?? 0) - (a.support ?? 0) || a.i - b.i);
   const titles = ["checkpoint", scorers[y].name, scorers[x].name, ...(plane ? ["support", "front"] : [])];
-  const value = (p, j) => {
-    const cell = checkpoints[p.i].cells[j];
-    return el("td", { class: "number" }, number(cell.mean, scorers[j].places), el("small", {}, interval(cell.lo, cell.hi, scorers[j].places)));
-  };
-  const rows = points.map((p) => el("tr", {}, el("th", { scope: "row" }, foreign(checkpoints[p.i].name)), value(p, y), value(p, x),
+  const value = (p, axis, j) => el("td", { class: "number" }, number(p.at[axis], scorers[j].places), el("small", {}, wordOf(p, axis, j).replace(/^.*?(?=on all|\[)/, "")));
+  const rows = points.map((p) => el("tr", {}, el("th", { scope: "row" }, foreign(checkpoints[p.i].name)), value(p, 1, y), value(p, 0, x),
     ...(plane ? [el("td", { class: "number" }, p.support.toFixed(2)), el("td", {}, p.may ? "may be" : "is not")] : [])));
   byId("numbers-table").replaceChildren(
     el("thead", {}, el("tr", {}, ...titles.map((title, n) => el("th", { scope: "col", class: n > 0 && n < 4 ? "number" : null }, title)))), el("tbody", {}, ...rows));
@@ -196,7 +232,7 @@ function startTradeOff() {
   }
   const redraw = () => {
     const focused = document.activeElement.closest(".point")?.dataset.checkpoint;
-    hideTip();
+    comeNear(null);
     drawPlot();
     markShown(shownCheckpoints());
     if (focused !== undefined) byId("plot").querySelector(`.point[data-checkpoint="${Number(focused)}"]`)?.focus();
@@ -218,7 +254,7 @@ function startTradeOff() {
     redraw();
   }).observe(byId("plot"));
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") hideTip();
+    if (event.key === "Escape") comeNear(null);
   });
   onFilter(markShown);
 }
