@@ -70,7 +70,9 @@ def plan_of(source: PageSource) -> Plan:
         seeds |= set(images.seeds)
     named = sorted(str(name) for name in rows["prompt_id"].dropna().unique())
     known |= {
-        name: Prompt(name, name) for name in named if name not in known and not name.startswith(LEAVE_OUT)
+        name: Prompt(name, name, source.table.tags.get(name, ()))
+        for name in named
+        if name not in known and not name.startswith(LEAVE_OUT)
     }
     return Plan(checkpoints, tuple(known.values()), tuple(sorted(seeds)))
 

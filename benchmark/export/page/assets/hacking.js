@@ -29,16 +29,19 @@ function drawGaps(shown) {
 function gapCell(numbers) {
   if (!numbers) return el("td", { class: "number" }, "–");
   const [value, lo, hi] = numbers;
-  const cell = el("td", { class: "number" }, el("span", { class: "mean" }, signed(value, GAP_PLACES)));
   const surely = lo !== null && lo > 0;
-  if (surely) cell.append(el("span", { class: "mark down", "aria-hidden": "true" }, "▲"), spoken(" above 0"));
-  cell.append(el("small", {}, interval(lo, hi, GAP_PLACES)));
-  const at = (v) => 40 + (v / widest) * 38;
-  const bar = svg("svg", { class: surely ? "whisker down" : "whisker", width: 80, height: 10, viewBox: "0 0 80 10", "aria-hidden": "true" },
-    svg("line", { class: "zero", x1: 40, x2: 40, y1: 0, y2: 10 }));
-  if (lo !== null && hi !== null) bar.append(svg("line", { x1: at(lo), x2: at(hi), y1: 5, y2: 5 }));
-  bar.append(svg("circle", { cx: at(value), cy: 5, r: 3 }));
-  return fill(cell, {}, bar);
+  const words = el("div", {}, el("span", { class: "mean" }, signed(value, GAP_PLACES)));
+  if (surely) words.append(el("span", { class: "mark down", "aria-hidden": "true" }, "▲"), spoken(" above 0"));
+  words.append(el("small", {}, interval(lo, hi, GAP_PLACES)));
+  return el("td", { class: "number" }, el("div", { class: "gap" }, whisker(value, lo, hi, surely), words));
+}
+
+function whisker(value, lo, hi, surely) {
+  const at = (v) => 60 + (v / widest) * 56;
+  const bar = svg("svg", { class: surely ? "whisker down" : "whisker", width: 120, height: 14, viewBox: "0 0 120 14", "aria-hidden": "true" },
+    svg("line", { class: "zero", x1: 60, x2: 60, y1: 0, y2: 14 }));
+  if (lo !== null && hi !== null) bar.append(svg("line", { x1: at(lo), x2: at(hi), y1: 7, y2: 7 }));
+  return fill(bar, {}, svg("circle", { cx: at(value), cy: 7, r: 3 }));
 }
 
 function startHacking() {
@@ -48,8 +51,8 @@ function startHacking() {
   const kinds = known(gaps.map((gap) => gap.kind));
   byId("hacking-what").append(
     "Each number is a gain over the base model less another gain, both in the base's within-prompt standard deviations. Above 0 means: ",
-    ...kinds.flatMap((kind, n) => [el("strong", {}, KINDS[kind].title), ` – ${KINDS[kind].means}${n < kinds.length - 1 ? "; " : "."}`]));
-  byId("hacking-caption").append("With 95 % intervals over prompts; ▲ the interval lies above 0. One comparison at a time: they are not adjusted for each other.");
+    ...kinds.flatMap((kind, n) => [el("strong", {}, KINDS[kind].title), ` – ${KINDS[kind].means}${n < kinds.length - 1 ? "; " : "."}`]),
+    " With 95 % intervals over prompts, one comparison at a time; ▲ where the interval lies above 0.");
   const headings = gaps.map((gap, n) => {
     const heading = gapTable.heading(n, KINDS[gap.kind].title, { class: "number" });
     return fill(heading, {}, el("small", { class: "why" }, foreign(`${gap.gained} − ${against(gap.heldOut)}`.trim())));

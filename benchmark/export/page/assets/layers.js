@@ -26,7 +26,7 @@ const sample = (attributes, ...marks) => svg("svg", { width: 28, height: 16, vie
 function drawLayers(plane, redraw) {
   const layers = plane === null ? [] : [
     ["regions", "95 % regions", sample({}, svg("ellipse", { class: "region", rx: 12, ry: 6 }))],
-    ["front", "Pareto front of the means", sample({}, svg("path", { class: "front", d: "M-13 -5H4V7" }))],
+    ["front", "front of the means", sample({}, svg("path", { class: "front", d: "M-13 -5H4V7" }))],
     ...plane.frontiers.map(({ name }) => [`frontier ${name}`, name, sample({ class: `frontier ${dashOf(name)}` }, svg("path", { class: "line", d: "M-14 0H14" }))]),
   ];
   byId("layers").hidden = !layers.length;
@@ -48,6 +48,6 @@ function drawLegend(plane) {
   byId("legend").replaceChildren(
     key({ class: "m-base" }, STAR, content.reference),
     ...METHODS.map((method, at) => key({ class: `m${at % 8}` }, SHAPES[at % SHAPES.length], method)),
-    ...(plane === null ? [] : [key({}, SHAPES[0], "filled: may be on the front"), key({ class: "ring" }, SHAPES[0], "ring: is not")]),
+    ...(plane === null ? [] : [el("li", {}, sample({ class: "m-base" }, svg("circle", { class: "ring", r: 7 })), "may be on the Pareto front (95 %)")]),
   );
 }

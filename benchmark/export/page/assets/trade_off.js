@@ -43,6 +43,7 @@ function describe(p, x, y) {
   return { name: c.name, id: c.id, lines: [one(1, y), one(0, x), ...(p.support === undefined ? [] : [standing(p)])] };
 }
 
+const nameOf = (p) => short(checkpoints[p.i].name, 36) + (p.may ? ` (${p.support.toFixed(2)})` : "");
 const standing = (p) => `${p.may ? "may be" : "is not"} on the Pareto front (95 %); support ${p.support.toFixed(2)}`;
 
 function drawPlot() {
@@ -66,15 +67,23 @@ function drawPlot() {
   followPointer(picture);
   drawAxes(picture, width, height, across, up, x, y);
   if (plane && isDrawn("regions")) picture.append(...points.map((p) => drawRegion(p, across, up)).filter(Boolean));
+  const centre = points.find((p) => checkpoints[p.i].id === content.reference);
+  if (centre) {
+    const [px, py] = pixels(centre.at);
+    picture.append(svg("path", { class: "cross", d: `M${px} ${MARGIN.top}V${height - MARGIN.bottom}M${MARGIN.left} ${py}H${width - MARGIN.right}` }));
+  }
   if (plane && isDrawn("front")) {
     picture.append(svg("path", { class: "front", d: frontLine(points.map((p) => pixels(p.at)), MARGIN.left, height - MARGIN.bottom) }));
   }
   picture.append(...frontiers.map((f) => drawFrontier(f, across, up, x, y)));
   picture.append(...points.map((p) => drawPoint(p, across, up, x, y, plane === null)));
   // Names last: they need the text's true length.
-  const labels = points.length > LABELLED ? [] : points.map((p) => ({ at: p.at, text: short(checkpoints[p.i].name, 36), class: "label", "data-checkpoint": p.i }));
-  labels.push(...frontiers.flatMap((f) => known([f.points[0], f.points.at(-1)]).filter(Boolean).map((p) => ({ at: p.at, text: short(p.label, 20), class: "label minor" }))));
-  const taken = [...points.map((p) => p.at), ...further].map(pixels).map(([px, py]) => box(px - 7, py - 7, 14, 14));
+  const labels = points.length > LABELLED ? [] : points.map((p) => ({ at: p.at, text: nameOf(p), class: "label", "data-checkpoint": p.i }));
+  for (const { name, points: along } of frontiers.filter((f) => f.points.length)) {
+    const ends = [[along.at(-1), `${short(name, 30)}: ${short(along.at(-1).label, 14)}`], ...(along.length > 1 ? [[along[0], short(along[0].label, 14)]] : [])];
+    labels.push(...ends.map(([p, text]) => ({ at: p.at, text, class: "label minor" })));
+  }
+  const taken = [...points.map((p) => p.at), ...further].map(pixels).map(([px, py]) => box(px - 9, py - 9, 18, 18));
   drawLabels(picture, labels.map(({ at, ...label }) => ({ x: across.at(at[0]), y: up.at(at[1]), ...label })), taken, width, height - MARGIN.bottom);
 }
 
@@ -88,7 +97,7 @@ function drawPoint(p, across, up, x, y, bars) {
   const told = describe(p, x, y);
   const [px, py] = [across.at(p.at[0]), up.at(p.at[1])];
   const group = svg("g", {
-    class: `point ${colour}${p.may === false ? " ring" : ""}`, tabindex: 0, role: "button", "data-checkpoint": p.i,
+    class: `point ${colour}`, tabindex: 0, role: "button", "data-checkpoint": p.i,
     "aria-label": [told.name, ...told.lines].join(". "), "aria-pressed": String(filter.chosen.has(p.i)),
     onkeydown: (event) => {
       if (event.key === "Enter" || event.key === " ") {
@@ -105,6 +114,7 @@ function drawPoint(p, across, up, x, y, bars) {
   }
   group.append(svg("circle", { class: "target", cx: px, cy: py, r: 12 }));
   group.append(svg("path", { d: shape, transform: `translate(${px} ${py})` }));
+  if (p.may) group.append(svg("circle", { class: "ring", cx: px, cy: py, r: shape === STAR ? 11 : 9 }));
   return group;
 }
 
@@ -184,7 +194,7 @@ function followPointer(picture) {
 function drawCaption(plane, x, y) {
   const reference = foreign(checkpoints.find((c) => c.id === content.reference)?.name ?? content.reference);
   const marks = plane
-    ? ["Ellipses are 95 % regions of both paired differences from ", reference, " together, laid at its means on the prompts where all have both numbers. A filled mark is in the 95 % confidence set of the Pareto front, a ring is not; support is the share of resamples in which it is on the front, and no probability. "]
+    ? ["Ellipses are joint 95 % regions of the paired differences from ", reference, ", laid at its means on the prompts where all have both numbers. Rings mark the 95 % confidence set of the Pareto front, with the support: the share of resamples in which a checkpoint is on the front, which is no probability. Dashes are the front of the means. "]
     : ["Bars are 95 % intervals of paired differences from ", reference, ", laid at its mean. "];
   byId("plot-caption").replaceChildren(...marks, "Hover or focus tells the numbers; a click or Enter filters the page by the checkpoint.");
   const notes = [...(plane?.notes ?? [])];
