@@ -85,3 +85,23 @@ def test_a_frontier_is_not_joined_with_its_evaluation(
     refused: Callable[..., str], evaluation: Path, made: Path
 ) -> None:
     assert "frontier is absent in one" in refused("leaderboard", evaluation, made)
+
+
+def test_the_trade_off_shows_it(fbench: Fbench, evaluation: Path, made: Path, tmp_path: Path) -> None:
+    plain, drawn = tmp_path / "plain.svg", tmp_path / "drawn.svg"
+    assert fbench("plot", "trade-off", evaluation, "--output", plain).exit_code == 0
+    told = fbench("plot", "trade-off", evaluation, "--frontier", made, "--output", drawn, "--json")
+    assert told.exit_code == 0, told.stderr
+    plane = json.loads(told.stdout)["plane"]
+    assert [point["checkpoint"] for point in plane["points"]] == ["base"]
+    assert [f["name"] for f in plane["frontiers"]] == ["guidance", "best of n by light (in-domain)"]
+    assert plane["frontiers"][1]["points"][0]["x"] == plane["points"][0]["x"]
+    assert drawn.stat().st_size > plain.stat().st_size
+
+
+def test_what_is_no_frontier_is_refused(
+    refused: Callable[..., str], evaluation: Path, made: Path, tmp_path: Path
+) -> None:
+    words = ("plot", "trade-off", evaluation, "--output", tmp_path / "x.png", "--frontier")
+    assert "is no frontier" in refused(*words, evaluation)
+    assert "no score table" in refused(*words, tmp_path)

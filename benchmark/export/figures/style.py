@@ -130,7 +130,7 @@ def wrapped(text: str, inches: float, size: float, indent: str = "") -> str:
 
 
 def _inches(text: str, size: float) -> float:
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(_FONT, size=size), False)
+    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(family=_FONT, size=size), False)
     return float(width) / 72
 
 
