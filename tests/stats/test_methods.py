@@ -68,6 +68,16 @@ def test_order_of_seeds_sides_and_gaps(generator: np.random.Generator) -> None:
     assert paired_runs(holed, np.concatenate([y, y[:, :1]], axis=1)) == one
 
 
+@pytest.mark.parametrize("prompts", [0, 1])
+def test_fewer_than_two_complete_prompts_leave_the_difference_unknown(prompts: int) -> None:
+    x = np.full((5, 6), np.nan)
+    x[:, :prompts] = 1.0
+    for difference in (paired_runs(x, x), independent_runs(x, x)):
+        assert np.isnan([difference.value, difference.se, difference.p_value]).all()
+        assert np.isnan(t_bounds(difference).lower)
+    assert np.isnan(paired_runs(x, x).interval().lo)
+
+
 def test_a_method_is_itself(generator: np.random.Generator) -> None:
     x = generator.normal(size=(6, 20))
     difference = paired_runs(x, x)
