@@ -129,6 +129,12 @@ def test_nearly_constant_data_fall_back_to_student() -> None:
     assert interval.hi - interval.value == pytest.approx(half)
 
 
+def test_two_prompts_have_students_interval() -> None:
+    """Every other resample of two is one prompt twice, so the bootstrap says nothing."""
+    (interval,) = mean_intervals(np.array([[1.0], [2.0]]))
+    assert interval.hi - interval.value == pytest.approx(stats.t.ppf(0.975, 1) * 0.5)
+
+
 @pytest.mark.parametrize("n", [0, 1])
 def test_too_few_prompts_have_no_interval(n: int) -> None:
     (interval,) = mean_intervals(np.full((n, 1), 2.0))

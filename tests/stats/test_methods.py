@@ -156,6 +156,9 @@ def test_bounds_of_constants_and_of_nothing() -> None:
     assert prompt_bounds(np.full(9, -0.5)) == Bounds(-0.5, 0.0, 8.0, -0.5, -0.5, 0.0)
     assert prompt_bounds(np.zeros(9)).p_drop == 1.0
     assert np.isnan(prompt_bounds(np.array([1.0, np.nan])).lower)
+    two = prompt_bounds(np.array([1.0, 2.0]))
+    half = stats.t.ppf(0.95, 1) * 0.5
+    assert (two.lower, two.upper) == pytest.approx((1.5 - half, 1.5 + half))
     assert np.isnan(prompt_bounds(np.array([np.nan])).value)
 
 
