@@ -66,7 +66,8 @@ def make_recipe(config: TrainConfig) -> Recipe:
         )
     divergence, beta, effective = None, None, None
     if "divergence" in takes or not config.divergence:
-        divergence = divergences.create(config.divergence or "reverse_kl") if "divergence" in takes else None
+        make = divergences.make if config.unchecked else divergences.create
+        divergence = make(config.divergence or "reverse_kl") if "divergence" in takes else None
     else:
         raise ConfigError(
             f"divergence is {config.divergence}, and {config.objective} has none", do="leave it out"
