@@ -81,7 +81,7 @@ def make_baselines(
         for seed in seeds
         for divergence in divergences
     ]
-    train_and_evaluate(runs, lambda run: [str(run.out)], eval_config((), out / "eval"), workers=workers)
+    train_and_evaluate(runs, lambda run: [str(run.out)], eval_config(out / "eval"), workers=workers)
     whole = read_score_table(out / "eval")
     # The base model comes first, then the runs in their order.
     base, *evaluated = whole.checkpoints

@@ -3,7 +3,7 @@
 Every number here is part of the committed baselines; whoever changes one makes them anew.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,9 +20,12 @@ TRAINING: Final[Mapping[str, Any]] = {
     "preset": "shapes-f-dpo-reverse-kl",
     # Without it beta would decide, and not the divergence's form.
     "slope_matched": True,
-    "steps": 100,
-    "batch_size": 48,
-    "save_every": 100,
+    # Half the preset's steps, each twice as long: as far, in the time that a CI has.
+    "steps": 50,
+    "batch_size": 96,
+    "lr": 4e-4,
+    "warmup": 5,
+    "save_every": 50,
     # Said, and not left to the hardware, so that every machine trains the same thing.
     "precision": "bf16",
     "device": "cpu",
@@ -30,7 +33,7 @@ TRAINING: Final[Mapping[str, Any]] = {
 EVALUATION: Final[Mapping[str, Any]] = {
     "base": "shapes",
     "prompts": "shapes-core",
-    "limit": 96,
+    "limit": 64,
     "images_per_prompt": 4,
     "scorers": SCORERS,
     "primary": SCORERS,
@@ -58,7 +61,6 @@ def run_config(
     return TrainConfig.resolve(None, {**TRAINING, **own})
 
 
-def eval_config(checkpoints: Sequence[str], out: Path, *, offline: bool = False) -> EvalConfig:
-    """The evaluation of some runs."""
-    own = {"checkpoint": tuple(checkpoints), "out": out, "offline": offline}
-    return EvalConfig.parse({**EVALUATION, **own})
+def eval_config(out: Path, *, offline: bool = False) -> EvalConfig:
+    """The evaluation, of the base model until its checkpoints are named."""
+    return EvalConfig.parse({**EVALUATION, "out": out, "offline": offline})

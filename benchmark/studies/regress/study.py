@@ -100,7 +100,7 @@ def check(what: Regress) -> list[str]:
     check_runs(runs)
     table = read_score_table(find_baseline(what.baseline))
     refuse_other_budget(table, runs[0])
-    evaluation = eval_config(["base"], what.out / "eval", offline=what.offline)
+    evaluation = eval_config(what.out / "eval", offline=what.offline)
     agenda = plan(evaluation)
     k = evaluation.images_per_prompt
     sampler = replace(agenda.sampler, precision=evaluation.precision)
@@ -133,7 +133,7 @@ def regress(what: Regress) -> RegressResult:
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
     check(what)
-    evaluation = eval_config((), what.out / "eval", offline=what.offline)
+    evaluation = eval_config(what.out / "eval", offline=what.offline)
     train_and_evaluate(
         what.runs(), lambda run: [str(run.out)], evaluation, base=False, workers=what.workers
     )
