@@ -90,8 +90,8 @@ def test_a_divergence_that_breaks_the_laws_is_trained_only_unchecked(small: Path
     assert trained_once.checkpoint.hyperparameters["effective_beta"] == 0.3
 
 
-def test_what_is_wrong_is_told_before_anything_is_trained(small: Path) -> None:
-    what = Regress("reverse_kl", small / "out")
+def test_what_is_wrong_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    what = Regress("reverse_kl", tmp_path / "out")
     for wrong, error, words in (
         (replace(what, seeds=(0, 1)), ConfigError, "at least 3 different ones"),
         (replace(what, seeds=(0, 1, 1)), ConfigError, "at least 3 different ones"),
