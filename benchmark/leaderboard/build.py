@@ -2,15 +2,18 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import pandas as pd
 
-from benchmark.core.errors import UnknownNameError
-from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardRow, ScorerColumn
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardRow, Plane, ScorerColumn
 from benchmark.leaderboard.columns import FRAGILE, Column, sampled_column, set_column
 from benchmark.leaderboard.grid import cells_of, failed_of, set_values_of
+from benchmark.leaderboard.hacking import hacking_of
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.notes import notes_of
+from benchmark.leaderboard.plane import plane_of, primary_pairs
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.missing import MAX_SHARE
@@ -51,6 +54,7 @@ def build_leaderboard(
         _column(facts, by_scorer.get(facts.name, table.rows[:0]), ids, against, resamples, seed)
         for facts in table.columns
     ]
+    base = table.base(against)
     return Leaderboard(
         suite=table.suite,
         rows=tuple(_rows(table, columns)),
@@ -59,7 +63,16 @@ def build_leaderboard(
         reference=against,
         signature=table.signature,
         notes=notes_of(table, [column.detectable for column in columns], against),
+        planes=tuple(_planes(table, against, resamples, seed)),
+        gaps=() if base is None else hacking_of(table, base, resamples=resamples, seed=seed),
     )
+
+
+def _planes(table: ScoreTable, reference: str, resamples: int, seed: int) -> Iterator[Plane]:
+    for across, upward in primary_pairs(table.columns):
+        # Without a ranked reference or a common prompt there is a table, but no plane.
+        with suppress(UserError):
+            yield plane_of(table, across, upward, reference, resamples=resamples, seed=seed)
 
 
 def _default_reference(checkpoints: Sequence[Checkpoint]) -> str:

@@ -54,6 +54,11 @@ class ScoreTable:
     images_per_prompt: int
     source: str = ""
 
+    def base(self, reference: str) -> str | None:
+        """Id of the base model that gains are over: the reference if it is one, else the first there is."""
+        ids = [checkpoint.id for checkpoint in self.checkpoints if checkpoint.is_base]
+        return reference if reference in ids else next(iter(ids), None)
+
 
 def rows_to_frame(rows: Iterable[ScoreRow]) -> pd.DataFrame:
     """The long table of score rows, typed as in ``scores.parquet``.
