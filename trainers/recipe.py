@@ -127,8 +127,8 @@ def hyperparameters(
     }
     names = (
         "preset", "data", "ties", "crop", "flip", "estimator", "log_ratio_centre", "slope_matched",
-        "unchecked", "embedding", "lora_rank", "lora_targets", "steps", "batch_size", "draws", "micro_batches",
-        "optimizer", "lr", "lr_schedule", "warmup", "weight_decay", "max_grad_norm", "ema",
+        "unchecked", "embedding", "lora_rank", "lora_targets", "steps", "batch_size", "draws",
+        "micro_batches", "optimizer", "lr", "lr_schedule", "warmup", "weight_decay", "max_grad_norm", "ema",
         "prompt_dropout", "seed",
     )  # fmt: skip
     return {**own, **{name: getattr(config, name) for name in names}}

@@ -12,8 +12,8 @@ from benchmark.core.errors import EXIT_INTERRUPTED, UnknownNameError
 
 # In the order of `fbench --help`: the way a newcomer goes.
 COMMANDS = (
-    "demo", "train", "sweep", "pairs", "eval", "score", "leaderboard", "plot", "gate", "divergence",
-    "weights", "list", "doctor",
+    "demo", "train", "sweep", "pairs", "eval", "score", "leaderboard", "plot", "gate", "regress",
+    "divergence", "weights", "list", "doctor",
 )  # fmt: skip
 
 

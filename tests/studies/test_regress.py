@@ -61,7 +61,8 @@ def test_a_candidate_is_trained_and_held_against_a_baseline_made_by_the_command(
     what = Regress("jensen_shannon", small / "candidate", baseline=str(folders[0]), seeds=(0, 1, 2))
     result = regress(what)
     assert [finding.scorer for finding in result.verdict.findings] == list(recipe.SCORERS)
-    assert (len(result.baseline), len(result.candidate)) == (8, 3)
+    assert (result.baseline, result.baseline_runs) == ("reverse_kl", 8)
+    assert (result.candidate, result.candidate_runs) == ("jensen_shannon", 3)
     times = [p.stat().st_mtime_ns for p in sorted(what.out.rglob("*.safetensors"))]
     assert regress(what) == result
     assert [p.stat().st_mtime_ns for p in sorted(what.out.rglob("*.safetensors"))] == times
@@ -73,7 +74,7 @@ def test_a_candidate_is_trained_and_held_against_a_baseline_made_by_the_command(
         check(replace(what, baseline=str(small / "other")))
     longer = replace(what, out=small / "longer")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipe.TRAINING, "steps", 4)  # type: ignore[arg-type]
+        patch.setitem(recipe.TRAINING, "steps", 4)
         with pytest.raises(NotComparableError, match="trained with steps 2, the candidate with 4"):
             check(longer)
     assert not longer.out.exists()

@@ -4,6 +4,7 @@
 makes them (``python -m benchmark.studies.regress``), `study` the comparison.
 """
 
-from benchmark.studies.regress.study import Regress, RegressResult, regress
+from benchmark.studies.regress.recipe import SCORERS, folder_name
+from benchmark.studies.regress.study import Regress, check, regress
 
-__all__ = ["Regress", "RegressResult", "regress"]
+__all__ = ["SCORERS", "Regress", "check", "folder_name", "regress"]

@@ -49,9 +49,13 @@ def refuse_other_budget(baseline: ScoreTable, candidate: TrainConfig) -> None:
     """
     theirs = trained(baseline)[0].hyperparameters
     for name, ours in candidate.model_dump().items():
-        if name in theirs and name not in ("seed", "unchecked") and ours is not None and ours != theirs[name]:
+        # What is resolved while training is kept beside what was asked for.
+        asked = theirs.get(f"{name}_setting", theirs.get(name))
+        if name not in theirs or name in ("seed", "unchecked") or ours is None:
+            continue
+        if str(ours) != str(asked):
             raise NotComparableError(
-                f"the baseline was trained with {name} {theirs[name]}, the candidate with {ours}",
+                f"the baseline was trained with {name} {asked}, the candidate with {ours}",
                 do="make the baseline anew: python -m benchmark.studies.regress",
             )
 
@@ -103,7 +107,8 @@ def _page(divergence: str, table: ScoreTable) -> str:
     lines = [head, [":--", *("--:" for _ in names)]]
     for checkpoint in table.checkpoints:
         who = "base" if checkpoint.is_base else f"seed {checkpoint.hyperparameters['seed']}"
-        lines.append([who, *(f"{means.loc[checkpoint.id, name]:.3f}" for name in names)])
+        own = means.loc[checkpoint.id]
+        lines.append([who, *(f"{float(own[name]):.3f}" for name in names)])
     runs = len(table.checkpoints) - 1
     return "\n".join(
         [

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.core.hashing import sha256_json
 from benchmark.evaluate.config import EvalConfig
 from trainers.config import TrainConfig
 
@@ -40,6 +41,20 @@ EVALUATION: Final[Mapping[str, Any]] = {
     "precision": "bf16",
     "device": "cpu",
 }
+
+
+def folder_name(divergence: str) -> str:
+    """A folder for what is made of a divergence; two divergences have two.
+
+    Example:
+        >>> folder_name("jensen-shannon"), folder_name("expr: u*log(u)")
+        ('jensen_shannon', 'expru_log_u-8a0dafda')
+    """
+    name = divergence.replace("-", "_")
+    if name.isidentifier():
+        return name
+    short = "".join(c if c.isalnum() or c in ".=" else "_" if c in "*(" else "" for c in divergence)[:40]
+    return f"{short}-{sha256_json(divergence)[:8]}"
 
 
 def run_config(

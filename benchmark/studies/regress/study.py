@@ -1,12 +1,13 @@
 """A divergence trained on the gate's budget, and the verdict on it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from benchmark.core.errors import ConfigError, NotComparableError
-from benchmark.gate import Verdict, gate_methods
+from benchmark.core.records import Checkpoint
+from benchmark.gate import GateReport, gate_methods
 from benchmark.gate.evidence import CANDIDATE_RUNS
 from benchmark.leaderboard import first_difference, join_tables, read_score_table, signature_line
 from benchmark.studies.regress.baselines import find_baseline, refuse_other_budget, trained
@@ -51,7 +52,8 @@ class Regress:
         """
         if len(set(self.seeds)) < max(len(self.seeds), CANDIDATE_RUNS):
             raise ConfigError(
-                f"--seeds is {', '.join(map(str, self.seeds))}", allowed=f"at least {CANDIDATE_RUNS} different ones"
+                f"--seeds is {', '.join(map(str, self.seeds))}",
+                allowed=f"at least {CANDIDATE_RUNS} different ones",
             )
         return [
             run_config(
@@ -60,27 +62,6 @@ class Regress:
             )
             for seed in self.seeds
         ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class RegressResult:
-    """How a candidate compares.
-
-    Attributes:
-        verdict: The gate's answer.
-        baseline: Ids of the baseline's runs.
-        candidate: Ids of the candidate's runs.
-        suite: Prompts and images that both were scored on.
-        signature: Of both.
-        folder: Where the candidate's runs, images and leaderboard are.
-    """
-
-    verdict: Verdict
-    baseline: tuple[str, ...]
-    candidate: tuple[str, ...]
-    suite: str
-    signature: str
-    folder: Path
 
 
 def check(what: Regress) -> list[str]:
@@ -103,6 +84,7 @@ def check(what: Regress) -> list[str]:
     evaluation = eval_config(what.out / "eval", offline=what.offline)
     agenda = plan(evaluation)
     k = evaluation.images_per_prompt
+    assert evaluation.precision != "auto", "the budget names it"
     sampler = replace(agenda.sampler, precision=evaluation.precision)
     ours = signature_line(agenda.prompt_set, k, sampler, columns_of(agenda.scorers, (), ()))
     difference = first_difference(table.signature, ours)
@@ -114,10 +96,10 @@ def check(what: Regress) -> list[str]:
     # What is wrong with scorers and margins shows here, and not after the training.
     theirs = [checkpoint.id for checkpoint in trained(table)]
     gate_methods(table, theirs, theirs, what.scorers, margins=what.margins)
-    first = runs[0]
+    first, seeds = runs[0], ", ".join(map(str, what.seeds))
+    budget = f"{first.steps} steps of {first.batch_size} pairs, slope-matched"
     return [
-        f"training   {len(runs)} runs under {first.divergence}, {first.steps} steps of {first.batch_size} pairs, "
-        f"slope-matched, seeds {', '.join(map(str, what.seeds))}",
+        f"training   {len(runs)} runs under {first.divergence}, seeds {seeds}: {budget}",
         f"images     {table.suite} for each run",
         f"gate       {', '.join(what.scorers)}, against {len(theirs)} runs of {what.baseline}",
         f"processes  {what.workers}",
@@ -125,7 +107,7 @@ def check(what: Regress) -> list[str]:
     ]
 
 
-def regress(what: Regress) -> RegressResult:
+def regress(what: Regress) -> GateReport:
     """Trains a candidate, evaluates it and holds it against a baseline; what is there is not done again.
 
     Raises:
@@ -134,11 +116,30 @@ def regress(what: Regress) -> RegressResult:
     """
     check(what)
     evaluation = eval_config(what.out / "eval", offline=what.offline)
-    train_and_evaluate(
-        what.runs(), lambda run: [str(run.out)], evaluation, base=False, workers=what.workers
-    )
+    train_and_evaluate(what.runs(), lambda run: [str(run.out)], evaluation, base=False, workers=what.workers)
     ours, theirs = read_score_table(what.out / "eval"), read_score_table(find_baseline(what.baseline))
     table = join_tables([theirs, ours])
     baseline, candidate = (tuple(c.id for c in trained(one)) for one in (theirs, ours))
-    verdict = gate_methods(table, baseline, candidate, what.scorers, margins=what.margins)
-    return RegressResult(verdict, baseline, candidate, table.suite, table.signature, what.out)
+    return GateReport(
+        verdict=gate_methods(table, baseline, candidate, what.scorers, margins=what.margins),
+        kind="method",
+        baseline=trained(theirs)[0].divergence or what.baseline,
+        candidate=trained(ours)[0].divergence or what.divergence,
+        suite=table.suite,
+        signature=table.signature,
+        n_prompts=table.n_prompts,
+        images_per_prompt=table.images_per_prompt,
+        baseline_runs=len(baseline),
+        candidate_runs=len(candidate),
+        notes=_notes(what, trained(ours)),
+        remedy="Add training seeds: --seeds 0-7.",
+    )
+
+
+def _notes(what: Regress, runs: Sequence[Checkpoint]) -> tuple[str, ...]:
+    """What a reader of the verdict must know about the candidate's training."""
+    notes = ["The divergence breaks laws and was trained all the same."] if what.unchecked else []
+    diverged = [str(run.hyperparameters["seed"]) for run in runs if run.hyperparameters.get("diverged")]
+    if diverged:
+        notes.append(f"Marked as diverged while training: seed {', '.join(diverged)} of {len(runs)} runs.")
+    return tuple(notes)
