@@ -4,14 +4,14 @@ A baseline is a folder with a ``scores.parquet``: the base model and at least ei
 divergence, on the budget of `recipe`. It holds no weights and no images: the gate needs neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from benchmark.core import store
 from benchmark.core.errors import NotComparableError, UnknownNameError
-from benchmark.core.records import Checkpoint
+from benchmark.core.records import Checkpoint, Hyperparameter
 from benchmark.core.resources import baselines_folder
 from benchmark.leaderboard import ScoreTable, read_score_table, write_score_table
 from benchmark.studies.regress.recipe import BASELINE_SEEDS, eval_config, run_config
@@ -101,15 +101,14 @@ def make_baselines(
 
 
 def _page(divergence: str, table: ScoreTable) -> str:
-    means = table.rows.groupby(["scorer", "checkpoint"], sort=False)["value"].mean().unstack(0)
     names = [column.name for column in table.columns]
-    head = ["run", *names]
-    lines = [head, [":--", *("--:" for _ in names)]]
+    means = table.rows.groupby(["checkpoint", "scorer"])["value"].mean().to_dict()
+    lines = [["run", *names, "held-out loss"], [":--", *("--:" for _ in names), "--:"]]
     for checkpoint in table.checkpoints:
-        who = "base" if checkpoint.is_base else f"seed {checkpoint.hyperparameters['seed']}"
-        own = means.loc[checkpoint.id]
-        lines.append([who, *(f"{float(own[name]):.3f}" for name in names)])
-    runs = len(table.checkpoints) - 1
+        facts = checkpoint.hyperparameters
+        who, loss = ("base", "") if checkpoint.is_base else (f"seed {facts['seed']}", _loss(facts))
+        lines.append([who, *(f"{means[checkpoint.id, name]:.3f}" for name in names), loss])
+    runs = len(trained(table))
     return "\n".join(
         [
             f"# Baseline of the gate: `{divergence}`",
@@ -123,3 +122,8 @@ def _page(divergence: str, table: ScoreTable) -> str:
             "",
         ]
     )
+
+
+def _loss(facts: Mapping[str, Hyperparameter]) -> str:
+    loss = facts.get("held_out_loss")
+    return f"{loss:.3f}" if isinstance(loss, float) else ""
