@@ -83,4 +83,7 @@ def regress(
         say_plan(study.check(what), as_json=as_json)
         return
     report = study.regress(what)
-    verdict.tell_verdict(report, junit=junit, markdown=markdown, inconclusive=inconclusive, as_json=as_json)
+    more = f"report.html and tables of candidate, baseline and base are in {what.out}"
+    verdict.tell_verdict(
+        report, junit=junit, markdown=markdown, inconclusive=inconclusive, more=more, as_json=as_json
+    )

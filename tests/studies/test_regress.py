@@ -1,5 +1,6 @@
 """The regression test of a divergence: from training to the verdict, on the random world."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,6 +64,9 @@ def test_a_candidate_is_trained_and_held_against_a_baseline_made_by_the_command(
     assert [finding.scorer for finding in result.verdict.findings] == list(recipe.SCORERS)
     assert (result.baseline, result.baseline_runs) == ("reverse_kl", 8)
     assert (result.candidate, result.candidate_runs) == ("jensen_shannon", 3)
+    board = json.loads((what.out / "leaderboard.json").read_text())
+    assert len(board["rows"]) == 1 + 8 + 3
+    assert "<script" in (what.out / "report.html").read_text()
     times = [p.stat().st_mtime_ns for p in sorted(what.out.rglob("*.safetensors"))]
     assert regress(what) == result
     assert [p.stat().st_mtime_ns for p in sorted(what.out.rglob("*.safetensors"))] == times

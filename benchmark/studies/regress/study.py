@@ -9,13 +9,21 @@ from benchmark.core.errors import ConfigError, NotComparableError
 from benchmark.core.records import Checkpoint
 from benchmark.gate import GateReport, gate_methods
 from benchmark.gate.evidence import CANDIDATE_RUNS
-from benchmark.leaderboard import first_difference, join_tables, read_score_table, signature_line
+from benchmark.leaderboard import (
+    ScoreTable,
+    build_leaderboard,
+    first_difference,
+    join_tables,
+    read_score_table,
+    signature_line,
+)
 from benchmark.studies.regress.baselines import find_baseline, refuse_other_budget, trained
 from benchmark.studies.regress.recipe import SCORERS, SEEDS, eval_config, run_config
 from benchmark.studies.workers import WORKERS, train_and_evaluate
 from trainers.config import TrainConfig
 
 DEFAULT_BASELINE: Final = "reverse_kl"
+REPORT: Final = "report.html"
 
 
 @dataclass(frozen=True)
@@ -119,6 +127,7 @@ def regress(what: Regress) -> GateReport:
     train_and_evaluate(what.runs(), lambda run: [str(run.out)], evaluation, base=False, workers=what.workers)
     ours, theirs = read_score_table(what.out / "eval"), read_score_table(find_baseline(what.baseline))
     table = join_tables([theirs, ours])
+    _write_board([theirs, ours], table, what.out)
     baseline, candidate = (tuple(c.id for c in trained(one)) for one in (theirs, ours))
     return GateReport(
         verdict=gate_methods(table, baseline, candidate, what.scorers, margins=what.margins),
@@ -134,6 +143,17 @@ def regress(what: Regress) -> GateReport:
         notes=_notes(what, trained(ours)),
         remedy="Add training seeds: --seeds 0-7.",
     )
+
+
+def _write_board(tables: Sequence[ScoreTable], table: ScoreTable, out: Path) -> None:
+    """Tables and page of candidate, baseline and base together; the pictures are the candidate's."""
+    from benchmark.evaluate.report import page_source
+    from benchmark.export import write_exports
+    from benchmark.export.page import write_page
+
+    board = build_leaderboard(tables)
+    write_exports(board, out)
+    write_page(page_source(board, table, [out / "eval"]), out / REPORT)
 
 
 def _notes(what: Regress, runs: Sequence[Checkpoint]) -> tuple[str, ...]:
