@@ -1,12 +1,15 @@
 """``fbench leaderboard``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say
+
+if TYPE_CHECKING:
+    from benchmark.core.records import Leaderboard
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -35,6 +38,13 @@ def leaderboard(
         float | None,
         typer.Option(min=0, metavar="MB", help="Room for pictures in an html page. (default 64)"),
     ] = None,
+    frontier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="What `fbench frontier` wrote, for the trade-offs of html and json; once for each.",
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Rebuilds and joins leaderboards from scores.
@@ -47,6 +57,7 @@ def leaderboard(
       fbench leaderboard runs/eval-a runs/eval-b --output both.tex
       fbench leaderboard runs/eval --format csv
       fbench leaderboard runs/eval-a runs/eval-b --output both.html
+      fbench leaderboard runs/eval --frontier runs/eval/frontier --output report.html
     """
     from benchmark.core.errors import UserError
 
@@ -60,6 +71,8 @@ def leaderboard(
 
     tables = [read_score_table(path) for path in folders]
     board = build_leaderboard(tables, reference=reference)
+    if frontier:
+        board = _with_frontiers(board, frontier, form)
     if form == _HTML:
         from benchmark.evaluate.report import page_source
         from benchmark.export.page import PICTURE_MEGABYTES, page_html
@@ -88,6 +101,19 @@ def leaderboard(
         say(f"wrote {output}")
     elif text:
         say(text.rstrip("\n"))
+
+
+def _with_frontiers(board: "Leaderboard", folders: list[Path], form: str) -> "Leaderboard":
+    """The same ranks, with frontiers in the trade-offs."""
+    from benchmark.core.errors import UserError
+    from benchmark.leaderboard import read_score_table
+    from benchmark.leaderboard.frontiers import with_frontiers
+
+    if form not in (_HTML, "json"):
+        raise UserError(
+            f"--frontier is for html and json, and the format is {form}", do="add --output report.html"
+        )
+    return with_frontiers(board, [read_score_table(folder) for folder in folders])
 
 
 def _format_of(asked: str | None, output: Path | None) -> str:
