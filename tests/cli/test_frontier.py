@@ -99,6 +99,23 @@ def test_the_trade_off_shows_it(fbench: Fbench, evaluation: Path, made: Path, tm
     assert drawn.stat().st_size > plain.stat().st_size
 
 
+def test_the_leaderboard_shows_it_and_ranks_as_before(
+    fbench: Fbench, refused: Callable[..., str], evaluation: Path, made: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
+    assert fbench("leaderboard", evaluation, "--frontier", made, "--output", page).exit_code == 0
+    plain, drawn = (
+        json.loads(fbench("leaderboard", evaluation, *more, "--json").stdout)
+        for more in ((), ("--frontier", made))
+    )
+    assert [row["checkpoint"] for row in drawn["rows"]] == [row["checkpoint"] for row in plain["rows"]]
+    assert plain["rows"] == drawn["rows"]
+    assert [f["name"] for f in drawn["planes"][0]["frontiers"]] == [
+        "guidance", "best of n by light (in-domain)"
+    ]  # fmt: skip
+    assert "--frontier is for html and json" in refused("leaderboard", evaluation, "--frontier", made)
+
+
 def test_what_is_no_frontier_is_refused(
     refused: Callable[..., str], evaluation: Path, made: Path, tmp_path: Path
 ) -> None:
