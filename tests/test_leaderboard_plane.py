@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
-from benchmark.leaderboard.plane import plane_of
+from benchmark.leaderboard.plane import plane_of, primary_pairs
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.leaderboard.simulate import simulated_table
 from benchmark.leaderboard.sweeps import sweeps_of
@@ -26,7 +26,8 @@ def changed(table: ScoreTable, name: str, **facts: object) -> ScoreTable:
 
 
 def test_points_stand_at_their_means_with_the_regions_of_differences(table: ScoreTable) -> None:
-    points = plane_of(table, "true_diversity", "hps", "base", resamples=300)
+    plane = plane_of(table, "true_diversity", "hps", "base", resamples=300)
+    points = plane.points
     assert [p.checkpoint for p in points] == [c.id for c in table.checkpoints]
     for point in points:
         own = table.rows[table.rows.checkpoint == point.checkpoint]
@@ -34,34 +35,72 @@ def test_points_stand_at_their_means_with_the_regions_of_differences(table: Scor
             own[own.scorer == s].groupby("prompt_id")["value"].mean().mean()
             for s in ("true_diversity", "hps")
         ]
-        assert point.region is not None
-        np.testing.assert_allclose(point.region.centre, means)
-        assert (point.region.semi_axes == (0.0, 0.0)) == (point.checkpoint == "base")
+        np.testing.assert_allclose([point.x, point.y], means)
+        assert point.covariance is not None
+        assert (point.covariance == (0.0, 0.0, 0.0)) == (point.checkpoint == "base")
         assert point.support == 0 or point.may_be_on_front
 
 
 def test_the_front_knows_the_direction_of_a_scorer(table: ScoreTable) -> None:
-    kept = {p.checkpoint: p for p in plane_of(table, "true_diversity", "pickscore", "base", resamples=300)}
+    kept = {
+        p.checkpoint: p for p in plane_of(table, "true_diversity", "pickscore", "base", resamples=300).points
+    }
     assert kept["base"].may_be_on_front
     assert kept["dpo"].support > 0.5
     turned = changed(table, "pickscore", higher_is_better=False)
-    lost = {p.checkpoint: p for p in plane_of(turned, "true_diversity", "pickscore", "base", resamples=300)}
+    lost = {
+        p.checkpoint: p for p in plane_of(turned, "true_diversity", "pickscore", "base", resamples=300).points
+    }
     # Where less is better, the base is ahead of dpo on both axes.
     assert not lost["dpo"].may_be_on_front
     assert lost["base"].support > 0.5
-    assert lost["dpo"].region is not None
-    assert kept["dpo"].region is not None
-    np.testing.assert_array_equal(lost["dpo"].region.centre, kept["dpo"].region.centre)
+    assert (lost["dpo"].x, lost["dpo"].y) == (kept["dpo"].x, kept["dpo"].y)
 
 
 def test_a_checkpoint_with_too_many_gaps_is_not_drawn(table: ScoreTable) -> None:
     rows = table.rows.copy()
     gone = (rows.checkpoint == "rpo") & (rows.scorer == "hps") & (rows.prompt_id.isin(["p001", "p002"]))
     rows["value"] = rows["value"].mask(gone)
-    points = plane_of(replace(table, rows=rows), "true_diversity", "hps", "base", resamples=50)
+    points = plane_of(replace(table, rows=rows), "true_diversity", "hps", "base", resamples=50).points
     assert [p.checkpoint for p in points] == ["base", "sft", "dpo", "jsd"]
     with pytest.raises(UnknownNameError, match="rpo"):
         plane_of(replace(table, rows=rows), "true_diversity", "hps", "rpo")
+
+
+@pytest.mark.parametrize("higher", [True, False])
+def test_the_corner_is_three_within_prompt_deviations_worse_than_the_base(
+    table: ScoreTable, higher: bool
+) -> None:
+    turned = changed(table, "hps", higher_is_better=higher)
+    corner = plane_of(turned, "true_diversity", "hps", "dpo", resamples=50).corner
+    assert corner is not None
+    base = table.rows[table.rows.checkpoint == "base"]
+    hps = base[base.scorer == "hps"].pivot_table(index="prompt_id", columns="seed", values="value")
+    within = float(np.sqrt(hps.var(axis=1, ddof=1).mean()))
+    assert corner[1] == pytest.approx(float(hps.to_numpy().mean()) + (-3 if higher else 3) * within)
+    # One number a prompt: prompts are all that varies.
+    diversity = base[base.scorer == "true_diversity"]["value"]
+    assert corner[0] == pytest.approx(diversity.mean() - 3 * diversity.std())
+
+
+def test_without_a_base_model_there_is_no_corner(table: ScoreTable) -> None:
+    trained = replace(
+        table, checkpoints=table.checkpoints[1:], rows=table.rows[table.rows.checkpoint != "base"]
+    )
+    assert plane_of(trained, "true_diversity", "hps", "sft", resamples=50).corner is None
+
+
+def test_without_a_common_prompt_there_is_no_plane(table: ScoreTable) -> None:
+    apart = (table.rows.scorer == "hps") == (table.rows.prompt_id < "p020")
+    with pytest.raises(UserError, match="no prompt has a number"):
+        plane_of(replace(table, rows=table.rows[apart]), "true_diversity", "hps", "base", resamples=50)
+
+
+def test_primary_scorers_are_paired_and_the_first_stands_in(table: ScoreTable) -> None:
+    assert primary_pairs(table.columns) == (("true_diversity", "pickscore"), ("true_diversity", "hps"))
+    none = [replace(column, primary=False) for column in table.columns]
+    assert primary_pairs(none) == (("true_diversity", "pickscore"),)
+    assert primary_pairs(table.columns[:3]) == ()
 
 
 def test_set_metrics_have_no_place_in_the_plane(table: ScoreTable) -> None:

@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 import pandas as pd
 
-from benchmark.core.errors import UnknownNameError
-from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardRow, ScorerColumn
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import Checkpoint, Cost, Leaderboard, LeaderboardRow, Plane, ScorerColumn
 from benchmark.leaderboard.columns import FRAGILE, Column, sampled_column, set_column
 from benchmark.leaderboard.grid import cells_of, failed_of, set_values_of
+from benchmark.leaderboard.hacking import hacking_of
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.notes import notes_of
+from benchmark.leaderboard.plane import plane_of, primary_pairs
 from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.leaderboard.tags import by_tag
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.missing import MAX_SHARE
 
@@ -20,6 +24,7 @@ def build_leaderboard(
     tables: Sequence[ScoreTable],
     *,
     reference: str | None = None,
+    tags: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Leaderboard:
@@ -31,6 +36,8 @@ def build_leaderboard(
         tables: Score tables with equal signatures.
         reference: Id of the checkpoint that the others are compared with; by default the first
             base model, or the first checkpoint where there is none.
+        tags: Whether to break the numbers down by what prompts are about, which takes as long again for
+            each tag.
         resamples: Bootstrap resamples.
         seed: Seed of resamples and sign flips.
 
@@ -40,17 +47,24 @@ def build_leaderboard(
     Raises:
         NotComparableError: If the tables must not be joined.
         UnknownNameError: If the reference is not among the checkpoints.
+        UserError: If tags are asked for and the tables know none.
     """
     table = join_tables(tables)
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     against = reference or _default_reference(table.checkpoints)
     if against not in ids:
         raise UnknownNameError("reference checkpoint", against, ids)
+    if tags and not any(table.tags.values()):
+        raise UserError(
+            "no prompt of these evaluations has a tag",
+            do="run the same `fbench eval` again if its prompt set has tags: older score tables lack them",
+        )
     by_scorer = dict(iter(table.rows.groupby("scorer", sort=False)))
     columns = [
         _column(facts, by_scorer.get(facts.name, table.rows[:0]), ids, against, resamples, seed)
         for facts in table.columns
     ]
+    base = table.base(against)
     return Leaderboard(
         suite=table.suite,
         rows=tuple(_rows(table, columns)),
@@ -59,7 +73,17 @@ def build_leaderboard(
         reference=against,
         signature=table.signature,
         notes=notes_of(table, [column.detectable for column in columns], against),
+        planes=tuple(_planes(table, against, resamples, seed)),
+        gaps=() if base is None else hacking_of(table, base, resamples=resamples, seed=seed),
+        by_tag=by_tag(table, table.tags, against, resamples=resamples, seed=seed) if tags else (),
     )
+
+
+def _planes(table: ScoreTable, reference: str, resamples: int, seed: int) -> Iterator[Plane]:
+    for across, upward in primary_pairs(table.columns):
+        # Without a ranked reference or a common prompt there is a table, but no plane.
+        with suppress(UserError):
+            yield plane_of(table, across, upward, reference, resamples=resamples, seed=seed)
 
 
 def _default_reference(checkpoints: Sequence[Checkpoint]) -> str:
@@ -99,6 +123,7 @@ def _rows(table: ScoreTable, columns: Sequence[Column]) -> Iterator[LeaderboardR
             cells=cells,
             ranked=missing <= MAX_SHARE * expected,
             note=f"{FRAGILE}: {', '.join(fragile)}" if fragile else "",
+            cost=table.costs.get(checkpoint.id, Cost()),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.core.records import UNDEFINED, LeaderboardCell, ScorerColumn
-from benchmark.leaderboard.grid import SetValues
+from benchmark.leaderboard.grid import SetValues, or_none
 from benchmark.stats.arrays import BoolArray, FloatArray, IntArray
 from benchmark.stats.best import comparison_with_best, not_worse_than_best_jackknife, tie_groups
 from benchmark.stats.cells import paired_differences, prompt_means
@@ -158,14 +158,14 @@ def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> Colum
         cells.append(
             LeaderboardCell(
                 scorer=facts.name,
-                mean=_known(mean.value),
-                lo=_known(mean.lo),
-                hi=_known(mean.hi),
-                difference=None if itself else _known(difference.value),
-                difference_lo=None if itself else _known(difference.lo),
-                difference_hi=None if itself else _known(difference.hi),
-                p_value=_known(float(adjusted[i])),
-                winrate=None if itself else _known(estimates.winrates[i]),
+                mean=or_none(mean.value),
+                lo=or_none(mean.lo),
+                hi=or_none(mean.hi),
+                difference=None if itself else or_none(difference.value),
+                difference_lo=None if itself else or_none(difference.lo),
+                difference_hi=None if itself else or_none(difference.hi),
+                p_value=or_none(float(adjusted[i])),
+                winrate=None if itself else or_none(estimates.winrates[i]),
                 group=group or None,
                 n=int(estimates.counts[i]),
                 n_missing=int(estimates.missing[i]),
@@ -209,7 +209,3 @@ def _gap_note(share: float, fragile: bool) -> str:
     if share > MAX_SHARE:
         return f"not ranked: {100 * share:.1f} % missing"
     return FRAGILE if fragile else ""
-
-
-def _known(value: float) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -75,6 +75,11 @@ def set_values_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> SetValues:
     return SetValues(value, leave_out)
 
 
+def or_none(value: float) -> float | None:
+    """A number as records hold it: None where there is none."""
+    return None if np.isnan(value) else float(value)
+
+
 def _positions(rows: pd.DataFrame, checkpoints: Sequence[str]) -> np.ndarray:
     position = {name: i for i, name in enumerate(checkpoints)}
     return rows["checkpoint"].map(position).to_numpy(np.int64)

@@ -1,12 +1,11 @@
 """The hacking index of an evaluation's checkpoints, and the three truths beside it."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.core.records import ScorerColumn
-from benchmark.leaderboard.grid import cells_of
+from benchmark.core.records import Gap, ScorerColumn
+from benchmark.leaderboard.grid import cells_of, or_none
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES, FloatArray
 from benchmark.stats.hacking import gap_interval, standardised_gains
@@ -20,26 +19,6 @@ _GAPS = (
     ("taste transfer", "true_reward", "true_reward_heldout"),
     ("content loss", None, "oracle"),
 )
-
-
-@dataclass(frozen=True)
-class Gap:
-    """How much more a checkpoint gained on one scorer than on others.
-
-    Attributes:
-        checkpoint: Its id.
-        kind: ``hacking``, ``proxy gap``, ``taste transfer`` or ``content loss``.
-        gained: The scorer that gained; empty for ``content loss``.
-        held_out: The scorers it is compared with.
-        interval: In within-prompt standard deviations of the base; positive is bad for the first two and
-            the last, and says for ``taste transfer`` how much of the gain is one population's taste.
-    """
-
-    checkpoint: str
-    kind: str
-    gained: str
-    held_out: tuple[str, ...]
-    interval: Interval
 
 
 def hacking_of(table: ScoreTable, base: str, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Gap, ...]:
@@ -72,7 +51,9 @@ def hacking_of(table: ScoreTable, base: str, *, resamples: int = RESAMPLES, seed
         known = {name: gain for name, gain in gains.items() if not np.isnan(gain).all()}
         for kind, gained, held_out in _asked(checkpoint, [facts[name] for name in known]):
             interval = _interval(known, gained, held_out, resamples, seed)
-            found.append(Gap(checkpoint, kind, gained or "", held_out, interval))
+            if not np.isnan(interval.value):
+                ends = (or_none(interval.lo), or_none(interval.hi))
+                found.append(Gap(checkpoint, kind, gained or "", held_out, interval.value, *ends))
     return tuple(found)
 
 

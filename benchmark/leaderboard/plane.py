@@ -1,37 +1,22 @@
 """The trade-off plane of a table: regions, the front's confidence set, support."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from benchmark.core.errors import UnknownNameError
-from benchmark.core.records import ScorerColumn
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import Leaderboard, Plane, PlanePoint, ScorerColumn
 from benchmark.leaderboard.grid import cells_of, failed_of
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.stats.arrays import RESAMPLES
+from benchmark.stats.arrays import RESAMPLES, FloatArray
 from benchmark.stats.cells import prompt_means
 from benchmark.stats.front import front_set, front_support
+from benchmark.stats.hypervolume import reference_point
 from benchmark.stats.missing import MAX_SHARE, missing_share
-from benchmark.stats.region import Region, joint_region
-
-
-@dataclass(frozen=True)
-class PlanePoint:
-    """A checkpoint in the plane of two scorers.
-
-    Attributes:
-        checkpoint: Its id.
-        region: Where its two means are together, in the scorers' own units and signs: the reference's
-            means plus the region of the paired differences from it; None with fewer than three prompts.
-        may_be_on_front: Whether it is in the 95 % confidence set of the Pareto front.
-        support: Share of resamples in which it is on the front.
-    """
-
-    checkpoint: str
-    region: Region | None
-    may_be_on_front: bool
-    support: float
+from benchmark.stats.region import joint_region
 
 
 def plane_of(
@@ -42,8 +27,10 @@ def plane_of(
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> tuple[PlanePoint, ...]:
+) -> Plane:
     """The checkpoints in the plane of two scorers, on the prompts that all of them have on both.
+
+    Regions are those of the paired differences from the reference, drawn at the means.
 
     Args:
         table: Scores.
@@ -58,6 +45,7 @@ def plane_of(
 
     Raises:
         UnknownNameError: For a scorer without values of prompts, or a reference that is not ranked.
+        UserError: If the two scorers share no prompt.
     """
     facts = [sampled_scorer(table, name) for name in (across, upward)]
     means = [_means(table, column) for column in facts]
@@ -66,6 +54,8 @@ def plane_of(
         raise UnknownNameError("ranked reference checkpoint", reference, ids)
     both = [m[ids].dropna() for m in means]
     prompts = both[0].index.intersection(both[1].index)
+    if prompts.empty:
+        raise UserError(f"no prompt has a number of {across} and {upward} for all of {', '.join(ids)}")
     x = np.stack([b.loc[prompts].to_numpy() for b in both], axis=2)
     signs = np.array([1.0 if column.higher_is_better else -1.0 for column in facts])
     stays = front_set(signs * x, resamples=resamples, seed=seed)
@@ -73,12 +63,54 @@ def plane_of(
     at = ids.index(reference)
     points = []
     for i, id_ in enumerate(ids):
+        centre = x[:, i].mean(axis=0)
         region = joint_region(x[:, i] - x[:, at], resamples=resamples, seed=seed)
-        if region is not None:
-            centre = x[:, at].mean(axis=0) + region.centre
-            region = Region(centre, region.covariance, region.q, region.n)
-        points.append(PlanePoint(id_, region, bool(stays[i]), float(support[i])))
-    return tuple(points)
+        (xx, xy), (_, yy) = ((0.0, 0.0), (0.0, 0.0)) if region is None else region.covariance
+        points.append(
+            PlanePoint(
+                checkpoint=id_,
+                x=float(centre[0]),
+                y=float(centre[1]),
+                covariance=None if region is None else (float(xx), float(xy), float(yy)),
+                q=None if region is None else region.q,
+                may_be_on_front=bool(stays[i]),
+                support=float(support[i]),
+            )
+        )
+    return Plane(across, upward, tuple(points), _corner(table, facts, signs, reference))
+
+
+def with_plane(board: Leaderboard, table: ScoreTable, across: str, upward: str) -> Leaderboard:
+    """The leaderboard with the plane of these two scorers, if they have one.
+
+    Args:
+        board: Its planes are those of the primary scorers.
+        table: What it was built from.
+        across: Scorer of the first axis.
+        upward: Scorer of the second axis.
+    """
+    if any((plane.across, plane.upward) == (across, upward) for plane in board.planes):
+        return board
+    # Scorers of whole sets have none, nor have two that share no prompt.
+    with suppress(UserError):
+        return replace(board, planes=(*board.planes, plane_of(table, across, upward, board.reference)))
+    return board
+
+
+def primary_pairs(columns: Sequence[ScorerColumn]) -> tuple[tuple[str, str], ...]:
+    """The (diversity, preference) scorers of unit image or prompt to show against each other.
+
+    Args:
+        columns: The scorers of a table.
+
+    Returns:
+        Pairs of the primary ones of each axis; where an axis has no primary one, its first stands for it.
+    """
+    axes = (
+        [c for c in columns if c.unit != "set" and c.axis == axis] for axis in ("diversity", "preference")
+    )
+    across, upward = ([c.name for c in of if c.primary] or [c.name for c in of[:1]] for of in axes)
+    return tuple((x, y) for x in across for y in upward)
 
 
 def sampled_scorer(table: ScoreTable, name: str) -> ScorerColumn:
@@ -102,3 +134,15 @@ def _means(table: ScoreTable, column: ScorerColumn) -> pd.DataFrame:
     means = prompt_means(np.where(np.isnan(cells).any(axis=0), np.nan, cells))
     kept = [id_ for id_, keep in zip(ids, ranked, strict=True) if keep]
     return pd.DataFrame(means.T, index=sorted(rows["prompt_id"].unique()), columns=kept)
+
+
+def _corner(
+    table: ScoreTable, facts: Sequence[ScorerColumn], signs: FloatArray, reference: str
+) -> tuple[float, float] | None:
+    base = table.base(reference)
+    if base is None:
+        return None
+    rows = table.rows[table.rows["checkpoint"] == base]
+    own = [s * cells_of(rows[rows["scorer"] == f.name], [base])[0] for f, s in zip(facts, signs, strict=True)]
+    across, upward = signs * reference_point(*own)
+    return (float(across), float(upward)) if np.isfinite([across, upward]).all() else None

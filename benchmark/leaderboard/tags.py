@@ -1,36 +1,16 @@
 """The leaderboard's numbers by what a prompt is about."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from benchmark.leaderboard.grid import cells_of
+from benchmark.core.records import TagCell
+from benchmark.leaderboard.grid import cells_of, or_none
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.cells import paired_differences, prompt_means
-from benchmark.stats.intervals import Interval, mean_intervals
-
-
-@dataclass(frozen=True)
-class TagRow:
-    """One scorer's word on one checkpoint, on the prompts of one tag.
-
-    Attributes:
-        tag: Such as ``count_2`` or ``relation``.
-        scorer: Name of the scorer, of unit image or prompt.
-        checkpoint: Id.
-        mean: Mean over the tag's prompts, within the scorer's bounds; its `n` is their number.
-        difference: Paired difference to the reference on them, in the scorer's own sign; None for the
-            reference itself.
-    """
-
-    tag: str
-    scorer: str
-    checkpoint: str
-    mean: Interval
-    difference: Interval | None
+from benchmark.stats.intervals import mean_intervals
 
 
 def by_tag(
@@ -40,7 +20,7 @@ def by_tag(
     *,
     resamples: int = RESAMPLES,
     seed: int = 0,
-) -> tuple[TagRow, ...]:
+) -> tuple[TagCell, ...]:
     """Means and paired differences on the prompts of each tag.
 
     A prompt counts under each of its tags. These are many comparisons on few prompts, made to see where an
@@ -71,11 +51,14 @@ def by_tag(
             continue
         intervals = iter(mean_intervals(x.loc[chosen].to_numpy(), resamples=resamples, seed=seed))
         for column in facts:
-            means = [next(intervals).within(column.bounds) for _ in ids]
+            means = [next(intervals) for _ in ids]
             differences = [next(intervals) for _ in ids]
             for i, checkpoint in enumerate(ids):
-                difference = None if i == at else differences[i]
-                found.append(TagRow(tag, column.name, checkpoint, means[i], difference))
+                lead = [or_none(v) for v in (differences[i].value, differences[i].lo, differences[i].hi)]
+                value, lo, hi = (None, None, None) if i == at else lead
+                mean = or_none(means[i].value)
+                cell = TagCell(tag, column.name, checkpoint, means[i].n, mean, value, lo, hi)
+                found.append(cell)
     return tuple(found)
 
 

@@ -6,10 +6,17 @@ Nothing else passes from one stage to the next: no bare dicts, no tuples whose o
 from benchmark.core.records.checkpoints import Checkpoint, Hyperparameter
 from benchmark.core.records.images import ImageRecord, ImageSet, Sampler
 from benchmark.core.records.leaderboards import (
+    Cost,
+    Frontier,
+    FrontierPoint,
+    Gap,
     Leaderboard,
     LeaderboardCell,
     LeaderboardRow,
+    Plane,
+    PlanePoint,
     ScorerColumn,
+    TagCell,
 )
 from benchmark.core.records.prompts import ImageRef, OpenAttribute, PreferencePair, Prompt, PromptSet
 from benchmark.core.records.scores import UNDEFINED, Axis, ScoreRow, Status, Unit
@@ -18,6 +25,10 @@ __all__ = [
     "UNDEFINED",
     "Axis",
     "Checkpoint",
+    "Cost",
+    "Frontier",
+    "FrontierPoint",
+    "Gap",
     "Hyperparameter",
     "ImageRecord",
     "ImageRef",
@@ -26,6 +37,8 @@ __all__ = [
     "LeaderboardCell",
     "LeaderboardRow",
     "OpenAttribute",
+    "Plane",
+    "PlanePoint",
     "PreferencePair",
     "Prompt",
     "PromptSet",
@@ -33,5 +46,6 @@ __all__ = [
     "ScoreRow",
     "ScorerColumn",
     "Status",
+    "TagCell",
     "Unit",
 ]

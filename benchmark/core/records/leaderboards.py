@@ -69,6 +69,22 @@ class LeaderboardCell:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a checkpoint cost; None where it is not known.
+
+    Attributes:
+        train_seconds: Wall time of its training loop up to its step, over all resumes.
+        eval_seconds: Wall time of making and scoring its images.
+        memory_gb: Peak memory of its training in GB (10^9 bytes): of the accelerator where there is one, else
+            of the process.
+    """
+
+    train_seconds: float | None = None
+    eval_seconds: float | None = None
+    memory_gb: float | None = None
+
+
+@dataclass(frozen=True)
 class LeaderboardRow:
     """One checkpoint of a leaderboard.
 
@@ -80,6 +96,7 @@ class LeaderboardRow:
         cells: One for each column of the leaderboard, in its order.
         ranked: False where more than 1 % is missing.
         note: A mark on the rank, such as an order that missing rows could change.
+        cost: What it took to train and to evaluate.
     """
 
     checkpoint: Checkpoint
@@ -89,6 +106,136 @@ class LeaderboardRow:
     cells: tuple[LeaderboardCell, ...]
     ranked: bool = True
     note: str = ""
+    cost: Cost = Cost()
+
+
+@dataclass(frozen=True)
+class PlanePoint:
+    r"""A checkpoint in the plane of two scorers.
+
+    Attributes:
+        checkpoint: Its id.
+        x: Mean on the first axis, in the scorer's own unit and sign, on the prompts that all share.
+        y: Mean on the second axis, likewise.
+        covariance: $(V_{xx}, V_{xy}, V_{yy})$ of the paired differences from the reference; None with fewer
+            than three prompts.
+        q: Its 95 % region is $(z - c)^\top V^{-1} (z - c) \le q$ with $c = (x, y)$; the reference's own is a
+            point.
+        may_be_on_front: Whether it is in the 95 % confidence set of the Pareto front.
+        support: Share of resamples in which it is on the front: no probability.
+    """
+
+    checkpoint: str
+    x: float
+    y: float
+    covariance: tuple[float, float, float] | None
+    q: float | None
+    may_be_on_front: bool
+    support: float
+
+
+@dataclass(frozen=True)
+class FrontierPoint:
+    """One setting of something that trades diversity for preference without training.
+
+    Attributes:
+        label: Such as ``cfg 3`` or ``n = 4``.
+        x: As in :class:`PlanePoint`, and so the rest.
+        y: Mean on the second axis.
+        covariance: Of the paired differences from the reference.
+        q: Squared radius of the 95 % region.
+    """
+
+    label: str
+    x: float
+    y: float
+    covariance: tuple[float, float, float] | None = None
+    q: float | None = None
+
+
+@dataclass(frozen=True)
+class Frontier:
+    """A curve of the base model through the plane.
+
+    Attributes:
+        name: Such as ``guidance`` or ``best of n by pickscore``.
+        points: In the order of the parameter.
+    """
+
+    name: str
+    points: tuple[FrontierPoint, ...]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The trade-off between two scorers.
+
+    Attributes:
+        across: Scorer of the first axis: diversity.
+        upward: Scorer of the second axis: preference.
+        points: The checkpoints that are ranked on both.
+        corner: Reference point of every hypervolume, in the scorers' own units: the base's means less three
+            within-prompt standard deviations towards worse; None without a base model.
+        front_notes: Sentences on the front, such as differences of hypervolume.
+        frontiers: What needs no training.
+    """
+
+    across: str
+    upward: str
+    points: tuple[PlanePoint, ...]
+    corner: tuple[float, float] | None = None
+    front_notes: tuple[str, ...] = ()
+    frontiers: tuple[Frontier, ...] = ()
+
+
+@dataclass(frozen=True)
+class Gap:
+    """How much more a checkpoint gained on one scorer than on others.
+
+    Attributes:
+        checkpoint: Its id.
+        kind: ``hacking``, ``proxy gap``, ``taste transfer`` or ``content loss``.
+        gained: The scorer that gained; empty for ``content loss``.
+        held_out: The scorers it is compared with.
+        value: In within-prompt standard deviations of the base. Positive is bad, but for ``taste transfer``,
+            where it says how much of the gain is one population's taste.
+        lo: Lower end of the 95 % interval; None with fewer than two prompts.
+        hi: Upper end.
+    """
+
+    checkpoint: str
+    kind: str
+    gained: str
+    held_out: tuple[str, ...]
+    value: float
+    lo: float | None
+    hi: float | None
+
+
+@dataclass(frozen=True)
+class TagCell:
+    """One scorer's word on one checkpoint, on the prompts of one tag.
+
+    Attributes:
+        tag: Such as ``count_2`` or ``relation``.
+        scorer: Name of the scorer, of unit image or prompt.
+        checkpoint: Id.
+        n_prompts: Prompts of the tag with a number.
+        mean: Mean over them; None where there is none.
+        difference: Paired mean difference to the reference on them, in the scorer's own sign; None for the
+            reference itself.
+        lo: Lower end of the difference's 95 % interval; None with fewer than two prompts.
+        hi: Upper end.
+    """
+
+    tag: str
+    scorer: str
+    checkpoint: str
+    n_prompts: int
+    mean: float | None
+    difference: float | None
+    lo: float | None
+    hi: float | None
 
 
 @dataclass(frozen=True)
@@ -103,6 +250,9 @@ class Leaderboard:
         reference: Id of the checkpoint the differences are against.
         signature: One line from which a reader can tell whether two numbers are comparable.
         notes: What is printed under the table, such as the minimum detectable effect.
+        planes: Trade-offs of diversity and preference, the primary pair first.
+        gaps: The hacking index and its three truths, by checkpoint.
+        by_tag: The numbers by what a prompt is about; filled on demand.
     """
 
     suite: str
@@ -112,3 +262,6 @@ class Leaderboard:
     reference: str = ""
     signature: str = ""
     notes: tuple[str, ...] = ()
+    planes: tuple[Plane, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    by_tag: tuple[TagCell, ...] = ()
