@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import UnknownNameError, UnreadableFileError
-from benchmark.studies.simulations import running
+from benchmark.studies.regress import recipe
+from benchmark.studies.simulations import gating, running
 from benchmark.studies.simulations.cases import Draw, Outcome, clustered, noise
 from benchmark.studies.simulations.report import BEGIN, END, kept_its_word, markdown, record, wilson, write
 from benchmark.studies.simulations.running import CASES, CaseResult, Chunk, plan, simulate
@@ -70,6 +71,13 @@ def test_other_resamples_are_another_study(few: None, tmp_path: Path) -> None:
 def test_an_unknown_case_is_named() -> None:
     with pytest.raises(UnknownNameError, match="simulation"):
         plan(["gates"], 1, 50, Path())
+
+
+def test_the_gate_is_simulated_on_the_budget_of_regress() -> None:
+    budget = (gating.CANDIDATES, gating.BASELINES, gating.PROMPTS)
+    assert budget == (len(recipe.SEEDS), len(recipe.BASELINE_SEEDS), recipe.EVALUATION["limit"])
+    assert len(recipe.SCORERS) == len(gating._SCORERS)
+    assert recipe.EVALUATION["images_per_prompt"] == 4
 
 
 @pytest.mark.parametrize("shape", ["normal", "gamma", "log-normal"])

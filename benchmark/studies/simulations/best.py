@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmark.stats.arrays import BoolArray, FloatArray
 from benchmark.stats.best import not_worse_than_best
-from benchmark.studies.simulations.cases import Case, Draw, Outcome, noise, outcome
+from benchmark.studies.simulations.cases import Case, Draw, Outcome, Shape, noise, outcome
 
 _PROMPTS: Final = 100
 
@@ -48,7 +48,7 @@ def _settings(count: int) -> dict[str, FloatArray]:
 
 def _table(generator: np.random.Generator, name: str, means: FloatArray) -> FloatArray:
     """Prompt means: two thirds of the variance is common to all checkpoints."""
-    shape = "log-normal" if "log-normal" in name else "gamma"
+    shape: Shape = "log-normal" if "log-normal" in name else "gamma"
     shared = noise(generator, shape, (_PROMPTS, 1))
     own = noise(generator, shape, (_PROMPTS, means.size))
     if name == "exact copies":

@@ -2,20 +2,21 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from benchmark.gate import checkpoint_evidence, decide, run_evidence
 from benchmark.gate.evidence import MARGIN_SDS
 from benchmark.stats.arrays import FloatArray
-from benchmark.stats.methods import independent_runs, paired_runs
+from benchmark.stats.methods import Difference, independent_runs, paired_runs
 from benchmark.stats.one_sided import Bounds
 from benchmark.studies.simulations.cases import Case, Draw, Outcome, Shape, noise, outcome
 
-# All in the standard deviation that the margin is made of, per prompt of 4 images. Seen over five runs of
-# `shapes-f-dpo-jensen-shannon`: a run's own departure on a prompt 0.22 (`oracle`) to 0.31 (`scene_rate`) with
-# a kurtosis of 6 to 9; `true_diversity` 0.41 with 8 images, with a number for six prompts in ten.
+PROMPTS: Final = 64
+CANDIDATES, BASELINES = 4, 8
+"""The budget of `fbench regress`."""
+
 _TAILS: Final = 5
 _RESPONSE: Final = 0.2
 """How differently prompts respond to a candidate that is another method."""
@@ -23,43 +24,51 @@ _RESPONSE: Final = 0.2
 
 @dataclass(frozen=True)
 class _Scorer:
-    prompts: int
+    """Share of prompts with a number in every run, and what a run departs by on a prompt of 4 images.
+
+    All in the standard deviation that the margin is made of; seen over the two committed baselines of 8 runs:
+    departures of 0.24 to 0.31 (`true_diversity` 0.42 to 0.43) with a kurtosis of 5 to 10, `true_diversity` on
+    30 and 32 of 64 prompts.
+    """
+
+    share: float
     run_sd: float
 
 
-_IMAGE: Final = _Scorer(96, 0.3)
-_SCORERS: Final = (_IMAGE, _IMAGE, _IMAGE, _Scorer(56, 0.5))
+_IMAGE: Final = _Scorer(1.0, 0.3)
+_SCORERS: Final = (_IMAGE, _IMAGE, _IMAGE, _Scorer(28 / 64, 0.43))
 """`true_reward`, `oracle`, `scene_rate`; `true_diversity`."""
+
+_SEEN: Final = (0.024, 0.034, 0.017, 0.055)
+"""Standard deviation of training seeds: the larger of the two baselines, `true_diversity` last."""
 
 
 @dataclass(frozen=True)
 class _World:
-    """Standard deviation of training seeds, how far shared seeds agree, and the runs compared."""
+    """Standard deviation of training seeds for each scorer, how far shared seeds agree, and the budget."""
 
-    seed_sd: float
+    name: str
+    seed_sds: tuple[float, ...]
+    asked: bool = True
     agreement: float = 0.0
-    candidates: int = 4
-    baselines: int = 8
+    candidates: int = CANDIDATES
+    baselines: int = BASELINES
+    prompts: int = PROMPTS
 
-    @property
-    def asked(self) -> bool:
-        """Whether power is asked for: not beyond what was ever seen."""
-        return self.seed_sd <= 0.04
 
-    def __str__(self) -> str:
-        words = f"seeds {self.seed_sd:g}"
-        if self.agreement:
-            words += f", shared ones agree by {self.agreement:g}"
-        return words if self.candidates == 4 else f"{words}, {self.candidates} against {self.baselines} runs"
+def _alike(seed_sd: float, words: str = "", **changes: Any) -> _World:
+    """All scorers with the same; power is asked for up to 0.04."""
+    sds = (seed_sd,) * len(_SCORERS)
+    return _World(f"seeds {seed_sd:g}{words}", sds, asked=seed_sd <= 0.04 and not words, **changes)
 
 
 _WORLDS: Final = (
-    *(_World(sd) for sd in (0.02, 0.04, 0.06, 0.08)),
-    _World(0.04, agreement=0.9),
-    _World(0.04, candidates=3),
+    _World("seeds as seen", _SEEN),
+    *(_alike(sd) for sd in (0.02, 0.04, 0.06, 0.08)),
+    _alike(0.04, ", 3 candidate runs", candidates=3),
+    _alike(0.04, ", 96 prompts", prompts=96),
 )
-
-
+_CHECKPOINT_PROMPTS: Final = 96
 _SHAPES: Final[tuple[Shape, ...]] = ("normal", "gamma", "log-normal")
 _DROPS: Final = {0.0: "no drop", 0.5: "M/2", 1.0: "M", 2.0: "2 M"}
 """True drops on one scorer, in margins."""
@@ -69,17 +78,19 @@ _Judge = Callable[[float], Bounds]
 
 
 def _runs(
-    generator: np.random.Generator, world: _World, scorer: _Scorer, drop: float, response: float
+    generator: np.random.Generator, world: _World, at: int, drop: float, response: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Prompt means of candidate and baseline runs, shape (runs, prompts)."""
+    """Prompt means of candidate and baseline runs on one scorer, shape (runs, prompts)."""
+    scorer, seed_sd = _SCORERS[at], world.seed_sds[at]
+    prompts = round(scorer.share * world.prompts)
     common = generator.normal(size=(max(world.candidates, world.baselines), 1))
     own = generator.normal(size=(world.candidates, 1))
     a, b = world.agreement, np.sqrt(1 - world.agreement**2)
-    candidate = world.seed_sd * (a * common[: world.candidates] + b * own) - drop
-    candidate = candidate + response * generator.normal(size=(1, scorer.prompts))
-    baseline = world.seed_sd * common[: world.baselines]
+    candidate = seed_sd * (a * common[: world.candidates] + b * own) - drop
+    candidate = candidate + response * generator.normal(size=(1, prompts))
+    baseline = seed_sd * common[: world.baselines]
     noisy = [
-        means + scorer.run_sd * _heavy(generator, (means.shape[0], scorer.prompts))
+        means + scorer.run_sd * _heavy(generator, (means.shape[0], prompts))
         for means in (candidate, baseline)
     ]
     return noisy[0], noisy[1]
@@ -93,55 +104,58 @@ def _heavy(generator: np.random.Generator, size: tuple[int, ...]) -> FloatArray:
 
 def _methods(draw: Draw) -> Iterator[Outcome]:
     for sd in (0.02, 0.04, 0.08):
+        row = f"seeds {sd:g}"
         for seeds in (5, 8):
-            world = _World(sd, agreement=0.5, candidates=seeds, baselines=seeds)
-            pairs = [_runs(draw.generator, world, _IMAGE, 0.1, _RESPONSE) for _ in range(draw.tables)]
-            intervals = [paired_runs(*pair).interval() for pair in pairs]
-            held = [i.lo <= -0.1 <= i.hi for i in intervals]
-            yield outcome(f"seeds {sd:g}", f"{seeds} shared seeds", held, 0.93, 0.99)
-        pairs = [_runs(draw.generator, _World(sd), _IMAGE, 0.1, _RESPONSE) for _ in range(draw.tables)]
-        intervals = [independent_runs(*pair).interval() for pair in pairs]
-        held = [i.lo <= -0.1 <= i.hi for i in intervals]
-        yield outcome(f"seeds {sd:g}", "4 against 8 runs", held, 0.93, 0.99)
+            world = _alike(sd, agreement=0.5, candidates=seeds, baselines=seeds)
+            held = _held(draw, world, paired_runs)
+            yield outcome(row, f"{seeds} shared seeds", held, 0.93, 0.99)
+        yield outcome(row, "4 against 8 runs", _held(draw, _alike(sd), independent_runs), 0.93, 0.99)
+
+
+def _held(
+    draw: Draw, world: _World, difference: Callable[[FloatArray, FloatArray], Difference]
+) -> list[bool]:
+    pairs = [_runs(draw.generator, world, 0, 0.1, _RESPONSE) for _ in range(draw.tables)]
+    return [i.lo <= -0.1 <= i.hi for i in (difference(*pair).interval() for pair in pairs)]
 
 
 def _gate(draw: Draw) -> Iterator[Outcome]:
     for world in _WORLDS:
-        seeds = range(max(world.candidates, world.baselines))
-
-        def judge(scorer: _Scorer, response: float, world: _World = world, seeds: range = seeds) -> _Judge:
-            ours, theirs = _runs(draw.generator, world, scorer, 0.0, response)
-            runs = seeds[: world.candidates], seeds[: world.baselines]
-            return lambda less: run_evidence(
-                ours[..., None] - less, theirs[..., None], *runs, higher_is_better=True
-            )
-
         verdicts: dict[str, list[str]] = {}
         for table in range(draw.tables):
-            same = [judge(scorer, 0.0) for scorer in _SCORERS]
-            other = [judge(scorer, _RESPONSE) for scorer in _SCORERS]
+            same, other = (
+                [_of_runs(draw.generator, world, at, response) for at in range(len(_SCORERS))]
+                for response in (0.0, _RESPONSE)
+            )
             verdicts.setdefault("identical", []).append(next(_verdicts(same, table, (0.0,))))
             for drop, verdict in zip(_DROPS, _verdicts(other, table, _DROPS), strict=True):
                 verdicts.setdefault(_DROPS[drop], []).append(verdict)
-        yield from _outcomes(str(world), verdicts, "identical" if world.asked else "")
+        yield from _outcomes(world.name, verdicts, "identical" if world.asked else "")
+
+
+def _of_runs(generator: np.random.Generator, world: _World, at: int, response: float) -> _Judge:
+    ours, theirs = _runs(generator, world, at, 0.0, response)
+    seeds = range(max(world.candidates, world.baselines))
+    runs = seeds[: world.candidates], seeds[: world.baselines]
+    return lambda less: run_evidence(ours[..., None] - less, theirs[..., None], *runs, higher_is_better=True)
 
 
 def _checkpoints(draw: Draw) -> Iterator[Outcome]:
     """Two checkpoints: a drop is one of these weights, whatever trained them."""
     for shape in _SHAPES:
-
-        def judge(seed: int, shape: Shape = shape) -> _Judge:
-            away = _IMAGE.run_sd * np.sqrt(2) * noise(draw.generator, shape, (_IMAGE.prompts, 1))
-            return lambda less: checkpoint_evidence(
-                away - less, np.zeros(away.shape), higher_is_better=True, resamples=draw.resamples, seed=seed
-            )
-
         verdicts: dict[str, list[str]] = {}
         for table in range(draw.tables):
-            scorers = [judge(draw.seed + table) for _ in _SCORERS]
+            scorers = [_of_checkpoints(draw, shape, draw.seed + table) for _ in _SCORERS]
             for drop, verdict in zip(_DROPS, _verdicts(scorers, table, _DROPS), strict=True):
                 verdicts.setdefault(_DROPS[drop], []).append(verdict)
         yield from _outcomes(shape, verdicts, "no drop")
+
+
+def _of_checkpoints(draw: Draw, shape: Shape, seed: int) -> _Judge:
+    away = _IMAGE.run_sd * np.sqrt(2) * noise(draw.generator, shape, (_CHECKPOINT_PROMPTS, 1))
+    return lambda less: checkpoint_evidence(
+        away - less, np.zeros(away.shape), higher_is_better=True, resamples=draw.resamples, seed=seed
+    )
 
 
 def _verdicts(judges: Sequence[_Judge], table: int, drops: Iterable[float]) -> Iterator[str]:
@@ -169,25 +183,26 @@ def _outcomes(row: str, verdicts: Mapping[str, Sequence[str]], powerful: str) ->
 
 METHODS: Final = Case(
     "methods",
-    f"95 % intervals of a method's difference over training seeds and {_IMAGE.prompts} prompts, in "
-    "within-prompt standard deviations of the base; `seeds` is the standard deviation of training seeds.",
+    f"95 % intervals of a method's difference over training seeds and {PROMPTS} prompts, in within-prompt "
+    "standard deviations of the base; `seeds` is the standard deviation of training seeds.",
     _methods,
 )
 
 GATE: Final = Case(
     "gate",
-    "`regress`: 4 candidate runs against 8 baseline runs unless said otherwise, four scorers, M = "
-    f"{MARGIN_SDS}, on {_IMAGE.prompts} prompts x 4 images ({_SCORERS[-1].prompts} of them with a number for "
-    "`true_diversity`). `seeds` is the standard deviation of training seeds of every scorer. `identical` is "
+    f"`regress`: {CANDIDATES} candidate runs against {BASELINES} baseline runs on {PROMPTS} prompts x 4 "
+    "images, unless said otherwise; four scorers, the last like `true_diversity`, with a number for 28 "
+    f"prompts in 64; M = {MARGIN_SDS}. `seeds` is the standard deviation of training seeds; as seen in the committed "
+    f"baselines it is {', '.join(map(str, _SEEN[:3]))}, and {_SEEN[3]} for `true_diversity`. `identical` is "
     "the same method again; the others are methods to which prompts respond differently (standard deviation "
-    f"{_RESPONSE}), with the drop as named on one scorer.",
+    f"{_RESPONSE}), with the drop as named on one scorer, each in its turn.",
     _gate,
 )
 
 CHECKPOINTS: Final = Case(
     "checkpoints",
-    f"`gate`: two checkpoints, four scorers, M = {MARGIN_SDS}, {_IMAGE.prompts} prompts; differences of the "
-    f"named shape, standard deviation {_IMAGE.run_sd * np.sqrt(2):.2f} a prompt; the drop as named on one "
-    "scorer.",
+    f"`gate`: two checkpoints, four scorers, M = {MARGIN_SDS}, {_CHECKPOINT_PROMPTS} prompts; differences "
+    f"of the named shape, standard deviation {_IMAGE.run_sd * np.sqrt(2):.2f} a prompt; the drop as named on one "
+    "scorer, each in its turn.",
     _checkpoints,
 )
