@@ -7,8 +7,16 @@ from contextlib import suppress
 import pandas as pd
 
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.core.records import Checkpoint, Cost, Leaderboard, LeaderboardRow, Plane, ScorerColumn
-from benchmark.leaderboard.columns import FRAGILE, Column, sampled_column, set_column
+from benchmark.core.records import (
+    Checkpoint,
+    Cost,
+    Leaderboard,
+    LeaderboardCell,
+    LeaderboardRow,
+    Plane,
+    ScorerColumn,
+)
+from benchmark.leaderboard.columns import FRAGILE, sampled_column, set_column
 from benchmark.leaderboard.grid import cells_of, failed_of, set_values_of
 from benchmark.leaderboard.hacking import hacking_of
 from benchmark.leaderboard.join import join_tables
@@ -65,14 +73,15 @@ def build_leaderboard(
         for facts in table.columns
     ]
     base = table.base(against)
+    rows = tuple(_rows(table, columns))
     return Leaderboard(
         suite=table.suite,
-        rows=tuple(_rows(table, columns)),
+        rows=rows,
         built_from=tuple(t.source for t in tables if t.source),
         columns=table.columns,
         reference=against,
         signature=table.signature,
-        notes=notes_of(table, [column.detectable for column in columns], against),
+        notes=notes_of(table.columns, rows, against),
         planes=tuple(_planes(table, against, resamples, seed)),
         gaps=() if base is None else hacking_of(table, base, resamples=resamples, seed=seed),
         by_tag=by_tag(table, table.tags, against, resamples=resamples, seed=seed) if tags else (),
@@ -98,7 +107,7 @@ def _column(
     reference: str,
     resamples: int,
     seed: int,
-) -> Column:
+) -> tuple[LeaderboardCell, ...]:
     at = ids.index(reference)
     if facts.unit != "set":
         cells, failed = cells_of(rows, ids), failed_of(rows, ids)
@@ -108,10 +117,10 @@ def _column(
     return set_column(facts, set_values_of(rows, ids), at, [notes.get(i, "no row") for i in ids])
 
 
-def _rows(table: ScoreTable, columns: Sequence[Column]) -> Iterator[LeaderboardRow]:
+def _rows(table: ScoreTable, columns: Sequence[tuple[LeaderboardCell, ...]]) -> Iterator[LeaderboardRow]:
     n_prompts, n_images = _sizes(table)
     for i, checkpoint in enumerate(table.checkpoints):
-        cells = tuple(column.cells[i] for column in columns)
+        cells = tuple(column[i] for column in columns)
         missing = sum(cell.n_missing for cell in cells)
         expected = missing + sum(cell.n for cell in cells)
         fragile = [cell.scorer for cell in cells if cell.note == FRAGILE]
