@@ -69,9 +69,10 @@ def gaps_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str, 
     """
     found: dict[tuple[str, str, tuple[str, ...]], dict[str, Any]] = {}
     for gap in board.gaps:
-        values: list[Any] = [None] * len(positions)
-        entry = {"kind": gap.kind, "gained": gap.gained, "heldOut": list(gap.held_out), "values": values}
-        entry = found.setdefault((gap.kind, gap.gained, gap.held_out), entry)
+        asked = {"kind": gap.kind, "gained": gap.gained, "heldOut": list(gap.held_out)}
+        entry = found.setdefault(
+            (gap.kind, gap.gained, gap.held_out), asked | {"values": [None] * len(positions)}
+        )
         numbers = (gap.value, gap.lo, gap.hi)
         entry["values"][positions[gap.checkpoint]] = [None if v is None else round(v, 4) for v in numbers]
     return list(found.values())

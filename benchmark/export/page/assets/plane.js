@@ -80,7 +80,7 @@ function drawLabels(picture, labels, taken, width, height) {
     const length = label.getComputedTextLength();
     const free = [[11, -8], [-11 - length, -8], [11, 18], [-11 - length, 18], [-length / 2, -14], [-length / 2, 24]]
       .map(([dx, dy]) => box(x + dx, y + dy - 11, length, 14))
-      .find((b) => b.x >= 0 && b.right <= width && b.y > 0 && b.bottom < height && !taken.some((t) => overlaps(t, b)));
+      .find((b) => b.x >= MARGIN.left && b.right <= width && b.y > 0 && b.bottom < height && !taken.some((t) => overlaps(t, b)));
     if (!free) label.remove();
     else {
       taken.push(free);

@@ -43,7 +43,7 @@ function describe(p, x, y) {
   return { name: c.name, id: c.id, lines: [one(1, y), one(0, x), ...(p.support === undefined ? [] : [standing(p)])] };
 }
 
-const nameOf = (p) => short(checkpoints[p.i].name, 36) + (p.may ? ` (${p.support.toFixed(2)})` : "");
+const nameOf = (p, letters) => short(checkpoints[p.i].name, letters) + (p.may ? ` (${p.support.toFixed(2)})` : "");
 const standing = (p) => `${p.may ? "may be" : "is not"} on the Pareto front (95 %); support ${p.support.toFixed(2)}`;
 
 function drawPlot() {
@@ -78,7 +78,7 @@ function drawPlot() {
   picture.append(...frontiers.map((f) => drawFrontier(f, across, up, x, y)));
   picture.append(...points.map((p) => drawPoint(p, across, up, x, y, plane === null)));
   // Names last: they need the text's true length.
-  const labels = points.length > LABELLED ? [] : points.map((p) => ({ at: p.at, text: nameOf(p), class: "label", "data-checkpoint": p.i }));
+  const labels = points.length > LABELLED ? [] : points.map((p) => ({ at: p.at, text: nameOf(p, width < 480 ? 22 : 36), class: "label", "data-checkpoint": p.i }));
   for (const { name, points: along } of frontiers.filter((f) => f.points.length)) {
     const ends = [[along.at(-1), `${short(name, 30)}: ${short(along.at(-1).label, 14)}`], ...(along.length > 1 ? [[along[0], short(along[0].label, 14)]] : [])];
     labels.push(...ends.map(([p, text]) => ({ at: p.at, text, class: "label minor" })));
