@@ -113,13 +113,10 @@ def iso_reward(
       fbench plot iso-reward runs/sweep-eval --level path_kl --outcome true_diversity --output iso-kl.pdf
       fbench plot iso-reward runs/js-eval runs/kl-eval --along step --method "f_dpo reverse_kl"
     """
-    from benchmark.core.errors import UnknownNameError
     from benchmark.export import figures
     from benchmark.leaderboard import join_tables, read_score_table
     from benchmark.leaderboard.equal_level import contrast_lines, equal_level
 
-    if along not in (None, "beta", "step"):
-        raise UnknownNameError("sweep parameter", str(along), ("beta", "step"))
     table = join_tables([read_score_table(folder) for folder in folders])
     found = equal_level(table, level=level, outcome=outcome, along=along, reference=method)
     drawn = figures.iso_reward(found, output or _figures(folders[0]) / "iso-reward.png")

@@ -1,6 +1,6 @@
 """Methods at equal reward, or at equal distance from the reference: curves and contrasts of a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +16,7 @@ from benchmark.stats.curve import sweep_curves, used_points
 from benchmark.stats.sweeps import Contrast, Sweep, contrasts_at_equal_level
 
 _USUAL_REFERENCE = "reverse_kl"
+_PARAMETERS: Mapping[str, Along] = {"beta": "beta", "step": "step"}
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def equal_level(
     *,
     level: str | None = None,
     outcome: str | None = None,
-    along: Along | None = None,
+    along: str | None = None,
     reference: str | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -101,20 +102,22 @@ def equal_level(
         seed: Seed of the draws.
 
     Raises:
-        UnknownNameError: For a scorer or a method that the table lacks.
+        UnknownNameError: For a scorer or a method that the table lacks, or another parameter.
         UserError: If there is no sweep along that parameter, or its runs do not belong together.
     """
     rising = sampled_scorer(table, level or _first(table, "preference", "--level"))
     compared = sampled_scorer(table, outcome or _first(table, "diversity", "--outcome"))
     if rising.name == compared.name:
         raise UserError(f"{rising.name} is level and outcome at once", do="name another scorer")
-    along = along or sweep_parameter(table) or "beta"
-    if not _varies(table, along):
+    if along is not None and along not in _PARAMETERS:
+        raise UnknownNameError("sweep parameter", along, _PARAMETERS)
+    parameter = (sweep_parameter(table) or "beta") if along is None else _PARAMETERS[along]
+    if not _varies(table, parameter):
         raise UserError(
-            f"no method of this evaluation has points of more than one {along}",
+            f"no method of this evaluation has points of more than one {parameter}",
             do="evaluate a sweep, or choose --along beta or --along step",
         )
-    sweeps = sweeps_of(table, rising.name, compared.name, along)
+    sweeps = sweeps_of(table, rising.name, compared.name, parameter)
     names = [sweep.name for sweep in sweeps]
     against = reference or next((n for n in names if n.endswith(_USUAL_REFERENCE)), names[0])
     if against not in names:
@@ -128,7 +131,7 @@ def equal_level(
     return EqualLevel(
         level=rising,
         outcome=compared,
-        along=along,
+        along=parameter,
         reference=against,
         curves=curves,
         common=_common(curves, sign),
@@ -141,8 +144,8 @@ def equal_level(
 
 def contrast_lines(found: EqualLevel) -> list[tuple[str, ...]]:
     """The contrasts as lines of a table, under a heading."""
-    against, what = found.reference, found.outcome.name
-    lines = [("method", f"at {found.level.name}", f"{what} less that of {against}", "95 % interval", "note")]
+    what = f"{found.outcome.name} less that of {found.reference}"
+    lines: list[tuple[str, ...]] = [("method", f"at {found.level.name}", what, "95 % interval", "note")]
     for c in found.contrasts:
         place = f"{100 * c.share:.0f} % of the common range"
         if c.interval is None or c.level is None:
@@ -155,8 +158,7 @@ def contrast_lines(found: EqualLevel) -> list[tuple[str, ...]]:
 
 def sweep_parameter(table: ScoreTable) -> Along | None:
     """What varies within a method: beta, else the step; None where nothing does and there is no sweep."""
-    choices: tuple[Along, ...] = ("beta", "step")
-    return next((along for along in choices if _varies(table, along)), None)
+    return next((along for along in _PARAMETERS.values() if _varies(table, along)), None)
 
 
 def _varies(table: ScoreTable, along: Along) -> bool:

@@ -9,7 +9,7 @@ from benchmark.core.records import ScorerColumn
 from benchmark.leaderboard.grid import cells_of
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES
-from benchmark.stats.win_rate import win_rate_interval
+from benchmark.stats.win_rate import win_rate_intervals
 
 
 @dataclass(frozen=True)
@@ -66,20 +66,20 @@ def win_rates_of(
     found = []
     for column in _by_image(table, scorers):
         cells = cells_of(table.rows[table.rows["scorer"] == column.name], ids)
-        for i, id_ in enumerate(ids):
-            if id_ != against:
-                interval = win_rate_interval(
-                    cells[i], cells[ids.index(against)], higher_is_better=column.higher_is_better,
-                    resamples=resamples, seed=seed,
-                )  # fmt: skip
-                share, lo, hi = (_known(v) for v in (interval.value, interval.lo, interval.hi))
-                found.append(WinRate(column.name, id_, share, lo, hi, interval.n))
+        others = [id_ for id_ in ids if id_ != against]
+        intervals = win_rate_intervals(
+            cells[[ids.index(id_) for id_ in others]], cells[ids.index(against)],
+            higher_is_better=column.higher_is_better, resamples=resamples, seed=seed,
+        )  # fmt: skip
+        for id_, interval in zip(others, intervals, strict=True):
+            share, lo, hi = (_known(end) for end in (interval.value, interval.lo, interval.hi))
+            found.append(WinRate(column.name, id_, share, lo, hi, interval.n))
     return tuple(found)
 
 
 def rate_lines(rates: Sequence[WinRate]) -> list[tuple[str, ...]]:
     """The numbers as lines of a table, under a heading."""
-    lines = [("scorer", "checkpoint", "share won", "95 % interval", "prompts")]
+    lines: list[tuple[str, ...]] = [("scorer", "checkpoint", "share won", "95 % interval", "prompts")]
     for rate in rates:
         share = "-" if rate.share is None else f"{rate.share:.3f}"
         ends = "-" if rate.lo is None or rate.hi is None else f"{rate.lo:.3f} .. {rate.hi:.3f}"

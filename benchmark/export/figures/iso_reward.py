@@ -158,7 +158,7 @@ def _words(found: EqualLevel) -> str:
     order = f"from weak to strong {what}"
     if len(points) == 1:
         order = ", ".join(points.pop()).replace("beta ", "β ")
-    parts = [f"Points: {order}; hollow: past the highest {found.level.name}, not used."]
+    parts = [f"Points: {order}; hollow: past the highest {shown(found.level.name, 30)}, not used."]
     if len(found.curves) > 1 and found.common is None:
         parts.append("No overlap: there is no level that all curves have reached.")
     elif any(contrast.note == NO_OVERLAP for contrast in found.contrasts):

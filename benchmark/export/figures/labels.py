@@ -71,6 +71,7 @@ def place_labels(axes: Axes, labels: Sequence[Label], obstacles: Boxes, soft: Bo
         note.remove()
         point = axes.transData.transform((label.x, label.y))
         boxes = point[[0, 1, 0, 1]] + _candidates(size.width, size.height, to_pixels)
+        boxes += _back_inside(boxes, inside[0])
         outside = size.width * size.height - _overlap(boxes, inside)
         hard = _overlap(boxes, taken) + outside
         hard[hard < _FREE] = 0
@@ -98,7 +99,7 @@ def _candidates(width: float, height: float, to_pixels: float) -> Boxes:
 def _annotation(
     axes: Axes, label: Label, centre: tuple[float, float] = (0.0, 0.0), *, leader: bool = False
 ) -> Annotation:
-    arrow = {"arrowstyle": "-", "lw": 0.4, "color": label.colour, "shrinkA": 0.5, "shrinkB": 2.5}
+    arrow = {"arrowstyle": "-", "lw": 0.6, "color": label.colour, "shrinkA": 0.5, "shrinkB": 2.5}
     return axes.annotate(
         label.text,
         (label.x, label.y),
@@ -111,6 +112,14 @@ def _annotation(
         annotation_clip=False,
         arrowprops=arrow if leader else None,
     )
+
+
+def _back_inside(boxes: Boxes, frame: Boxes) -> Boxes:
+    """What to move each box by, so that it does not stick out of a frame, (n, 4)."""
+    low = np.maximum(frame[:2] - boxes[:, :2], 0)
+    high = np.minimum(frame[2:] - boxes[:, 2:], 0)
+    move = np.where(low > 0, low, high)
+    return np.hstack([move, move])
 
 
 def _overlap(boxes: Boxes, others: Boxes) -> Boxes:

@@ -4,6 +4,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
+from matplotlib.ticker import FuncFormatter
 
 from benchmark.core.errors import UserError
 from benchmark.core.store import atomic_file
@@ -111,27 +113,40 @@ def wrapped(text: str, inches: float, size: float, indent: str = "") -> str:
     """
     lines = [""]
     for word in text.split(" "):
-        rest = word
-        longer = f"{lines[-1]} {rest}" if lines[-1].strip() else lines[-1] + rest
-        if _inches(longer, size) <= inches:
-            lines[-1] = longer
+        lead = " " if lines[-1].strip() else ""
+        if text_inches(lines[-1] + lead + word, size) <= inches:
+            lines[-1] += lead + word
             continue
-        if lines[-1].strip():
+        if lead:
             lines.append(indent)
-        while _inches(lines[-1] + rest, size) > inches and len(rest) > 1:
-            fits = next(
-                n for n in range(len(rest) - 1, 0, -1) if n == 1 or _inches(indent + rest[:n], size) <= inches
-            )
-            lines[-1] += rest[:fits]
-            lines.append(indent)
-            rest = rest[fits:]
-        lines[-1] += rest
+        for letter in word:
+            if text_inches(lines[-1] + letter, size) > inches and lines[-1].strip():
+                lines.append(indent)
+            lines[-1] += letter
     return "\n".join(lines)
 
 
-def _inches(text: str, size: float) -> float:
-    width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(family=_FONT, size=size), False)
-    return float(width) / 72
+def text_inches(text: str, size: float) -> float:
+    """How wide a text is in letters of so many points, but for kerning."""
+    return sum(map(_advance, text)) * size / 72
+
+
+@cache
+def _advance(letter: str) -> float:
+    """The width of a letter, in parts of its size."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")
+        # Between two others, as a space alone has no width.
+        width, bare = (
+            text_to_path.get_text_width_height_descent(text, FontProperties(family=_FONT, size=100), False)[0]
+            for text in (f"|{letter}|", "||")
+        )
+    return float(width - bare) / 100
+
+
+def plain_ticks() -> FuncFormatter:
+    """Ticks of a logarithmic axis as plain numbers: an exponent would be too small to read."""
+    return FuncFormatter(lambda value, _: f"{value:g}")
 
 
 def footnote(text: str, signature: str, width: float) -> str:
@@ -146,12 +161,12 @@ def footnote(text: str, signature: str, width: float) -> str:
         Lines that fit the width.
     """
     parts = (text, signature.replace("|", " | "))
-    return "\n".join(wrapped(part, 0.95 * width, SMALLEST) for part in parts if part)
+    return "\n".join(wrapped(shown(part, 4000), 0.95 * width, SMALLEST) for part in parts if part)
 
 
 def legend_columns(labels: Sequence[str], width: float) -> int:
     """As many as fit beside each other in so many inches, with a third of an inch for each sample."""
-    widest = max((_inches(line, LABEL) for label in labels for line in label.split("\n")), default=0.0)
+    widest = max((text_inches(line, LABEL) for label in labels for line in label.split("\n")), default=0.0)
     return max(1, min(len(labels), int(0.98 * width / (widest + 0.36))))
 
 

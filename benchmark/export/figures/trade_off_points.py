@@ -172,6 +172,7 @@ def _of_plane(leaderboard: Leaderboard, plane: Plane) -> list[Point]:
             support=p.support if p.may_be_on_front else None,
         )
         for p in plane.points
+        if p.checkpoint in named
     ]  # fmt: skip
 
 

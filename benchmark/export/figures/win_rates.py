@@ -5,7 +5,6 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
@@ -20,8 +19,11 @@ from benchmark.export.figures.style import (
     figure_style,
     footnote,
     look,
+    plain_ticks,
     save,
     shown,
+    text_inches,
+    wrapped,
 )
 from benchmark.export.names import display_names, method_name
 from benchmark.leaderboard.win_rates import WinRate
@@ -94,20 +96,22 @@ def draw_win_rates(
     rows = -(-len(panels) // columns)
     note = footnote(_words(reference.id, len(scorers)), signature, width)
     height = rows * (_LINE * len(drawn) + 0.42) + 0.25 + 0.1 * (note.count("\n") + 1)
+    own = display_names(checkpoints)
+    names = [shown(own[c.id], 34) for c in drawn]
+    side = (width - max(text_inches(name, LABEL) for name in names)) / columns - 0.15
     figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     places = list(grid.flat)
     for index, (place, scorer) in enumerate(zip(places, panels, strict=False)):
         _draw(place, [rate for rate in known if rate.scorer == scorer], drawn)
         place.tick_params(axis="y", labelsize=LABEL, labelcolor=INK)
-        place.set_title(shown(scorer, 24), fontsize=7.5, pad=3)
+        place.set_title(wrapped(shown(scorer, 40), side, 7.5), fontsize=7.5, pad=3)
         if index + columns >= len(panels):
-            place.set_xlabel("share of pairs won", fontsize=7)
+            place.set_xlabel("share won", fontsize=7)
             place.tick_params(labelbottom=True)
     for place in places[len(panels) :]:
         place.set_axis_off()
-    names = display_names(checkpoints)
-    places[0].set_yticks(range(len(drawn)), [shown(names[c.id], 34) for c in drawn])
+    places[0].set_yticks(range(len(drawn)), names)
     places[0].set_ylim(len(drawn) - 0.45, -0.55)
     places[0].set_xlim(*_limits(known))
     figure.supxlabel(note, fontsize=SMALLEST, color=MUTED, x=0.01, ha="left")
@@ -131,7 +135,7 @@ def _draw(axes: Axes, rates: Sequence[WinRate], drawn: Sequence[Checkpoint]) -> 
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=5)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:g}"))
+    axes.xaxis.set_major_formatter(plain_ticks())
     axes.tick_params(axis="x", labelsize=LABEL)
 
 
