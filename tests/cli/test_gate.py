@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from benchmark.cli import verdict
 from benchmark.core.records import Checkpoint, ScorerColumn, ScoreRow
 from benchmark.evaluate.config import SHAPES_PRIMARY
 from benchmark.gate import SHAPES_GATED
@@ -234,6 +233,6 @@ def test_what_cannot_be_gated_is_one_line(refused: Refused, words: str, told: st
 def test_a_place_that_cannot_be_written_is_refused_before_anything_is_computed(
     refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verdict.os, "access", lambda *_: False)
+    monkeypatch.setattr("os.access", lambda *_: False)
     line = refused("gate", "--baseline", "x", "--candidate", "y", "--markdown", tmp_path / "a" / "b.md")
     assert f"nothing can be written below {tmp_path}" in line
