@@ -190,8 +190,9 @@ METHODS: Final = Case(
 
 GATE: Final = Case(
     "gate",
-    f"`regress`: {CANDIDATES} candidate runs against {BASELINES} baseline runs on {PROMPTS} prompts x 4 images, "
-    "unless said otherwise; four scorers, the last like `true_diversity`, with a number for 28 prompts in 64; "
+    f"`regress`: {CANDIDATES} candidate runs against {BASELINES} baseline runs on {PROMPTS} prompts x 4 "
+    "images, unless said otherwise; four scorers, the last with a number for 28 prompts in 64, as "
+    "`true_diversity`; "
     f"M = {MARGIN_SDS}. `seeds` is the standard deviation of training seeds; as seen in the baselines it is "
     f"{', '.join(map(str, _SEEN[:3]))}, and {_SEEN[3]} for `true_diversity`. `identical` is the same method "
     f"again; the others are methods to which prompts respond differently (standard deviation {_RESPONSE}), "
