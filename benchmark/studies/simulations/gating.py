@@ -191,18 +191,19 @@ METHODS: Final = Case(
 GATE: Final = Case(
     "gate",
     f"`regress`: {CANDIDATES} candidate runs against {BASELINES} baseline runs on {PROMPTS} prompts x 4 "
-    "images, unless said otherwise; four scorers, the last like `true_diversity`, with a number for 28 "
-    f"prompts in 64; M = {MARGIN_SDS}. `seeds` is the standard deviation of training seeds; as seen in the committed "
-    f"baselines it is {', '.join(map(str, _SEEN[:3]))}, and {_SEEN[3]} for `true_diversity`. `identical` is "
-    "the same method again; the others are methods to which prompts respond differently (standard deviation "
-    f"{_RESPONSE}), with the drop as named on one scorer, each in its turn.",
+    "images, unless said otherwise; four scorers, the last with a number for 28 prompts in 64, as "
+    "`true_diversity`; "
+    f"M = {MARGIN_SDS}. `seeds` is the standard deviation of training seeds; as seen in the baselines it is "
+    f"{', '.join(map(str, _SEEN[:3]))}, and {_SEEN[3]} for `true_diversity`. `identical` is the same method "
+    f"again; the others are methods to which prompts respond differently (standard deviation {_RESPONSE}), "
+    "with the drop as named on one scorer, each in its turn.",
     _gate,
 )
 
 CHECKPOINTS: Final = Case(
     "checkpoints",
-    f"`gate`: two checkpoints, four scorers, M = {MARGIN_SDS}, {_CHECKPOINT_PROMPTS} prompts; differences "
-    f"of the named shape, standard deviation {_IMAGE.run_sd * np.sqrt(2):.2f} a prompt; the drop as named on one "
-    "scorer, each in its turn.",
+    f"`gate`: two checkpoints, four scorers, M = {MARGIN_SDS}, {_CHECKPOINT_PROMPTS} prompts; differences of "
+    f"the named shape, standard deviation {_IMAGE.run_sd * np.sqrt(2):.2f} a prompt; the drop as named on "
+    "one scorer, each in its turn.",
     _checkpoints,
 )
