@@ -55,7 +55,10 @@ def test_the_workflow_checks_gates_and_writes_both_reports() -> None:
     assert said["divergence"] == "$DIVERGENCE"
     assert said["markdown"] == Path("$GITHUB_STEP_SUMMARY")
     kept = STEPS["Keep the report"]["with"]["path"].split()
-    assert kept == [str(said["junit"]), str(said["out"] / "eval" / "report.html")]
+    assert kept == [
+        str(said["junit"]),
+        *(str(said["out"] / name) for name in ("report.html", "leaderboard.*")),
+    ]
     assert STEPS["Keep the report"]["if"] == "${{ !cancelled() }}"
 
 
