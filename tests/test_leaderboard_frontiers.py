@@ -159,15 +159,20 @@ def test_another_base_and_an_evaluation_are_refused(
         with_frontiers(board, [evaluation])
 
 
-def test_a_scorer_that_only_one_has_is_no_difference(board: Leaderboard, table: ScoreTable) -> None:
-    columns = tuple(column for column in table.columns if column.name in ("hps", "true_diversity"))
-    parts = [p for p in table.signature.split("|") if not p.startswith(("clip:", "fid:", "pickscore:"))]
-    few = replace(
+def of_scorers(table: ScoreTable, *names: str) -> ScoreTable:
+    gone = tuple(f"{column.name}:" for column in table.columns if column.name not in names)
+    return replace(
         table,
-        columns=columns,
-        rows=table.rows[table.rows["scorer"].isin(["hps", "true_diversity"])],
-        signature="|".join(parts),
+        columns=tuple(column for column in table.columns if column.name in names),
+        rows=table.rows[table.rows["scorer"].isin(names)],
+        signature="|".join(part for part in table.signature.split("|") if not part.startswith(gone)),
     )
+
+
+def test_a_scorer_that_only_one_has_is_no_difference(board: Leaderboard, table: ScoreTable) -> None:
+    few = of_scorers(table, "hps", "true_diversity")
     assert difference_from(board, few.signature, few.columns) is None
     drawn = with_frontiers(board, [few], resamples=RESAMPLES)
     assert {plane.upward: len(plane.frontiers) for plane in drawn.planes} == {"pickscore": 0, "hps": 2}
+    with pytest.raises(UserError, match="both of pickscore against true_diversity or hps against"):
+        with_frontiers(board, [of_scorers(table, "hps", "clip")])

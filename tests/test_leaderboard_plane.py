@@ -1,5 +1,6 @@
 """The trade-off plane and the sweeps of a table."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +82,33 @@ def test_the_corner_is_three_within_prompt_deviations_worse_than_the_base(
     # One number a prompt: prompts are all that varies.
     diversity = base[base.scorer == "true_diversity"]["value"]
     assert corner[0] == pytest.approx(diversity.mean() - 3 * diversity.std())
+
+
+def test_hypervolumes_are_differences_with_their_reference_point(table: ScoreTable) -> None:
+    plane = plane_of(table, "true_diversity", "hps", "base", resamples=50)
+    (note,) = plane.front_notes
+    assert plane.corner is not None
+    assert f"true_diversity {plane.corner[0]:.4g}, hps {plane.corner[1]:.4g}" in note
+    assert "less that of base" in note
+    # In the simulation dpo has lost more diversity than it has gained in preference.
+    lead = re.search(r"f_dpo reverse_kl (\S+) \[(\S+), (\S+)\]", note)
+    assert lead is not None
+    assert float(lead[2]) < float(lead[1]) < float(lead[3]) < 0
+    # Turned round, the axis and its corner are, and nothing else.
+    rows = table.rows.assign(value=table.rows.value.where(table.rows.scorer != "hps", -table.rows.value))
+    turned = changed(replace(table, rows=rows), "hps", higher_is_better=False)
+    (other,) = plane_of(turned, "true_diversity", "hps", "base", resamples=50).front_notes
+    assert other == note.replace("hps ", "hps -", 1)
+
+
+def test_a_sweep_is_one_front_and_a_method_can_be_the_reference(table: ScoreTable) -> None:
+    plane = plane_of(swept(table), "true_diversity", "hps", "jensen_shannon-1.0-0", resamples=50)
+    (note,) = plane.front_notes
+    assert "less that of f_dpo jensen_shannon (6 checkpoints)" in note
+    # It loses three times the diversity for the same preference.
+    lead = re.search(r"f_dpo reverse_kl \(6 checkpoints\) (\S+) \[(\S+), (\S+)\]", note)
+    assert lead is not None
+    assert float(lead[3]) < 0
 
 
 def test_without_a_base_model_there_is_no_corner(table: ScoreTable) -> None:

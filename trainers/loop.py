@@ -16,6 +16,7 @@ import torch
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
+from benchmark.core.devices import peak_memory_gb
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
 from trainers import checkpoints
@@ -117,6 +118,7 @@ class Member:
                 metrics |= self._look()
                 self.trainee.watch.close_window()
                 metrics["diverged"] = self.trainee.watch.diverged
+                metrics["memory_gb"] = peak_memory_gb(str(self.material.pipeline.device))
                 self._save()
         self._write(metrics)
         if due:  # after the checkpoint: a run killed in between makes it again

@@ -12,7 +12,7 @@ from benchmark.core.errors import EXIT_INTERRUPTED, UnknownNameError
 
 # In the order of `fbench --help`: the way a newcomer goes.
 COMMANDS = (
-    "demo", "train", "sweep", "pairs", "eval", "score", "frontier", "leaderboard", "plot", "gate",
+    "demo", "train", "sweep", "pairs", "eval", "score", "frontier", "leaderboard", "plot", "gate", "regress",
     "divergence", "weights", "list", "doctor",
 )  # fmt: skip
 

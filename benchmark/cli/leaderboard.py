@@ -1,12 +1,16 @@
 """``fbench leaderboard``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say
+
+if TYPE_CHECKING:
+    from benchmark.core.records import Leaderboard
+    from benchmark.leaderboard.view import View
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -31,35 +35,94 @@ def leaderboard(
     reference: Annotated[
         str | None, typer.Option(help="Id that differences are against. (default the base model)")
     ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE",
+            help="Show only such checkpoints and the reference; once for each condition: id, objective, "
+            "divergence, step, beta, seed ... with = != < <= > >=, * for anything, | between several. Tests, "
+            "groups and the front stay those of all, unless --retest.",
+        ),
+    ] = None,
+    retest: Annotated[
+        bool,
+        typer.Option(
+            "--retest",
+            help="Drop what --where leaves out before the tests, as if it had not been evaluated: groups, "
+            "Holm and the front are then among the rest. To be decided before looking.",
+        ),
+    ] = False,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY|-KEY",
+            help="A scorer (best first), id, step, beta ..., train_seconds, eval_seconds, memory_gb; with - "
+            "the other way round. (default the order of evaluation)",
+        ),
+    ] = None,
+    scorers: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Show only these scorers, in this order.")
+    ] = None,
+    axis: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Show only scorers of these axes, such as preference.")
+    ] = None,
+    primary: Annotated[
+        bool, typer.Option("--primary", help="Show only scorers that the suite declares as primary.")
+    ] = False,
+    by_tag: Annotated[
+        bool,
+        typer.Option(
+            "--by-tag",
+            help="Add differences by what prompts are about; for csv a second file, FILE-by-tag.csv.",
+        ),
+    ] = False,
+    latex: Annotated[
+        str | None,
+        typer.Option(
+            metavar="paper|column|long",
+            help="As wide as a two-column paper's text or as a column of it; or every number, over pages, "
+            "for an appendix. (default paper)",
+        ),
+    ] = None,
     page_megabytes: Annotated[
         float | None,
         typer.Option(min=0, metavar="MB", help="Room for pictures in an html page. (default 64)"),
+    ] = None,
+    frontier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="What `fbench frontier` wrote, for the trade-offs of html and json; once for each.",
+        ),
     ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Rebuilds and joins leaderboards from scores.
 
     Needs no model, no image and no GPU. Evaluations whose signatures differ are never joined. An html page
-    shows the pictures and manifests that still lie in the folders.
+    shows the pictures and manifests that still lie in the folders, and sorts and filters by itself.
 
     Examples:
       fbench leaderboard runs/eval
       fbench leaderboard runs/eval-a runs/eval-b --output both.tex
       fbench leaderboard runs/eval --format csv
+      fbench leaderboard runs/eval --sort true_reward --where "divergence=jensen_*" --where "beta<=1"
+      fbench leaderboard runs/eval --primary --by-tag
+      fbench leaderboard runs/eval --scorers hps,clip --latex column --output table.tex
       fbench leaderboard runs/eval-a runs/eval-b --output both.html
+      fbench leaderboard runs/eval --frontier runs/eval/frontier --output report.html
     """
-    from benchmark.core.errors import UserError
-
-    form = _format_of("json" if as_json else format, output)
-    if page_megabytes is not None and form != _HTML:
-        raise UserError(
-            f"--page-megabytes is for html, and the format is {form}", do="add --output report.html"
-        )
+    form = _format_of("json" if as_json else format or ("latex" if latex else None), output)
     from benchmark.core.store import write_text
-    from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
+    from benchmark.leaderboard import join_tables, read_score_table
+    from benchmark.leaderboard.view import View, build_view
 
+    view = View(tuple(where or ()), sort, _listed(scorers), _listed(axis), primary, retest)
+    _refuse_what_does_nothing(form, output, view, latex, page_megabytes, by_tag=by_tag)
     tables = [read_score_table(path) for path in folders]
-    board = build_leaderboard(tables, reference=reference)
+    board = build_view(tables, view, reference=reference, tags=by_tag)
+    if frontier:
+        board = _with_frontiers(board, frontier, form)
     if form == _HTML:
         from benchmark.evaluate.report import page_source
         from benchmark.export.page import PICTURE_MEGABYTES, page_html
@@ -80,14 +143,72 @@ def leaderboard(
         print_leaderboard(board, console)
         text = console.file.getvalue() if isinstance(console.file, StringIO) else ""
     else:
-        from benchmark.export import TEXT_FORMATS
+        from benchmark.export import TEXT_FORMATS, latex_text
 
-        text = TEXT_FORMATS[form][1](board)
+        text = latex_text(board, latex) if latex else TEXT_FORMATS[form][1](board)
     if output is not None:
         write_text(output, text)
         say(f"wrote {output}")
     elif text:
         say(text.rstrip("\n"))
+    if form == "csv" and output is not None and by_tag:
+        from benchmark.export.csv_table import tags_csv_text
+
+        beside = output.with_name(f"{output.stem}-by-tag.csv")
+        write_text(beside, tags_csv_text(board))
+        say(f"wrote {beside}")
+
+
+def _listed(names: str | None) -> tuple[str, ...]:
+    return tuple(word.strip() for word in (names or "").split(",") if word.strip())
+
+
+def _refuse_what_does_nothing(
+    form: str,
+    output: Path | None,
+    view: "View",
+    latex: str | None,
+    page_megabytes: float | None,
+    *,
+    by_tag: bool,
+) -> None:
+    """Options that the format has no use for: silence would let a user believe in them."""
+    from dataclasses import replace
+
+    from benchmark.core.errors import UnknownNameError, UserError
+    from benchmark.export.latex import LATEX_FORMS
+    from benchmark.leaderboard.view import View
+
+    if page_megabytes is not None and form != _HTML:
+        raise UserError(
+            f"--page-megabytes is for html, and the format is {form}", do="add --output report.html"
+        )
+    if latex is not None and form != "latex":
+        raise UserError(f"--latex is for latex, and the format is {form}", do="leave one of them out")
+    if latex is not None and latex not in LATEX_FORMS:
+        raise UnknownNameError("form of a LaTeX table", latex, LATEX_FORMS)
+    if view.retest and not view.where:
+        raise UserError("--retest needs --where", do="say which checkpoints to test")
+    if form == _HTML and replace(view, retest=False) != View():
+        raise UserError(
+            "--where, --retest, --sort, --scorers, --axis and --primary are for tables",
+            do="open the page, which sorts and filters by itself",
+        )
+    if form == "csv" and by_tag and output is None:
+        raise UserError("--by-tag makes a second csv file", do="name the first: --output table.csv")
+
+
+def _with_frontiers(board: "Leaderboard", folders: list[Path], form: str) -> "Leaderboard":
+    """The same ranks, with frontiers in the trade-offs."""
+    from benchmark.core.errors import UserError
+    from benchmark.leaderboard import read_score_table
+    from benchmark.leaderboard.frontiers import with_frontiers
+
+    if form not in (_HTML, "json"):
+        raise UserError(
+            f"--frontier is for html and json, and the format is {form}", do="add --output report.html"
+        )
+    return with_frontiers(board, [read_score_table(folder) for folder in folders])
 
 
 def _format_of(asked: str | None, output: Path | None) -> str:

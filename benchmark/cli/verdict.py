@@ -49,6 +49,7 @@ def tell_verdict(
     junit: Path | None = None,
     markdown: Path | None = None,
     inconclusive: Literal["error", "failure", "skipped"] = "error",
+    more: str = "",
     as_json: bool = False,
 ) -> None:
     """Writes the files, prints the verdict, and ends the command with its exit code.
@@ -58,6 +59,7 @@ def tell_verdict(
         junit: Where to write JUnit XML; None for nowhere.
         markdown: Where to write Markdown.
         inconclusive: What an inconclusive scorer is in the JUnit XML.
+        more: Where to read on, said below the table.
         as_json: Print JSON instead of the table.
 
     Raises:
@@ -78,6 +80,8 @@ def tell_verdict(
         for file in (junit, markdown):
             if file is not None:
                 say(f"wrote {file}")
+        if more:
+            say(more)
     code = EXIT_CODES[report.verdict.outcome]
     if code:
         raise typer.Exit(code)

@@ -1,6 +1,7 @@
 """Which device to compute on, and how many threads are really free."""
 
 import os
+import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,6 +35,29 @@ def available_devices() -> list[str]:
     devices += ["mps"] if torch.backends.mps.is_available() else []
     devices += [f"cuda:{i}" for i in reversed(range(torch.cuda.device_count()))]
     return devices
+
+
+def peak_memory_gb(device: str) -> float | None:
+    """The most memory that this process has held so far, in GB (10^9 bytes).
+
+    Args:
+        device: What it computes on; on ``cuda`` it is what torch has held there, else the process's resident
+            memory.
+
+    Returns:
+        The peak; None where the system does not tell.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.max_memory_allocated(device) / 1e9
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    # Kilobytes, but bytes on a Mac.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
 
 
 def allowed_cores() -> int:

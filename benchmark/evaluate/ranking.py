@@ -6,7 +6,8 @@ from pathlib import Path
 
 from benchmark.core.errors import UserError
 from benchmark.core.manifest import Manifest
-from benchmark.core.records import Checkpoint, ImageSet, Leaderboard, ScorerColumn, ScoreRow
+from benchmark.core.records import Checkpoint, Cost, ImageSet, Leaderboard, Prompt, ScorerColumn, ScoreRow
+from benchmark.evaluate.costs import costs_of
 from benchmark.evaluate.report import training_manifests
 from benchmark.evaluate.result import EvalResult, suite_of
 from benchmark.export import write_exports
@@ -47,7 +48,8 @@ def rank(
         reference: Id of the checkpoint that differences are against; None: the base model.
         seconds: Wall time by part.
     """
-    path = write_score_table(score_table(rows, image_sets, columns), out / "scores.parquet")
+    costs = costs_of(image_sets, out)
+    path = write_score_table(score_table(rows, image_sets, columns, costs), out / "scores.parquet")
     # Built from the file, as `fbench leaderboard` does, so that both always agree.
     table = read_score_table(path)
     leaderboard = build_leaderboard([table], reference=reference)
@@ -85,7 +87,10 @@ def columns_of(
 
 
 def score_table(
-    rows: Sequence[ScoreRow], image_sets: Sequence[ImageSet], columns: Sequence[ScorerColumn]
+    rows: Sequence[ScoreRow],
+    image_sets: Sequence[ImageSet],
+    columns: Sequence[ScorerColumn],
+    costs: Mapping[str, Cost] | None = None,
 ) -> ScoreTable:
     """The long table with what a leaderboard must know."""
     first = image_sets[0]
@@ -98,7 +103,14 @@ def score_table(
         columns=tuple(columns),
         n_prompts=len(first.prompt_set),
         images_per_prompt=k,
+        costs=costs or {},
+        tags={prompt.id: tags_of(prompt) for prompt in first.prompt_set},
     )
+
+
+def tags_of(prompt: Prompt) -> tuple[str, ...]:
+    """What a prompt is about, its style included."""
+    return (*prompt.tags, *((f"style: {prompt.style}",) if prompt.style else ()))
 
 
 def _figures(

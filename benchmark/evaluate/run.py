@@ -10,6 +10,7 @@ from benchmark.core.errors import MissingRowsError, UserError
 from benchmark.core.manifest import track
 from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScoreRow
 from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.costs import Tally
 from benchmark.evaluate.plan import EvalPlan, plan
 from benchmark.evaluate.ranking import columns_of, rank
 from benchmark.evaluate.result import EvalResult
@@ -59,8 +60,8 @@ def evaluate(config: EvalConfig, *, command: str | None = None) -> EvalResult:
             with clock("generate"):
                 image_sets.append(_generate(spec, checkpoint, agenda, base, sampler))
             if agenda.scorers:
-                with clock("score"), console_progress(f"scoring {checkpoint.id}") as tell:
-                    rows += score_all(image_sets[-1], agenda.scorers, loaded, cache, tell)
+                with clock("score"):
+                    rows += _score(image_sets[-1], agenda, loaded, cache)
         if not agenda.scorers:
             return EvalResult(config.out, None, tuple(image_sets), seconds=clock.seconds)
         with clock("rank"):
@@ -100,8 +101,8 @@ def prepare(config: EvalConfig) -> dict[str, float]:
     for spec, checkpoint in zip(config.checkpoint, checkpoints, strict=True):
         with clock("generate"):
             images = _generate(spec, checkpoint, agenda, base, sampler)
-        with clock("score"), console_progress(f"scoring {checkpoint.id}") as tell:
-            score_all(images, agenda.scorers, loaded, cache, tell)
+        with clock("score"):
+            _score(images, agenda, loaded, cache)
     return clock.seconds
 
 
@@ -137,7 +138,10 @@ def _generate(
     spec: str, checkpoint: Checkpoint, agenda: EvalPlan, base: "Pipeline", sampler: Sampler
 ) -> ImageSet:
     _, policy = open_checkpoint(spec, base, offline=agenda.config.offline)
-    with console_progress(f"generating {checkpoint.id}") as tell:
+    ks = tuple(range(agenda.config.images_per_prompt))
+    content = ImageSet.content_id(checkpoint, agenda.prompt_set, sampler, ks)
+    tally = Tally(agenda.config.out, agenda.shard.suffix)
+    with console_progress(f"generating {checkpoint.id}") as tell, tally.counting(content, tell) as heard:
         images = generate(
             checkpoint,
             policy,
@@ -146,12 +150,21 @@ def _generate(
             agenda.config.images_per_prompt,
             agenda.config.out,
             shard=agenda.shard,
-            progress=tell,
+            progress=heard,
         )
     if not agenda.config.distance:
         return images
-    with console_progress(f"distance of {checkpoint.id}") as tell:
-        return with_distances(images, policy, base, agenda.config.out, shard=agenda.shard, progress=tell)
+    with console_progress(f"distance of {checkpoint.id}") as tell, tally.counting(content, tell) as heard:
+        return with_distances(images, policy, base, agenda.config.out, shard=agenda.shard, progress=heard)
+
+
+def _score(images: ImageSet, agenda: EvalPlan, loaded: Loaded, cache: ScoreCache) -> list[ScoreRow]:
+    tally = Tally(agenda.config.out)
+    with (
+        console_progress(f"scoring {images.checkpoint.id}") as tell,
+        tally.counting(images.id, tell) as heard,
+    ):
+        return score_all(images, agenda.scorers, loaded, cache, heard)
 
 
 class _Clock:

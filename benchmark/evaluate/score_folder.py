@@ -6,6 +6,7 @@ from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError
 from benchmark.core.manifest import track
 from benchmark.evaluate.config import ScoreConfig
+from benchmark.evaluate.costs import Tally
 from benchmark.evaluate.outside import read_images
 from benchmark.evaluate.ranking import columns_of, rank
 from benchmark.evaluate.result import EvalResult
@@ -40,8 +41,11 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
         track(config.out, "score", config, device=device, command=command) as manifest,
     ):
         manifest.add_input(config.path, images.prompt_set.sha256)
-        with console_progress(f"scoring {images.checkpoint.id}") as tell:
-            rows = score_all(images, scorers, loaded, cache, tell)
+        with (
+            console_progress(f"scoring {images.checkpoint.id}") as tell,
+            Tally(config.out).counting(images.id, tell) as heard,
+        ):
+            rows = score_all(images, scorers, loaded, cache, heard)
         columns = columns_of(scorers, [images.checkpoint], config.primary)
         result = rank(rows, [images], columns, config.out, manifest)
         result.raise_if_missing()

@@ -101,15 +101,13 @@ def score_all(
     """
     known = {scorer.name: cache.read(images, scorer) for scorer in scorers}
     due = [scorer for scorer in scorers if known[scorer.name] is None]
-    tell(0, len(images))
+    tell(0 if due else len(images), len(images))
     if due:
         loaded.load(due)
         found = _score_due(images, due, cache.kept, tell)
         for scorer in due:
             cache.write(images, scorer, found[scorer.name])
         known |= found
-    else:
-        tell(len(images), len(images))
     return [row for scorer in scorers for row in known[scorer.name] or ()]
 
 

@@ -2,8 +2,9 @@
 
 import csv
 import io
+from dataclasses import fields
 
-from benchmark.core.records import Leaderboard, LeaderboardCell, LeaderboardRow
+from benchmark.core.records import Leaderboard, LeaderboardCell, LeaderboardRow, TagCell
 
 Value = str | int | float | None
 
@@ -53,7 +54,7 @@ def flat_row(leaderboard: Leaderboard, row: LeaderboardRow) -> dict[str, Value]:
     }
     for cell in row.cells:
         flat |= _cell(cell)
-    return flat | {"signature": leaderboard.signature}
+    return flat | _beside(leaderboard, row) | {"signature": leaderboard.signature}
 
 
 def _cell(cell: LeaderboardCell) -> dict[str, Value]:
@@ -70,6 +71,38 @@ def _cell(cell: LeaderboardCell) -> dict[str, Value]:
         f"{name}_p": cell.p_value,
         f"{name}_note": cell.note,
     }
+
+
+def _beside(leaderboard: Leaderboard, row: LeaderboardRow) -> dict[str, Value]:
+    """Cost, then gaps, then fronts, named after their scorers."""
+    flat: dict[str, Value] = dict(vars(row.cost))
+    for gap in leaderboard.gaps:
+        name = "_".join([*gap.kind.split(), *([gap.gained] if gap.kind == "hacking" else [])])
+        own = gap.checkpoint == row.checkpoint.id
+        # Every checkpoint has the column, whether or not it has the gap.
+        values = {name: gap.value, f"{name}_lo": gap.lo, f"{name}_hi": gap.hi}
+        flat |= values if own else {key: flat.get(key) for key in values}
+    for plane in leaderboard.planes:
+        point = next((p for p in plane.points if p.checkpoint == row.checkpoint.id), None)
+        of = f"{plane.across}_{plane.upward}"
+        flat[f"front_{of}"] = None if point is None else int(point.may_be_on_front)
+        flat[f"support_{of}"] = None if point is None else point.support
+    return flat
+
+
+def tags_csv_text(leaderboard: Leaderboard) -> str:
+    """The numbers by tag as CSV, a row for each tag, scorer and checkpoint.
+
+    Args:
+        leaderboard: One that was built with tags.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    names = [f.name for f in fields(TagCell)]
+    writer.writerow([*names, "signature"])
+    for cell in leaderboard.by_tag:
+        writer.writerow([*(_text(getattr(cell, name)) for name in names), leaderboard.signature])
+    return out.getvalue()
 
 
 def _header(leaderboard: Leaderboard) -> list[str]:

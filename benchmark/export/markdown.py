@@ -5,6 +5,7 @@ import re
 from benchmark.core.records import Leaderboard, LeaderboardRow
 from benchmark.export.numbers import SIGNIFICANT, half_width, verdict
 from benchmark.export.panels import Panel, PanelColumn, in_domain_note, panels, remarks
+from benchmark.export.sections import Section, sections, signature_of
 
 _ROOM, _LEAST = 108, 18
 _MARKS = {1: " ▲", 0: "", -1: " ▼"}
@@ -27,7 +28,8 @@ def markdown_text(leaderboard: Leaderboard) -> str:
     notes = (in_domain_note(leaderboard, "†"), *leaderboard.notes, *remarks(leaderboard))
     listed = "\n".join(f"- {note}" for note in (legend, *map(escape_markdown, notes)) if note)
     heading = f"### {escape_markdown(leaderboard.suite)}"
-    return "\n\n".join([heading, *tables, listed, f"Signature: {_code(leaderboard.signature)}"]) + "\n"
+    blocks = [heading, *tables, listed, *map(_section, sections(leaderboard))]
+    return "\n\n".join([*blocks, f"Signature: {_code(signature_of(leaderboard))}"]) + "\n"
 
 
 def escape_markdown(text: str) -> str:
@@ -64,6 +66,14 @@ def _cell(row: LeaderboardRow, column: PanelColumn) -> str:
     dagger = "†" if row.checkpoint.id in column.facts.in_domain else ""
     mark = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
     return (f"**{mean}**" if cell.group == 1 else mean) + interval + dagger + mark
+
+
+def _section(section: Section) -> str:
+    lines = [section.header, (":--", *("--:" for _ in section.header[1:])), *section.rows]
+    escaped = [line if i == 1 else tuple(map(escape_markdown, line)) for i, line in enumerate(lines)]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in escaped)
+    notes = "\n".join(f"- {escape_markdown(note)}" for note in section.notes)
+    return "\n\n".join(part for part in (f"#### {escape_markdown(section.title)}", table, notes) if part)
 
 
 def _code(text: str) -> str:

@@ -33,6 +33,16 @@ def decimals(cells: Iterable[LeaderboardCell]) -> int:
     return min(max(places, 0), 4)
 
 
+def round_to(value: float, digits: int) -> float:
+    """A number with so many significant digits.
+
+    Example:
+        >>> round_to(0.00123456, 3), round_to(123456.0, 3)
+        (0.00123, 123000.0)
+    """
+    return float(f"{value:.{digits}g}")
+
+
 def p_text(p: float) -> str:
     """A p value in words a table can hold.
 

@@ -1,6 +1,6 @@
 """Wide leaderboards in panels that fit a page or a terminal, scorers of one axis side by side."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import get_args
@@ -65,18 +65,33 @@ def panels(leaderboard: Leaderboard, *, room: int, least: int) -> tuple[Panel, .
     Returns:
         The panels; a leaderboard without scorers has one empty one.
     """
-    columns = [
-        PanelColumn(facts, i, decimals(row.cells[i] for row in leaderboard.rows))
-        for i, facts in enumerate(leaderboard.columns)
-    ]
-    columns.sort(key=lambda column: _AXES.index(column.facts.axis))
-    widths = [max(least, len(column.facts.name) + _BESIDE_NAME) for column in columns]
+    columns = by_axis(leaderboard)
+    return fitted(columns, [max(least, len(column.facts.name) + _BESIDE_NAME) for column in columns], room)
+
+
+def fitted(columns: Sequence[PanelColumn], widths: Sequence[float], room: float) -> tuple[Panel, ...]:
+    """As few panels as fit, all about equally many scorers wide.
+
+    Args:
+        columns: In order.
+        widths: Of each.
+        room: Of all columns of a panel, in the same unit.
+    """
     for count in range(1, len(columns) + 1):
         size, larger = divmod(len(columns), count)
         starts = [i * size + min(i, larger) for i in range(count + 1)]
         if count == len(columns) or all(sum(widths[a:b]) <= room for a, b in pairwise(starts)):
             return tuple(Panel(tuple(columns[a:b])) for a, b in pairwise(starts))
     return (Panel(()),)
+
+
+def by_axis(leaderboard: Leaderboard) -> tuple[PanelColumn, ...]:
+    """All scorers, those of one axis beside each other."""
+    columns = [
+        PanelColumn(facts, i, decimals(row.cells[i] for row in leaderboard.rows))
+        for i, facts in enumerate(leaderboard.columns)
+    ]
+    return tuple(sorted(columns, key=lambda column: _AXES.index(column.facts.axis)))
 
 
 def remarks(leaderboard: Leaderboard) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from rich.text import Text
 from benchmark.core.records import Leaderboard, LeaderboardRow
 from benchmark.export.numbers import SIGNIFICANT, half_width, verdict
 from benchmark.export.panels import Panel, PanelColumn, in_domain_note, panels, remarks
+from benchmark.export.sections import Section, sections, signature_of
 
 _CELL_WIDTH = 16
 _NAME_WIDTH = 34
@@ -38,7 +39,26 @@ def print_leaderboard(leaderboard: Leaderboard, console: Console | None = None) 
     for note in (legend, in_domain_note(leaderboard, "†"), *leaderboard.notes, *remarks(leaderboard)):
         if note:
             console.print(Text(note, style="dim"))
-    console.print(Text(leaderboard.signature, style="dim"), soft_wrap=True)
+    for section in sections(leaderboard):
+        _print_section(section, console, name_width)
+    console.print(Text(signature_of(leaderboard), style="dim"), soft_wrap=True)
+
+
+def _print_section(section: Section, console: Console, name_width: int) -> None:
+    for part in section.split(console.width, name=name_width):
+        table = Table(
+            box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title_justify="left", title_style="bold"
+        )
+        table.title = Text(section.title)
+        table.add_column(Text(part.header[0]), max_width=name_width, overflow="fold")
+        for name in part.header[1:]:
+            lines = (folded(line, _CELL_WIDTH) for line in name.split("\n"))
+            table.add_column(Text("\n".join(lines)), justify="right", no_wrap=True)
+        for name, *cells in part.rows:
+            table.add_row(Text(folded(name, name_width)), *map(Text, cells))
+        console.print(table)
+    for note in section.notes:
+        console.print(Text(note, style="dim"))
 
 
 def folded(name: str, width: int) -> str:

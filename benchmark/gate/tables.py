@@ -13,6 +13,7 @@ from benchmark.gate.evidence import (
     SET_MARGIN,
     checkpoint_evidence,
     default_margin,
+    method_margin,
     run_evidence,
     set_evidence,
 )
@@ -104,7 +105,8 @@ def gate_methods(
         baseline: Ids of at least 8 runs; each has its training seed among its hyperparameters.
         candidate: Ids of at least 3 runs.
         scorers: Gated ones, of unit image or prompt.
-        margins: As for :func:`gate_checkpoints`.
+        margins: As for :func:`gate_checkpoints`; by default those of the preference axis are no wider than
+            what the baseline gained over the base model.
         alpha: Error of each bound.
 
     Returns:
@@ -132,7 +134,11 @@ def gate_methods(
         if _has_gaps(rows, [*candidate, *baseline], ids):
             bounds[column.name] = UNBOUNDED
         base = _base(table, baseline[0])
-        _fill_margin(known, column.name, default_margin(cells[ids.index(base)]), f"its spread of {base}")
+        spread = cells[ids.index(base)]
+        margin = default_margin(spread)
+        if column.axis == "preference" and by_id[base].is_base:
+            margin = method_margin(spread, cells[theirs], higher_is_better=column.higher_is_better)
+        _fill_margin(known, column.name, margin, f"its spread of {base}")
     return decide(bounds, known, alpha=alpha)
 
 

@@ -7,14 +7,23 @@ from contextlib import suppress
 import pandas as pd
 
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardRow, Plane, ScorerColumn
-from benchmark.leaderboard.columns import FRAGILE, Column, sampled_column, set_column
+from benchmark.core.records import (
+    Checkpoint,
+    Cost,
+    Leaderboard,
+    LeaderboardCell,
+    LeaderboardRow,
+    Plane,
+    ScorerColumn,
+)
+from benchmark.leaderboard.columns import FRAGILE, sampled_column, set_column
 from benchmark.leaderboard.grid import cells_of, failed_of, set_values_of
 from benchmark.leaderboard.hacking import hacking_of
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.notes import notes_of
 from benchmark.leaderboard.plane import plane_of, primary_pairs
 from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.leaderboard.tags import by_tag
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.missing import MAX_SHARE
 
@@ -23,6 +32,7 @@ def build_leaderboard(
     tables: Sequence[ScoreTable],
     *,
     reference: str | None = None,
+    tags: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Leaderboard:
@@ -34,6 +44,8 @@ def build_leaderboard(
         tables: Score tables with equal signatures.
         reference: Id of the checkpoint that the others are compared with; by default the first
             base model, or the first checkpoint where there is none.
+        tags: Whether to break the numbers down by what prompts are about, which takes as long again for
+            each tag.
         resamples: Bootstrap resamples.
         seed: Seed of resamples and sign flips.
 
@@ -43,28 +55,36 @@ def build_leaderboard(
     Raises:
         NotComparableError: If the tables must not be joined.
         UnknownNameError: If the reference is not among the checkpoints.
+        UserError: If tags are asked for and the tables know none.
     """
     table = join_tables(tables)
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     against = reference or _default_reference(table.checkpoints)
     if against not in ids:
         raise UnknownNameError("reference checkpoint", against, ids)
+    if tags and not any(table.tags.values()):
+        raise UserError(
+            "no prompt of these evaluations has a tag",
+            do="run the same `fbench eval` again if its prompt set has tags: older score tables lack them",
+        )
     by_scorer = dict(iter(table.rows.groupby("scorer", sort=False)))
     columns = [
         _column(facts, by_scorer.get(facts.name, table.rows[:0]), ids, against, resamples, seed)
         for facts in table.columns
     ]
     base = table.base(against)
+    rows = tuple(_rows(table, columns))
     return Leaderboard(
         suite=table.suite,
-        rows=tuple(_rows(table, columns)),
+        rows=rows,
         built_from=tuple(t.source for t in tables if t.source),
         columns=table.columns,
         reference=against,
         signature=table.signature,
-        notes=notes_of(table, [column.detectable for column in columns], against),
+        notes=notes_of(table.columns, rows, against),
         planes=tuple(_planes(table, against, resamples, seed)),
         gaps=() if base is None else hacking_of(table, base, resamples=resamples, seed=seed),
+        by_tag=by_tag(table, table.tags, against, resamples=resamples, seed=seed) if tags else (),
     )
 
 
@@ -87,7 +107,7 @@ def _column(
     reference: str,
     resamples: int,
     seed: int,
-) -> Column:
+) -> tuple[LeaderboardCell, ...]:
     at = ids.index(reference)
     if facts.unit != "set":
         cells, failed = cells_of(rows, ids), failed_of(rows, ids)
@@ -97,10 +117,10 @@ def _column(
     return set_column(facts, set_values_of(rows, ids), at, [notes.get(i, "no row") for i in ids])
 
 
-def _rows(table: ScoreTable, columns: Sequence[Column]) -> Iterator[LeaderboardRow]:
+def _rows(table: ScoreTable, columns: Sequence[tuple[LeaderboardCell, ...]]) -> Iterator[LeaderboardRow]:
     n_prompts, n_images = _sizes(table)
     for i, checkpoint in enumerate(table.checkpoints):
-        cells = tuple(column.cells[i] for column in columns)
+        cells = tuple(column[i] for column in columns)
         missing = sum(cell.n_missing for cell in cells)
         expected = missing + sum(cell.n for cell in cells)
         fragile = [cell.scorer for cell in cells if cell.note == FRAGILE]
@@ -112,6 +132,7 @@ def _rows(table: ScoreTable, columns: Sequence[Column]) -> Iterator[LeaderboardR
             cells=cells,
             ranked=missing <= MAX_SHARE * expected,
             note=f"{FRAGILE}: {', '.join(fragile)}" if fragile else "",
+            cost=table.costs.get(checkpoint.id, Cost()),
         )
 
 

@@ -22,19 +22,6 @@ FRAGILE = "order could change with the missing rows"
 
 
 @dataclass(frozen=True)
-class Column:
-    """One scorer's cells.
-
-    Attributes:
-        cells: One a checkpoint, in order.
-        detectable: Minimum detectable difference from the reference; None without a comparison.
-    """
-
-    cells: tuple[LeaderboardCell, ...]
-    detectable: float | None
-
-
-@dataclass(frozen=True)
 class _Estimates:
     means: Sequence[Interval]
     differences: Sequence[Interval]
@@ -54,7 +41,7 @@ def sampled_column(
     *,
     resamples: int,
     seed: int,
-) -> Column:
+) -> tuple[LeaderboardCell, ...]:
     """The column of a scorer of unit image or prompt.
 
     Args:
@@ -66,7 +53,7 @@ def sampled_column(
         seed: Seed of resamples and sign flips.
 
     Returns:
-        Its cells.
+        Its cells, one a checkpoint, in order.
     """
     count = cells.shape[0]
     share = missing_share(failed)
@@ -104,7 +91,9 @@ def sampled_column(
     )
 
 
-def set_column(facts: ScorerColumn, values: SetValues, reference: int, notes: Sequence[str]) -> Column:
+def set_column(
+    facts: ScorerColumn, values: SetValues, reference: int, notes: Sequence[str]
+) -> tuple[LeaderboardCell, ...]:
     """The column of a scorer of unit set.
 
     Args:
@@ -114,7 +103,7 @@ def set_column(facts: ScorerColumn, values: SetValues, reference: int, notes: Se
         notes: What the scorer noted on each checkpoint's row.
 
     Returns:
-        Its cells.
+        Its cells, one a checkpoint, in order.
     """
     value, leave_out = values.value, values.leave_out
     count = value.size
@@ -145,7 +134,7 @@ def set_column(facts: ScorerColumn, values: SetValues, reference: int, notes: Se
     )
 
 
-def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> Column:
+def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> tuple[LeaderboardCell, ...]:
     p = estimates.p.copy()
     p[reference] = np.nan
     adjusted = holm(p)
@@ -170,19 +159,14 @@ def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> Colum
                 n=int(estimates.counts[i]),
                 n_missing=int(estimates.missing[i]),
                 note=estimates.notes[i],
+                detectable=None if itself else _detectable(difference),
             )
         )
-    return Column(tuple(cells), _detectable(estimates.differences, reference))
+    return tuple(cells)
 
 
-def _detectable(differences: Sequence[Interval], reference: int) -> float | None:
-    """The largest over the checkpoints: what is found wherever it may occur."""
-    effects = [
-        minimum_detectable_effect(d.se, d.n - 1)
-        for i, d in enumerate(differences)
-        if i != reference and not np.isnan(d.se)
-    ]
-    return max(effects) if effects else None
+def _detectable(difference: Interval) -> float | None:
+    return None if np.isnan(difference.se) else minimum_detectable_effect(difference.se, difference.n - 1)
 
 
 def _complete_means(cells: FloatArray) -> FloatArray:

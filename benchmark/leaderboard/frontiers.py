@@ -71,7 +71,7 @@ def with_frontiers(
         seed: Seed of the draws.
 
     Raises:
-        UserError: if a table is no frontier's.
+        UserError: if a table is no frontier's, or has not both scorers of any plane.
         NotComparableError: if a table's signature or base model is not the leaderboard's.
     """
     for table in tables:
@@ -141,14 +141,14 @@ def frontiers_of(
         if not len(means):
             raise UserError(f"no prompt has a number of {across} and {upward} for {reference}")
         origin = (float(means[:, 0].mean()), float(means[:, 1].mean()))
-    frontiers = []
+    frontiers = list[Frontier]()
     for name, settings in _families(table, reference, facts):
         points = list[FrontierPoint]()
         for label, id_ in settings:
             if all(id_ in axis.lead for axis in axes):
                 lead = np.column_stack([axis.lead[id_] for axis in axes])
                 points += _point(label, origin, lead, resamples, seed)
-        frontiers.append(Frontier(name, tuple(points)))
+        frontiers += [Frontier(name, tuple(points))] if points else []
     return tuple(frontiers)
 
 
@@ -231,6 +231,14 @@ def _check(board: Leaderboard, table: ScoreTable) -> None:
         raise NotComparableError(
             f"the frontier {where} is not comparable: {difference}",
             do="make one of this evaluation: `fbench frontier EVAL`",
+        )
+    scorers = {column.name for column in table.columns}
+    planes = [f"{plane.upward} against {plane.across}" for plane in board.planes]
+    if not any({plane.across, plane.upward} <= scorers for plane in board.planes):
+        raise UserError(
+            f"the frontier {where} has the scorers {', '.join(sorted(scorers))}",
+            allowed=f"both of {' or '.join(planes)}" if planes else "",
+            do="" if planes else "a trade-off needs a preference and a diversity scorer",
         )
 
 

@@ -49,7 +49,16 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
     columns = _unique((c for table in tables for c in table.columns), "name")
     rows = _distinct_rows(pd.concat([table.rows for table in tables], ignore_index=True))
     source = ", ".join(_name(table) for table in tables)
-    return replace(first, rows=rows, checkpoints=checkpoints, columns=columns, source=source)
+    return replace(
+        first,
+        rows=rows,
+        checkpoints=checkpoints,
+        columns=columns,
+        source=source,
+        # What it took may differ, the first that tells is taken; what prompts are about may not.
+        costs={id_: cost for table in reversed(tables) for id_, cost in table.costs.items()},
+        tags={id_: tags for table in reversed(tables) for id_, tags in table.tags.items()},
+    )
 
 
 def _name(table: ScoreTable) -> str:

@@ -3,8 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from benchmark.core.records import Checkpoint
-from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.core.records import Checkpoint, LeaderboardRow, ScorerColumn
 from benchmark.stats.methods import NO_CLAIM, SEEDS_FOR_A_CLAIM
 
 _INTERVALS = (
@@ -14,12 +13,14 @@ _INTERVALS = (
 _TESTS = "p by sign flips of prompts (set metrics: t), Holm-adjusted over the checkpoints within each scorer."
 
 
-def notes_of(table: ScoreTable, detectable: Sequence[float | None], reference: str) -> tuple[str, ...]:
+def notes_of(
+    columns: Sequence[ScorerColumn], rows: Sequence[LeaderboardRow], reference: str
+) -> tuple[str, ...]:
     """The notes of a leaderboard: how to read it, what it can see, what it cannot claim.
 
     Args:
-        table: What it was built from.
-        detectable: Minimum detectable effect of each scorer.
+        columns: The scorers that are shown.
+        rows: All checkpoints that were tested.
         reference: Id of the reference checkpoint.
 
     Returns:
@@ -31,16 +32,22 @@ def notes_of(table: ScoreTable, detectable: Sequence[float | None], reference: s
     ]
     effects = [
         f"{column.name} {effect:.2g}"
-        for column, effect in zip(table.columns, detectable, strict=True)
-        if effect is not None
+        for column in columns
+        if (effect := _detectable(column.name, rows)) is not None
     ]
     if effects:
         notes.append(f"Minimum detectable difference (80 % power, 5 %): {', '.join(effects)}.")
-    exploratory = [column.name for column in table.columns if not column.primary]
-    if exploratory and len(exploratory) < len(table.columns):
+    exploratory = [column.name for column in columns if not column.primary]
+    if exploratory and len(exploratory) < len(columns):
         notes.append(f"Exploratory (not declared by the suite): {', '.join(exploratory)}.")
-    notes += _claims(table.checkpoints)
+    notes += _claims([row.checkpoint for row in rows])
     return tuple(notes)
+
+
+def _detectable(scorer: str, rows: Sequence[LeaderboardRow]) -> float | None:
+    """The largest over the checkpoints: what is found wherever it may occur."""
+    cells = (cell for row in rows for cell in row.cells if cell.scorer == scorer)
+    return max((cell.detectable for cell in cells if cell.detectable is not None), default=None)
 
 
 def _claims(checkpoints: Sequence[Checkpoint]) -> list[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Leaderboard, Plane, PlanePoint, ScorerColumn
 from benchmark.leaderboard.grid import cells_of, failed_of
+from benchmark.leaderboard.hypervolumes import hypervolume_notes
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES, FloatArray
 from benchmark.stats.cells import prompt_means
@@ -57,7 +58,7 @@ def plane_of(
     if prompts.empty:
         raise UserError(f"no prompt has a number of {across} and {upward} for all of {', '.join(ids)}")
     x = np.stack([b.loc[prompts].to_numpy() for b in both], axis=2)
-    signs = np.array([1.0 if column.higher_is_better else -1.0 for column in facts])
+    signs = _signs(facts)
     stays = front_set(signs * x, resamples=resamples, seed=seed)
     support = front_support(signs * x, resamples=resamples, seed=seed)
     at = ids.index(reference)
@@ -77,7 +78,11 @@ def plane_of(
                 support=float(support[i]),
             )
         )
-    return Plane(across, upward, tuple(points), _corner(table, facts, signs, reference))
+    corner = _corner(table, facts, reference)
+    kept = [c for c in table.checkpoints if c.id in ids]
+    notes = () if corner is None else hypervolume_notes(kept, signs * x, signs * corner, facts, reference)
+    own = None if corner is None else (float(corner[0]), float(corner[1]))
+    return Plane(across, upward, tuple(points), own, notes)
 
 
 def with_plane(board: Leaderboard, table: ScoreTable, across: str, upward: str) -> Leaderboard:
@@ -136,13 +141,17 @@ def _means(table: ScoreTable, column: ScorerColumn) -> pd.DataFrame:
     return pd.DataFrame(means.T, index=sorted(rows["prompt_id"].unique()), columns=kept)
 
 
-def _corner(
-    table: ScoreTable, facts: Sequence[ScorerColumn], signs: FloatArray, reference: str
-) -> tuple[float, float] | None:
+def _corner(table: ScoreTable, facts: Sequence[ScorerColumn], reference: str) -> FloatArray | None:
+    """The reference point of hypervolumes, in the scorers' own signs; None without a base that has it."""
     base = table.base(reference)
     if base is None:
         return None
     rows = table.rows[table.rows["checkpoint"] == base]
+    signs = _signs(facts)
     own = [s * cells_of(rows[rows["scorer"] == f.name], [base])[0] for f, s in zip(facts, signs, strict=True)]
-    across, upward = signs * reference_point(*own)
-    return (float(across), float(upward)) if np.isfinite([across, upward]).all() else None
+    corner: FloatArray = signs * reference_point(*own)
+    return corner if np.isfinite(corner).all() else None
+
+
+def _signs(facts: Sequence[ScorerColumn]) -> FloatArray:
+    return np.array([1.0 if column.higher_is_better else -1.0 for column in facts])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from benchmark.core import store
 from benchmark.core.errors import MissingFileError, UnreadableFileError
-from benchmark.core.records import Checkpoint, ScorerColumn, ScoreRow
+from benchmark.core.records import Checkpoint, Cost, ScorerColumn, ScoreRow
 
 _METADATA_KEY = b"fbench"
 _METADATA_VERSION = 1
@@ -43,6 +43,8 @@ class ScoreTable:
         n_prompts: Prompts in the set.
         images_per_prompt: K.
         source: Where the rows come from: a path or a hash.
+        costs: What each checkpoint cost, by id; it may lack some.
+        tags: What each prompt is about, by id; empty where that was not written down.
     """
 
     rows: pd.DataFrame
@@ -53,6 +55,8 @@ class ScoreTable:
     n_prompts: int
     images_per_prompt: int
     source: str = ""
+    costs: Mapping[str, Cost] = field(default_factory=dict)
+    tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def base(self, reference: str) -> str | None:
         """Id of the base model that gains are over: the reference if it is one, else the first there is."""
@@ -94,6 +98,8 @@ def write_score_table(table: ScoreTable, path: Path) -> Path:
         "columns": [asdict(column) for column in table.columns],
         "n_prompts": table.n_prompts,
         "images_per_prompt": table.images_per_prompt,
+        "costs": {id_: asdict(cost) for id_, cost in table.costs.items()},
+        "tags": table.tags,
     }
     arrow = pa.Table.from_pandas(table.rows, schema=_SCHEMA, preserve_index=False)
     arrow = arrow.replace_schema_metadata({_METADATA_KEY: json.dumps(facts, sort_keys=True)})
@@ -132,8 +138,11 @@ def read_score_table(path: Path) -> ScoreTable:
             n_prompts=facts["n_prompts"],
             images_per_prompt=facts["images_per_prompt"],
             source=str(path),
+            # Tables of before these were written have neither.
+            costs={id_: Cost(**cost) for id_, cost in facts.get("costs", {}).items()},
+            tags={id_: tuple(tags) for id_, tags in facts.get("tags", {}).items()},
         )
-    except (pa.ArrowException, KeyError, TypeError, ValueError) as error:
+    except (pa.ArrowException, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableFileError(path, "a score table of fbench eval", error) from error
 
 

@@ -9,13 +9,26 @@ import argparse
 import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
-from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler, ScorerColumn
+from benchmark.core.records import (
+    Checkpoint,
+    Cost,
+    Frontier,
+    FrontierPoint,
+    ImageRecord,
+    ImageSet,
+    Leaderboard,
+    Prompt,
+    PromptSet,
+    Sampler,
+    ScorerColumn,
+)
 from benchmark.core.records import ScoreRow as Row
 from benchmark.export.page import PICTURE_MEGABYTES, PageSource, write_page
 from benchmark.generate import console_progress
@@ -27,7 +40,7 @@ COLUMNS: Final = (
     ScorerColumn("hps", "v2.1@0123abcd", "preference", "image", True, "x 100"),
     ScorerColumn("imagereward", "1@0123abcd", "preference", "image", True, "about -2..2"),
     ScorerColumn("lpips", "1@0123abcd", "diversity", "prompt", True, "higher is more diverse", True),
-    ScorerColumn("vendi", "1@0123abcd", "diversity", "prompt", True, "1..K"),
+    ScorerColumn("vendi", "1@0123abcd", "diversity", "prompt", True, "1..K", True),
     ScorerColumn("kid", "1@0123abcd", "fidelity", "set", False, "lower is better"),
 )
 DIVERGENCES: Final = ("reverse_kl", "forward_kl", "jensen_shannon", "alpha(a=0.3)", "chi2")
@@ -54,6 +67,7 @@ def random_source(
     *,
     side: int = 64,
     failed: Sequence[tuple[int, int, int]] = (),
+    frontiers: Sequence[str] = ("guidance", "best of n by pickscore"),
     resamples: int = 200,
 ) -> PageSource:
     """What a page shows, from seeded noise.
@@ -65,6 +79,7 @@ def random_source(
         images: K.
         side: Of a picture, in pixels.
         failed: Positions of checkpoint and prompt, and k, of images that were not made.
+        frontiers: Names of curves through every plane.
         resamples: Of the leaderboard's bootstrap.
 
     Returns:
@@ -85,17 +100,47 @@ def random_source(
                 record = ImageRecord(prompt.id, k, file, status="error", note=_FAILURE)
                 records.append(record if bad else ImageRecord(prompt.id, k, file))
         sets.append(ImageSet(f"random-{c}", checkpoint, prompt_set, sampler, ks, tuple(records)))
+    trained = tuple(checkpoint.id for checkpoint in checkpoints if not checkpoint.is_base)
+    columns = tuple(replace(c, in_domain=trained) if c.name == "pickscore" else c for c in COLUMNS)
     table = ScoreTable(
         rows=rows_to_frame(_rows(checkpoints, prompts, ks, gone, draw)),
         suite=f"random@1: {len(prompts)} prompts x {images} images",
         signature=signature_line(prompt_set, images, sampler, COLUMNS),
         checkpoints=tuple(checkpoints),
-        columns=COLUMNS,
+        columns=columns,
         n_prompts=len(prompts),
         images_per_prompt=images,
         source="random numbers",
     )
-    return PageSource(build_leaderboard([table], resamples=resamples), table, tuple(sets))
+    board = _with_costs(_with_frontiers(build_leaderboard([table], resamples=resamples), frontiers))
+    return PageSource(board, table, tuple(sets))
+
+
+def _with_frontiers(board: Leaderboard, names: Sequence[str]) -> Leaderboard:
+    """Curves from the first point of every plane, towards more preference and less diversity."""
+    planes = []
+    for plane in board.planes:
+        start = plane.points[0]
+        curves = []
+        for bend, name in enumerate(names, start=1):
+            steps = [
+                FrontierPoint(
+                    f"step {n}", start.x - 0.04 * bend * n, start.y + 0.15 * n**0.5, (1e-3, 0.0, 1e-3), 6.0
+                )
+                for n in range(6)
+            ]
+            curves.append(Frontier(name, tuple(steps)))
+        planes.append(replace(plane, frontiers=tuple(curves)))
+    return replace(board, planes=tuple(planes))
+
+
+def _with_costs(board: Leaderboard) -> Leaderboard:
+    """Policies took some minutes to train; nothing is known of the base's training."""
+    rows = [
+        replace(row, cost=Cost(None if row.checkpoint.is_base else 600.0 + 60 * i, 90.0 + i, 4.0 + i / 10))
+        for i, row in enumerate(board.rows)
+    ]
+    return replace(board, rows=tuple(rows))
 
 
 def _picture(path: Path, side: int, draw: np.random.Generator) -> Path:

@@ -211,6 +211,8 @@ def test_what_is_no_evaluation_or_has_changed_is_refused(make: Make) -> None:
     make_frontier(config)
     with pytest.raises(UserError, match="a run of `frontier`"):
         plan_frontier(make(evaluation=config.out))
+    with pytest.raises(UserError, match="holds a run of `eval`"):
+        plan_frontier(make(out=config.evaluation))
     prompts = Path(read_manifest(config.evaluation).config["prompts"])
     text = prompts.read_text()
     prompts.write_text(text + "one ring\n")

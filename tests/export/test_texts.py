@@ -5,60 +5,20 @@ import dataclasses
 import io
 import json
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from rich.console import Console
 
-from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell, LeaderboardRow, ScorerColumn
-from benchmark.export import csv_text, json_text, latex_text, markdown_text, write_exports
-from benchmark.export.latex import escape_latex
+from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell
+from benchmark.export import csv_text, json_text, markdown_text, write_exports
 from benchmark.export.markdown import escape_markdown
 from benchmark.export.names import display_names
 from benchmark.export.numbers import decimals, p_text, verdict
 from benchmark.export.panels import panels
+from benchmark.export.sections import signature_of
 from benchmark.export.terminal import print_leaderboard
-from benchmark.leaderboard import build_leaderboard
-from benchmark.leaderboard.simulate import simulated_table
-
-NASTY = '50%_a&b#1|2{x}$^~\\`*é中"<y>'
-
-
-@pytest.fixture(scope="module")
-def leaderboard() -> Leaderboard:
-    return build_leaderboard([simulated_table(n_prompts=40)], resamples=99)
-
-
-@pytest.fixture(scope="module")
-def nasty() -> Leaderboard:
-    """Every text that comes from outside is hostile; one number is missing; a table of two panels."""
-    columns = tuple(
-        ScorerColumn(f"s{i}_{NASTY}", "v1", "preference", "image", i % 2 == 0, in_domain=("base",))
-        for i in range(7)
-    )
-    checkpoints = (Checkpoint("base", "b"), Checkpoint(NASTY.replace("\\", ""), "b", "f_dpo", "a(b|c)"))
-    rows = tuple(
-        LeaderboardRow(
-            checkpoint,
-            4,
-            8,
-            1,
-            (
-                LeaderboardCell(columns[0].name, note=f"missing: n < 5d {NASTY}"),
-                *(
-                    LeaderboardCell(c.name, -1.0, -1.2, -0.8, 0.1, 0.0, 0.2, 0.04, 0.6, 1, 8)
-                    for c in columns[1:]
-                ),
-            ),
-            ranked=False,
-        )
-        for checkpoint in checkpoints
-    )
-    return Leaderboard(NASTY, rows, (), columns, "base", f"fbench:1.0|set:{NASTY}", (f"note {NASTY}",))
-
 
 # --- csv and json -------------------------------------------------------------------------------
 
@@ -70,12 +30,20 @@ def test_csv_has_the_columns_that_scripts_depend_on(leaderboard: Leaderboard) ->
     endings = ["", "_lo", "_hi", "_winrate", "_group", "_diff", "_diff_lo", "_diff_hi", "_p", "_note"]
     for column in leaderboard.columns:
         names += [column.name + ending for ending in endings]
-    assert list(frame.columns) == [*names, "signature"]
+    beside = ["train_seconds", "eval_seconds", "memory_gb"]
+    beside += ["hacking_pickscore", "hacking_pickscore_lo", "hacking_pickscore_hi"]
+    for pair in ("true_diversity_pickscore", "true_diversity_hps"):
+        beside += [f"front_{pair}", f"support_{pair}"]
+    assert list(frame.columns) == [*names, *beside, "signature"]
     assert len(frame) == 5
     assert frame["hps"].tolist() == pytest.approx([r.cells[1].mean for r in leaderboard.rows], rel=1e-6)
     assert frame.loc[0, ["objective", "hps_diff", "hps_p", "hps_winrate"]].isna().all()
     assert (frame["signature"] == leaderboard.signature).all()
     assert frame.loc[2, "beta"] == 1.0
+    assert frame.loc[2, "hacking_pickscore"] == pytest.approx(leaderboard.gaps[0].value, rel=1e-6)
+    assert frame.loc[0, ["train_seconds", "hacking_pickscore"]].isna().all()
+    support = [point.support for point in leaderboard.planes[0].points]
+    assert frame["support_true_diversity_pickscore"].tolist() == pytest.approx(support)
 
 
 def test_csv_survives_hostile_names(nasty: Leaderboard) -> None:
@@ -96,7 +64,7 @@ def test_json_holds_every_number_and_no_path(leaderboard: Leaderboard, nasty: Le
     assert content["rows"][2]["cells"][1]["p_value"] == leaderboard.rows[2].cells[1].p_value
     assert content["rows"][0]["cells"][0]["difference"] is None
     assert "path" not in content["rows"][0]["checkpoint"]
-    assert json.loads(json_text(nasty))["suite"] == NASTY
+    assert json.loads(json_text(nasty))["suite"] == nasty.suite
 
 
 # --- markdown -----------------------------------------------------------------------------------
@@ -117,67 +85,9 @@ def test_markdown_marks_the_best_group_and_the_differences(leaderboard: Leaderbo
     dpo = next(line for line in text.splitlines() if line.startswith("| dpo"))
     assert re.search(r"\*\*20\.\d+\*\* ±0\.\d+† ▲", dpo)
     assert "▼" in dpo
-    assert f"`{leaderboard.signature}`" in text
+    assert f"`{signature_of(leaderboard)}`" in text
     assert "clip ↑" in text
     assert "fid ↓" in text
-
-
-# --- latex --------------------------------------------------------------------------------------
-
-
-def compile_latex(folder: Path, source: str) -> str:
-    """Compiles a document and returns its log; every error stops it."""
-    pdflatex = shutil.which("pdflatex")
-    if pdflatex is None:
-        pytest.skip("pdflatex is not installed")
-    (folder / "paper.tex").write_text(source, encoding="utf-8")
-    command = [pdflatex, "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "paper.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
-    log = done.stdout.decode("utf-8", "replace")
-    assert done.returncode == 0, log[-2000:]
-    assert (folder / "paper.pdf").stat().st_size > 5000
-    return log
-
-
-def test_latex_compiles_as_it_stands(leaderboard: Leaderboard, tmp_path: Path) -> None:
-    log = compile_latex(tmp_path, latex_text(leaderboard))
-    assert "Overfull" not in log
-    assert "undefined" not in log
-
-
-def test_latex_compiles_with_hostile_names(nasty: Leaderboard, tmp_path: Path) -> None:
-    compile_latex(tmp_path, latex_text(nasty))
-
-
-def test_latex_goes_into_a_two_column_paper(leaderboard: Leaderboard, tmp_path: Path) -> None:
-    (tmp_path / "leaderboard.tex").write_text(latex_text(leaderboard), encoding="utf-8")
-    paper = (
-        r"\documentclass[twocolumn]{article}\usepackage{booktabs}"
-        r"\begin{document}A paper.\input{leaderboard}More text.\end{document}"
-    )
-    compile_latex(tmp_path, paper)
-
-
-def test_latex_shows_bold_groups_arrows_and_the_signature(leaderboard: Leaderboard) -> None:
-    text = latex_text(leaderboard)
-    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
-    assert r"clip $\uparrow$" in text
-    assert r"fid $\downarrow$" in text
-    caption = text.split(r"\caption{")[1].split(r"\label")[0]
-    flat = caption.replace(r"\allowbreak{}", "")
-    assert escape_latex(leaderboard.signature).replace(r"\textbar{}", "|") in flat
-    dpo = next(line for line in text.splitlines() if line.startswith("dpo"))
-    assert r"\textbf{20." in dpo
-    assert r"\rlap{$^{\dagger+}$}" in dpo
-    assert r"\textbf{0." not in dpo
-
-
-def test_latex_escapes_every_special_sign() -> None:
-    plain = escape_latex(NASTY)
-    assert re.search(r"(?<!\\)[%&#_$]", plain) is None
-    assert "[U+4E2D]" in plain
-    assert "é" in plain
-    assert escape_latex("ﬁ") == "fi"
 
 
 # --- terminal -----------------------------------------------------------------------------------
@@ -191,9 +101,11 @@ def test_the_terminal_shows_all_scorers_at_any_width(leaderboard: Leaderboard, w
     for column in leaderboard.columns:
         assert column.name in text
     assert leaderboard.signature in text
-    dpo = [line for line in text.splitlines() if line.strip().startswith("dpo")]
+    scores = text[: text.index("Beside the scores")]
+    dpo = [line for line in scores.splitlines() if line.strip().startswith("dpo")]
     assert len(dpo) == {40: 5, 80: 2, 200: 1}[width]
-    assert max(len(line.rstrip()) for line in text.splitlines()[:20]) <= width
+    # The signature alone is one line, so that it can be copied.
+    assert max(len(line.rstrip()) for line in text.splitlines()[:-1]) <= width
 
 
 def test_the_terminal_takes_names_as_they_are(nasty: Leaderboard) -> None:

@@ -29,8 +29,8 @@ from benchmark.stats.power import pass_probability
 
 HOSTILE = (
     "a|b", "<script>alert(1)</script>", '"]]>&amp;\'', "line\nbreak\r\n| x |", "bell\x07 \x1b[2J\x00",
-    "\u202egnihton", "`code` *bold* [x](y) #1 @all", "\ud800 half", "\ufffe\uffff", "ünïcode ✓ 漢字", "x" * 300,
-    "{% raw %} $x$ ::error::",
+    "\u202egnihton", "`code` *bold* [x](y) #1 @all", "\ud800 half", "\ufffe\uffff", "ünïcode ✓ 漢字",
+    "x" * 300, "{% raw %} $x$ ::error::",
 )  # fmt: skip
 SCORERS = ("true_reward", "oracle", "true_diversity", "scene_rate")
 MARGIN = 0.2
@@ -41,7 +41,7 @@ def bounds(value: float, se: float, df: float = 20.0) -> Bounds:
 
 
 FINE, DECLINED, WORSE, DOUBT = bounds(0, 0.01), bounds(-0.1, 0.02), bounds(-0.9, 0.05), bounds(-0.1, 0.3)
-NEAR = bounds(-0.17, 0.05)
+NEAR = bounds(-0.13, 0.06)
 CASES = {
     "pass": (FINE, FINE, FINE, FINE),
     "declined": (FINE, DECLINED, FINE, FINE),

@@ -21,7 +21,7 @@ from trainers.train import train
 
 Settings = Callable[..., TrainConfig]
 STEPS, SAVES = 12, 3
-CLOCK = ("seconds", "shared_seconds", "samples_per_second")
+CLOCK = ("seconds", "shared_seconds", "samples_per_second", "memory_gb")
 LINES = random.Random(2409).sample(range(2, STEPS + 1), 3)
 """Random, and the same in every run of the tests."""
 

@@ -22,7 +22,9 @@ from trainers.train import train
 
 Settings = Callable[..., TrainConfig]
 STEPS = 3
-NOT_COMPARED = ("seconds", "shared_seconds", "samples_per_second", "accuracy", "heldout/accuracy")
+NOT_COMPARED = (
+    "seconds", "shared_seconds", "samples_per_second", "memory_gb", "accuracy", "heldout/accuracy",
+)  # fmt: skip
 """Clocks, and what jumps where a margin is a rounding error."""
 
 

@@ -22,7 +22,7 @@ from trainers.train import plan, train, train_many
 from trainers.trainee import Trainee
 
 Settings = Callable[..., TrainConfig]
-CLOCK = ("seconds", "shared_seconds", "samples_per_second")
+CLOCK = ("seconds", "shared_seconds", "samples_per_second", "memory_gb")
 
 
 def weights(run: Path, step: int) -> dict[str, torch.Tensor]:

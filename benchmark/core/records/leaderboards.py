@@ -51,6 +51,7 @@ class LeaderboardCell:
         n: Numbers behind the mean.
         n_missing: Rows without a value.
         note: What one must know, such as ``missing: n < 5d``.
+        detectable: Minimum detectable difference from the reference (80 % power, 5 %).
     """
 
     scorer: str
@@ -66,6 +67,7 @@ class LeaderboardCell:
     n: int = 0
     n_missing: int = 0
     note: str = ""
+    detectable: float | None = None
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,11 @@ class Cost:
     """What a checkpoint cost; None where it is not known.
 
     Attributes:
-        train_seconds: Wall time of its training loop up to its step, over all resumes.
-        eval_seconds: Wall time of making and scoring its images.
-        memory_gb: Peak memory of its training in GB (10^9 bytes): of the accelerator where there is one, else
-            of the process.
+        train_seconds: Wall time of its training steps, over all resumes, without preparation and saving.
+        eval_seconds: Wall time of making and scoring its images, over all attempts in the folder, without the
+            loading of models; what was found there from another prompt set or size is not counted.
+        memory_gb: Peak memory of the process that trained it, in GB (10^9 bytes): on a GPU what torch held
+            there, else the resident memory. Policies that were trained together share it.
     """
 
     train_seconds: float | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
-from benchmark.core.manifest import read_manifest
+from benchmark.core.manifest import FILE_NAME, read_manifest
 from benchmark.core.records import PromptSet, Sampler, ScorerColumn
 from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.frontier.config import NONE, FrontierConfig
@@ -105,10 +105,12 @@ def plan_frontier(config: FrontierConfig) -> FrontierPlan:
 
     Raises:
         UserError: if the folder holds no finished evaluation, a scorer or its weights are not there, nothing
-            can choose the best of n, or nothing is asked for.
+            can choose the best of n, nothing is asked for, or another run lies where the result goes.
         NotComparableError: if the prompts or a scorer are not those of the evaluation any more.
     """
     evaluation, table = _evaluation(config)
+    if (config.out / FILE_NAME).is_file() and (kind := read_manifest(config.out).kind) != "frontier":
+        raise UserError(f"--out {config.out} holds a run of `{kind}`", do="name a folder of its own")
     prompt_set = load_prompt_set(evaluation.prompts, evaluation.limit)
     sampler = sampler_of(evaluation, table)
     scales = default_scales(sampler.guidance) if config.scales is None else config.scales

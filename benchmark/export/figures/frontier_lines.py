@@ -25,7 +25,7 @@ def frontier_labels(frontiers: Sequence[Frontier]) -> tuple[list[Label], list[La
     names, others = [], []
     for frontier in frontiers:
         *first, last = frontier.points
-        text = f"{shown(frontier.name, 26)}: {shown(last.label, 14)}"
+        text = f"{shown(frontier.name, 36)}: {shown(last.label, 14)}"
         names.append(Label(last.x, last.y, text, INK, size=SMALLEST))
         # The first point says where the line comes from; what lies between is more of the same.
         others += [Label(p.x, p.y, shown(p.label, 14), MUTED, optional=True, size=SMALLEST) for p in first]

@@ -5,12 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmark.core.manifest import Manifest
-from benchmark.core.records import Checkpoint, ImageSet, Leaderboard, LeaderboardCell, Prompt, ScorerColumn
+from benchmark.core.records import (
+    Checkpoint,
+    Cost,
+    ImageSet,
+    Leaderboard,
+    LeaderboardCell,
+    Prompt,
+    ScorerColumn,
+    TagCell,
+)
 from benchmark.export.names import display_names, method_name
 from benchmark.export.numbers import decimals, verdict
+from benchmark.export.page.evidence import gaps_of, planes_of, tags_of
 from benchmark.export.page.scores import missing_rows, score_arrays
 from benchmark.export.panels import remarks
 from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard.tags import by_tag
 from benchmark.stats.jackknife import LEAVE_OUT
 
 
@@ -59,7 +70,9 @@ def plan_of(source: PageSource) -> Plan:
         seeds |= set(images.seeds)
     named = sorted(str(name) for name in rows["prompt_id"].dropna().unique())
     known |= {
-        name: Prompt(name, name) for name in named if name not in known and not name.startswith(LEAVE_OUT)
+        name: Prompt(name, name, source.table.tags.get(name, ()))
+        for name in named
+        if name not in known and not name.startswith(LEAVE_OUT)
     }
     return Plan(checkpoints, tuple(known.values()), tuple(sorted(seeds)))
 
@@ -76,6 +89,7 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
     """
     board = source.leaderboard
     places = [decimals(row.cells[i] for row in board.rows) for i in range(len(board.columns))]
+    positions = {checkpoint.id: i for i, checkpoint in enumerate(plan.checkpoints)}
     missing, undefined = missing_rows(source.table, plan.checkpoints, plan.prompts)
     return {
         "suite": board.suite,
@@ -85,6 +99,9 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "pageNotes": list(source.notes),
         "scorers": [_scorer(c, p, plan.checkpoints) for c, p in zip(board.columns, places, strict=True)],
         "checkpoints": _checkpoints(board),
+        "planes": planes_of(board, positions),
+        "gaps": gaps_of(board, positions),
+        "byTag": tags_of(board.columns, _by_tag(source, plan), places, positions),
         "prompts": [{"id": p.id, "text": p.text, "tags": _tags(p)} for p in plan.prompts],
         "seeds": list(plan.seeds),
         "scores": score_arrays(
@@ -94,6 +111,14 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "undefined": undefined,
         "manifests": [_manifest(manifest) for manifest in source.manifests],
     }
+
+
+def _by_tag(source: PageSource, plan: Plan) -> tuple[TagCell, ...]:
+    """The breakdown that the leaderboard has, or the one of the prompts' tags."""
+    if source.leaderboard.by_tag:
+        return source.leaderboard.by_tag
+    tags = {prompt.id: _tags(prompt) for prompt in plan.prompts}
+    return by_tag(source.table, tags, source.leaderboard.reference)
 
 
 def _scorer(column: ScorerColumn, places: int, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
@@ -133,10 +158,20 @@ def _checkpoints(board: Leaderboard) -> list[dict[str, Any]]:
                 "prompts": row.n_prompts,
                 "images": row.n_images,
                 "missing": row.n_missing,
+                "cost": _cost(row.cost),
                 "cells": cells,
             }
         )
     return found
+
+
+def _cost(cost: Cost) -> dict[str, float | None]:
+    known = {
+        "training": cost.train_seconds,
+        "evaluation": cost.eval_seconds,
+        "memory": cost.memory_gb,
+    }
+    return {name: None if value is None else round(value, 2) for name, value in known.items()}
 
 
 def _cell(cell: LeaderboardCell, higher: bool) -> dict[str, Any]:

@@ -14,7 +14,20 @@ from benchmark.export.page.pictures import PICTURE_MEGABYTES, pictures_of
 from benchmark.generate import Progress
 
 _ASSETS: Final = Path(__file__).parent / "assets"
-_SCRIPTS: Final = ("dom", "filter", "leaderboard", "trade_off", "pictures", "records", "main")
+_SCRIPTS: Final = (
+    "dom",
+    "filter",
+    "sorting",
+    "leaderboard",
+    "plane",
+    "layers",
+    "trade_off",
+    "hacking",
+    "tags",
+    "pictures",
+    "records",
+    "main",
+)
 """In the order in which they stand in the page; one scope holds them all."""
 
 # What would end a script element, begin a comment, or end a line in old JavaScript.

@@ -11,7 +11,7 @@ from benchmark.gate.report.record import GateReport
 from benchmark.gate.report.words import LEGEND, clean, headline, numbers, remarks, sides
 
 _COLOURS: dict[Outcome, str] = {"pass": "green", "regression": "red", "inconclusive": "yellow"}
-_LEAST_NAME = 12
+_LEAST_NAME = 14
 _LEFT: JustifyMethod = "left"
 _RIGHT: JustifyMethod = "right"
 
@@ -50,7 +50,7 @@ def _table(report: GateReport, width: int) -> Table:
         table.add_column(heading, justify=justify, no_wrap=True)
     for finding, row in zip(report.verdict.findings, rows, strict=True):
         name = Text.assemble(
-            f"{folded(clean(finding.scorer), room)}\n", (finding.outcome, _COLOURS[finding.outcome])
+            f"{folded(clean(finding.scorer), room)}\n  ", (finding.outcome, _COLOURS[finding.outcome])
         )
         table.add_row(name, *map(Text, row.values()))
     return table

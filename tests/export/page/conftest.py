@@ -36,7 +36,9 @@ FAILED = ((3, 1, 0), (3, 1, 1), (2, 4, 1))
 @pytest.fixture(scope="package")
 def source(tmp_path_factory: pytest.TempPathFactory) -> PageSource:
     folder = tmp_path_factory.mktemp("pictures")
-    made = random_source(folder, CHECKPOINTS, PROMPTS, 3, failed=FAILED, resamples=99)
+    made = random_source(
+        folder, CHECKPOINTS, PROMPTS, 3, failed=FAILED, frontiers=("guidance", TAG), resamples=99
+    )
     manifests = (
         Manifest(kind="eval", command=f"fbench eval {ATTACK}", config={"out": TAG}),
         Manifest(

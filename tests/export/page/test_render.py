@@ -78,6 +78,30 @@ def test_nothing_points_outside_and_nothing_acts_in_an_attribute(parts: Parts) -
             assert (value or "").startswith(("#", "data:")), (tag, name, value)
 
 
+def luminance(colour: str) -> float:
+    digits = colour.lstrip("#")
+    digits = "".join(c * 2 for c in digits) if len(digits) == 3 else digits
+    parts = (int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4))
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_colours_stand_out_as_wcag_asks(theme: int) -> None:
+    blocks = re.findall(r":root \{(.*?)\}", (ASSETS / "page.css").read_text(encoding="utf-8"), re.DOTALL)
+    colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6});", blocks[theme]))
+
+    def contrast(one: str, other: str) -> float:
+        low, high = sorted((luminance(colours[one]), luminance(colours[other])))
+        return (high + 0.05) / (low + 0.05)
+
+    # AA: 4.5 for text (1.4.3), 3 for what a picture or a control needs to be understood (1.4.11).
+    for text in ("ink", "muted", "link", "good", "bad"):
+        assert min(contrast(text, "paper"), contrast(text, "tint")) >= 4.5, text
+    for mark in ("focus", *(f"m{i}" for i in range(8))):
+        assert contrast(mark, "paper") >= 3.0, mark
+
+
 def test_scripts_make_no_markup_from_text() -> None:
     for path in ASSETS.glob("*.js"):
         found = re.findall(

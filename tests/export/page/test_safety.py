@@ -98,6 +98,22 @@ def test_parts_have_names_and_ids_are_unique(open_page: Open) -> None:
     assert tab.evaluate("document.activeElement.id") == "leaderboard"
 
 
+def test_everything_is_reached_by_tab(open_page: Open) -> None:
+    tab = open_page()
+    tab.evaluate("""() => {
+        const all = document.querySelectorAll("a[href], input, select, button, summary, [tabindex='0']");
+        const open = [...all].filter((e) => e.checkVisibility() && !e.disabled);
+        open.forEach((e, i) => { e.dataset.stop = i; });
+    }""")
+    wanted = tab.locator("[data-stop]").count()
+    reached = set()
+    for _ in range(wanted + 2):
+        tab.keyboard.press("Tab")
+        reached.add(tab.evaluate("document.activeElement.dataset.stop ?? document.activeElement.tagName"))
+    missed = {str(i) for i in range(wanted)} - reached
+    assert [tab.locator(f"[data-stop='{i}']").evaluate("e => e.outerHTML.slice(0, 80)") for i in missed] == []
+
+
 def test_print_has_the_tables_and_not_the_controls(open_page: Open) -> None:
     tab = open_page()
     tab.emulate_media(media="print")

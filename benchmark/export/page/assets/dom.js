@@ -32,10 +32,12 @@ function options(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => el("option", { value, dir: "auto" }, text)));
 }
 
-const number = (value, places) => (value === null ? "–" : value.toFixed(places).replace("-", "−"));
-const signed = (value, places) => (value > 0 ? "+" : "") + number(value, places);
+// Nothing is less than nothing: what rounds to 0 has no sign.
+const number = (value, places) => (value === null ? "–" : value.toFixed(places).replace(/^-(?!0(\.0+)?$)/, "−").replace("-", ""));
+const signed = (value, places) => (Number(value.toFixed(places)) > 0 ? "+" : "") + number(value, places);
 const interval = (lo, hi, places) => (lo === null || hi === null ? "" : `[${number(lo, places)}, ${number(hi, places)}]`);
 const probability = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
+const duration = (s) => (s < 99.5 ? `${s.toFixed(s < 9.95 ? 1 : 0)} s` : s < 5970 ? `${(s / 60).toFixed(0)} min` : `${(s / 3600).toFixed(1)} h`);
 const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 const short = (text, letters) => {
   const all = Array.from(text);

@@ -6,7 +6,20 @@ const FACTS = [
   { key: "divergence", text: "divergence" },
   { key: "beta", text: "beta" },
 ];
-const sorting = { column: null, reverse: false };
+const COSTS = [
+  { key: "training", text: "training", show: duration },
+  { key: "evaluation", text: "evaluation", show: duration },
+  { key: "memory", text: "memory", show: (gigabytes) => `${gigabytes.toFixed(1)} GB` },
+].filter(({ key }) => checkpoints.some((c) => c.cost[key] !== null));
+const board = sortable(byId("board"), {
+  value(key, i) {
+    if (typeof key === "number") return checkpoints[i].cells[key].mean;
+    return key in checkpoints[i].cost ? checkpoints[i].cost[key] : checkpoints[i][key];
+  },
+  // A better number first, so a scorer falls or rises by its own direction.
+  best: (key) => (typeof key === "number" && scorers[key].higher ? "descending" : "ascending"),
+  draw: () => drawRows(),
+});
 
 const axisNames = () => known(scorers.map((scorer) => scorer.axis));
 
@@ -19,49 +32,8 @@ function shownScorers() {
   );
 }
 
-function header(key, text, attributes = {}) {
-  const sorted = sorting.column === key;
-  const button = el("button", { type: "button", class: "sort", onclick: () => sortBy(key) }, text);
-  return el("th", { scope: "col", "data-key": key, "aria-sort": sorted ? direction(key) : null, ...attributes }, button);
-}
-
-// A better number first, so a scorer falls or rises by its own direction.
-function direction(key) {
-  const best = typeof key === "number" && scorers[key].higher ? "descending" : "ascending";
-  if (!sorting.reverse) return best;
-  return best === "ascending" ? "descending" : "ascending";
-}
-
-// First click: best first; second: worst first; third: as evaluated.
-function sortBy(key) {
-  if (sorting.column !== key) Object.assign(sorting, { column: key, reverse: false });
-  else if (!sorting.reverse) sorting.reverse = true;
-  else sorting.column = null;
-  for (const cell of byId("board").querySelectorAll("th[data-key]")) {
-    const own = cell.dataset.key === String(sorting.column);
-    if (own) cell.setAttribute("aria-sort", direction(sorting.column));
-    else cell.removeAttribute("aria-sort");
-  }
-  drawRows();
-}
-
-function sortValue(i) {
-  const key = sorting.column;
-  if (typeof key === "number") return checkpoints[i].cells[key].mean;
-  if (key === "missing") return checkpoints[i].missing;
-  return checkpoints[i][key];
-}
-
-function sorted(shown) {
-  if (sorting.column === null) return shown;
-  const sign = direction(sorting.column) === "ascending" ? 1 : -1;
-  const compare = (a, b) => (typeof a === "string" || typeof b === "string" ? String(a).localeCompare(String(b)) : a - b);
-  return [...shown].sort((i, j) => {
-    const [a, b] = [sortValue(i), sortValue(j)];
-    if (a === null || b === null) return (a === null) - (b === null);
-    return sign * compare(a, b);
-  });
-}
+// Costs belong to the whole, or stand alone when they are asked for.
+const shownCosts = () => (["all", "cost"].includes(byId("columns").value) ? COSTS : []);
 
 function drawHeader() {
   const columns = shownScorers();
@@ -70,20 +42,21 @@ function drawHeader() {
     axes.append(el("th", { scope: "colgroup", class: "axis", colspan: columns.filter((s) => s.axis === axis).length }, axis));
   }
   axes.append(el("td"));
-  const names = el("tr", {}, header("name", "checkpoint"), ...FACTS.map((fact) => header(fact.key, fact.text, { class: "fact" })));
+  if (shownCosts().length) axes.append(el("th", { scope: "colgroup", class: "axis", colspan: shownCosts().length }, "cost"));
+  const names = el("tr", {}, board.heading("name", "checkpoint"), ...FACTS.map((fact) => board.heading(fact.key, fact.text, { class: "fact" })));
   for (const s of columns) {
     const arrow = el("span", { "aria-hidden": "true" }, s.higher ? " ↑" : " ↓");
-    const cell = header(s.j, s.name, { class: "number" });
+    const cell = board.heading(s.j, s.name, { class: "number" });
     cell.firstChild.append(arrow, spoken(s.higher ? ", higher is better" : ", lower is better"));
     names.append(cell);
   }
-  names.append(header("missing", "missing", { class: "number" }));
+  names.append(...[{ key: "missing", text: "missing" }, ...shownCosts()].map(({ key, text }) => board.heading(key, text, { class: "number" })));
   byId("board").tHead.replaceChildren(axes, names);
 }
 
 function drawRows() {
-  const columns = shownScorers();
-  const rows = sorted(shownCheckpoints()).map((i) => {
+  const [columns, costs] = [shownScorers(), shownCosts()];
+  const rows = board.sorted(shownCheckpoints()).map((i) => {
     const c = checkpoints[i];
     const name = el("th", { scope: "row" }, foreign(c.name));
     if (c.id !== c.name) name.append(foreign(c.id, { class: "id" }));
@@ -91,9 +64,10 @@ function drawRows() {
     if (c.note) name.append(el("span", { class: "warning" }, c.note));
     const row = el("tr", {}, name, ...FACTS.map((fact) => el("td", { class: "fact" }, foreign(String(c[fact.key] ?? "–")))));
     row.append(...columns.map((s) => cellOf(i, s)), el("td", { class: "number" }, c.missing.toLocaleString("en")));
+    row.append(...costs.map(({ key, show }) => el("td", { class: "number" }, c.cost[key] === null ? "–" : show(c.cost[key]))));
     return row;
   });
-  if (!rows.length) rows.push(el("tr", {}, el("td", { colspan: columns.length + FACTS.length + 2 }, "No checkpoint fits the filter.")));
+  if (!rows.length) rows.push(el("tr", {}, el("td", { colspan: columns.length + costs.length + FACTS.length + 2 }, "No checkpoint fits the filter.")));
   byId("board").tBodies[0].replaceChildren(...rows);
 }
 
@@ -116,7 +90,7 @@ function cellOf(i, s) {
 }
 
 function startLeaderboard() {
-  const kinds = [["all", "all"], ...(scorers.some((s) => s.primary) ? [["primary", "primary"]] : []), ...axisNames().map((a) => [a, a])];
+  const kinds = [["all", "all"], ...(scorers.some((s) => s.primary) ? [["primary", "primary"]] : []), ...axisNames().map((a) => [a, a]), ...(COSTS.length ? [["cost", "cost"]] : [])];
   options(byId("columns"), kinds);
   byId("columns").addEventListener("change", () => {
     drawHeader();
@@ -129,6 +103,7 @@ function startLeaderboard() {
     foreign(content.reference),
     " (Holm-adjusted p < 0.05). ",
     scorers.some((s) => s.inDomain.length) ? "† the scorer knows the data this checkpoint was trained on. " : "",
+    COSTS.length ? "Costs are wall time and peak memory; – is not known. " : "",
     "A click on a heading sorts.",
   );
   byId("notes").append(...content.notes.map((note) => el("li", { dir: "auto" }, note)));

@@ -3,6 +3,8 @@ byId("summary").append(`${cells}; compared with `, foreign(content.reference), "
 startFilter();
 startLeaderboard();
 startTradeOff();
+startHacking();
+startTags();
 startPictures();
 startMissing();
 startManifests();

@@ -133,7 +133,7 @@ function startPictures() {
   // Where the arrows mean nothing else, they turn the pages.
   document.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const busy = event.target.closest("input, select, summary, pre, .wide, .text, .point") || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+    const busy = event.target.closest("input, select, summary, pre, .wide, .text, .point, .stop") || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
     if (!by || busy) return;
     event.preventDefault();
     step(by);

@@ -3,113 +3,102 @@
 const UPWARDS = ["preference", "alignment", "style"];
 const RIGHTWARDS = ["diversity", "distance"];
 const LABELLED = 10;
-const MARGIN = { left: 62, right: 18, top: 14, bottom: 48 };
-const METHODS = known(checkpoints.filter((c) => c.id !== content.reference).map((c) => c.method));
-const SHAPES = [
-  "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0 -5 0Z", "M-4.6 -4.6H4.6V4.6H-4.6Z", "M0 -6L5.6 4.4H-5.6Z", "M0 -6.4L6 0L0 6.4L-6 0Z",
-  "M0 6L5.6 -4.4H-5.6Z", "M-2 -6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z", "M0 -6L5.7 -1.9L3.5 4.9H-3.5L-5.7 -1.9Z", "M-5 -3L-3 -5L0 -2L3 -5L5 -3L2 0L5 3L3 5L0 2L-3 5L-5 3L-2 0Z",
-];
-const STAR = "M0 -8L2.1 -2.8L7.6 -2.5L3.3 1.1L4.7 6.5L0 3.4L-4.7 6.5L-3.3 1.1L-7.6 -2.5L-2.1 -2.8Z";
 
-function styleOf(i) {
-  if (checkpoints[i].id === content.reference) return { shape: STAR, colour: "m-base" };
-  const at = METHODS.indexOf(checkpoints[i].method);
-  return { shape: SHAPES[at % SHAPES.length], colour: `m${at % 8}` };
-}
+const axesChosen = () => [Number(byId("axis-x").value), Number(byId("axis-y").value)];
+const planeOf = (x, y) => content.planes.find((plane) => plane.x === x && plane.y === y) ?? null;
 
-// As in the figures: the reference's mean plus the paired difference, with the difference's interval.
+// Without a plane, as of a scorer that was not asked for: the reference's mean plus the paired difference.
 function placed(i, j) {
   const cell = checkpoints[i].cells[j];
   const base = checkpoints.find((c) => c.id === content.reference)?.cells[j].mean ?? null;
-  if (base !== null && cell.diff !== null) {
-    const lo = cell.diffLo === null ? cell.diff : cell.diffLo;
-    const hi = cell.diffHi === null ? cell.diff : cell.diffHi;
-    return { at: base + cell.diff, lo: base + lo, hi: base + hi };
-  }
-  return cell.mean === null ? null : { at: cell.mean, lo: cell.mean, hi: cell.mean };
+  if (base !== null && cell.diff !== null) return { at: base + cell.diff, ends: [base + (cell.diffLo ?? cell.diff), base + (cell.diffHi ?? cell.diff)] };
+  return cell.mean === null ? null : { at: cell.mean, ends: [cell.mean, cell.mean] };
 }
 
-// Round steps of 1, 2 or 5 times a power of ten.
-function ticks(lo, hi, wanted) {
-  const rough = (hi - lo) / wanted;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
-  const first = Math.ceil(lo / step);
-  const found = [];
-  for (let n = first; n * step <= hi + 1e-9 * step; n += 1) found.push(n * step);
-  return { values: found, places: Math.max(0, -Math.floor(Math.log10(step) + 1e-9)) };
+function pointsOf(plane, x, y) {
+  const points = plane
+    ? plane.points.map((p) => ({ ...p, reach: reach(p.at, p.region) }))
+    : checkpoints.map((_, i) => ({ i, x: placed(i, x), y: placed(i, y) })).filter((p) => p.x && p.y)
+      .map(({ i, x: a, y: b }) => ({ i, at: [a.at, b.at], reach: { x: a.ends, y: b.ends } }));
+  // The reference last, so that it lies on top.
+  return points.sort((a, b) => (checkpoints[a.i].id === content.reference) - (checkpoints[b.i].id === content.reference));
 }
 
-function scale(values, from, to, higher) {
-  const lo = Math.min(...values);
-  const hi = Math.max(...values);
-  const room = (hi - lo || Math.abs(hi) || 1) * 0.08;
-  const [a, b] = higher ? [lo - room, hi + room] : [hi + room, lo - room];
-  return { lo: lo - room, hi: hi + room, at: (v) => from + ((v - a) / (b - a)) * (to - from) };
+// A scorer's word on a checkpoint; on a plane's own prompts its mean may be another than on all.
+function wordOf(p, axis, j) {
+  const { cells } = checkpoints[p.i];
+  const [cell, places] = [cells[j], scorers[j].places];
+  const all = `${number(cell.mean, places)} ${interval(cell.lo, cell.hi, places)}`;
+  const here = p.support === undefined ? "" : number(p.at[axis], places);
+  return here === "" || here === number(cell.mean, places) ? all : `${here}; on all its prompts ${all}`;
 }
 
-function describe(i, x, y) {
-  const c = checkpoints[i];
-  const one = (j) => {
-    const cell = c.cells[j];
-    const places = scorers[j].places;
+function describe(p, x, y) {
+  const c = checkpoints[p.i];
+  const one = (axis, j) => {
+    const [cell, places] = [c.cells[j], scorers[j].places];
     const difference = cell.diff === null ? "" : `; difference ${signed(cell.diff, places)} ${interval(cell.diffLo, cell.diffHi, places)}`;
-    return `${scorers[j].name} ${number(cell.mean, places)} ${interval(cell.lo, cell.hi, places)}${difference}${cell.group ? `; group ${cell.group}` : ""}`;
+    return `${scorers[j].name} ${wordOf(p, axis, j)}${difference}${cell.group ? `; group ${cell.group}` : ""}`;
   };
-  return { name: c.name, id: c.id, lines: [one(y), one(x)] };
+  return { name: c.name, id: c.id, lines: [one(1, y), one(0, x), ...(p.support === undefined ? [] : [standing(p)])] };
 }
+
+const nameOf = (p, letters) => short(checkpoints[p.i].name, letters) + (p.may ? ` (${p.support.toFixed(2)})` : "");
+const standing = (p) => `${p.may ? "may be" : "is not"} on the Pareto front (95 %); support ${p.support.toFixed(2)}`;
 
 function drawPlot() {
-  const [y, x] = [Number(byId("axis-y").value), Number(byId("axis-x").value)];
-  const points = checkpoints
-    .map((_, i) => ({ i, x: placed(i, x), y: placed(i, y) }))
-    .filter((p) => p.x && p.y)
-    // The reference last, so that it lies on top.
-    .sort((a, b) => (checkpoints[a.i].id === content.reference) - (checkpoints[b.i].id === content.reference));
+  const [x, y] = axesChosen();
+  const plane = planeOf(x, y);
+  const points = pointsOf(plane, x, y);
+  const frontiers = (plane?.frontiers ?? []).filter(({ name }) => isDrawn(`frontier ${name}`));
   const width = Math.max(260, byId("plot").clientWidth || 640);
-  const height = Math.round(Math.min(460, Math.max(280, width * 0.6)));
+  const height = Math.round(Math.min(480, Math.max(300, width * 0.62)));
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "group", "aria-labelledby": "plot-caption" });
   byId("plot").replaceChildren(picture);
   if (!points.length) {
     picture.append(svg("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "No checkpoint has both numbers."));
     return;
   }
-  const across = scale(points.flatMap((p) => [p.x.lo, p.x.hi]), MARGIN.left, width - MARGIN.right, scorers[x].higher);
-  const up = scale(points.flatMap((p) => [p.y.lo, p.y.hi]), height - MARGIN.bottom, MARGIN.top, scorers[y].higher);
+  const further = frontiers.flatMap((f) => f.points.map((p) => p.at));
+  const values = (axis, n) => [...points.flatMap((p) => p.reach[axis]), ...further.map((at) => at[n])];
+  const across = scale(values("x", 0), MARGIN.left, width - MARGIN.right, scorers[x].higher);
+  const up = scale(values("y", 1), height - MARGIN.bottom, MARGIN.top, scorers[y].higher);
+  const pixels = ([u, v]) => [across.at(u), up.at(v)];
+  followPointer(picture);
   drawAxes(picture, width, height, across, up, x, y);
-  for (const p of points) picture.append(drawPoint(p, across, up, x, y));
+  if (plane && isDrawn("regions")) picture.append(...points.map((p) => drawRegion(p, across, up)).filter(Boolean));
+  const centre = points.find((p) => checkpoints[p.i].id === content.reference);
+  if (centre) {
+    const [px, py] = pixels(centre.at);
+    picture.append(svg("path", { class: "cross", d: `M${px} ${MARGIN.top}V${height - MARGIN.bottom}M${MARGIN.left} ${py}H${width - MARGIN.right}` }));
+  }
+  if (plane && isDrawn("front")) {
+    picture.append(svg("path", { class: "front", d: frontLine(points.map((p) => pixels(p.at)), MARGIN.left, height - MARGIN.bottom) }));
+  }
+  picture.append(...frontiers.map((f) => drawFrontier(f, across, up, x, y)));
+  picture.append(...points.map((p) => drawPoint(p, across, up, x, y, plane === null)));
   // Names last: they need the text's true length.
-  if (points.length <= LABELLED) drawLabels(picture, points, across, up, width);
+  const labels = points.length > LABELLED ? [] : points.map((p) => ({ at: p.at, text: nameOf(p, width < 480 ? 22 : 36), class: "label", "data-checkpoint": p.i }));
+  for (const { name, points: along } of frontiers.filter((f) => f.points.length)) {
+    const ends = [[along.at(-1), `${short(name, 30)}: ${short(along.at(-1).label, 14)}`], ...(along.length > 1 ? [[along[0], short(along[0].label, 14)]] : [])];
+    labels.push(...ends.map(([p, text]) => ({ at: p.at, text, class: "label minor" })));
+  }
+  const taken = [...points.map((p) => p.at), ...further].map(pixels).map(([px, py]) => box(px - 9, py - 9, 18, 18));
+  drawLabels(picture, labels.map(({ at, ...label }) => ({ x: across.at(at[0]), y: up.at(at[1]), ...label })), taken, width, height - MARGIN.bottom);
 }
 
-function drawAxes(picture, width, height, across, up, x, y) {
-  const [bottom, right] = [height - MARGIN.bottom, width - MARGIN.right];
-  const horizontal = ticks(across.lo, across.hi, width < 480 ? 4 : 7);
-  const vertical = ticks(up.lo, up.hi, 5);
-  const axes = svg("g", { class: "axes", "aria-hidden": "true" });
-  for (const v of horizontal.values) {
-    axes.append(svg("line", { x1: across.at(v), x2: across.at(v), y1: MARGIN.top, y2: bottom }));
-    axes.append(svg("text", { x: across.at(v), y: bottom + 16, "text-anchor": "middle" }, number(v, horizontal.places)));
-  }
-  for (const v of vertical.values) {
-    axes.append(svg("line", { x1: MARGIN.left, x2: right, y1: up.at(v), y2: up.at(v) }));
-    axes.append(svg("text", { x: MARGIN.left - 6, y: up.at(v) + 4, "text-anchor": "end" }, number(v, vertical.places)));
-  }
-  const middle = (MARGIN.top + bottom) / 2;
-  axes.append(svg("text", { class: "title", x: (MARGIN.left + right) / 2, y: height - 10, "text-anchor": "middle" }, `${short(scorers[x].name, 40)} → better`));
-  axes.append(svg("text", { class: "title", "text-anchor": "middle", transform: `translate(14 ${middle}) rotate(-90)` }, `${short(scorers[y].name, 40)} → better`));
-  picture.append(axes);
+function drawRegion(p, across, up) {
+  if (!p.region) return null;
+  return svg("ellipse", { class: `region ${styleOf(p.i).colour}`, "data-checkpoint": p.i, ...ellipse(p.at, p.region, across, up) });
 }
 
-function drawPoint(p, across, up, x, y) {
+function drawPoint(p, across, up, x, y, bars) {
   const { shape, colour } = styleOf(p.i);
-  const told = describe(p.i, x, y);
+  const told = describe(p, x, y);
+  const [px, py] = [across.at(p.at[0]), up.at(p.at[1])];
   const group = svg("g", {
     class: `point ${colour}`, tabindex: 0, role: "button", "data-checkpoint": p.i,
     "aria-label": [told.name, ...told.lines].join(". "), "aria-pressed": String(filter.chosen.has(p.i)),
-    onmouseenter: () => showTip(p, told, across, up), onmouseleave: hideTip,
-    onfocus: () => showTip(p, told, across, up), onblur: hideTip,
-    onclick: () => toggleChosen(p.i),
     onkeydown: (event) => {
       if (event.key === "Enter" || event.key === " ") {
         event.preventDefault();
@@ -117,56 +106,125 @@ function drawPoint(p, across, up, x, y) {
       }
     },
   });
-  const [px, py] = [across.at(p.x.at), up.at(p.y.at)];
-  group.append(svg("line", { x1: across.at(p.x.lo), x2: across.at(p.x.hi), y1: py, y2: py }));
-  group.append(svg("line", { x1: px, x2: px, y1: up.at(p.y.lo), y2: up.at(p.y.hi) }));
-  // Fingers are wider than markers.
-  group.append(svg("circle", { class: "target", cx: px, cy: py, r: 14 }));
+  const region = byId("plot").querySelector(`.region[data-checkpoint="${p.i}"]`);
+  addMark({ px, py, told, parts: [group, region].filter(Boolean), pick: () => toggleChosen(p.i) }, group);
+  if (bars) {
+    const [[left, right], [low, high]] = [p.reach.x.map(across.at), p.reach.y.map(up.at)];
+    group.append(svg("line", { x1: left, x2: right, y1: py, y2: py }), svg("line", { x1: px, x2: px, y1: low, y2: high }));
+  }
+  group.append(svg("circle", { class: "target", cx: px, cy: py, r: 12 }));
   group.append(svg("path", { d: shape, transform: `translate(${px} ${py})` }));
+  if (p.may) group.append(svg("circle", { class: "ring", cx: px, cy: py, r: shape === STAR ? 11 : 9 }));
   return group;
 }
 
-function drawLabels(picture, points, across, up, width) {
-  const taken = points.map((p) => box(across.at(p.x.at) - 8, up.at(p.y.at) - 8, 16, 16));
-  for (const p of points) {
-    const [px, py] = [across.at(p.x.at), up.at(p.y.at)];
-    const label = svg("text", { class: "label", "data-checkpoint": p.i, "aria-hidden": "true" }, short(checkpoints[p.i].name, 36));
-    picture.append(label);
-    const length = label.getComputedTextLength();
-    const free = [[10, -8], [-10 - length, -8], [10, 18], [-10 - length, 18], [-length / 2, -14], [-length / 2, 24]]
-      .map(([dx, dy]) => box(px + dx, py + dy - 11, length, 14))
-      .find((b) => b.x >= 0 && b.right <= width && b.y > 0 && !taken.some((t) => overlaps(t, b)));
-    if (!free) label.remove();
-    else {
-      taken.push(free);
-      fill(label, { x: free.x, y: free.y + 11 });
-    }
-  }
+// One stop for Tab; the arrows go along the line.
+function drawFrontier(frontier, across, up, x, y) {
+  const at = frontier.points.map((p) => [across.at(p.at[0]), up.at(p.at[1])]);
+  const group = svg("g", { class: `frontier ${dashOf(frontier.name)}`, role: "group", "aria-label": `${frontier.name}, without training` });
+  group.append(svg("polyline", { class: "line", points: at.map((place) => place.join(",")).join(" ") }));
+  const stops = frontier.points.map((p, n) => {
+    const value = (j, v) => `${scorers[j].name} ${number(v, scorers[j].places)}`;
+    const told = { name: `${frontier.name}, ${p.label}`, lines: [value(y, p.at[1]), value(x, p.at[0]), "the base model, without training"] };
+    const stop = svg("g", {
+      class: "stop", tabindex: n ? -1 : 0, role: "img", "aria-label": [told.name, ...told.lines].join(". "),
+      onkeydown: (event) => {
+        const next = stops[n + ({ ArrowLeft: -1, ArrowRight: 1 }[event.key] ?? NaN)];
+        if (!next) return;
+        event.preventDefault();
+        stop.setAttribute("tabindex", -1);
+        next.setAttribute("tabindex", 0);
+        next.focus();
+      },
+    });
+    if (p.region) stop.append(svg("ellipse", { class: "region", ...ellipse(p.at, p.region, across, up) }));
+    stop.append(svg("circle", { class: "target", cx: at[n][0], cy: at[n][1], r: 8 }), svg("circle", { class: "dot", cx: at[n][0], cy: at[n][1], r: 3 }));
+    addMark({ px: at[n][0], py: at[n][1], told, parts: [stop], pick: () => {} }, stop);
+    return stop;
+  });
+  group.append(...stops);
+  return group;
 }
 
-const box = (x, y, width, height) => ({ x, y, right: x + width, bottom: y + height });
-const overlaps = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom;
+// Marks lie on each other, so the pointer is with the nearest one, and fingers are wider than marks.
+const REACH = 16;
+const pointer = { marks: [], near: null };
 
-function showTip(p, told, across, up) {
+function addMark(mark, focusable) {
+  pointer.marks.push(mark);
+  focusable.addEventListener("focus", () => comeNear(mark));
+  focusable.addEventListener("blur", () => comeNear(null));
+}
+
+function nearest(event) {
+  const frame = event.currentTarget.getBoundingClientRect();
+  const [x, y] = [event.clientX - frame.left, event.clientY - frame.top];
+  const far = ({ px, py }) => Math.hypot(px - x, py - y);
+  const best = pointer.marks.reduce((a, b) => (far(b) < far(a) ? b : a));
+  return far(best) <= REACH ? best : null;
+}
+
+function comeNear(mark) {
+  if (mark === pointer.near) return;
+  for (const part of pointer.near?.parts ?? []) part.classList.remove("near");
+  pointer.near = mark;
   const tip = byId("tip");
-  tip.replaceChildren(foreign(told.name, { class: "name" }), ...(told.id === told.name ? [] : [foreign(told.id, { class: "id" })]));
+  tip.hidden = mark === null;
+  if (mark === null) return;
+  const { px, py, told, parts } = mark;
+  for (const part of parts) part.classList.add("near");
+  tip.replaceChildren(foreign(told.name, { class: "name" }), ...(!told.id || told.id === told.name ? [] : [foreign(told.id, { class: "id" })]));
   tip.append(...told.lines.map((line) => el("span", {}, line)));
-  tip.hidden = false;
   const room = byId("plot").clientWidth - tip.offsetWidth;
-  tip.style.left = `${Math.max(0, Math.min(room, across.at(p.x.at) + 14))}px`;
-  tip.style.top = `${Math.max(0, up.at(p.y.at) + 16)}px`;
+  tip.style.left = `${Math.max(0, Math.min(room, px + 14))}px`;
+  tip.style.top = `${Math.max(0, py + 16)}px`;
 }
 
-function hideTip() {
-  byId("tip").hidden = true;
+function followPointer(picture) {
+  Object.assign(pointer, { marks: [], near: null });
+  picture.addEventListener("mousemove", (event) => {
+    const mark = nearest(event);
+    picture.classList.toggle("picking", mark !== null);
+    comeNear(mark);
+  });
+  picture.addEventListener("mouseleave", () => comeNear(null));
+  picture.addEventListener("click", (event) => nearest(event)?.pick());
+}
+
+function drawCaption(plane, x, y) {
+  const reference = foreign(checkpoints.find((c) => c.id === content.reference)?.name ?? content.reference);
+  const marks = plane
+    ? ["Ellipses are joint 95 % regions of the paired differences from ", reference, ", laid at its means on the prompts where all have both numbers. Rings mark the 95 % confidence set of the Pareto front, with the support: the share of resamples in which a checkpoint is on the front, which is no probability. Dashes are the front of the means. "]
+    : ["Bars are 95 % intervals of paired differences from ", reference, ", laid at its mean. "];
+  byId("plot-caption").replaceChildren(...marks, "Hover or focus tells the numbers; a click or Enter filters the page by the checkpoint.");
+  const notes = [...(plane?.notes ?? [])];
+  const absent = plane ? checkpoints.filter((_, i) => !plane.points.some((p) => p.i === i)).map((c) => c.name) : [];
+  if (absent.length) notes.push(`Not drawn, for too many numbers are missing: ${absent.join("; ")}.`);
+  if (plane?.corner) {
+    const [u, v] = plane.corner;
+    notes.push(`Hypervolumes are measured from ${scorers[x].name} ${number(u, scorers[x].places)}, ${scorers[y].name} ${number(v, scorers[y].places)}: the base model's means, three of its within-prompt standard deviations towards worse.`);
+  }
+  byId("front-notes").replaceChildren(...notes.map((note) => el("li", { dir: "auto" }, note)));
+}
+
+function drawNumbers(plane, x, y, shown) {
+  const points = pointsOf(plane, x, y).filter((p) => shown.includes(p.i)).sort((a, b) => (b.support ?? 0) - (a.support ?? 0) || a.i - b.i);
+  const titles = ["checkpoint", scorers[y].name, scorers[x].name, ...(plane ? ["support", "front"] : [])];
+  const value = (p, axis, j) => el("td", { class: "number" }, number(p.at[axis], scorers[j].places), el("small", {}, wordOf(p, axis, j).replace(/^.*?(?=on all|\[)/, "")));
+  const rows = points.map((p) => el("tr", {}, el("th", { scope: "row" }, foreign(checkpoints[p.i].name)), value(p, 1, y), value(p, 0, x),
+    ...(plane ? [el("td", { class: "number" }, p.support.toFixed(2)), el("td", {}, p.may ? "may be" : "is not")] : [])));
+  byId("numbers-table").replaceChildren(
+    el("thead", {}, el("tr", {}, ...titles.map((title, n) => el("th", { scope: "col", class: n > 0 && n < 4 ? "number" : null }, title)))), el("tbody", {}, ...rows));
 }
 
 function markShown(shown) {
-  for (const drawn of byId("plot").querySelectorAll(".point, .label")) {
+  for (const drawn of byId("plot").querySelectorAll("[data-checkpoint]")) {
     const i = Number(drawn.dataset.checkpoint);
     drawn.classList.toggle("faded", !shown.includes(i));
     if (drawn.matches(".point")) drawn.setAttribute("aria-pressed", String(filter.chosen.has(i)));
   }
+  const [x, y] = axesChosen();
+  drawNumbers(planeOf(x, y), x, y, shown);
 }
 
 function startTradeOff() {
@@ -178,36 +236,35 @@ function startTradeOff() {
   byId("trade-off-none").hidden = possible;
   byId("trade-off-some").hidden = !possible;
   if (!possible) return;
-  for (const [id, pairs] of [["axis-y", upwards], ["axis-x", rightwards]]) {
+  for (const [id, pairs, first] of [["axis-y", upwards, content.planes[0]?.y], ["axis-x", rightwards, content.planes[0]?.x]]) {
     options(byId(id), pairs);
-    byId(id).value = (pairs.find(([j]) => scorers[j].primary) ?? pairs[0])[0];
+    byId(id).value = first ?? (pairs.find(([j]) => scorers[j].primary) ?? pairs[0])[0];
   }
   const redraw = () => {
     const focused = document.activeElement.closest(".point")?.dataset.checkpoint;
-    hideTip();
+    comeNear(null);
     drawPlot();
     markShown(shownCheckpoints());
     if (focused !== undefined) byId("plot").querySelector(`.point[data-checkpoint="${Number(focused)}"]`)?.focus();
   };
-  for (const id of ["axis-y", "axis-x"]) byId(id).addEventListener("change", redraw);
-  byId("plot-caption").append(
-    "Bars are 95 % intervals of paired differences from ", foreign(content.reference), ", laid at its mean. ",
-    "Hover or focus tells the numbers; a click or Enter filters the page by the checkpoint.",
-  );
-  const key = (colour, shape, text) =>
-    el("li", {}, svg("svg", { class: colour, width: 16, height: 16, viewBox: "-9 -9 18 18", "aria-hidden": "true" }, svg("path", { d: shape })), foreign(text));
-  byId("legend").append(
-    key("m-base", STAR, content.reference),
-    ...METHODS.map((method, at) => key(`m${at % 8}`, SHAPES[at % SHAPES.length], method)),
-  );
-  let width = 0;
+  const choose = () => {
+    const [x, y] = axesChosen();
+    const plane = planeOf(x, y);
+    drawLayers(plane, redraw);
+    drawLegend(plane);
+    drawCaption(plane, x, y);
+    redraw();
+  };
+  for (const id of ["axis-y", "axis-x"]) byId(id).addEventListener("change", choose);
+  choose();
+  let width = byId("plot").clientWidth;
   new ResizeObserver(([entry]) => {
     if (Math.abs(entry.contentRect.width - width) < 1) return;
     width = entry.contentRect.width;
     redraw();
   }).observe(byId("plot"));
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") hideTip();
+    if (event.key === "Escape") comeNear(null);
   });
   onFilter(markShown);
 }
