@@ -38,6 +38,7 @@ class TrainConfig(Config):
         objective: With arguments where it takes them: `rpo(tau=0.3)`.
         divergence: With arguments where it takes them: `alpha(a=0.5)`; a class in a file: `mine.py:LeCam`;
             a formula: `expr: u*log(u)`; empty for reverse KL, where the objective has one.
+        unchecked: Take a divergence that breaks the laws, to see what it does.
         beta: Weight of the divergence. Always stated for `shapes`; elsewhere 1 unless stated.
         log_ratio_scale: kappa, from prediction errors to nats; `auto` is 0.15 D. Always stated for
             `shapes`; elsewhere `auto` unless stated.
@@ -90,6 +91,7 @@ class TrainConfig(Config):
     cache_latents: bool = True
     objective: str = "f_dpo"
     divergence: str | None = None
+    unchecked: bool = False
     beta: PositiveFloat | None = None
     log_ratio_scale: PositiveFloat | Literal["auto"] | None = None
     estimator: Literal["denoising", "transition"] = "denoising"

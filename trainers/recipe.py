@@ -66,7 +66,8 @@ def make_recipe(config: TrainConfig) -> Recipe:
         )
     divergence, beta, effective = None, None, None
     if "divergence" in takes or not config.divergence:
-        divergence = divergences.create(config.divergence or "reverse_kl") if "divergence" in takes else None
+        make = divergences.make if config.unchecked else divergences.create
+        divergence = make(config.divergence or "reverse_kl") if "divergence" in takes else None
     else:
         raise ConfigError(
             f"divergence is {config.divergence}, and {config.objective} has none", do="leave it out"
@@ -126,8 +127,8 @@ def hyperparameters(
     }
     names = (
         "preset", "data", "ties", "crop", "flip", "estimator", "log_ratio_centre", "slope_matched",
-        "embedding", "lora_rank", "lora_targets", "steps", "batch_size", "draws", "micro_batches",
-        "optimizer", "lr", "lr_schedule", "warmup", "weight_decay", "max_grad_norm", "ema",
+        "unchecked", "embedding", "lora_rank", "lora_targets", "steps", "batch_size", "draws",
+        "micro_batches", "optimizer", "lr", "lr_schedule", "warmup", "weight_decay", "max_grad_norm", "ema",
         "prompt_dropout", "seed",
     )  # fmt: skip
     return {**own, **{name: getattr(config, name) for name in names}}

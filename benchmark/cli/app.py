@@ -12,8 +12,8 @@ from benchmark.core.errors import EXIT_INTERRUPTED, UnknownNameError
 
 # In the order of `fbench --help`: the way a newcomer goes.
 COMMANDS = (
-    "demo", "train", "sweep", "pairs", "eval", "score", "leaderboard", "plot", "divergence", "weights",
-    "list", "doctor",
+    "demo", "train", "sweep", "pairs", "eval", "score", "frontier", "leaderboard", "plot", "gate", "regress",
+    "divergence", "weights", "list", "doctor",
 )  # fmt: skip
 
 
@@ -79,8 +79,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done; 1 a bug, with its traceback; 2 something you can put right, in one line; "
-    "4 finished, but some rows have no value; 130 interrupted, the same command goes on.",
+    epilog="Exit codes: 0 done; 1 a bug, with its traceback, or a regression that the gate found; "
+    "2 something you can put right, in one line; 3 the gate is inconclusive; 4 finished, but some rows have "
+    "no value; 130 interrupted, the same command goes on.",
 )
 
 

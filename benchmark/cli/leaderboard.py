@@ -9,6 +9,7 @@ from benchmark.cli import options
 from benchmark.cli.output import say
 
 if TYPE_CHECKING:
+    from benchmark.core.records import Leaderboard
     from benchmark.leaderboard.view import View
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -87,6 +88,13 @@ def leaderboard(
         float | None,
         typer.Option(min=0, metavar="MB", help="Room for pictures in an html page. (default 64)"),
     ] = None,
+    frontier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="What `fbench frontier` wrote, for the trade-offs of html and json; once for each.",
+        ),
+    ] = None,
     as_json: options.AsJson = False,
 ) -> None:
     """Rebuilds and joins leaderboards from scores.
@@ -102,6 +110,7 @@ def leaderboard(
       fbench leaderboard runs/eval --primary --by-tag
       fbench leaderboard runs/eval --scorers hps,clip --latex column --output table.tex
       fbench leaderboard runs/eval-a runs/eval-b --output both.html
+      fbench leaderboard runs/eval --frontier runs/eval/frontier --output report.html
     """
     form = _format_of("json" if as_json else format or ("latex" if latex else None), output)
     from benchmark.core.store import write_text
@@ -112,6 +121,8 @@ def leaderboard(
     _refuse_what_does_nothing(form, output, view, latex, page_megabytes, by_tag=by_tag)
     tables = [read_score_table(path) for path in folders]
     board = build_view(tables, view, reference=reference, tags=by_tag)
+    if frontier:
+        board = _with_frontiers(board, frontier, form)
     if form == _HTML:
         from benchmark.evaluate.report import page_source
         from benchmark.export.page import PICTURE_MEGABYTES, page_html
@@ -185,6 +196,19 @@ def _refuse_what_does_nothing(
         )
     if form == "csv" and by_tag and output is None:
         raise UserError("--by-tag makes a second csv file", do="name the first: --output table.csv")
+
+
+def _with_frontiers(board: "Leaderboard", folders: list[Path], form: str) -> "Leaderboard":
+    """The same ranks, with frontiers in the trade-offs."""
+    from benchmark.core.errors import UserError
+    from benchmark.leaderboard import read_score_table
+    from benchmark.leaderboard.frontiers import with_frontiers
+
+    if form not in (_HTML, "json"):
+        raise UserError(
+            f"--frontier is for html and json, and the format is {form}", do="add --output report.html"
+        )
+    return with_frontiers(board, [read_score_table(folder) for folder in folders])
 
 
 def _format_of(asked: str | None, output: Path | None) -> str:

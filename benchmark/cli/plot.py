@@ -7,13 +7,17 @@ import typer
 
 from benchmark.cli import options
 from benchmark.cli.app import Group
-from benchmark.cli.output import say, say_json
+from benchmark.cli.output import say, say_json, say_table
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode="rich")
 
 Output = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="A .png, .pdf or .svg. (default figures/ of the first folder)"),
+]
+Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Evaluation folders.")]
+Reference = Annotated[
+    str | None, typer.Option(help="Id that differences are against. (default the base model)")
 ]
 
 
@@ -23,6 +27,8 @@ def plot() -> None:
 
     Examples:
       fbench plot trade-off runs/eval --output trade-off.pdf
+      fbench plot iso-reward runs/sweep-eval
+      fbench plot win-rates runs/eval
       fbench plot sheet runs/eval --seed 0 --seed 1
       fbench plot curves runs/js runs/kl
       fbench plot gradient-field reverse_kl jensen_shannon
@@ -31,28 +37,123 @@ def plot() -> None:
 
 @app.command("trade-off")
 def trade_off(
-    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Evaluation folders.")],
+    folders: Folders,
     preference: Annotated[
         str | None, typer.Option(help="Scorer of the vertical axis. (default the first primary one)")
     ] = None,
     diversity: Annotated[
         str | None, typer.Option(help="Scorer of the horizontal axis. (default the first primary one)")
     ] = None,
+    frontier: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="What `fbench frontier` wrote, drawn as a line; once for each."),
+    ] = None,
+    reference: Reference = None,
     output: Output = None,
     as_json: options.AsJson = False,
 ) -> None:
-    """Draws preference against diversity, with 95 % intervals of the paired differences.
+    """Draws preference against diversity: joint 95 % regions, the Pareto front, the base model as a star.
+
+    A ring marks the 95 % confidence set of the front; the share beside it is its support, how often a
+    resample of prompts has it on the front. With --json also the numbers.
 
     Examples:
       fbench plot trade-off runs/eval
       fbench plot trade-off runs/eval --preference hps --diversity lpips --output hps.svg
+      fbench plot trade-off runs/eval --frontier runs/eval/frontier --output frontier.pdf
     """
     from benchmark.export import figures
-    from benchmark.leaderboard import build_leaderboard, read_score_table
+    from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
+    from benchmark.leaderboard.frontiers import with_frontiers
+    from benchmark.leaderboard.plane import with_plane
 
-    board = build_leaderboard([read_score_table(folder) for folder in folders])
+    tables = [read_score_table(folder) for folder in folders]
+    board = build_leaderboard(tables, reference=reference)
+    across, upward = figures.axes_of(board, preference, diversity)
+    board = with_plane(board, join_tables(tables), across, upward)
+    board = with_frontiers(board, [read_score_table(folder) for folder in frontier or ()])
     place = output or _figures(folders[0]) / "trade-off.png"
-    _done(figures.trade_off(board, place, preference=preference, diversity=diversity), as_json=as_json)
+    drawn = figures.trade_off(board, place, preference=upward, diversity=across)
+    plane = next((p for p in board.planes if (p.across, p.upward) == (across, upward)), None)
+    _done(drawn, as_json=as_json, plane=plane)
+
+
+@app.command("iso-reward")
+def iso_reward(
+    folders: Folders,
+    level: Annotated[
+        str | None,
+        typer.Option(
+            help="Scorer that is held equal, such as path_kl. (default the first primary one of preference)"
+        ),
+    ] = None,
+    outcome: Annotated[
+        str | None,
+        typer.Option(help="Scorer that is compared. (default the first primary one of diversity)"),
+    ] = None,
+    along: Annotated[
+        str | None,
+        typer.Option(metavar="beta|step", help="The sweep parameter. (default beta if it varies, else step)"),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(help="The others are compared with it. (default the one of reverse_kl, or the first)"),
+    ] = None,
+    output: Output = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Draws what methods keep of diversity where they have reached the same reward.
+
+    One curve a method: a sweep's points up to its highest reward; those past it are hollow and not used.
+    Below, the differences at 25, 50 and 75 % of the range that all curves have reached, with 95 % intervals
+    over training seeds and prompts. Without such a range the answer is `no overlap`.
+
+    Examples:
+      fbench plot iso-reward runs/sweep-eval
+      fbench plot iso-reward runs/sweep-eval --level path_kl --outcome true_diversity --output iso-kl.pdf
+      fbench plot iso-reward runs/js-eval runs/kl-eval --along step --method "f_dpo reverse_kl"
+    """
+    from benchmark.export import figures
+    from benchmark.leaderboard import join_tables, read_score_table
+    from benchmark.leaderboard.equal_level import contrast_lines, equal_level
+
+    table = join_tables([read_score_table(folder) for folder in folders])
+    found = equal_level(table, level=level, outcome=outcome, along=along, reference=method)
+    drawn = figures.iso_reward(found, output or _figures(folders[0]) / "iso-reward.png")
+    if not as_json:
+        say_table(contrast_lines(found))
+    _done(drawn, as_json=as_json, equal_level=found)
+
+
+@app.command("win-rates")
+def win_rates(
+    folders: Folders,
+    scorers: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated, of single images. (default all; the first eight are drawn)"),
+    ] = None,
+    reference: Reference = None,
+    output: Output = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Draws how often each checkpoint beats the reference on the same prompt and seed, scorer by scorer.
+
+    Examples:
+      fbench plot win-rates runs/eval
+      fbench plot win-rates runs/eval --scorers pickscore,hps --reference base --output wins.pdf
+    """
+    from benchmark.export import figures
+    from benchmark.leaderboard import join_tables, read_score_table, signature_about
+    from benchmark.leaderboard.win_rates import rate_lines, win_rates_of
+
+    table = join_tables([read_score_table(folder) for folder in folders])
+    rates = win_rates_of(table, reference=reference, scorers=_words(scorers))
+    signature = signature_about(table.signature, table.columns, {rate.scorer for rate in rates})
+    place = output or _figures(folders[0]) / "win-rates.png"
+    drawn = figures.win_rates(rates, table.checkpoints, place, signature=signature)
+    if not as_json:
+        say_table(rate_lines(rates))
+    _done(drawn, as_json=as_json, win_rates=rates)
 
 
 @app.command("sheet")
@@ -111,7 +212,7 @@ def curves(
     from benchmark.export import figures
     from benchmark.studies.curves import read_curves
 
-    chosen = None if metrics is None else [word.strip() for word in metrics.split(",") if word.strip()]
+    chosen = None if metrics is None else _words(metrics) or []
     place = output or _figures(folders[0]) / "curves.png"
     drawn = figures.curves(read_curves(folders), place, metrics=chosen, smoothing=smoothing)
     _done(drawn, as_json=as_json)
@@ -176,8 +277,13 @@ def _figures(folder: Path) -> Path:
     return (folder if folder.is_dir() else folder.parent) / "figures"
 
 
-def _done(path: Path, *, as_json: bool) -> None:
+def _words(listed: str | None) -> list[str] | None:
+    """What stands between commas; None for nothing."""
+    return [word.strip() for word in (listed or "").split(",") if word.strip()] or None
+
+
+def _done(path: Path, *, as_json: bool, **numbers: object) -> None:
     if as_json:
-        say_json({"path": path})
+        say_json({"path": path, **numbers})
     else:
         say(f"wrote {path}")

@@ -15,8 +15,9 @@ Written by `python -m benchmark.cli.reference docs/commands.md` from what `--hel
 | exit code | meaning |
 |--:|:--|
 | 0 | done |
-| 1 | a bug, with its traceback |
+| 1 | a bug, with its traceback; or a regression, found by `fbench gate` or `fbench regress` |
 | 2 | something you can put right: one line on stderr, with what was given, what is allowed and what to do |
+| 3 | the verdict of `fbench gate` or `fbench regress` is inconclusive |
 | 4 | finished, but some rows have no value |
 | 130 | interrupted by Ctrl-C; the same command goes on from what is finished |
 """

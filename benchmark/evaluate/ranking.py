@@ -18,9 +18,12 @@ from benchmark.leaderboard import (
     build_leaderboard,
     read_score_table,
     rows_to_frame,
+    signature_about,
     signature_line,
     write_score_table,
 )
+from benchmark.leaderboard.equal_level import equal_level, sweep_parameter
+from benchmark.leaderboard.win_rates import win_rates_of
 from benchmark.scorers import Scorer
 
 
@@ -50,7 +53,7 @@ def rank(
     # Built from the file, as `fbench leaderboard` does, so that both always agree.
     table = read_score_table(path)
     leaderboard = build_leaderboard([table], reference=reference)
-    figures = _figures(leaderboard, image_sets, out / "figures")
+    figures = _figures(leaderboard, table, image_sets, out / "figures")
     manifests = (manifest, *training_manifests(manifest))
     source = PageSource(leaderboard, table, tuple(image_sets), manifests)
     with console_progress("pictures of the report page") as tell:
@@ -110,13 +113,25 @@ def tags_of(prompt: Prompt) -> tuple[str, ...]:
     return (*prompt.tags, *((f"style: {prompt.style}",) if prompt.style else ()))
 
 
-def _figures(leaderboard: Leaderboard, image_sets: Sequence[ImageSet], folder: Path) -> list[Path]:
-    from benchmark.export.figures import picture_sheet, trade_off
+def _figures(
+    leaderboard: Leaderboard, table: ScoreTable, image_sets: Sequence[ImageSet], folder: Path
+) -> list[Path]:
+    from benchmark.export.figures import iso_reward, picture_sheet, trade_off, win_rates
 
     written: list[Path] = []
     # Scorers without a preference or a diversity among them have no trade-off to draw.
     with suppress(UserError):
         written.append(trade_off(leaderboard, folder / "trade-off.png"))
+    # A single checkpoint, or one without scores of images, wins no pair.
+    with suppress(UserError):
+        rates = win_rates_of(table, reference=leaderboard.reference)
+        signature = signature_about(table.signature, table.columns, {rate.scorer for rate in rates})
+        file = folder / "win-rates.png"
+        written.append(win_rates(rates, table.checkpoints, file, signature=signature))
+    if sweep_parameter(table) is not None:
+        # Runs that differ in more than method, parameter and seed are no sweeps to compare.
+        with suppress(UserError):
+            written.append(iso_reward(equal_level(table), folder / "iso-reward.png"))
     with suppress(UserError):
         written.append(picture_sheet(image_sets, folder / "sheet.png"))
     return written

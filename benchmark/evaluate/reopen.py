@@ -9,7 +9,7 @@ from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, PromptSet,
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.evaluate.outside import read_images
 from benchmark.generate.index import ImageIndex, image_key
-from benchmark.leaderboard import read_score_table
+from benchmark.leaderboard import ScoreTable, read_score_table
 from benchmark.models import model_facts
 from benchmark.prompt_sets import load_prompt_set
 
@@ -35,14 +35,20 @@ def read_image_sets(folder: Path) -> list[ImageSet]:
         raise UnreadableFileError(folder, "an evaluation", f"it holds a run of `{manifest.kind}`")
     config = EvalConfig.parse(manifest.config, source=str(folder))
     table = read_score_table(folder)
+    sampler = sampler_of(config, table)
+    prompt_set = load_prompt_set(config.prompts, config.limit)
+    ks = tuple(range(config.images_per_prompt))
+    return [_found(folder, checkpoint, prompt_set, sampler, ks) for checkpoint in table.checkpoints]
+
+
+def sampler_of(config: EvalConfig, table: ScoreTable) -> Sampler:
+    """How a finished evaluation's images were made."""
     sampler = config.sampling(model_facts(config.base).sampler)
     for half in ("bf16", "fp16"):
         # `auto` was settled on the machine that made the images.
         if f"precision:{half}" in table.signature.split("|"):
-            sampler = replace(sampler, precision=half)
-    prompt_set = load_prompt_set(config.prompts, config.limit)
-    ks = tuple(range(config.images_per_prompt))
-    return [_found(folder, checkpoint, prompt_set, sampler, ks) for checkpoint in table.checkpoints]
+            return replace(sampler, precision=half)
+    return sampler
 
 
 def _found(

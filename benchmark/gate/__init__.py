@@ -5,23 +5,40 @@ gated scorer (``evidence``); the rule that turns it into a verdict was fixed bef
 """
 
 from benchmark.gate.decision import Finding, Outcome, Verdict, decide
+from benchmark.gate.evaluations import SHAPES_GATED, gate_evaluations
 from benchmark.gate.evidence import (
     checkpoint_evidence,
     default_margin,
     run_evidence,
     set_evidence,
 )
+from benchmark.gate.report import (
+    GateReport,
+    InconclusiveAs,
+    junit_text,
+    print_verdict,
+    verdict_markdown,
+    verdict_record,
+)
 from benchmark.gate.tables import gate_checkpoints, gate_methods
 
 __all__ = [
+    "SHAPES_GATED",
     "Finding",
+    "GateReport",
+    "InconclusiveAs",
     "Outcome",
     "Verdict",
     "checkpoint_evidence",
     "decide",
     "default_margin",
     "gate_checkpoints",
+    "gate_evaluations",
     "gate_methods",
+    "junit_text",
+    "print_verdict",
     "run_evidence",
     "set_evidence",
+    "verdict_markdown",
+    "verdict_record",
 ]

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from benchmark.core.errors import UserError
 from benchmark.stats.arrays import RESAMPLES, FloatArray
 from benchmark.stats.cells import paired_differences, prompt_means
@@ -32,6 +34,28 @@ def default_margin(base: FloatArray) -> float:
         In the scorer's units.
     """
     return MARGIN_SDS * within_prompt_sd(base)
+
+
+def method_margin(base: FloatArray, runs: FloatArray, *, higher_is_better: bool) -> float:
+    r"""M of what a method is trained for: no more than it gained.
+
+    $M = \min(M_0, \bar g)$ with $M_0$ of :func:`default_margin` and $\bar g$ the mean gain of the baseline's
+    runs over the base model. With a wider margin a candidate that learns nothing would pass. Where the
+    baseline gained nothing, $M_0$.
+
+    Args:
+        base: The base model's values, shape (prompts, images).
+        runs: The baseline's, shape (runs, prompts, images).
+        higher_is_better: Direction of the scorer.
+
+    Returns:
+        In the scorer's units.
+    """
+    usual = default_margin(base)
+    sign = 1.0 if higher_is_better else -1.0
+    gains = sign * paired_differences(runs, base)
+    gain = float(np.nanmean(gains)) if not np.isnan(gains).all() else 0.0
+    return min(usual, gain) if gain > 0 else usual
 
 
 def checkpoint_evidence(

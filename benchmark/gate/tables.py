@@ -1,5 +1,6 @@
 """The gate on score tables: which cells are held against which, and with what margin."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmark.gate.evidence import (
     SET_MARGIN,
     checkpoint_evidence,
     default_margin,
+    method_margin,
     run_evidence,
     set_evidence,
 )
@@ -70,7 +72,8 @@ def gate_checkpoints(
                 _without_gaps(values.leave_out[:, at] - values.leave_out[:, against]),
                 higher_is_better=column.higher_is_better, alpha=alpha,
             )  # fmt: skip
-            known.setdefault(column.name, SET_MARGIN * abs(float(values.value[against])))
+            share = SET_MARGIN * abs(float(values.value[against]))
+            _fill_margin(known, column.name, share, f"its value of {baseline}")
             continue
         cells = cells_of(rows, ids)
         bounds[column.name] = checkpoint_evidence(
@@ -79,7 +82,8 @@ def gate_checkpoints(
         )  # fmt: skip
         if _has_gaps(rows, [candidate, baseline], ids):
             bounds[column.name] = UNBOUNDED
-        known.setdefault(column.name, default_margin(cells[ids.index(_base(table, baseline))]))
+        base = _base(table, baseline)
+        _fill_margin(known, column.name, default_margin(cells[ids.index(base)]), f"its spread of {base}")
     return decide(bounds, known, alpha=alpha)
 
 
@@ -101,7 +105,8 @@ def gate_methods(
         baseline: Ids of at least 8 runs; each has its training seed among its hyperparameters.
         candidate: Ids of at least 3 runs.
         scorers: Gated ones, of unit image or prompt.
-        margins: As for :func:`gate_checkpoints`.
+        margins: As for :func:`gate_checkpoints`; by default those of the preference axis are no wider than
+            what the baseline gained over the base model.
         alpha: Error of each bound.
 
     Returns:
@@ -128,7 +133,12 @@ def gate_methods(
         )  # fmt: skip
         if _has_gaps(rows, [*candidate, *baseline], ids):
             bounds[column.name] = UNBOUNDED
-        known.setdefault(column.name, default_margin(cells[ids.index(_base(table, baseline[0]))]))
+        base = _base(table, baseline[0])
+        spread = cells[ids.index(base)]
+        margin = default_margin(spread)
+        if column.axis == "preference" and by_id[base].is_base:
+            margin = method_margin(spread, cells[theirs], higher_is_better=column.higher_is_better)
+        _fill_margin(known, column.name, margin, f"its spread of {base}")
     return decide(bounds, known, alpha=alpha)
 
 
@@ -155,6 +165,18 @@ def _has_gaps(rows: pd.DataFrame, chosen: Sequence[str], ids: Sequence[str]) -> 
     """Whether a gated checkpoint lacks more than 1 %: who fails where it is hard must not pass for it."""
     share = missing_share(failed_of(rows, ids))
     return bool(max(share[ids.index(id_)] for id_ in chosen) > MAX_SHARE)
+
+
+def _fill_margin(margins: dict[str, float], scorer: str, default: float, unit: str) -> None:
+    """Sets a margin that was not given, or says why it has no default."""
+    if scorer in margins:
+        return
+    if not default > 0:
+        raise UserError(
+            f"{scorer} has no default margin, as {unit} is {'missing' if math.isnan(default) else 'zero'}",
+            do=f"--margin {scorer}=VALUE, or gate on other scorers",
+        )
+    margins[scorer] = default
 
 
 def _base(table: ScoreTable, otherwise: str) -> str:

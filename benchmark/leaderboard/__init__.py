@@ -3,7 +3,7 @@
 from benchmark.leaderboard.build import build_leaderboard
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.score_table import ScoreTable, read_score_table, rows_to_frame, write_score_table
-from benchmark.leaderboard.signature import first_difference, signature_line
+from benchmark.leaderboard.signature import first_difference, signature_about, signature_line
 
 __all__ = [
     "ScoreTable",
@@ -12,6 +12,7 @@ __all__ = [
     "join_tables",
     "read_score_table",
     "rows_to_frame",
+    "signature_about",
     "signature_line",
     "write_score_table",
 ]

@@ -1,12 +1,14 @@
 """The trade-off plane of a table: regions, the front's confidence set, support."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.core.records import Plane, PlanePoint, ScorerColumn
+from benchmark.core.records import Leaderboard, Plane, PlanePoint, ScorerColumn
 from benchmark.leaderboard.grid import cells_of, failed_of
 from benchmark.leaderboard.hypervolumes import hypervolume_notes
 from benchmark.leaderboard.score_table import ScoreTable
@@ -81,6 +83,23 @@ def plane_of(
     notes = () if corner is None else hypervolume_notes(kept, signs * x, signs * corner, facts, reference)
     own = None if corner is None else (float(corner[0]), float(corner[1]))
     return Plane(across, upward, tuple(points), own, notes)
+
+
+def with_plane(board: Leaderboard, table: ScoreTable, across: str, upward: str) -> Leaderboard:
+    """The leaderboard with the plane of these two scorers, if they have one.
+
+    Args:
+        board: Its planes are those of the primary scorers.
+        table: What it was built from.
+        across: Scorer of the first axis.
+        upward: Scorer of the second axis.
+    """
+    if any((plane.across, plane.upward) == (across, upward) for plane in board.planes):
+        return board
+    # Scorers of whole sets have none, nor have two that share no prompt.
+    with suppress(UserError):
+        return replace(board, planes=(*board.planes, plane_of(table, across, upward, board.reference)))
+    return board
 
 
 def primary_pairs(columns: Sequence[ScorerColumn]) -> tuple[tuple[str, str], ...]:

@@ -1,6 +1,6 @@
 """The signature: one line from which a reader can tell whether two numbers are comparable."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from itertools import zip_longest
 
 from benchmark.core.records import PromptSet, Sampler, ScorerColumn
@@ -27,6 +27,18 @@ def signature_line(
     prompts = f"set:{prompt_set.name}@{prompt_set.version}:{len(prompt_set)}x{images_per_prompt}"
     scorers = sorted(f"{column.name}:{column.version}" for column in columns)
     return "|".join([PROTOCOL, prompts, sampler.signature, *scorers])
+
+
+def signature_about(signature: str, columns: Iterable[ScorerColumn], names: Collection[str]) -> str:
+    """The signature without the versions of other scorers than those of a figure.
+
+    Args:
+        signature: Of a table.
+        columns: All its scorers.
+        names: Those that are shown.
+    """
+    others = {column.name for column in columns} - set(names)
+    return "|".join(part for part in signature.split("|") if part.partition(":")[0] not in others)
 
 
 def first_difference(one: str, other: str) -> str | None:

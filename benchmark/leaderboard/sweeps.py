@@ -64,7 +64,8 @@ def sweeps_of(table: ScoreTable, level: str, outcome: str, along: Along) -> tupl
         order = [[id_] * len(seeds) for id_ in bases]
         order += [[points[p][s] for s in seeds] for p in sorted(points)]
         level_array, outcome_array = (np.array([[v[id_] for id_ in ids] for ids in order]) for v in values)
-        sweeps.append(Sweep(name, level_array, outcome_array))
+        called = (*bases, *(f"{along} {abs(p):g}" for p in sorted(points)))
+        sweeps.append(Sweep(name, level_array, outcome_array, called))
     return tuple(sweeps)
 
 

@@ -48,7 +48,7 @@ def comparison_with_best(
         seed: Seed of the draws.
 
     Returns:
-        A function of column indices, in rising order, that says which may be the best among these.
+        A function of column indices that says which may be the best among these.
     """
     n, count = x.shape
     if count == 1 or n < 2:
@@ -58,19 +58,20 @@ def comparison_with_best(
     resampled = bootstrap_t(lead, resamples=resamples, seed=seed)
     t = _ratio(lead.mean(axis=0), standard_errors(lead))
 
+    pair = np.zeros((count, count), dtype=np.int64)
+    pair[first, second] = pair[second, first] = np.arange(first.size)
+
     def stays_among(left: IntArray) -> BoolArray:
         stays = np.ones(left.size, dtype=np.bool_)
         for at, i in enumerate(left):
-            after = np.flatnonzero((first == i) & np.isin(second, left))
-            before = np.flatnonzero((second == i) & np.isin(first, left))
-            if not after.size + before.size:
+            others = left[left != i]
+            if not others.size:
                 continue
-            behind = np.concatenate([-t[after], t[before]])
-            drawn = np.hstack([-resampled[:, after], resampled[:, before]])
-            q = float(upper_quantile(drawn.max(axis=1)[:, None], level)[0])
-            stays[at] = behind.max() <= (
-                max(q, 0.0) if np.isfinite(q) else _bonferroni(n - 1, left.size, level)
-            )
+            pairs, side = pair[i, others], np.where(others > i, -1.0, 1.0)
+            drawn = (side * resampled[:, pairs]).max(axis=1)
+            q = float(upper_quantile(drawn[:, None], level)[0])
+            critical = max(q, 0.0) if np.isfinite(q) else _bonferroni(n - 1, left.size, level)
+            stays[at] = (side * t[pairs]).max() <= critical
         return stays
 
     return stays_among

@@ -15,6 +15,8 @@ SEEDS_FOR_A_CLAIM = 5
 
 NO_CLAIM = "One checkpoint each: no claim about methods."
 
+_PROMPTS_AT_LEAST = 2
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -41,6 +43,10 @@ class Difference:
         if self.se == 0:
             return float(self.value == 0)
         return float(2 * stdtr(self.df, -abs(self.value) / self.se))
+
+
+UNKNOWN = Difference(float("nan"), float("nan"), float("nan"))
+"""Where fewer than two prompts are left."""
 
 
 @dataclass(frozen=True)
@@ -85,18 +91,20 @@ def paired_runs(candidate: FloatArray, baseline: FloatArray) -> Difference:
     degrees of freedom are Satterthwaite's.
 
     Args:
-        candidate: Prompt means, shape (seeds, prompts), at least two of each; a prompt with a gap in any
+        candidate: Prompt means, shape (seeds, prompts), at least two seeds; a prompt with a gap in any
             run of either method is left out.
         baseline: Same shape, the same training seeds row by row.
 
     Returns:
-        The difference, its error and degrees of freedom.
+        The difference, its error and degrees of freedom; `UNKNOWN` with fewer than two prompts.
 
     Source:
         Searle, Casella & McCulloch, Variance Components (1992), section 4.7; Satterthwaite, An approximate
         distribution of estimates of variance components, Biometrics Bulletin 2 (1946), 110-114.
     """
     differences = _complete(candidate - baseline)
+    if differences.shape[1] < _PROMPTS_AT_LEAST:
+        return UNKNOWN
     return _assemble(differences.mean(axis=0), [_run_parts(differences)])
 
 
@@ -108,16 +116,18 @@ def independent_runs(candidate: FloatArray, baseline: FloatArray) -> Difference:
     the error smaller; that is not used here, so the bounds are on the safe side.
 
     Args:
-        candidate: Prompt means, shape (seeds, prompts), at least two of each.
+        candidate: Prompt means, shape (seeds, prompts), at least two seeds; gaps as there.
         baseline: Shape (other seeds, prompts).
 
     Returns:
-        The difference, its error and degrees of freedom.
+        The difference, its error and degrees of freedom; `UNKNOWN` with fewer than two prompts.
 
     Source:
         Welch, The generalization of Student's problem, Biometrika 34 (1947), 28-35; and as above.
     """
     both = _complete(np.concatenate([candidate, baseline]))
+    if both.shape[1] < _PROMPTS_AT_LEAST:
+        return UNKNOWN
     candidate, baseline = both[: candidate.shape[0]], both[candidate.shape[0] :]
     by_prompt = candidate.mean(axis=0) - baseline.mean(axis=0)
     return _assemble(by_prompt, [_run_parts(candidate), _run_parts(baseline)])

@@ -96,7 +96,10 @@ def bootstrap_t(x: FloatArray, *, resamples: int = RESAMPLES, seed: int = 0) -> 
 
 
 def upper_quantile(t: FloatArray, level: float) -> FloatArray:
-    """The smallest order statistic with at least `level` of a column at or below it.
+    r"""The quantile of resampled statistics that an observed one exceeds with probability 1 - level.
+
+    The $\lceil \mathrm{level} (B + 1) \rceil$-th smallest of B, at most the largest: the observed statistic
+    is one more of the same kind, so that coverage does not depend on B.
 
     Args:
         t: Shape (resamples, columns); infinities are allowed.
@@ -104,7 +107,12 @@ def upper_quantile(t: FloatArray, level: float) -> FloatArray:
 
     Returns:
         Shape (columns,).
+
+    Source:
+        Davison & Hinkley, Bootstrap Methods and their Application (1997), section 2.4.
     """
-    index = int(np.ceil(level * t.shape[0])) - 1
-    quantile: FloatArray = np.partition(t, index, axis=0)[index]
+    resamples = t.shape[0]
+    # Without the slack 0.95 x 20 would be a little above 19.
+    rank = min(int(np.ceil(level * (resamples + 1) - _RELATIVE_ZERO)), resamples)
+    quantile: FloatArray = np.partition(t, rank - 1, axis=0)[rank - 1]
     return quantile

@@ -31,11 +31,13 @@ class Sweep:
             (points, seeds, prompts), points in the order of the sweep parameter, weak to strong. Begin
             with the base model where all sweeps begin there.
         outcome: What is compared, same shape.
+        points: What to call the points, such as ``beta 0.3``.
     """
 
     name: str
     level: FloatArray
     outcome: FloatArray
+    points: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

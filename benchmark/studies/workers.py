@@ -5,6 +5,7 @@ batches and reference passes, then generates and scores their images. Everything
 workers never meet, and the same work again resumes.
 """
 
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -57,34 +58,41 @@ def train_and_evaluate(
     checkpoints_of: Callable[[TrainConfig], Sequence[str]],
     evaluation: EvalConfig,
     *,
+    base: bool = True,
     workers: int = WORKERS,
 ) -> EvalResult:
-    """Trains policies and evaluates them beside the base model.
+    """Trains policies and evaluates them, beside the base model or alone.
 
     Args:
         runs: The policies; they share base model and data.
         checkpoints_of: Which checkpoints of a finished run are evaluated, as ``--checkpoint`` takes them.
         evaluation: How; its checkpoints are replaced by ``base`` and those of the runs, in their order.
+        base: Whether the base model is evaluated.
         workers: Processes.
 
     Raises:
         UserError: what went wrong in a worker, as it would be told here.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
-    shares = []
     count = max(1, min(workers, len(runs)))
+    first = ("base",) if base else ()
+    # Neighbours stay together: runs of one seed share their batches.
+    size, more = divmod(len(runs), count)
+    ends = [size * i + min(i, more) for i in range(count + 1)]
+    shares = []
     for i in range(count):
-        mine = tuple(runs[i::count])
-        specs = [spec for run in mine for spec in checkpoints_of(run)]
+        mine = tuple(runs[ends[i] : ends[i + 1]])
+        specs = tuple(spec for run in mine for spec in checkpoints_of(run))
         # The last share is the smallest, so it takes the base model too.
-        specs = ["base", *specs] if i == count - 1 else specs
-        shares.append(Share(mine, evaluation.model_copy(update={"checkpoint": tuple(specs)})))
+        specs = (*first, *specs) if i == count - 1 else specs
+        shares.append(Share(mine, evaluation.model_copy(update={"checkpoint": specs})))
     seconds = longest(run_workers(train_and_prepare, shares))
     from benchmark.evaluate.run import evaluate
 
-    everyone = ("base", *(spec for run in runs for spec in checkpoints_of(run)))
+    everyone = (*first, *(spec for run in runs for spec in checkpoints_of(run)))
     result = evaluate(evaluation.model_copy(update={"checkpoint": everyone}))
-    print(", ".join(f"{part} {taken:.0f} s" for part, taken in seconds.items()))
+    # Not on stdout, which may be for a program.
+    print(", ".join(f"{part} {taken:.0f} s" for part, taken in seconds.items()), file=sys.stderr)
     return result
 
 

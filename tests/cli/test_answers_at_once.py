@@ -42,7 +42,8 @@ def test_the_other_light_commands_import_no_torch() -> None:
     code = _RUN.replace(
         "    fbench.main()",
         "    from benchmark.cli.app import command\n"
-        "    for words in ('list prompts', 'list models', 'list presets', 'train --help', 'leaderboard x'):\n"
+        "    for words in ('list prompts', 'list models', 'list presets', 'train --help', 'leaderboard x',\n"
+        "                  'gate --baseline x --candidate y'):\n"
         "        command().main(words.split(), standalone_mode=False)",
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -31,6 +31,7 @@ SMALL = {
     "sweep": "--config small.toml --data pairs.parquet --steps 2 --batch-size 2 --device cpu",
     "divergence": "",
     "leaderboard": "",
+    "gate": "--scorers oracle --margin oracle=9",
     "plot": "",
     "list": "",
     "doctor": "",
@@ -140,7 +141,7 @@ def test_every_command_of_the_readme_is_run() -> None:
 
 def test_a_command_that_nobody_runs_is_noticed() -> None:
     text = (
-        "Try `fbench gate x|y` or `make bench`, but not `StableDiffusionPipeline`.\n\n```sh\n"
+        "Try `fbench tidy x|y` or `make bench`, but not `StableDiffusionPipeline`.\n\n```sh\n"
         "make demo   # as the CI\nmake demo ARGS=--json\n.venv/bin/python -m benchmark.studies.seeds \\\n"
         "  run\n$ fbench demo\nfbench demo --out x\nfbench plot sheet x\n```\n"
     )
@@ -148,7 +149,7 @@ def test_a_command_that_nobody_runs_is_noticed() -> None:
         "make demo ARGS=--json",
         "python -m benchmark.studies.seeds run",
         "fbench demo --out x",
-        "fbench gate x",
-        "fbench gate y",
+        "fbench tidy x",
+        "fbench tidy y",
         "make bench",
     ]

@@ -1,13 +1,13 @@
 """Laws of the figures: they are written, look the same every time, and hide nothing."""
 
 import dataclasses
+import re
 from itertools import combinations
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -15,6 +15,7 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import ImageRecord, ImageSet, Leaderboard, Prompt, PromptSet, Sampler
 from benchmark.export.figures import picture_sheet, trade_off
 from benchmark.export.figures.labels import Label, place_labels
+from benchmark.export.figures.style import MARKERS
 from benchmark.export.figures.trade_off import draw_trade_off
 from benchmark.leaderboard import build_leaderboard
 from benchmark.leaderboard.simulate import CHECKPOINTS, simulated_table
@@ -71,7 +72,7 @@ def test_the_trade_off_names_every_checkpoint_the_axes_and_the_sampling(
 ) -> None:
     text = trade_off(leaderboard, tmp_path / "a.svg").read_text()
     for expected in ("base", "sft", "f_dpo reverse_kl", "f_dpo jensen_shannon", "rpo reverse_kl"):
-        assert f">{expected}<" in text
+        assert re.search(rf">{expected}( \(\d+ %\))?<", text)
     assert "preference: pickscore" in text
     assert "diversity: true_diversity" in text
     assert "sampler:ddim-20" in text
@@ -85,11 +86,7 @@ def test_both_axes_point_to_the_better_side_whatever_the_scorers_direction(
     (axes,) = draw_trade_off(leaderboard, preference, diversity).axes
     assert axes.xaxis_inverted() == (diversity == "fid")
     assert axes.yaxis_inverted() == (preference == "fid")
-    drawn = [
-        np.asarray(bars.lines[0].get_xydata())[0]
-        for bars in axes.containers
-        if isinstance(bars, ErrorbarContainer)
-    ]
+    drawn = [line.get_xydata()[0] for line in axes.lines if line.get_marker() in MARKERS]
     assert len(drawn) == len(leaderboard.rows) - 1
     to_the_right, upwards = axes.transData.transform(drawn).T
     names = [column.name for column in leaderboard.columns]
@@ -100,7 +97,7 @@ def test_both_axes_point_to_the_better_side_whatever_the_scorers_direction(
         assert np.argsort(pixels).tolist() == np.argsort(worth).tolist()
 
 
-def test_more_checkpoints_than_labels_get_a_legend(tmp_path: Path) -> None:
+def test_methods_of_several_checkpoints_stand_in_a_legend(tmp_path: Path) -> None:
     many = tuple(
         dataclasses.replace(CHECKPOINTS[2], id=f"dpo-{s}", hyperparameters={"seed": s}) for s in range(9)
     )
@@ -108,8 +105,9 @@ def test_more_checkpoints_than_labels_get_a_legend(tmp_path: Path) -> None:
     cells = small.rows[2]
     rows = (small.rows[0], *(dataclasses.replace(cells, checkpoint=c) for c in many))
     text = trade_off(dataclasses.replace(small, rows=rows), tmp_path / "a.svg").read_text()
-    assert ">f_dpo reverse_kl<" in text
-    assert "seed 3" not in text
+    # They are at the same place: numbers beside the points, and what they are in the legend.
+    assert "f_dpo reverse_kl: 1\N{NO-BREAK SPACE}seed\N{NO-BREAK SPACE}0" in text
+    assert all(f">{n}<" in text for n in range(1, 10))
 
 
 def test_missing_numbers_leave_a_point_out(leaderboard: Leaderboard, tmp_path: Path) -> None:
@@ -118,9 +116,9 @@ def test_missing_numbers_leave_a_point_out(leaderboard: Leaderboard, tmp_path: P
         row, cells=tuple(dataclasses.replace(c, mean=None, difference=None) for c in row.cells)
     )
     rows = (leaderboard.rows[0], gap, *leaderboard.rows[2:])
-    text = trade_off(dataclasses.replace(leaderboard, rows=rows), tmp_path / "a.svg").read_text()
-    assert ">sft<" not in text
-    assert ">rpo reverse_kl<" in text
+    text = trade_off(dataclasses.replace(leaderboard, rows=rows, planes=()), tmp_path / "a.svg").read_text()
+    assert ">sft" not in text
+    assert ">rpo reverse_kl" in text
 
 
 def test_wrong_names_and_endings_are_told(leaderboard: Leaderboard, tmp_path: Path) -> None:
@@ -145,7 +143,8 @@ def test_labels_do_not_cover_each_other() -> None:
     axes = figure.add_subplot()
     axes.set(xlim=(0, 1), ylim=(0, 1))
     points = [(0.2, 0.5), (0.22, 0.5), (0.5, 0.52), (0.9, 0.9), (0.92, 0.88)]
-    place_labels(axes, [Label(x, y, f"checkpoint {i}", "black") for i, (x, y) in enumerate(points)], [])
+    labels = [Label(x, y, f"checkpoint {i}", "black") for i, (x, y) in enumerate(points)]
+    assert place_labels(axes, labels, np.zeros((0, 4)))
     boxes = [text.get_window_extent() for text in axes.texts]
     assert len(boxes) == 5
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))

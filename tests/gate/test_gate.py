@@ -73,9 +73,16 @@ def test_a_wider_margin_never_turns_a_pass_into_anything_else() -> None:
 
 def test_without_bounds_it_is_inconclusive_and_says_why() -> None:
     empty = checkpoint_evidence(np.full((5, 2), np.nan), np.zeros((5, 2)), higher_is_better=True)
-    verdict = decide({"a": empty}, {"a": M})
-    assert verdict.outcome == "inconclusive"
-    assert verdict.findings[0].note == UNKNOWN
+    runs = run_evidence(
+        np.full((3, 5, 2), np.nan), np.zeros((8, 5, 2)), range(3), range(8), higher_is_better=True
+    )
+    for nothing in (empty, runs):
+        verdict = decide({"a": nothing}, {"a": M})
+        assert verdict.outcome == "inconclusive"
+        assert verdict.findings[0].note == UNKNOWN
+        # What cannot be judged takes nothing from the others.
+        both = decide({"a": nothing, "b": bounds(-1.0, 0.05)}, {"a": M, "b": M})
+        assert both.outcome == "regression"
 
 
 @pytest.mark.parametrize("margin", [0.0, -1.0, float("nan"), float("inf")])

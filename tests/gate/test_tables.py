@@ -90,6 +90,26 @@ def test_unknown_names_are_named(
         gate_checkpoints(table, baseline, candidate, scorers, margins=margins)
 
 
+def test_a_margin_without_a_unit_is_told_in_one_line(table: ScoreTable) -> None:
+    """What the base or the baseline lacks: the default is no number then; a given margin needs no unit."""
+    rows = table.rows.copy()
+    rows.loc[(rows.checkpoint == "sft") & (rows.scorer == "fid") & rows.prompt_id.isna(), "value"] = float(
+        "nan"
+    )
+    rows.loc[(rows.checkpoint == "base") & (rows.scorer == "hps"), "value"] = float("nan")
+    rows.loc[(rows.checkpoint == "base") & (rows.scorer == "clip"), "value"] = 31.0
+    holed = replace(table, rows=rows)
+    for scorer, told in (
+        ("fid", "fid has no default margin, as its value of sft is missing; --margin fid=VALUE, or"),
+        ("hps", "hps has no default margin, as its spread of base is missing"),
+        ("clip", "clip has no default margin, as its spread of base is zero"),
+    ):
+        with pytest.raises(UserError, match=told):
+            gate_checkpoints(holed, "sft", "dpo", [scorer], resamples=100)
+        verdict = gate_checkpoints(holed, "sft", "dpo", [scorer], margins={scorer: 1.0}, resamples=100)
+        assert verdict.outcome == ("inconclusive" if scorer == "fid" else "pass")
+
+
 def runs(shift: float, table: ScoreTable) -> tuple[ScoreTable, list[str], list[str]]:
     """Eight baseline runs and three of a candidate: the same scores with a shift by run."""
     scorer = table.rows[table.rows.scorer == "hps"]

@@ -7,7 +7,7 @@ from scipy import stats
 from benchmark.stats import resampling
 from benchmark.stats.cells import paired_differences, prompt_means
 from benchmark.stats.intervals import mean_intervals
-from benchmark.stats.resampling import bootstrap_t, resample_counts
+from benchmark.stats.resampling import bootstrap_t, resample_counts, upper_quantile
 
 
 def test_prompt_means_leave_gaps_out_and_keep_empty_prompts_as_gaps() -> None:
@@ -40,6 +40,16 @@ def test_bootstrap_t_equals_the_loop_it_replaces() -> None:
         drawn = np.repeat(x, count.astype(int), axis=0)
         slow = (drawn.mean(axis=0) - x.mean(axis=0)) / stats.sem(drawn, axis=0)
         np.testing.assert_allclose(row, slow, rtol=1e-9)
+
+
+@pytest.mark.parametrize("resamples", [19, 20, 99, 100, 1000])
+def test_one_more_statistic_is_above_the_quantile_as_often_as_said(resamples: int) -> None:
+    """Of B + 1 numbers in any order, each is as likely to be the observed one: at most 5 % are above."""
+    t = np.arange(resamples + 1.0)
+    others = np.stack([np.delete(t, i) for i in range(resamples + 1)], axis=1)
+    above = (t > upper_quantile(others, 0.95)).sum()
+    assert above == np.floor(0.05 * (resamples + 1) + 1e-9)
+    assert upper_quantile(t[:5, None], 0.95) == [4.0]
 
 
 def test_interval_is_students_on_normal_data() -> None:
@@ -117,6 +127,12 @@ def test_nearly_constant_data_fall_back_to_student() -> None:
     (interval,) = mean_intervals(x)
     half = stats.t.ppf(0.975, 49) * stats.sem(x[:, 0])
     assert interval.hi - interval.value == pytest.approx(half)
+
+
+def test_two_prompts_have_students_interval() -> None:
+    """Every other resample of two is one prompt twice, so the bootstrap says nothing."""
+    (interval,) = mean_intervals(np.array([[1.0], [2.0]]))
+    assert interval.hi - interval.value == pytest.approx(stats.t.ppf(0.975, 1) * 0.5)
 
 
 @pytest.mark.parametrize("n", [0, 1])

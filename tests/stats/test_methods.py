@@ -68,6 +68,16 @@ def test_order_of_seeds_sides_and_gaps(generator: np.random.Generator) -> None:
     assert paired_runs(holed, np.concatenate([y, y[:, :1]], axis=1)) == one
 
 
+@pytest.mark.parametrize("prompts", [0, 1])
+def test_fewer_than_two_complete_prompts_leave_the_difference_unknown(prompts: int) -> None:
+    x = np.full((5, 6), np.nan)
+    x[:, :prompts] = 1.0
+    for difference in (paired_runs(x, x), independent_runs(x, x)):
+        assert np.isnan([difference.value, difference.se, difference.p_value]).all()
+        assert np.isnan(t_bounds(difference).lower)
+    assert np.isnan(paired_runs(x, x).interval().lo)
+
+
 def test_a_method_is_itself(generator: np.random.Generator) -> None:
     x = generator.normal(size=(6, 20))
     difference = paired_runs(x, x)
@@ -146,6 +156,9 @@ def test_bounds_of_constants_and_of_nothing() -> None:
     assert prompt_bounds(np.full(9, -0.5)) == Bounds(-0.5, 0.0, 8.0, -0.5, -0.5, 0.0)
     assert prompt_bounds(np.zeros(9)).p_drop == 1.0
     assert np.isnan(prompt_bounds(np.array([1.0, np.nan])).lower)
+    two = prompt_bounds(np.array([1.0, 2.0]))
+    half = stats.t.ppf(0.95, 1) * 0.5
+    assert (two.lower, two.upper) == pytest.approx((1.5 - half, 1.5 + half))
     assert np.isnan(prompt_bounds(np.array([np.nan])).value)
 
 

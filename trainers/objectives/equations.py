@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import logsigmoid, normalize
 
+from benchmark.core.errors import UserError
 from trainers.divergences import Divergence
 
 
@@ -29,8 +30,17 @@ def weighted_mean(losses: Float[Tensor, "*any"], weight: Float[Tensor, "*some"] 
 
 
 def slope_matched_beta(beta: float, divergence: Divergence) -> float:
-    r"""$\beta / f''(1)$: with it every divergence starts as reverse KL at beta does."""
-    return beta / divergence.slope_at_1
+    r"""$\beta / |f''(1)|$: with it every divergence starts as reverse KL at beta does.
+
+    Where f is convex $f''(1)$ is positive; of an unchecked one the sign of h is kept, not turned round.
+
+    Raises:
+        UserError: If $f''(1)$ is 0 or no number.
+    """
+    slope = abs(divergence.slope_at_1)
+    if not (slope > 0 and math.isfinite(slope)):
+        raise UserError(f"f''(1) of {divergence!r} is {slope:g}", do="train it without --slope-matched")
+    return beta / slope
 
 
 def text_image_embedding(text: Float[Tensor, "n t"], image: Float[Tensor, "n i"]) -> Float[Tensor, "n t+i"]:

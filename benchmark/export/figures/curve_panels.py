@@ -68,8 +68,8 @@ PANELS: Mapping[str, Panel] = {
     "held-out-accuracy": Panel(
         "held-out accuracy (share)", (Series("heldout/accuracy", smoothed=False),), level=0.5
     ),
-    "log-ratios": Panel("log-ratio $s$ [nats]", _sides("s_mean", ("s_q05", "s_q95"))),
-    "slope": Panel(r"effective slope $\mathrm{d}h/\mathrm{d}s$", _sides("slope_mean")),
+    "log-ratios": Panel("log-ratio s [nats]", _sides("s_mean", ("s_q05", "s_q95"))),
+    "slope": Panel("effective slope dh/ds", _sides("slope_mean")),
     "knee": Panel("share beyond the knee", _sides("beyond_knee"), level=0.01, from_zero=True),
     "grad-norm": Panel("gradient norm", (Series("grad_norm"),), logarithmic=True),
     "lr": Panel("learning rate", (Series("lr", smoothed=False),)),

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.export.figures.curve_panels import (
@@ -25,14 +26,22 @@ from benchmark.export.figures.style import (
     MUTED,
     PAGE_INCHES,
     RULE,
+    SMALLEST,
     figure_style,
+    legend_columns,
+    look,
+    plain_ticks,
     save,
+    shown,
 )
 
-_Look = tuple[str, str | tuple[int, tuple[float, float]]]
-"""Colour and dashes."""
+_Look = tuple[str, str | tuple[int, tuple[float, float]], str]
+"""Colour, dashes and marker."""
+_MARKS = 6
+"""On a line of many steps, which tell several runs apart without colour."""
 _COLUMNS = 3
-_LOSERS = COLOURS[3]
+_LOSERS = COLOURS[1]
+_DASHES = (0, (3.2, 1.6))
 _BANDS = 2
 """Runs up to which bands are drawn; more of them hide each other."""
 _LAST_PART = 25
@@ -111,13 +120,14 @@ def draw_curves(
         place.set_axis_off()
     figure.align_ylabels(grid)
     handles = _legend(runs, panels)
+    labels = [str(handle.get_label()) for handle in handles]
     figure.legend(
-        handles=handles, loc="outside upper center", ncols=_columns(handles, width),
+        handles=handles, loc="outside upper center", ncols=legend_columns(labels, width),
         fontsize=6.5, handlelength=1.8, columnspacing=1.4,
     )  # fmt: skip
     if window > 1 and any(series.smoothed for panel in panels for series in panel.series):
         note = f"lines: means over the last {window} steps; faint: single steps; dots: checkpoints"
-        figure.supxlabel(note, fontsize=5.5, color=MUTED)
+        figure.supxlabel(note, fontsize=SMALLEST, color=MUTED)
     return figure
 
 
@@ -143,15 +153,17 @@ def _own_panel(key: str) -> Panel:
 
 def _looks(number: int, runs: int) -> tuple[_Look, _Look]:
     """Of a run's winners and losers: one run has two colours, several have one each."""
-    colour = COLOURS[number % len(COLOURS)]
-    return (colour, "-"), (_LOSERS if runs == 1 else colour, (0, (3.2, 1.6)))
+    colour, marker = look(number)
+    if runs == 1:
+        return (colour, "-", ""), (_LOSERS, _DASHES, "")
+    return (colour, "-", marker), (colour, _DASHES, marker)
 
 
 def _draw(
     axes: Axes, panel: Panel, run: RunCurves, looks: tuple[_Look, _Look], window: int, *, bands: bool
 ) -> None:
     for series in panel.series:
-        colour, dashes = looks[series.loser]
+        colour, dashes, mark = looks[series.loser]
         x, y = run.values(series.key)
         if not x.size:
             continue
@@ -163,9 +175,11 @@ def _draw(
         elif over > 1:
             axes.plot(x, y, color=colour, lw=0.5, alpha=0.28, zorder=1)
         # A single step is no line, and a checkpoint is a point that was measured.
-        marker = "o" if series.key.startswith("heldout/") or x.size == 1 else ""
+        single = series.key.startswith("heldout/") or x.size == 1
+        marker = mark or ("o" if single else "")
+        every = 1 if single else max(1, x.size // _MARKS)
         mean = running_mean(y, over)
-        axes.plot(x, mean, color=colour, ls=dashes, lw=1.1, marker=marker, ms=2.6, zorder=3)
+        axes.plot(x, mean, color=colour, ls=dashes, lw=1.1, marker=marker, ms=2.6, markevery=every, zorder=3)
         if series.key == REFERENCE:
             _mark_diverged(axes, run, x, y, colour)
 
@@ -176,10 +190,12 @@ def _mark_diverged(axes: Axes, run: RunCurves, x: Floats, y: Floats, colour: str
 
 
 def _dress(axes: Axes, panel: Panel, runs: Sequence[RunCurves]) -> None:
-    axes.set_ylabel(panel.label, fontsize=7.5)
+    axes.set_ylabel(shown(panel.label), fontsize=7.5)
     axes.locator_params(axis="x", nbins=5, integer=True)
     if panel.logarithmic and any((run.values(panel.series[0].key)[1] > 0).any() for run in runs):
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(plain_ticks())
+        axes.yaxis.set_minor_formatter(NullFormatter())
     else:
         axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4))
         axes.yaxis.get_offset_text().set_fontsize(6.5)
@@ -197,13 +213,13 @@ def _dress(axes: Axes, panel: Panel, runs: Sequence[RunCurves]) -> None:
 def _legend(runs: Sequence[RunCurves], panels: Sequence[Panel]) -> list[Line2D]:
     looks = [_looks(number, len(runs)) for number in range(len(runs))]
     handles = [
-        Line2D([], [], color=winner[0], lw=1.4, label=run.name)
+        Line2D([], [], color=winner[0], lw=1.4, marker=winner[2], ms=3, label=shown(run.name))
         for run, (winner, _) in zip(runs, looks, strict=True)
     ]
     if any(len(panel.series) > 1 for panel in panels):
-        for label, (colour, dashes) in zip(("winners", "losers"), looks[0], strict=True):
-            shown = colour if len(runs) == 1 else MUTED
-            handles.append(Line2D([], [], color=shown, lw=1.1, ls=dashes, label=label))
+        for label, (colour, dashes, _) in zip(("winners", "losers"), looks[0], strict=True):
+            inked = colour if len(runs) == 1 else MUTED
+            handles.append(Line2D([], [], color=inked, lw=1.1, ls=dashes, label=label))
     if any(series.key == REFERENCE for panel in panels for series in panel.series):
         handles.append(Line2D([], [], color=INK, lw=0.7, dashes=(4, 3), label="at the reference"))
         if any(run.diverged_at().size for run in runs):
@@ -211,9 +227,3 @@ def _legend(runs: Sequence[RunCurves], panels: Sequence[Panel]) -> list[Line2D]:
                 Line2D([], [], color=MUTED, ls="none", marker="x", ms=6, mew=1.4, label="diverged")
             )
     return handles
-
-
-def _columns(handles: Sequence[Line2D], width: float) -> int:
-    """Of the legend: as many as fit, at about fifteen letters an inch with five for the sample."""
-    longest = max(len(str(handle.get_label())) for handle in handles) + 5
-    return min(len(handles), max(1, int(width * 15 / longest)))

@@ -1,6 +1,5 @@
 """The gradient-field figure: where the loss of one pair pushes its log-ratios, under several divergences."""
 
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,19 @@ from matplotlib.quiver import Quiver
 from numpy.typing import NDArray
 
 from benchmark.core.errors import UserError
-from benchmark.export.figures.style import COLUMN_INCHES, INK, MUTED, PAGE_INCHES, figure_style, save
+from benchmark.export.figures.style import (
+    COLUMN_INCHES,
+    INK,
+    MUTED,
+    PAGE_INCHES,
+    SMALLEST,
+    figure_style,
+    footnote,
+    plain_ticks,
+    save,
+    shown,
+    wrapped,
+)
 
 Floats = NDArray[np.floating]
 
@@ -136,20 +147,21 @@ def draw_gradient_field(
     across, upward = _LABELS[axes]
     places = list(grid.flat)
     for index, (place, field) in enumerate(zip(places, fields, strict=False)):
-        arrows = _draw(place, field, norm, cloud)
+        arrows = _draw(place, field, norm, cloud, side)
         x, y = _REFERENCE[axes]
         place.plot(x, y, marker="*", ms=7, color=INK, mec="white", mew=0.5, ls="none", zorder=4)
         if index % columns == 0:
-            place.set_ylabel(upward)
+            place.set_ylabel(upward, parse_math=True)
         if index + columns >= len(fields):
-            place.set_xlabel(across)
+            place.set_xlabel(across, parse_math=True)
             place.tick_params(labelbottom=True)
     for place in places[len(fields) :]:
         place.set_axis_off()
     bar = figure.colorbar(arrows, ax=grid, shrink=0.9, aspect=30 * rows, extend=ends)
-    bar.set_label(r"$\Vert\nabla L\Vert$ of one pair", fontsize=7)
+    bar.set_label("‖∇L‖ of one pair", fontsize=7)
+    bar.formatter = plain_ticks()
     text = "; ".join(part for part in (note, _KEY, _dots(fields[0], cloud)) if part)
-    figure.supxlabel("\n".join(textwrap.wrap(text, int(width * 25))), fontsize=5.5, color=MUTED)
+    figure.supxlabel(footnote(text, "", width), fontsize=SMALLEST, color=MUTED)
     return figure
 
 
@@ -172,7 +184,7 @@ def _at(field: GradientField, place: tuple[float, float]) -> float:
     return float(field.magnitude[row, column])
 
 
-def _draw(axes: Axes, field: GradientField, norm: Normalize, cloud: Cloud | None) -> Quiver:
+def _draw(axes: Axes, field: GradientField, norm: Normalize, cloud: Cloud | None, side: float) -> Quiver:
     magnitude = field.magnitude
     size = np.where(magnitude > 0, magnitude, 1)
     step = float(field.winner[1] - field.winner[0])
@@ -190,7 +202,7 @@ def _draw(axes: Axes, field: GradientField, norm: Normalize, cloud: Cloud | None
             cloud.winner, cloud.loser, ls="none", marker="o", ms=2.3, mfc=_CLOUD, mec="white", mew=0.25,
             alpha=0.75, zorder=3, label=cloud.label,
         )  # fmt: skip
-    axes.set_title("\n".join(textwrap.wrap(field.title, 30)), fontsize=7.5, color=INK, pad=4)
+    axes.set_title(wrapped(shown(field.title, 90), side, 7.5), fontsize=7.5, color=INK, pad=4)
     axes.set_xlim(field.winner[0] - step / 2, field.winner[-1] + step / 2)
     axes.set_ylim(field.loser[0] - step / 2, field.loser[-1] + step / 2)
     axes.set_aspect("equal")
@@ -205,5 +217,5 @@ def _dots(field: GradientField, cloud: Cloud | None) -> str:
     low, high = field.winner[0] - step, field.winner[-1] + step
     inside = (cloud.winner >= low) & (cloud.winner <= high) & (cloud.loser >= low) & (cloud.loser <= high)
     hidden = int((~inside).sum())
-    dots = f"dots: {inside.size} held-out draws of {cloud.label}"
+    dots = f"dots: {inside.size} held-out draws of {shown(cloud.label)}"
     return f"{dots}, {hidden} of them outside" if hidden else dots

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from benchmark.core.errors import FbenchError, UnknownNameError, UserError
 from benchmark.core.records import ImageSet
-from benchmark.export.figures.style import INK, MUTED, PAGE_INCHES, figure_style, save
+from benchmark.export.figures.style import INK, MUTED, PAGE_INCHES, SMALLEST, figure_style, save, shown
 from benchmark.export.names import display_names
 
 _PROMPTS, _SEEDS = 8, 4
@@ -56,6 +56,17 @@ def picture_sheet(
         UnknownNameError: For a prompt that the set lacks.
         UserError: If there is nothing to draw.
     """
+    with figure_style():
+        return save(draw_picture_sheet(image_sets, prompt_ids, seeds, width), path, dpi=160)
+
+
+def draw_picture_sheet(
+    image_sets: Sequence[ImageSet],
+    prompt_ids: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    width: float = PAGE_INCHES,
+) -> Figure:
+    """The sheet of :func:`picture_sheet`, whose arguments it takes, in the settings that are in force."""
     if image_sets and seeds is None:
         seeds = sorted(image_sets[0].seeds)[:_SEEDS]
     if not image_sets or not seeds:
@@ -66,17 +77,17 @@ def picture_sheet(
         if id_ not in prompts.by_id:
             raise UnknownNameError("prompt", id_, prompts.by_id)
     names = display_names([images.checkpoint for images in image_sets])
-    captions = [prompts.by_id[id_].text for id_ in ids]
-    shown = [[_opened(images, id_, seeds) for images in image_sets] for id_ in ids]
-    shapes = Counter(image.shape[:2] for row in shown for images in row for image in images.values())
+    captions = [shown(prompts.by_id[id_].text, 600) for id_ in ids]
+    opened = [[_opened(images, id_, seeds) for images in image_sets] for id_ in ids]
+    shapes = Counter(image.shape[:2] for row in opened for images in row for image in images.values())
     # The usual size is everybody's: a picture of another one is fitted into it.
     shape = shapes.most_common(1)[0][0] if shapes else (1, 1)
-    cells = [[_cell(images, seeds, shape) for images in row] for row in shown]
-    with figure_style():
-        figure = _layout(cells, captions, [names[images.checkpoint.id] for images in image_sets], width)
-        figure.text(1 - _GAP / width, 0.06 / figure.get_figheight(), _footnote(image_sets[0], seeds),
-                    ha="right", va="bottom", fontsize=5, color=MUTED)  # fmt: skip
-        return save(figure, path, dpi=160)
+    cells = [[_cell(images, seeds, shape) for images in row] for row in opened]
+    headings = [shown(names[images.checkpoint.id], 80) for images in image_sets]
+    figure = _layout(cells, captions, headings, width)
+    figure.text(1 - _GAP / width, 0.06 / figure.get_figheight(), _footnote(image_sets[0], seeds),
+                ha="right", va="bottom", fontsize=SMALLEST, color=MUTED)  # fmt: skip
+    return figure
 
 
 def _spread(ids: Sequence[str]) -> list[str]:

@@ -1,42 +1,39 @@
 """The trade-off figure: preference against diversity."""
 
-import textwrap
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.lines import Line2D
 
-from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.core.records import Axis, Leaderboard, LeaderboardCell, ScorerColumn
-from benchmark.export.figures.labels import Label, place_labels
+from benchmark.core.records import Leaderboard, ScorerColumn
+from benchmark.export.figures.frontier_lines import draw_frontiers, frontier_labels
+from benchmark.export.figures.labels import Boxes, Label, place_labels
 from benchmark.export.figures.style import (
-    COLOURS,
     COLUMN_INCHES,
     INK,
-    MARKERS,
+    LABEL,
     MUTED,
     RULE,
+    SMALLEST,
     dark,
     figure_style,
+    footnote,
+    legend_columns,
+    look,
     save,
+    shown,
+    wrapped,
 )
-from benchmark.export.names import display_names, method_name
+from benchmark.export.figures.trade_off_names import FEW, methods_of, namings
+from benchmark.export.figures.trade_off_points import Point, View, view_of
+from benchmark.leaderboard import signature_about
 
-_LABELLED = 8
-_MARKER_PIXELS = 9.0
-
-
-@dataclass(frozen=True)
-class _Point:
-    """A checkpoint in the plane; x is diversity, y is preference, each with its interval's ends."""
-
-    name: str
-    method: str
-    x: tuple[float, float, float]
-    y: tuple[float, float, float]
+_MARKER, _STAR, _RING = 4.6, 9.0, 8.6
+"""Sizes in points."""
 
 
 def trade_off(
@@ -73,11 +70,16 @@ def draw_trade_off(
     diversity: str | None = None,
     width: float = COLUMN_INCHES,
 ) -> Figure:
-    """Draws preference against diversity with 95 % intervals, the reference at the cross-hair.
+    """Draws preference against diversity, the reference as a star at the cross-hair.
 
-    A point stands at the reference's mean plus the paired difference, and the bars are the
-    intervals of the paired differences: prompts that are hard for all do not widen them. Both axes
-    point to the better side, whatever the scorers' direction.
+    A point's ellipse is the joint 95 % region of its two paired differences from the reference, drawn at its
+    means: prompts that are hard for all do not widen it. A ring marks the 95 % confidence set of the Pareto
+    front, with the support in brackets; the dashed steps are the front of the means alone. Hollow points
+    are past the highest preference of their sweep. Two scorers without a common plane, such as one of whole
+    sets, have bars of the two intervals instead, and no front. Both axes point to the better side.
+
+    Labels are whole names if few methods have one checkpoint each, else what tells the checkpoints of a
+    method apart, and numbers where that does not fit.
 
     Args:
         leaderboard: As of :func:`trade_off`, and so the others.
@@ -88,140 +90,181 @@ def draw_trade_off(
     Returns:
         The figure, in the settings that are in force.
     """
-    across = _scorer(leaderboard, "diversity", diversity)
-    upward = _scorer(leaderboard, "preference", preference)
-    points = _points(leaderboard, across, upward)
-    figure = Figure(figsize=(width, 0.86 * width), layout="constrained")
-    axes = figure.add_subplot()
-    _draw(axes, points)
-    axes.set_xlabel(_axis_label(across) + "  →")
-    axes.set_ylabel(_axis_label(upward) + "  →")
-    if not across.higher_is_better:
-        axes.invert_xaxis()
-    if not upward.higher_is_better:
-        axes.invert_yaxis()
-    figure.supxlabel(_footnote(leaderboard, across, upward, width), fontsize=4.6, color=MUTED)
-    engine = figure.get_layout_engine()
-    assert engine is not None, "the figure was made with one"
-    engine.execute(figure)
-    if len(points) <= _LABELLED:
-        _label(axes, points)
-    else:
-        axes.legend(fontsize=6.5, loc="best", handletextpad=0.3)
+    view = view_of(leaderboard, preference, diversity)
+    for naming in namings(view.points):
+        at_points, entries = naming(view.points)
+        figure, axes = _figure(leaderboard, view, entries, width)
+        if _label(axes, view, at_points):
+            break
     return figure
 
 
-def _scorer(leaderboard: Leaderboard, axis: Axis, name: str | None) -> ScorerColumn:
-    by_name = {column.name: column for column in leaderboard.columns}
-    if name is not None:
-        if name not in by_name:
-            raise UnknownNameError("scorer of this leaderboard", name, by_name)
-        if by_name[name].axis == "texture":
-            # Noise maximises it: on this plot it would crown a destroyed model.
-            raise UserError(
-                f"{name} is of the texture axis, which has no better or worse", do="name another scorer"
-            )
-        return by_name[name]
-    candidates = [column for column in leaderboard.columns if column.axis == axis]
-    if not candidates:
-        raise UserError(
-            f"this leaderboard has no scorer of the {axis} axis",
-            allowed=", ".join(by_name),
-            do=f"name one, or evaluate with a {axis} scorer",
-        )
-    return next((column for column in candidates if column.primary), candidates[0])
-
-
-def _points(leaderboard: Leaderboard, across: ScorerColumn, upward: ScorerColumn) -> list[_Point]:
-    """The reference first, then the checkpoints that have both numbers."""
-    names = display_names([row.checkpoint for row in leaderboard.rows])
-    positions = [column.name for column in leaderboard.columns]
-    x_at, y_at = positions.index(across.name), positions.index(upward.name)
-    rows = sorted(leaderboard.rows, key=lambda row: row.checkpoint.id != leaderboard.reference)
-    reference = rows[0] if rows and rows[0].checkpoint.id == leaderboard.reference else None
-    points = []
-    for row in rows:
-        x = _place(row.cells[x_at], reference.cells[x_at] if reference else None)
-        y = _place(row.cells[y_at], reference.cells[y_at] if reference else None)
-        if x and y:
-            points.append(_Point(names[row.checkpoint.id], method_name(row.checkpoint), x, y))
-    if not points:
-        raise UserError(f"no checkpoint has both {across.name} and {upward.name}")
-    return points
-
-
-def _place(cell: LeaderboardCell, reference: LeaderboardCell | None) -> tuple[float, float, float] | None:
-    """Position and interval: by paired difference where there is one, else the mean alone."""
-    if reference and reference.mean is not None and cell.difference is not None:
-        middle = reference.mean + cell.difference
-        low, high = cell.difference_lo, cell.difference_hi
-        if low is None or high is None:
-            return middle, middle, middle
-        return middle, reference.mean + low, reference.mean + high
-    return None if cell.mean is None else (cell.mean, cell.mean, cell.mean)
-
-
-def _draw(axes: Axes, points: Sequence[_Point]) -> None:
-    reference, *others = points
-    axes.axvline(reference.x[0], color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
-    axes.axhline(reference.y[0], color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
-    methods = list(dict.fromkeys(point.method for point in others))
-    drawn: set[str] = set()
-    for point in others:
-        index = methods.index(point.method)
-        colour, marker = COLOURS[index % len(COLOURS)], MARKERS[index % len(MARKERS)]
-        (x, x_low, x_high), (y, y_low, y_high) = point.x, point.y
-        axes.errorbar(
-            x, y, xerr=[[x - x_low], [x_high - x]], yerr=[[y - y_low], [y_high - y]],
-            fmt=marker, color=colour, ms=5.2, mec="white", mew=0.6, elinewidth=0.9, capsize=0,
-            label=None if point.method in drawn else point.method,
+def _figure(
+    leaderboard: Leaderboard, view: View, entries: dict[str, str], width: float
+) -> tuple[Figure, Axes]:
+    """The figure without the labels at its points, laid out for good."""
+    handles = [
+        _handle(look(i), wrapped(entries[method], width - 0.4, LABEL, indent="  "))
+        for i, method in enumerate(methods_of(view.points))
+        if entries
+    ]
+    shown_scorers = (view.across.name, view.upward.name)
+    signature = signature_about(leaderboard.signature, leaderboard.columns, shown_scorers)
+    note = footnote(_words(leaderboard, view), signature, width)
+    columns = legend_columns([str(h.get_label()) for h in handles], width)
+    # The axes keep their size, whatever stands above and below them.
+    lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles) / columns
+    height = 0.8 * width + 0.125 * lines + 0.1 * (note.count("\n") + 1)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    _draw(axes, view)
+    axes.set_xlabel(_axis_label(view.across) + "  →")
+    axes.set_ylabel(_axis_label(view.upward) + "  →")
+    if handles:
+        figure.legend(
+            handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=1.0,
+            handletextpad=0.4, columnspacing=1.0, borderaxespad=0.2, labelspacing=0.3,
         )  # fmt: skip
-        drawn.add(point.method)
-    axes.plot(
-        reference.x[0], reference.y[0], marker="*", ms=9, color=INK, mec="white", mew=0.5, ls="none",
-        zorder=5, label=reference.name,
-    )  # fmt: skip
-    axes.margins(0.14)
+    figure.supxlabel(note, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
+    engine = figure.get_layout_engine()
+    assert engine is not None, "the figure was made with one"
+    engine.execute(figure)
+    # Labels are placed in pixels: nothing may move once they are there.
+    figure.set_layout_engine("none")
+    _draw_front(axes, _front_steps(axes, view))
+    return figure, axes
+
+
+def _handle(looks: tuple[str, str], label: str) -> Line2D:
+    colour, marker = looks
+    return Line2D(
+        [], [], color=colour, marker=marker, ms=_MARKER, mec=dark(colour), mew=0.7, ls="none", label=label
+    )
+
+
+def _draw(axes: Axes, view: View) -> None:
+    methods = methods_of(view.points)
+    first, *others = view.points
+    if view.has_reference:
+        axes.axvline(first.x, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
+        axes.axhline(first.y, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
+    draw_frontiers(axes, view.frontiers)
+    for point in others:
+        _draw_point(axes, point, *look(methods.index(point.method)), 0.14 if len(others) < FEW else 0.07)
+    axes.plot(first.x, first.y, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, ls="none", zorder=5)
+    for point in view.points:
+        if point.support is not None:
+            ring = _RING + 3.4 * (point is first)
+            axes.plot(
+                point.x, point.y, marker="o", ms=ring, mfc="none", mec=INK, mew=0.7, ls="none", zorder=6
+            )
+    axes.margins(0.12)
     axes.locator_params(nbins=6)
+    if not view.across.higher_is_better:
+        axes.invert_xaxis()
+    if not view.upward.higher_is_better:
+        axes.invert_yaxis()
 
 
-def _label(axes: Axes, points: Sequence[_Point]) -> None:
-    methods = list(dict.fromkeys(point.method for point in points[1:]))
-    labels = [Label(points[0].x[0], points[0].y[0], points[0].name, INK)]
-    for point in points[1:]:
-        colour = COLOURS[methods.index(point.method) % len(COLOURS)]
-        labels.append(Label(point.x[0], point.y[0], point.name, dark(colour)))
-    obstacles = [box for point in points for box in _boxes(axes, point)] + _cross_hair(axes, points[0])
-    place_labels(axes, labels, obstacles)
+def _draw_point(axes: Axes, point: Point, colour: str, marker: str, alpha: float) -> None:
+    if point.outline is not None:
+        axes.fill(*point.outline.T, facecolor=colour, alpha=alpha, lw=0, zorder=1)
+        axes.plot(*point.outline.T, color=colour, lw=0.7, zorder=2)
+    if point.bars is not None:
+        (left, right), (low, high) = point.bars
+        axes.errorbar(
+            point.x, point.y, xerr=[[point.x - left], [right - point.x]],
+            yerr=[[point.y - low], [high - point.y]], fmt="none", ecolor=colour, elinewidth=0.9, zorder=2,
+        )  # fmt: skip
+    axes.plot(
+        point.x, point.y, marker=marker, ms=_MARKER, color=colour if point.used else "white",
+        mec=dark(colour), mew=0.7, ls="none", zorder=4,
+    )  # fmt: skip
 
 
-def _boxes(axes: Axes, point: _Point) -> list[Bbox]:
-    """The marker and the two bars, in pixels, with some air around the bars."""
-    (x, x_low, x_high), (y, y_low, y_high) = point.x, point.y
-    to_pixels = axes.transData.transform
-    (left, middle), (right, _) = to_pixels([(x_low, y), (x_high, y)])
-    (centre, bottom), (_, top) = to_pixels([(x, y_low), (x, y_high)])
-    half = _MARKER_PIXELS / 2
+def _draw_front(axes: Axes, steps: Sequence[tuple[float, float]]) -> None:
+    limits = axes.get_xlim(), axes.get_ylim()
+    if steps:
+        axes.plot(*zip(*steps, strict=True), color=MUTED, lw=0.8, dashes=(2, 1.5), zorder=0.5)
+    axes.set(xlim=limits[0], ylim=limits[1])
+
+
+def _front_steps(axes: Axes, view: View) -> list[tuple[float, float]]:
+    """Steps through the means that none dominates, on to the edges of the figure."""
+    if not view.front:
+        return []
+    left, bottom = axes.get_xlim()[0], axes.get_ylim()[0]
+    steps = [(left, view.front[0][1])]
+    for (x, y), (_, below) in zip(view.front, [*view.front[1:], (0.0, bottom)], strict=True):
+        steps += [(x, y), (x, below)]
+    return steps
+
+
+def _label(axes: Axes, view: View, texts: Sequence[str]) -> bool:
+    """Writes the labels; whether all of them found a free place."""
+    methods = methods_of(view.points)
+    labels = []
+    for i, (point, text) in enumerate(zip(view.points, texts, strict=True)):
+        colour = INK if i == 0 else dark(look(methods.index(point.method))[0])
+        if text:
+            labels.append(Label(point.x, point.y, text, colour))
+    names, scale = frontier_labels(view.frontiers)
+    hard = _around(axes, [(p.x, p.y) for p in view.points], _RING + 0.5)
+    along = _around(axes, [(p.x, p.y) for f in view.frontiers for p in f.points], 3.5)
+    paths = [_front_steps(axes, view), *([(p.x, p.y) for p in f.points] for f in view.frontiers)]
+    if view.has_reference:
+        (x, y), (left, right), (low, high) = (labels[0].x, labels[0].y), axes.get_xlim(), axes.get_ylim()
+        paths += [[(x, low), (x, high)], [(left, y), (right, y)]]
+    edges = [place for point in view.points for place in _edge(point)]
+    soft = _around(axes, [*edges, *(place for path in paths for place in _along(path))], 2.0)
+    return place_labels(axes, [*labels, *names, *scale], np.concatenate([hard, along]), soft)
+
+
+def _edge(point: Point) -> list[tuple[float, float]]:
+    """Places along its ellipse or its bars."""
+    if point.outline is not None:
+        return [(float(x), float(y)) for x, y in point.outline[::3]]
+    if point.bars is None:
+        return []
+    (left, right), (low, high) = point.bars
+    return _along([(left, point.y), (right, point.y)]) + _along([(point.x, low), (point.x, high)])
+
+
+def _along(path: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Places along a line."""
     return [
-        Bbox([[centre - half, middle - half], [centre + half, middle + half]]),
-        Bbox([[min(left, right), middle - 4], [max(left, right), middle + 4]]),
-        Bbox([[centre - 4, min(bottom, top)], [centre + 4, max(bottom, top)]]),
+        (float(x), float(y))
+        for start, end in itertools.pairwise(path)
+        for x, y in np.linspace(start, end, 25)
     ]
 
 
-def _cross_hair(axes: Axes, reference: _Point) -> list[Bbox]:
-    x, y = axes.transData.transform((reference.x[0], reference.y[0]))
-    frame = axes.bbox
-    return [Bbox([[x - 1, frame.y0], [x + 1, frame.y1]]), Bbox([[frame.x0, y - 1], [frame.x1, y + 1]])]
+def _around(axes: Axes, places: Sequence[tuple[float, float]], size: float) -> Boxes:
+    """Boxes of so many points about places in data units, in pixels."""
+    half = size * axes.figure.dpi / 144
+    pixels = axes.transData.transform(np.asarray(places).reshape(-1, 2))
+    return np.hstack([pixels - half, pixels + half])
 
 
 def _axis_label(column: ScorerColumn) -> str:
-    return f"{column.axis}: {column.name}"
+    return f"{column.axis}: {shown(column.name, 30)}"
 
 
-def _footnote(leaderboard: Leaderboard, across: ScorerColumn, upward: ScorerColumn, width: float) -> str:
-    """What the bars are, and the signature as far as it concerns the two scorers."""
-    others = {column.name for column in leaderboard.columns} - {across.name, upward.name}
-    parts = [p for p in leaderboard.signature.split("|") if p.partition(":")[0] not in others]
-    text = f"Bars: 95 % intervals of paired differences from {leaderboard.reference}. " + " | ".join(parts)
-    return "\n".join(textwrap.wrap(text, int(width * 30)))
+def _words(leaderboard: Leaderboard, view: View) -> str:
+    """What the marks mean, those that there are."""
+    reference = shown(leaderboard.reference, 30)
+    words = []
+    if any(point.outline is not None for point in view.points):
+        words.append(f"Ellipses: joint 95 % regions of the paired differences from {reference}.")
+    if not view.same_prompts:
+        words.append("Means on the prompts that have both, not on all of the table.")
+    if any(point.bars is not None for point in view.points):
+        words.append(f"Bars: 95 % intervals of paired differences from {reference}.")
+    if view.front:
+        words.append(
+            "Rings: 95 % confidence set of the Pareto front, in brackets the support. "
+            "Dashes: front of the means."
+        )
+    if not all(point.used for point in view.points):
+        words.append(f"Hollow: past the highest {shown(view.upward.name, 30)} of its sweep.")
+    return " ".join(words)

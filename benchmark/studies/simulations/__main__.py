@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmark.studies.console import finish, typed
 from benchmark.studies.simulations.report import markdown, record, write
-from benchmark.studies.simulations.running import CASES, plan, simulate
+from benchmark.studies.simulations.running import CASES, CHUNK, plan, simulate
 
 NAME = "benchmark.studies.simulations"
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog=f"python -m {NAME}", description=__doc__)
     add = parser.add_argument
     add("--tables", type=int, default=100, help="simulated evaluations a case (default 100)")
-    add("--resamples", type=int, default=1000, help="of every bootstrap (default 1000)")
+    add("--resamples", type=int, default=199, help="of every bootstrap (default 199)")
     add("--only", default="", metavar="A,B", help=f"some of {', '.join(CASES)}")
     add("--workers", type=int, default=1, help="processes of one thread")
     add("--out", type=Path, default=Path("runs/simulations"), help="chunks that are done")
@@ -27,7 +27,9 @@ def main() -> None:
     args = parser.parse_args()
     names = [name for name in args.only.split(",") if name]
     chunks = plan(names, args.tables, args.resamples, args.out)
-    study = record(simulate(chunks, args.workers), args.resamples, typed(NAME))
+    results = simulate(chunks, args.workers)
+    tables = CHUNK * len(chunks) // len(results)
+    study = record(results, tables, args.resamples, typed(NAME))
     print(markdown(study))
     if args.results:
         write(study, args.results, args.page)

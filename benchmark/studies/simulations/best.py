@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 
-from benchmark.stats.arrays import FloatArray
+from benchmark.stats.arrays import BoolArray, FloatArray
 from benchmark.stats.best import not_worse_than_best
-from benchmark.studies.simulations.cases import Case, Draw, Outcome, noise, outcome
+from benchmark.studies.simulations.cases import Case, Draw, Outcome, Shape, noise, outcome
 
 _PROMPTS: Final = 100
 
@@ -15,40 +15,55 @@ _PROMPTS: Final = 100
 def _run(draw: Draw) -> Iterator[Outcome]:
     for count in (2, 5, 20):
         for name, means in _settings(count).items():
-            kept, clear = [], []
-            for table in range(draw.tables):
-                x = _table(draw.generator, means, copies=name == "exact copies")
-                stays = not_worse_than_best(x, resamples=draw.resamples, seed=draw.seed + table)
-                kept.append(bool(stays[0]))
-                clear.append(not bool(stays[-1]))
-            yield outcome(f"{count} checkpoints, {name}: the best is in", kept, 0.95)
-            if name == "a ladder":
-                yield outcome(f"{count} checkpoints, {name}: the last is out", clear)
+            stays = [
+                not_worse_than_best(
+                    _table(draw.generator, name, means), resamples=draw.resamples, seed=draw.seed + table
+                )
+                for table in range(draw.tables)
+            ]
+            yield from _outcomes(f"{count} checkpoints, {name}", np.array(stays), means)
+
+
+def _outcomes(row: str, stays: BoolArray, means: FloatArray) -> Iterator[Outcome]:
+    yield outcome(row, "the best is in", stays[:, 0], 0.91 if "log-normal" in row else 0.95)
+    worse = means < means[0]
+    if worse.any():
+        yield outcome(row, "a worse one is out", ~stays[:, worse].ravel())
+        yield outcome(row, "the worst is out", ~stays[:, -1])
 
 
 def _settings(count: int) -> dict[str, FloatArray]:
     """True means, the first the best."""
+    ahead = np.concatenate([[0.0], np.full(count - 1, -1.0)])
     return {
         "all equal": np.zeros(count),
         "exact copies": np.zeros(count),
+        "equal, the first noisier": np.zeros(count),
+        "equal, log-normal": np.zeros(count),
+        "0.2 ahead": 0.2 * ahead,
+        "0.4 ahead": 0.4 * ahead,
         "a ladder": -0.5 * np.arange(count) / (count - 1),
-        "one ahead": np.concatenate([[0.0], np.full(count - 1, -0.2)]),
     }
 
 
-def _table(generator: np.random.Generator, means: FloatArray, *, copies: bool) -> FloatArray:
-    """Prompt means: two thirds of the variance is common to all checkpoints, the rest skewed."""
-    shared = noise(generator, "gamma", (_PROMPTS, 1))
-    own = noise(generator, "gamma", (_PROMPTS, means.size))
-    if copies:
+def _table(generator: np.random.Generator, name: str, means: FloatArray) -> FloatArray:
+    """Prompt means: two thirds of the variance is common to all checkpoints."""
+    shape: Shape = "log-normal" if "log-normal" in name else "gamma"
+    shared = noise(generator, shape, (_PROMPTS, 1))
+    own = noise(generator, shape, (_PROMPTS, means.size))
+    if name == "exact copies":
         own[:, 1::2] = own[:, [0]]
+    if "noisier" in name:
+        own[:, 0] *= 3.0
     x: FloatArray = means + np.sqrt(2 / 3) * shared + np.sqrt(1 / 3) * own
     return x
 
 
 BEST: Final = Case(
     "best",
-    f"The tie group of the best over {_PROMPTS} prompts, effects in standard deviations; `exact copies`: "
-    "every second checkpoint gives the best one's numbers to the bit.",
+    f"The tie group of the best over {_PROMPTS} prompts, gamma unless said otherwise, effects in standard "
+    "deviations between prompts. Of equal checkpoints the first is watched. `exact copies`: every second one "
+    "gives its numbers to the bit; `noisier`: three times the noise of its own; `a ladder`: evenly down to "
+    "0.5. Log-normal scores are asked what their means are asked above.",
     _run,
 )

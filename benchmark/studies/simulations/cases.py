@@ -10,9 +10,9 @@ from benchmark.stats.arrays import BoolArray, FloatArray
 
 Shape = Literal["normal", "gamma", "log-normal"]
 
-WITHIN = 0.5
-"""Share of the variance that lies between the images of a prompt (seen: 0.8 for `true_reward`, 0.5 `clip`,
-0.1 `pickscore`)."""
+CORRELATION = 0.5
+"""Of two images of one prompt: the share of the variance that lies between prompts (seen: 0.2 for
+`true_reward`, 0.5 `clip`, 0.9 `pickscore`)."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,16 @@ class Outcome:
     """How often something happened that should, or should not.
 
     Attributes:
-        label: What, in words.
+        row: What was simulated, in words: a row of the case's table.
+        column: What happened, in words: a column of it.
         hits: How often.
-        n: Of how many tables.
-        least: The share asked for is at least this, in the issue's or protocol's words.
+        n: Of how many.
+        least: The share asked for is at least this.
         most: ... and at most this.
     """
 
-    label: str
+    row: str
+    column: str
     hits: int
     n: int
     least: float = 0.0
@@ -66,10 +68,12 @@ class Case:
     run: Callable[[Draw], Iterable[Outcome]]
 
 
-def outcome(label: str, hits: BoolArray | Iterable[bool], least: float = 0.0, most: float = 1.0) -> Outcome:
+def outcome(
+    row: str, column: str, hits: BoolArray | Iterable[bool], least: float = 0.0, most: float = 1.0
+) -> Outcome:
     """The outcome of one hit or miss a table."""
     array = np.fromiter(hits, dtype=np.bool_)
-    return Outcome(label, int(array.sum()), array.size, least, most)
+    return Outcome(row, column, int(array.sum()), array.size, least, most)
 
 
 def noise(generator: np.random.Generator, shape: Shape, size: tuple[int, ...]) -> FloatArray:
@@ -89,15 +93,18 @@ def noise(generator: np.random.Generator, shape: Shape, size: tuple[int, ...]) -
     return drawn
 
 
-def clustered(generator: np.random.Generator, shape: Shape, size: tuple[int, ...]) -> FloatArray:
+def clustered(
+    generator: np.random.Generator, shape: Shape, size: tuple[int, ...], correlation: float = CORRELATION
+) -> FloatArray:
     """Values of mean 0 and variance 1 whose images move together with their prompt.
 
     Args:
         generator: Their source.
         shape: Of the prompts' and of the images' noise.
         size: (..., prompts, images).
+        correlation: Of two images of one prompt.
     """
     prompts = noise(generator, shape, (*size[:-1], 1))
     images = noise(generator, shape, size)
-    values: FloatArray = np.sqrt(1 - WITHIN) * prompts + np.sqrt(WITHIN) * images
+    values: FloatArray = np.sqrt(correlation) * prompts + np.sqrt(1 - correlation) * images
     return values

@@ -31,22 +31,27 @@ def wilson(hits: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return float((middle - half) / (1 + z * z / n)), float((middle + half) / (1 + z * z / n))
 
 
-def kept_its_word(outcome: Outcome) -> bool | None:
+def kept_its_word(outcome: Outcome, level: float = 0.95) -> bool | None:
     """Whether the share seen is as asked, chance allowed for; None where nothing is asked.
 
-    The 95 % interval of the share must reach into what is asked: with few tables that says little, with
-    4,000 it is within 0.7 points.
+    The interval of the share must reach into what is asked: with few tables that says little, with 4,000
+    the one of 95 % is within 0.7 points.
+
+    Args:
+        outcome: What was seen.
+        level: Of the interval.
     """
     if outcome.least <= 0 and outcome.most >= 1:
         return None
-    lo, hi = wilson(outcome.hits, outcome.n)
+    lo, hi = wilson(outcome.hits, outcome.n, level)
     return lo <= outcome.most and hi >= outcome.least
 
 
-def record(results: Sequence[CaseResult], resamples: int, command: str) -> dict[str, Any]:
+def record(results: Sequence[CaseResult], tables: int, resamples: int, command: str) -> dict[str, Any]:
     """What ``results/simulations.json`` holds."""
     return {
         "command": command,
+        "tables": tables,
         "resamples": resamples,
         "cases": [
             {
@@ -63,8 +68,9 @@ def record(results: Sequence[CaseResult], resamples: int, command: str) -> dict[
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     lo, hi = wilson(outcome.hits, outcome.n)
     return {
-        "label": outcome.label,
-        "tables": outcome.n,
+        "row": outcome.row,
+        "column": outcome.column,
+        "n": outcome.n,
         "share": round(outcome.hits / outcome.n, 4),
         "lo": round(lo, 4),
         "hi": round(hi, 4),
@@ -75,20 +81,34 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
 
 def markdown(study: dict[str, Any]) -> str:
     """The tables of a recorded study, one a case."""
-    parts = [
-        f"Made by `{study['command']}`, {study['resamples']:,} resamples each; shares with 95 % intervals."
-    ]
+    lo, hi = (_percent(end) for end in wilson(round(0.95 * study["tables"]), study["tables"]))
+    size = f"{study['tables']:,} tables a setting, {study['resamples']:,} resamples"
+    how = f"Shares in per cent, what is asked in brackets; 95 is known here as {lo} to {hi}."
+    parts = [f"Made by `{study['command']}`: {size}. {how}"]
     for case in study["cases"]:
-        parts += ["", f"**{case['case']}.** {case['setting']}", ""]
-        parts += ["| what | share | asked | tables |", "| :-- | --: | --: | --: |"]
-        parts += [_line(o) for o in case["outcomes"]]
+        parts += ["", f"### {case['case']}", "", case["setting"], "", *_table(case["outcomes"])]
     return "\n".join(parts)
 
 
-def _line(outcome: dict[str, Any]) -> str:
-    share = f"{_percent(outcome['share'])} [{_percent(outcome['lo'])}, {_percent(outcome['hi'])}]"
-    mark = " ✗" if outcome["kept"] is False else ""
-    return f"| {outcome['label']} | {share}{mark} | {_asked(*outcome['asked'])} | {outcome['tables']:,} |"
+def _table(outcomes: Sequence[dict[str, Any]]) -> list[str]:
+    """One line a row; what is asked stands in the head where a whole column is asked the same."""
+    columns = list(dict.fromkeys(o["column"] for o in outcomes))
+    asked = {c: {_asked(*o["asked"]) for o in outcomes if o["column"] == c} for c in columns}
+    heads = [f"{c} ({_only(asked[c])})" if _only(asked[c]) else c for c in columns]
+    lines = [f"| | {' | '.join(heads)} |", f"| :-- |{' --: |' * len(columns)}"]
+    cells = {(o["row"], o["column"]): _cell(o, alone=len(asked[o["column"]]) > 1) for o in outcomes}
+    rows = dict.fromkeys(o["row"] for o in outcomes)
+    return lines + [f"| {row} | {' | '.join(cells.get((row, c), '') for c in columns)} |" for row in rows]
+
+
+def _only(asked: set[str]) -> str:
+    return next(iter(asked)) if len(asked) == 1 else ""
+
+
+def _cell(outcome: dict[str, Any], *, alone: bool) -> str:
+    asked = _asked(*outcome["asked"])
+    word = f" ({asked})" if alone and asked else ""
+    return f"{_percent(outcome['share'])}{word}{' ✗' if outcome['kept'] is False else ''}"
 
 
 def _percent(share: float) -> str:
@@ -99,8 +119,8 @@ def _asked(least: float, most: float) -> str:
     if least <= 0 and most >= 1:
         return ""
     if most >= 1:
-        return f"≥ {_percent(least)}"
-    return f"≤ {_percent(most)}" if least <= 0 else f"{_percent(least)} to {_percent(most)}"
+        return f"≥ {100 * least:g}"
+    return f"≤ {100 * most:g}" if least <= 0 else f"{100 * least:g} to {100 * most:g}"
 
 
 def write(study: dict[str, Any], results: Path, page: Path | None) -> None:

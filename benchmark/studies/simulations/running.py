@@ -15,16 +15,20 @@ from benchmark.core.store import write_text
 from benchmark.studies.processes import run_workers
 from benchmark.studies.simulations.best import BEST
 from benchmark.studies.simulations.cases import Case, Draw, Outcome
-from benchmark.studies.simulations.fronts import FRONTS
-from benchmark.studies.simulations.gating import GATE, METHODS
+from benchmark.studies.simulations.fronts import FRONTS, PLANES
+from benchmark.studies.simulations.gating import CHECKPOINTS, GATE, METHODS
 from benchmark.studies.simulations.iso import ISO
 from benchmark.studies.simulations.means import MEANS
-from benchmark.studies.simulations.nulls import TESTS
+from benchmark.studies.simulations.nulls import HOLM, TESTS
+from benchmark.studies.simulations.resamples import RESAMPLES
 from benchmark.studies.simulations.sets import SETS
 
 CASES: Final[dict[str, Case]] = {
-    case.name: case for case in (MEANS, TESTS, BEST, FRONTS, SETS, ISO, METHODS, GATE)
-}
+    case.name: case
+    for case in (
+        MEANS, RESAMPLES, TESTS, HOLM, BEST, FRONTS, PLANES, SETS, ISO, METHODS, GATE, CHECKPOINTS
+    )
+}  # fmt: skip
 
 CHUNK: Final = 50
 """Tables in a file: what a killed process loses at most."""
@@ -114,7 +118,9 @@ def simulate(chunks: Sequence[Chunk], workers: int) -> list[CaseResult]:
     """
     left = [chunk for chunk in chunks if not chunk.path.exists()]
     if workers > 1 and len(left) > 1:
-        run_workers(run_chunks, [left[i::workers] for i in range(min(workers, len(left)))])
+        # By index: every worker has its part of every case, since these differ in what they take.
+        parts = ([chunk for chunk in left if chunk.index % workers == i] for i in range(workers))
+        run_workers(run_chunks, [part for part in parts if part])
     else:
         run_chunks(left)
     return [
@@ -123,12 +129,13 @@ def simulate(chunks: Sequence[Chunk], workers: int) -> list[CaseResult]:
 
 
 def _summed(name: str, chunks: Sequence[Chunk]) -> CaseResult:
-    seconds, found = 0.0, dict[str, Outcome]()
+    seconds, found = 0.0, dict[tuple[str, str], Outcome]()
     for chunk in chunks:
         kept = json.loads(chunk.path.read_text(encoding="utf-8"))
         seconds += kept["seconds"]
         for raw in kept["outcomes"]:
             new = Outcome(**raw)
-            known = found.get(new.label, replace(new, hits=0, n=0))
-            found[new.label] = replace(new, hits=known.hits + new.hits, n=known.n + new.n)
+            key = (new.row, new.column)
+            known = found.get(key, replace(new, hits=0, n=0))
+            found[key] = replace(new, hits=known.hits + new.hits, n=known.n + new.n)
     return CaseResult(name, CASES[name].setting, round(seconds, 1), tuple(found.values()))

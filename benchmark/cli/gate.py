@@ -1,0 +1,65 @@
+"""``fbench gate``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli import options, verdict
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+_WHO = "An evaluation folder, or a checkpoint's id or its beginning; once for each training run of a method."
+
+
+@app.command("gate")
+def gate(
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[DIR...]", help="Evaluation folders in which ids are looked for."),
+    ] = None,
+    baseline: Annotated[list[str] | None, typer.Option(metavar="B", help=_WHO)] = None,
+    candidate: Annotated[list[str] | None, typer.Option(metavar="C", help=_WHO)] = None,
+    scorers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Gated ones. (default in shapes true_reward, oracle, true_diversity and scene_rate, else "
+            "the primary ones)",
+        ),
+    ] = None,
+    margin: verdict.Margin = None,
+    junit: verdict.Junit = None,
+    markdown: verdict.Markdown = None,
+    inconclusive: verdict.Inconclusive = "error",
+    as_json: options.AsJson = False,
+) -> None:
+    """Says whether a candidate may take the baseline's place.
+
+    Two checkpoints are compared on the same prompts and noise. An evaluation folder stands for its trained
+    checkpoints: with one on each side these are compared, with at least 8 against 3 the two methods that they
+    are runs of. Signatures must agree. Exit code 0: pass; 1: regression; 2: not comparable; 3: inconclusive.
+
+    Examples:
+      fbench gate --baseline runs/eval-old --candidate runs/eval-new
+      fbench gate --baseline base --candidate f_dpo-jensen_shannon runs/eval --margin oracle=0.02
+      fbench gate --baseline runs/eval-old --candidate runs/eval-new --scorers hps --junit gate.xml
+    """
+    from benchmark.core.errors import UserError
+
+    for option, given in (("--baseline", baseline), ("--candidate", candidate)):
+        if not given:
+            raise UserError(f"{option} is missing", do="name an evaluation folder or a checkpoint's id")
+    margins = verdict.parse_margins(margin)
+    verdict.check_verdict_files(junit, markdown)
+    from benchmark.gate import gate_evaluations
+    from benchmark.scorers import split_scorers
+
+    report = gate_evaluations(
+        baseline or (),
+        candidate or (),
+        folders or (),
+        scorers=tuple(split_scorers(scorers)) if scorers else (),
+        margins=margins,
+    )
+    verdict.tell_verdict(report, junit=junit, markdown=markdown, inconclusive=inconclusive, as_json=as_json)

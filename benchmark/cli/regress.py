@@ -1,0 +1,89 @@
+"""``fbench regress``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmark.cli import options, verdict
+from benchmark.cli.output import say_plan
+
+app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+@app.command("regress")
+def regress(
+    divergence: Annotated[
+        str | None,
+        typer.Option(metavar="D", help="NAME, NAME(a=0.5), mine.py:Name or expr: f, as in `fbench train`."),
+    ] = None,
+    baseline: Annotated[
+        str, typer.Option(metavar="NAME", help="Committed runs to hold it against, or a folder of one's own.")
+    ] = "reverse_kl",
+    seeds: Annotated[
+        str, typer.Option(metavar="0-3", help="Training seeds, at least three; more give more power.")
+    ] = "0-3",
+    scorers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B,...",
+            help="Gated ones. (default true_reward, oracle, true_diversity and scene_rate)",
+        ),
+    ] = None,
+    margin: verdict.Margin = None,
+    junit: verdict.Junit = None,
+    markdown: verdict.Markdown = None,
+    inconclusive: verdict.Inconclusive = "error",
+    unchecked: Annotated[
+        bool,
+        typer.Option("--unchecked", help="Train a divergence that breaks the laws, to see what it does."),
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of one thread.")] = 2,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Runs and images. (default a folder in runs/regress)")
+    ] = None,
+    offline: options.Offline = False,
+    dry_run: options.DryRun = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Trains a divergence on the embedded world and gates it against committed training runs.
+
+    Minutes on two cores. Both sides have the same budget, data and slope at the start, so what differs is the
+    divergence. The same command again goes on where it was. Exit code 0: pass; 1: regression; 2: it cannot be
+    trained or compared, such as a formula that is not convex; 3: inconclusive.
+
+    Examples:
+      fbench regress --divergence "expr: u*log(u) - (u+1)*log((u+1)/2)"
+      fbench regress --divergence mine.py:Mine --junit gate.xml --markdown gate.md
+      fbench regress --divergence "alpha(a=0.3)" --baseline jensen_shannon --seeds 0-7
+    """
+    options.forbid_network(offline=offline)
+    from benchmark.core.errors import UserError
+
+    if not divergence:
+        raise UserError("--divergence is missing", do='name one, such as --divergence "alpha(a=0.3)"')
+    margins = verdict.parse_margins(margin)
+    verdict.check_verdict_files(junit, markdown)
+    from benchmark.scorers import split_scorers
+    from benchmark.studies import regress as study
+    from benchmark.studies.seeds.runs import parse_seeds
+
+    what = study.Regress(
+        divergence,
+        out or Path("runs/regress") / study.folder_name(divergence),
+        baseline=baseline,
+        seeds=parse_seeds(seeds),
+        scorers=tuple(split_scorers(scorers)) if scorers else study.SCORERS,
+        margins=margins,
+        unchecked=unchecked,
+        workers=workers,
+        offline=offline,
+    )
+    if dry_run:
+        say_plan(study.check(what), as_json=as_json)
+        return
+    report = study.regress(what)
+    more = f"report.html and tables of candidate, baseline and base are in {what.out}"
+    verdict.tell_verdict(
+        report, junit=junit, markdown=markdown, inconclusive=inconclusive, more=more, as_json=as_json
+    )

@@ -1,0 +1,189 @@
+"""What a frontier would cost, and whether it can be drawn beside its evaluation: nothing is loaded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
+from benchmark.core.manifest import FILE_NAME, read_manifest
+from benchmark.core.records import PromptSet, Sampler, ScorerColumn
+from benchmark.evaluate.config import PATH_KL, EvalConfig
+from benchmark.evaluate.frontier.config import NONE, FrontierConfig
+from benchmark.evaluate.reopen import sampler_of
+from benchmark.evaluate.result import suite_of
+from benchmark.leaderboard import ScoreTable, read_score_table, signature_line
+from benchmark.leaderboard.frontiers import difference_from, signature_of_frontier
+from benchmark.prompt_sets import load_prompt_set
+from benchmark.scorers import Scorer, make_scorers
+
+SHARES: Final = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
+"""Guidance scales tried, as shares of the evaluation's own."""
+
+
+@dataclass(frozen=True)
+class FrontierPlan:
+    """A checked frontier.
+
+    Attributes:
+        config: The settings.
+        evaluation: The evaluation's settings.
+        table: Its scores.
+        prompt_set: For what.
+        sampler: How the base's images were made.
+        scales: Guidance scales, the evaluation's own among them; empty: none are asked for.
+        scorers: By what; not loaded.
+        chooser: One of them, which chooses the best of n; None where no n is asked for.
+    """
+
+    config: FrontierConfig
+    evaluation: EvalConfig
+    table: ScoreTable
+    prompt_set: PromptSet
+    sampler: Sampler
+    scales: tuple[float, ...]
+    scorers: tuple[Scorer, ...]
+    chooser: Scorer | None
+
+    @property
+    def by(self) -> str:
+        """Name of the chooser; empty where there is none."""
+        return self.chooser.name if self.chooser else ""
+
+    @property
+    def images_per_prompt(self) -> int:
+        """K."""
+        return self.evaluation.images_per_prompt
+
+    @property
+    def pool_per_prompt(self) -> int:
+        """Images of the base a prompt: its own K, and with best of n as many as the largest n needs."""
+        return self.images_per_prompt * max(self.config.best_of, default=1)
+
+    @property
+    def cost(self) -> str:
+        """How many images it takes, in words."""
+        own = len(self.prompt_set) * self.images_per_prompt
+        there = any(checkpoint.id == "base" for checkpoint in self.table.checkpoints)
+        others = sum(scale != self.sampler.guidance for scale in self.scales)
+        more = len(self.prompt_set) * self.pool_per_prompt - own
+        parts = [f"{own} of the base itself{', which the evaluation has' if there else ''}"]
+        parts += [f"{own * others} at {others} other guidance scales"] if others else []
+        parts += [f"{more} more to choose the best of {max(self.config.best_of)} from"] if more else []
+        return f"{own * (1 + others) + more}: {'; '.join(parts)}"
+
+    def lines(self) -> list[str]:
+        """The plan in words, for ``--dry-run``."""
+        names = [f"{scorer.name} ({scorer.unit}, {scorer.scorer_version})" for scorer in self.scorers]
+        best = ", ".join(map(str, self.config.best_of))
+        return [
+            f"evaluation   {self.config.evaluation}, base {self.evaluation.base}",
+            f"prompts      {suite_of(self.prompt_set, self.images_per_prompt)}",
+            f"sampling     {self.sampler.signature}",
+            f"guidance     {', '.join(f'{scale:g}' for scale in self.scales) or NONE}",
+            f"best of n    {f'{best} by {self.by}' if self.chooser else NONE}",
+            f"images       {self.cost}",
+            f"scorers      {', '.join(names)}",
+            f"out          {self.config.out}",
+        ]
+
+
+def default_scales(guidance: float) -> tuple[float, ...]:
+    """Seven guidance scales from half to three times the evaluation's own, none below 1.
+
+    Example:
+        >>> default_scales(2.0)
+        (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0)
+    """
+    return tuple(sorted({max(1.0, share * guidance) for share in SHARES}))
+
+
+def plan_frontier(config: FrontierConfig) -> FrontierPlan:
+    """Checks everything that can be wrong before anything is loaded.
+
+    Args:
+        config: The settings.
+
+    Raises:
+        UserError: if the folder holds no finished evaluation, a scorer or its weights are not there, nothing
+            can choose the best of n, nothing is asked for, or another run lies where the result goes.
+        NotComparableError: if the prompts or a scorer are not those of the evaluation any more.
+    """
+    evaluation, table = _evaluation(config)
+    if (config.out / FILE_NAME).is_file() and (kind := read_manifest(config.out).kind) != "frontier":
+        raise UserError(f"--out {config.out} holds a run of `{kind}`", do="name a folder of its own")
+    prompt_set = load_prompt_set(evaluation.prompts, evaluation.limit)
+    sampler = sampler_of(evaluation, table)
+    scales = default_scales(sampler.guidance) if config.scales is None else config.scales
+    if not scales and not config.best_of:
+        raise UserError("neither guidance scales nor best of n are asked for", do="leave one `none` away")
+    texts = config.scorers or tuple(text for text in evaluation.scorer_texts if text != PATH_KL)
+    scorers = make_scorers(texts, evaluation.weights, evaluation.scorer_precision)
+    chooser = _chooser(config, evaluation, scorers) if config.best_of else None
+    for scorer in scorers:
+        _ = scorer.weights_hash
+    plan = FrontierPlan(
+        config=config,
+        evaluation=evaluation,
+        table=table,
+        prompt_set=prompt_set,
+        sampler=sampler,
+        scales=tuple(sorted({*scales, sampler.guidance})) if scales else (),
+        scorers=tuple(scorers),
+        chooser=chooser,
+    )
+    columns = [scorer.column() for scorer in scorers]
+    difference = difference_from(table, signature_of(plan, sampler, columns), columns)
+    if difference:
+        raise NotComparableError(
+            f"the frontier would not be comparable with {config.evaluation}: {difference}",
+            do="evaluate again first: `fbench eval` into another --out",
+        )
+    return plan
+
+
+def signature_of(plan: FrontierPlan, sampler: Sampler, columns: Sequence[ScorerColumn]) -> str:
+    """The evaluation's signature, with what else the table holds as a part of its own."""
+    own = signature_line(plan.prompt_set, plan.images_per_prompt, sampler, columns)
+    return signature_of_frontier(own, plan.scales, plan.config.best_of, plan.by)
+
+
+def _evaluation(config: FrontierConfig) -> tuple[EvalConfig, ScoreTable]:
+    folder = config.evaluation
+    manifest = read_manifest(folder)
+    if manifest.kind != "eval":
+        why = f"it holds a run of `{manifest.kind}`"
+        raise UnreadableFileError(folder, "an evaluation", why, do="name a folder of `fbench eval`")
+    return EvalConfig.parse(manifest.config, source=str(folder)), read_score_table(folder)
+
+
+def _chooser(config: FrontierConfig, evaluation: EvalConfig, scorers: list[Scorer]) -> Scorer:
+    """The scorer of best of n; one that is not among the evaluation's is added to them."""
+    by_name = {scorer.name: scorer for scorer in scorers}
+    if config.by is None:
+        learned = [s for s in scorers if s.axis == "preference" and s.unit == "image" and s.published]
+        primary = [s for s in learned if s.name in evaluation.primary_names]
+        if not learned:
+            raise UserError(
+                f"no learned preference scorer is among {', '.join(by_name)} to choose the best of n by",
+                do="name a scorer: --by pickscore; or --best-of none",
+            )
+        return (primary or learned)[0]
+    found = by_name.get(config.by.replace("-", "_"))
+    if found is None:
+        (found,) = make_scorers((config.by,), evaluation.weights, evaluation.scorer_precision)
+        known = by_name.get(found.name)
+        if known is None:
+            scorers.append(found)
+        elif known.identity != found.identity:
+            raise UserError(
+                f"--by is {config.by}, and the evaluation's {found.name} is {known.scorer_version}",
+                do=f"use --by {found.name}",
+            )
+        found = known or found
+    if found.unit != "image":
+        images = [s.name for s in scorers if s.unit == "image"]
+        raise UserError(
+            f"--by is {found.name}, a scorer of unit {found.unit}",
+            allowed=", ".join(images) or "of unit image",
+        )
+    return found

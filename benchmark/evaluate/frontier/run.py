@@ -1,0 +1,171 @@
+"""``fbench frontier``: check, load, generate, choose, score."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmark.core.devices import choose_device
+from benchmark.core.errors import MissingRowsError, NotComparableError
+from benchmark.core.manifest import track
+from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScorerColumn, ScoreRow
+from benchmark.evaluate.frontier.config import FrontierConfig
+from benchmark.evaluate.frontier.plan import FrontierPlan, plan_frontier, signature_of
+from benchmark.evaluate.frontier.selection import best_of
+from benchmark.evaluate.ranking import columns_of, score_table
+from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
+from benchmark.generate import console_progress, generate
+from benchmark.leaderboard import ScoreTable, read_score_table, write_score_table
+from benchmark.leaderboard.frontiers import best_of_point, guidance_point
+from benchmark.models import load_pipeline, open_checkpoint
+
+if TYPE_CHECKING:
+    from benchmark.models.base import Pipeline
+
+FILE = "scores.parquet"
+
+
+@dataclass(frozen=True)
+class FrontierResult:
+    """A finished frontier.
+
+    Attributes:
+        folder: Where it is.
+        table: The base first, then its points; `benchmark.leaderboard.frontiers.frontiers_of` reads it.
+        image_sets: What was scored, in the same order.
+        n_missing: Rows that a failed image or scorer left without a value.
+    """
+
+    folder: Path
+    table: ScoreTable
+    image_sets: tuple[ImageSet, ...]
+    n_missing: int
+
+    def raise_if_missing(self) -> None:
+        """Ends a command with the exit code for rows that are missing.
+
+        Raises:
+            MissingRowsError: if there are any.
+        """
+        if self.n_missing:
+            raise MissingRowsError(self.n_missing, len(self.table.rows), self.folder / FILE)
+
+
+def make_frontier(config: FrontierConfig, *, command: str | None = None) -> FrontierResult:
+    """Samples the base model of an evaluation in other ways and scores that; what is there is not done again.
+
+    Images, features and scores are kept in the evaluation's own folder, which has some of them.
+
+    Args:
+        config: The settings.
+        command: As typed, for the manifest; None for this process's own.
+
+    Returns:
+        The table and where it lies. Rows without a value are counted, not raised: see
+        :meth:`FrontierResult.raise_if_missing`.
+
+    Raises:
+        UserError: for anything that is wrong with the inputs, before the first image is made.
+    """
+    plan = plan_frontier(config)
+    device = choose_device(config.device)
+    base = load_pipeline(
+        plan.evaluation.base, device, offline=config.offline, precision=plan.sampler.precision
+    )
+    checkpoint, _ = open_checkpoint("base", base, offline=config.offline)
+    _check_base(plan, checkpoint)
+    sampler = plan.evaluation.sampling(base.sampler)
+    loaded = Loaded(device)
+    loaded.load(plan.scorers)
+    result = None
+    # Missing rows are the result's to tell; the manifest notes them as well.
+    with (
+        suppress(MissingRowsError),
+        track(config.out, "frontier", config, device=device, command=command) as manifest,
+    ):
+        manifest.add_input(config.evaluation / FILE)
+        manifest.add_input(checkpoint.id, checkpoint.revision or "")
+        manifest.add_input(plan.prompt_set.name, plan.prompt_set.sha256)
+        work = _Work(plan, base, checkpoint, sampler, loaded, ScoreCache(config.evaluation))
+        image_sets, rows = list[ImageSet](), list[ScoreRow]()
+        for images in work.image_sets():
+            image_sets.append(images)
+            rows += work.scored(images)
+        table = score_table(rows, image_sets, work.columns([i.checkpoint for i in image_sets]))
+        table = replace(table, signature=signature_of(plan, sampler, table.columns))
+        path = write_score_table(table, config.out / FILE)
+        manifest.add_output(path)
+        n_missing = sum(row.failed for row in rows)
+        result = FrontierResult(config.out, read_score_table(path), tuple(image_sets), n_missing)
+        result.raise_if_missing()
+    assert result is not None
+    return result
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Who makes and scores the images of one frontier."""
+
+    plan: FrontierPlan
+    base: "Pipeline"
+    checkpoint: Checkpoint
+    sampler: Sampler
+    loaded: Loaded
+    cache: ScoreCache
+
+    def image_sets(self) -> Iterator[ImageSet]:
+        """The base's own images, those of the guidance scales, the best of n."""
+        k, plan = self.plan.images_per_prompt, self.plan
+        yield (own := self._images(self.checkpoint, self.sampler, k))
+        for scale in plan.scales:
+            point = guidance_point(self.checkpoint, scale)
+            if scale == self.sampler.guidance:
+                yield _renamed(own, point)
+            else:
+                yield self._images(point, replace(self.sampler, guidance=scale), k)
+        if plan.chooser is None:
+            return
+        pool = self._images(self.checkpoint, self.sampler, plan.pool_per_prompt)
+        with console_progress(f"choosing by {plan.chooser.name}") as tell:
+            scores = score_all(pool, [plan.chooser], self.loaded, self.cache, tell)
+        for n in plan.config.best_of:
+            yield best_of(
+                pool, scores, n, k, best_of_point(self.checkpoint, n, plan.chooser.name),
+                higher_is_better=plan.chooser.higher_is_better,
+            )  # fmt: skip
+
+    def scored(self, images: ImageSet) -> list[ScoreRow]:
+        """The rows of all scorers for one image set."""
+        with console_progress(f"scoring {images.checkpoint.id}") as tell:
+            return score_all(images, self.plan.scorers, self.loaded, self.cache, tell)
+
+    def columns(self, checkpoints: Sequence[Checkpoint]) -> tuple[ScorerColumn, ...]:
+        """The scorers' facts; to the one that chose, the best of n are in-domain."""
+        columns = columns_of(self.plan.scorers, checkpoints, self.plan.evaluation.primary_names)
+        chosen = tuple(c.id for c in checkpoints if "best_of" in c.hyperparameters)
+        return tuple(
+            replace(c, in_domain=c.in_domain + chosen) if c.name == self.plan.by else c for c in columns
+        )
+
+    def _images(self, checkpoint: Checkpoint, sampler: Sampler, images_per_prompt: int) -> ImageSet:
+        with console_progress(f"generating {checkpoint.id}") as tell:
+            return generate(
+                checkpoint, self.base, self.plan.prompt_set, sampler, images_per_prompt,
+                self.plan.config.evaluation, progress=tell,
+            )  # fmt: skip
+
+
+def _renamed(images: ImageSet, checkpoint: Checkpoint) -> ImageSet:
+    """The same images under another checkpoint's name."""
+    content = ImageSet.content_id(checkpoint, images.prompt_set, images.sampler, images.seeds)
+    return replace(images, id=content, checkpoint=checkpoint)
+
+
+def _check_base(plan: FrontierPlan, base: Checkpoint) -> None:
+    for known in plan.table.checkpoints:
+        if known.id == base.id and known.revision != base.revision:
+            raise NotComparableError(
+                f"{plan.evaluation.base} has other weights than {plan.config.evaluation} was made with",
+                do="evaluate again into another --out",
+            )

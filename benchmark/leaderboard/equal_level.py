@@ -1,0 +1,201 @@
+"""Methods at equal reward, or at equal distance from the reference: curves and contrasts of a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import Axis, ScorerColumn
+from benchmark.leaderboard.plane import sampled_scorer
+from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.leaderboard.signature import signature_about
+from benchmark.leaderboard.sweeps import Along, sweeps_of
+from benchmark.stats.arrays import RESAMPLES
+from benchmark.stats.curve import sweep_curves, used_points
+from benchmark.stats.sweeps import Contrast, Sweep, contrasts_at_equal_level
+
+_USUAL_REFERENCE = "reverse_kl"
+_PARAMETERS: Mapping[str, Along] = {"beta": "beta", "step": "step"}
+
+
+@dataclass(frozen=True)
+class SweepPoint:
+    """A point of a sweep, the mean over training seeds and prompts.
+
+    Attributes:
+        name: Such as ``beta 0.3``.
+        level: What is held equal, in the scorer's own sign.
+        outcome: What is compared, likewise.
+        used: False past the sweep's highest level; such points are drawn hollow.
+    """
+
+    name: str
+    level: float
+    outcome: float
+    used: bool
+
+
+@dataclass(frozen=True)
+class SweepCurve:
+    """One method's way from the reference.
+
+    Attributes:
+        method: Its name.
+        points: From weak to strong.
+        envelope: The isotonic curve through the used points, (level, outcome) with rising reward.
+    """
+
+    method: str
+    points: tuple[SweepPoint, ...]
+    envelope: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class EqualLevel:
+    """Methods compared where they have reached the same level.
+
+    Attributes:
+        level: Scorer that is held equal.
+        outcome: Scorer that is compared.
+        along: The sweep parameter.
+        reference: Method that the others are compared with.
+        curves: One a method.
+        common: Levels that all curves have reached, lowest and highest; None without overlap.
+        contrasts: Method minus reference at shares of the common range; levels in the scorer's own sign.
+        n_seeds: Training seeds behind every point.
+        n_prompts: Prompts behind every point.
+        signature: Of the evaluation, as far as it is about the two scorers.
+    """
+
+    level: ScorerColumn
+    outcome: ScorerColumn
+    along: Along
+    reference: str
+    curves: tuple[SweepCurve, ...]
+    common: tuple[float, float] | None
+    contrasts: tuple[Contrast, ...]
+    n_seeds: int
+    n_prompts: int
+    signature: str = ""
+
+
+def equal_level(
+    table: ScoreTable,
+    *,
+    level: str | None = None,
+    outcome: str | None = None,
+    along: str | None = None,
+    reference: str | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> EqualLevel:
+    """Curves of an outcome over a level for every method of a table, and their contrasts.
+
+    Args:
+        table: Scores of the base model and of runs that differ in method, `along` and training seed alone.
+        level: Scorer held equal; by default the first primary one of preference.
+        outcome: Scorer compared; by default the first primary one of diversity.
+        along: The sweep parameter; by default beta if it varies within a method, else step.
+        reference: Method; by default the one under ``reverse_kl``, or the first.
+        resamples: Bootstrap resamples.
+        seed: Seed of the draws.
+
+    Raises:
+        UnknownNameError: For a scorer or a method that the table lacks, or another parameter.
+        UserError: If there is no sweep along that parameter, or its runs do not belong together.
+    """
+    rising = sampled_scorer(table, level or _first(table, "preference", "--level"))
+    compared = sampled_scorer(table, outcome or _first(table, "diversity", "--outcome"))
+    if rising.name == compared.name:
+        raise UserError(f"{rising.name} is level and outcome at once", do="name another scorer")
+    if along is not None and along not in _PARAMETERS:
+        raise UnknownNameError("sweep parameter", along, _PARAMETERS)
+    parameter = (sweep_parameter(table) or "beta") if along is None else _PARAMETERS[along]
+    if not _varies(table, parameter):
+        raise UserError(
+            f"no method of this evaluation has points of more than one {parameter}",
+            do="evaluate a sweep, or choose --along beta or --along step",
+        )
+    sweeps = sweeps_of(table, rising.name, compared.name, parameter)
+    names = [sweep.name for sweep in sweeps]
+    against = reference or next((n for n in names if n.endswith(_USUAL_REFERENCE)), names[0])
+    if against not in names:
+        raise UnknownNameError("method of this evaluation", against, names)
+    sign = 1.0 if rising.higher_is_better or rising.axis == "distance" else -1.0
+    contrasts = contrasts_at_equal_level(sweeps, against, resamples=resamples, seed=seed)
+    gaps = np.any([np.isnan(a).any(axis=(0, 1)) for s in sweeps for a in (s.level, s.outcome)], axis=0)
+    if gaps.all():
+        raise UserError(f"no prompt has {rising.name} and {compared.name} of every run")
+    curves = tuple(_curve(sweep, ~gaps, sign) for sweep in sweeps)
+    return EqualLevel(
+        level=rising,
+        outcome=compared,
+        along=parameter,
+        reference=against,
+        curves=curves,
+        common=_common(curves, sign),
+        contrasts=tuple(replace(c, level=None if c.level is None else sign * c.level) for c in contrasts),
+        n_seeds=sweeps[0].level.shape[1],
+        n_prompts=int((~gaps).sum()),
+        signature=signature_about(table.signature, table.columns, (rising.name, compared.name)),
+    )
+
+
+def contrast_lines(found: EqualLevel) -> list[tuple[str, ...]]:
+    """The contrasts as lines of a table, under a heading."""
+    what = f"{found.outcome.name} less that of {found.reference}"
+    lines: list[tuple[str, ...]] = [("method", f"at {found.level.name}", what, "95 % interval", "note")]
+    for c in found.contrasts:
+        place = f"{100 * c.share:.0f} % of the common range"
+        if c.interval is None or c.level is None:
+            lines.append((c.name, place, "-", "-", c.note))
+            continue
+        difference, lo, hi = (f"{v:+.4g}" for v in (c.interval.value, c.interval.lo, c.interval.hi))
+        lines.append((c.name, f"{c.level:.4g} ({place})", difference, f"{lo} .. {hi}", c.note))
+    return lines
+
+
+def sweep_parameter(table: ScoreTable) -> Along | None:
+    """What varies within a method: beta, else the step; None where nothing does and there is no sweep."""
+    return next((along for along in _PARAMETERS.values() if _varies(table, along)), None)
+
+
+def _varies(table: ScoreTable, along: Along) -> bool:
+    values: dict[tuple[str | None, str | None], set[object]] = {}
+    for c in table.checkpoints:
+        if not c.is_base:
+            value = c.step if along == "step" else c.hyperparameters.get("beta")
+            values.setdefault((c.objective, c.divergence), set()).add(value)
+    return any(len(found) > 1 for found in values.values())
+
+
+def _curve(sweep: Sweep, prompts: np.ndarray, sign: float) -> SweepCurve:
+    level, outcome = (a[..., prompts].mean(axis=(1, 2)) for a in (sweep.level, sweep.outcome))
+    points = zip(sweep.points, sign * level, outcome, used_points(level), strict=True)
+    curve = sweep_curves(level, outcome)
+    # Pooled points are one, past the maximum there is none.
+    there = np.isfinite(curve.level)
+    envelope = dict(zip(sign * curve.level[there], curve.outcome[there], strict=True))
+    return SweepCurve(
+        sweep.name,
+        tuple(SweepPoint(name, float(x), float(y), bool(used)) for name, x, y, used in points),
+        tuple((float(x), float(y)) for x, y in envelope.items()),
+    )
+
+
+def _common(curves: Sequence[SweepCurve], sign: float) -> tuple[float, float] | None:
+    low = max(sign * curve.envelope[0][0] for curve in curves)
+    high = min(sign * curve.envelope[-1][0] for curve in curves)
+    return (sign * low, sign * high) if high > low else None
+
+
+def _first(table: ScoreTable, axis: Axis, option: str) -> str:
+    sampled = [c for c in table.columns if c.axis == axis and c.unit != "set"]
+    if not sampled:
+        raise UserError(
+            f"this evaluation has no scorer of the {axis} axis",
+            allowed=", ".join(c.name for c in table.columns if c.unit != "set"),
+            do=f"name one with {option}",
+        )
+    return next((c.name for c in sampled if c.primary), sampled[0].name)

@@ -1,0 +1,247 @@
+"""Frontiers that need no training, beside trained checkpoints: drawn, and never ranked with them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from benchmark.core.errors import NotComparableError, UserError
+from benchmark.core.records import Checkpoint, Frontier, FrontierPoint, Leaderboard, Plane, ScorerColumn
+from benchmark.leaderboard.grid import cells_of, failed_of
+from benchmark.leaderboard.plane import sampled_scorer
+from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.leaderboard.signature import first_difference
+from benchmark.stats.arrays import RESAMPLES, FloatArray
+from benchmark.stats.cells import paired_differences, prompt_means
+from benchmark.stats.missing import MAX_SHARE, missing_share
+from benchmark.stats.region import joint_region
+
+_PART: Final = "frontier:"
+_GUIDANCE, _BEST_OF, _BY = "guidance", "best_of", "best_of_by"
+
+
+def guidance_point(base: Checkpoint, scale: float) -> Checkpoint:
+    """The base model at a guidance scale, as a checkpoint of a frontier's table."""
+    return replace(base, id=f"{base.id}@cfg-{scale:g}", hyperparameters={_GUIDANCE: float(scale)})
+
+
+def best_of_point(base: Checkpoint, n: int, by: str) -> Checkpoint:
+    """The base model's best of n by a scorer, as a checkpoint of a frontier's table."""
+    return replace(base, id=f"{base.id}@best-of-{n}-{by}", hyperparameters={_BEST_OF: n, _BY: by})
+
+
+def signature_of_frontier(signature: str, scales: Sequence[float], best_of: Sequence[int], by: str) -> str:
+    """The evaluation's signature with one part more, so that no leaderboard joins such a table.
+
+    Example:
+        >>> signature_of_frontier("fbench:1.0|cfg:2.0", (1.0, 2.0), (2, 4), "hps")
+        'fbench:1.0|cfg:2.0|frontier:cfg 1,2; best of 2,4 by hps'
+    """
+    said = [f"cfg {','.join(f'{scale:g}' for scale in scales)}"] if scales else []
+    said += [f"best of {','.join(map(str, best_of))} by {by}"] if best_of else []
+    return f"{signature}|{_PART}{'; '.join(said)}"
+
+
+def difference_from(
+    shown: Leaderboard | ScoreTable, signature: str, columns: Sequence[ScorerColumn]
+) -> str | None:
+    """The first thing in which a frontier's signature differs from that of what it is drawn on.
+
+    The guidance of its guidance points is no difference: that is what they are there to show. Nor is a
+    scorer that only one of the two has: no plane shows it with the frontier.
+
+    Returns:
+        In words; None if there is none.
+    """
+    only_one = {c.name for c in shown.columns} ^ {c.name for c in columns}
+    return first_difference(_without(shown.signature, only_one), _without(signature, only_one))
+
+
+def with_frontiers(
+    board: Leaderboard, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES, seed: int = 0
+) -> Leaderboard:
+    """A leaderboard whose planes show frontiers; nothing else about it changes.
+
+    Args:
+        board: With its planes.
+        tables: Of ``fbench frontier``.
+        resamples: Bootstrap resamples of the regions.
+        seed: Seed of the draws.
+
+    Raises:
+        UserError: if a table is no frontier's, or has not both scorers of any plane.
+        NotComparableError: if a table's signature or base model is not the leaderboard's.
+    """
+    for table in tables:
+        _check(board, table)
+    planes = [plane_with_frontiers(plane, tables, resamples=resamples, seed=seed) for plane in board.planes]
+    return replace(board, planes=tuple(planes))
+
+
+def plane_with_frontiers(
+    plane: Plane, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES, seed: int = 0
+) -> Plane:
+    """One plane with the frontiers of the tables that have both of its scorers.
+
+    They start from the base model's point in the plane or, where it has none, from its means in their own
+    table.
+    """
+    at = {point.checkpoint: (point.x, point.y) for point in plane.points}
+    found = list(plane.frontiers)
+    for table in tables:
+        if {plane.across, plane.upward} <= {column.name for column in table.columns}:
+            base = table.checkpoints[0].id
+            found += frontiers_of(
+                table, plane.across, plane.upward, base, origin=at.get(base), resamples=resamples, seed=seed
+            )
+    return replace(plane, frontiers=tuple(found))
+
+
+def frontiers_of(
+    table: ScoreTable,
+    across: str,
+    upward: str,
+    reference: str,
+    *,
+    origin: tuple[float, float] | None = None,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[Frontier, ...]:
+    """What sampling alone reaches in the plane of two scorers.
+
+    A point stands at the base's mean plus its mean paired difference from the base, on the prompts that
+    both have on both scorers; its region is that of the difference.
+
+    Args:
+        table: Of ``fbench frontier``.
+        across: Scorer of the first axis, of unit image or prompt.
+        upward: Scorer of the second axis.
+        reference: Id of the base model in the table.
+        origin: Where the base model stands; None: at its means.
+        resamples: Bootstrap resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        One for the guidance scales and one for best of n, which starts with n = 1, the base itself. Points
+        above 1 % missing are left out; where one of the two scorers chose the images, the name says so.
+
+    Raises:
+        UnknownNameError: for a scorer without values of prompts.
+        UserError: if the base itself is above 1 % missing, or the two scorers share no prompt.
+    """
+    facts = [sampled_scorer(table, name) for name in (across, upward)]
+    axes = [_Axis.of(table, column, reference) for column in facts]
+    if not all(reference in axis.lead for axis in axes):
+        raise UserError(f"above 1 % of {across} or {upward} is missing for {reference}")
+    if origin is None:
+        means = np.column_stack([axis.base for axis in axes])
+        means = means[~np.isnan(means).any(axis=1)]
+        if not len(means):
+            raise UserError(f"no prompt has a number of {across} and {upward} for {reference}")
+        origin = (float(means[:, 0].mean()), float(means[:, 1].mean()))
+    frontiers = list[Frontier]()
+    for name, settings in _families(table, reference, facts):
+        points = list[FrontierPoint]()
+        for label, id_ in settings:
+            if all(id_ in axis.lead for axis in axes):
+                lead = np.column_stack([axis.lead[id_] for axis in axes])
+                points += _point(label, origin, lead, resamples, seed)
+        frontiers += [Frontier(name, tuple(points))] if points else []
+    return tuple(frontiers)
+
+
+@dataclass(frozen=True, eq=False)
+class _Axis:
+    """One scorer, a number for each prompt of the table.
+
+    Attributes:
+        base: Means of the base model, NaN where there is none.
+        lead: Mean paired differences from it, by the checkpoints that at most 1 % is missing for.
+    """
+
+    base: FloatArray
+    lead: dict[str, FloatArray]
+
+    @classmethod
+    def of(cls, table: ScoreTable, column: ScorerColumn, reference: str) -> "_Axis":
+        ids = [checkpoint.id for checkpoint in table.checkpoints]
+        rows = table.rows[table.rows["scorer"] == column.name]
+        cells = cells_of(rows, ids)
+        base = cells[ids.index(reference)]
+        prompts = table.rows["prompt_id"].dropna().unique()
+        own = sorted(rows["prompt_id"].unique())
+        means = pd.DataFrame(np.vstack([prompt_means(base), paired_differences(cells, base)]), columns=own)
+        values = means.reindex(columns=sorted(prompts)).to_numpy()
+        complete = missing_share(failed_of(rows, ids)) <= MAX_SHARE
+        lead = {id_: values[1 + i] for i, id_ in enumerate(ids) if complete[i]}
+        return cls(values[0], lead)
+
+
+def _point(
+    label: str, origin: tuple[float, float], lead: FloatArray, resamples: int, seed: int
+) -> Iterator[FrontierPoint]:
+    """The point of one setting; none where no prompt is left."""
+    lead = lead[~np.isnan(lead).any(axis=1)]
+    if not len(lead):
+        return
+    x, y = (float(start + gain) for start, gain in zip(origin, lead.mean(axis=0), strict=True))
+    region = joint_region(lead, resamples=resamples, seed=seed)
+    if region is None:
+        yield FrontierPoint(label, x, y)
+    else:
+        (xx, xy), (_, yy) = region.covariance
+        yield FrontierPoint(label, x, y, (float(xx), float(xy), float(yy)), region.q)
+
+
+def _families(
+    table: ScoreTable, reference: str, facts: Sequence[ScorerColumn]
+) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """The name of each frontier with its settings' labels and checkpoints, in order."""
+    scales: dict[float, str] = {}
+    chosen: dict[str, dict[int, str]] = {}
+    for checkpoint in table.checkpoints:
+        said = checkpoint.hyperparameters
+        if _GUIDANCE in said:
+            scales[float(said[_GUIDANCE] or 0)] = checkpoint.id
+        elif _BEST_OF in said:
+            chosen.setdefault(str(said[_BY]), {1: reference})[int(said[_BEST_OF] or 0)] = checkpoint.id
+    if scales:
+        yield "guidance", [(f"cfg {scale:g}", scales[scale]) for scale in sorted(scales)]
+    for by, of in chosen.items():
+        mark = " (in-domain)" if by in [column.name for column in facts] else ""
+        yield f"best of n by {by}{mark}", [(f"n = {n}", of[n]) for n in sorted(of)]
+
+
+def _check(board: Leaderboard, table: ScoreTable) -> None:
+    where = table.source or table.suite
+    if f"|{_PART}" not in table.signature:
+        raise UserError(f"{where} is no frontier", do="make one with `fbench frontier`")
+    difference = difference_from(board, table.signature, table.columns)
+    base = table.checkpoints[0]
+    for row in board.rows:
+        known = row.checkpoint
+        # Trained checkpoints have revisions of their own.
+        if difference is None and known.base_model != base.base_model:
+            difference = f"base model is {known.base_model} in one and {base.base_model} in the other"
+        if difference is None and known.id == base.id and known.revision != base.revision:
+            difference = f"the base's weights are {known.revision} in one and {base.revision} in the other"
+    if difference:
+        raise NotComparableError(
+            f"the frontier {where} is not comparable: {difference}",
+            do="make one of this evaluation: `fbench frontier EVAL`",
+        )
+    scorers = {column.name for column in table.columns}
+    planes = [f"{plane.upward} against {plane.across}" for plane in board.planes]
+    if not any({plane.across, plane.upward} <= scorers for plane in board.planes):
+        raise UserError(
+            f"the frontier {where} has the scorers {', '.join(sorted(scorers))}",
+            allowed=f"both of {' or '.join(planes)}" if planes else "",
+            do="" if planes else "a trade-off needs a preference and a diversity scorer",
+        )
+
+
+def _without(signature: str, scorers: set[str]) -> str:
+    left_out = (_PART, *(f"{name}:" for name in scorers))
+    return "|".join(part for part in signature.split("|") if not part.startswith(left_out))

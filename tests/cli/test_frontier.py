@@ -1,0 +1,124 @@
+"""`fbench frontier`: its plan, its answer, its refusals; and the figure that shows it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import Result
+
+Fbench = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def evaluation(fbench: Fbench, world: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The base on three prompts, two images each, by two scorers of the user's own."""
+    out = tmp_path_factory.mktemp("frontier") / "eval"
+    done = fbench(
+        "eval", "--base", world["base"], "--prompts", world["prompts"], "--images-per-prompt", 2,
+        "--scorers", f"{world['scorers']}:Light,{world['scorers']}:Spread", "--steps", 2, "--batch-size", 4,
+        "--precision", "fp32", "--device", "cpu", "--guidance", 2, "--out", out,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def made(fbench: Fbench, evaluation: Path) -> Path:
+    done = fbench(
+        "frontier", evaluation, "--by", "light", "--scales", "1,2,4", "--best-of", "2,3", "--device", "cpu"
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "images 30: 6 of the base itself, which the evaluation has; 12 at 2 other" in done.stderr
+    for said in ("spread", "guidance: cfg 4", "best of n by light (in-domain): n = 3", "--frontier"):
+        assert said in done.stdout
+    return evaluation / "frontier"
+
+
+def test_a_dry_run_says_what_it_costs_and_writes_nothing(fbench: Fbench, evaluation: Path) -> None:
+    out = evaluation.parent / "elsewhere"
+    shown = fbench("frontier", evaluation, "--by", "light", "--out", out, "--dry-run", "--offline", "--json")
+    assert shown.exit_code == 0, shown.stderr
+    plan = json.loads(shown.stdout)["plan"]
+    assert any("1, 1.5, 2, 2.5, 3, 4, 6" in line for line in plan)
+    assert any("images       132: 6 of the base" in line and "best of 16 from" in line for line in plan)
+    assert not out.exists()
+
+
+def test_the_same_command_again_answers_as_json(fbench: Fbench, evaluation: Path, made: Path) -> None:
+    again = fbench(
+        "frontier", evaluation, "--by", "light", "--scales", "1,2,4", "--best-of", "2,3", "--device", "cpu",
+        "--json",
+    )  # fmt: skip
+    told = json.loads(again.stdout)
+    assert told["n_missing"] == 0
+    (plane,) = told["planes"]
+    assert [f["name"] for f in plane["frontiers"]] == ["guidance", "best of n by light (in-domain)"]
+    assert [p["label"] for p in plane["frontiers"][1]["points"]] == ["n = 1", "n = 2", "n = 3"]
+    assert {path.name for path in made.iterdir()} == {"manifest.json", "scores.parquet"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "no learned preference scorer is among light, spread"),
+        (["--by", "spread"], "unit prompt"),
+        (["--by", "lihgt"], "unknown scorer"),
+        (["--scales", "0.5", "--by", "light"], "at least 1"),
+        (["--scales", "two", "--by", "light"], "two"),
+        (["--best-of", "32", "--by", "light"], "n is from 2 to 16"),
+        (["--scales", "none", "--best-of", "none"], "neither guidance scales nor best of n"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_in_one_line(
+    refused: Callable[..., str], evaluation: Path, words: list[str], said: str
+) -> None:
+    assert said in refused("frontier", evaluation, *words)
+
+
+def test_a_folder_that_is_no_evaluation_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
+    assert "manifest" in refused("frontier", tmp_path)
+    assert "manifest" in refused("frontier", tmp_path / "nowhere", "--dry-run")
+
+
+def test_a_frontier_is_not_joined_with_its_evaluation(
+    refused: Callable[..., str], evaluation: Path, made: Path
+) -> None:
+    assert "frontier is absent in one" in refused("leaderboard", evaluation, made)
+
+
+def test_the_trade_off_shows_it(fbench: Fbench, evaluation: Path, made: Path, tmp_path: Path) -> None:
+    plain, drawn = tmp_path / "plain.svg", tmp_path / "drawn.svg"
+    assert fbench("plot", "trade-off", evaluation, "--output", plain).exit_code == 0
+    told = fbench("plot", "trade-off", evaluation, "--frontier", made, "--output", drawn, "--json")
+    assert told.exit_code == 0, told.stderr
+    plane = json.loads(told.stdout)["plane"]
+    assert [point["checkpoint"] for point in plane["points"]] == ["base"]
+    assert [f["name"] for f in plane["frontiers"]] == ["guidance", "best of n by light (in-domain)"]
+    assert plane["frontiers"][1]["points"][0]["x"] == plane["points"][0]["x"]
+    assert drawn.stat().st_size > plain.stat().st_size
+
+
+def test_the_leaderboard_shows_it_and_ranks_as_before(
+    fbench: Fbench, refused: Callable[..., str], evaluation: Path, made: Path, tmp_path: Path
+) -> None:
+    page = tmp_path / "report.html"
+    assert fbench("leaderboard", evaluation, "--frontier", made, "--output", page).exit_code == 0
+    plain, drawn = (
+        json.loads(fbench("leaderboard", evaluation, *more, "--json").stdout)
+        for more in ((), ("--frontier", made))
+    )
+    assert [row["checkpoint"] for row in drawn["rows"]] == [row["checkpoint"] for row in plain["rows"]]
+    assert plain["rows"] == drawn["rows"]
+    assert [f["name"] for f in drawn["planes"][0]["frontiers"]] == [
+        "guidance", "best of n by light (in-domain)"
+    ]  # fmt: skip
+    assert "--frontier is for html and json" in refused("leaderboard", evaluation, "--frontier", made)
+
+
+def test_what_is_no_frontier_is_refused(
+    refused: Callable[..., str], evaluation: Path, made: Path, tmp_path: Path
+) -> None:
+    words = ("plot", "trade-off", evaluation, "--output", tmp_path / "x.png", "--frontier")
+    assert "is no frontier" in refused(*words, evaluation)
+    assert "no score table" in refused(*words, tmp_path)

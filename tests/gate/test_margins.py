@@ -1,0 +1,50 @@
+"""The margin of a method: never wider than what the baseline gained."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmark.gate import default_margin, gate_methods
+from benchmark.gate.evidence import method_margin
+from benchmark.leaderboard import read_score_table
+from benchmark.leaderboard.grid import cells_of
+from benchmark.studies.regress.baselines import find_baseline, trained
+
+
+@pytest.mark.parametrize("higher_is_better", [True, False])
+def test_the_margin_is_the_gain_where_that_is_narrower(higher_is_better: bool) -> None:
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(40, 4))
+    usual = default_margin(base)
+    sign = 1.0 if higher_is_better else -1.0
+    for gain, margin in ((0.5 * usual, 0.5 * usual), (3 * usual, usual), (-usual, usual), (0.0, usual)):
+        runs = np.stack([base + sign * gain] * 8)
+        assert method_margin(base, runs, higher_is_better=higher_is_better) == pytest.approx(margin)
+    runs[:, 3, 1] = np.nan
+    assert method_margin(base, runs, higher_is_better=higher_is_better) == pytest.approx(usual)
+
+
+def test_who_learns_nothing_does_not_pass() -> None:
+    """Four copies of the base model with noise of their own, held against the committed runs."""
+    table = read_score_table(find_baseline("reverse_kl"))
+    runs = trained(table)
+    rows = table.rows.copy()
+    reward = cells_of(rows[rows["scorer"] == "true_reward"], [c.id for c in table.checkpoints])
+    gain = float(reward[1:].mean() - reward[0].mean())
+    # As if four of the eight had not gained: their own noise stays, and only their mean goes back.
+    idle = {run.id: f"idle-{run.id}" for run in runs[:4]}
+    more = rows[rows["checkpoint"].isin(idle)].copy()
+    more["checkpoint"] = more["checkpoint"].map(idle)
+    more.loc[more["scorer"] == "true_reward", "value"] -= gain
+    checkpoints = (*table.checkpoints, *(replace(run, id=idle[run.id]) for run in runs[:4]))
+    whole = replace(table, rows=pd.concat([rows, more], ignore_index=True), checkpoints=checkpoints)
+    verdict = gate_methods(whole, [run.id for run in runs], list(idle.values()), ["true_reward"])
+    assert verdict.findings[0].margin == pytest.approx(gain)
+    assert verdict.outcome != "pass"
+    spread = default_margin(reward[0])
+    wide = gate_methods(
+        whole, [run.id for run in runs], list(idle.values()), ["true_reward"], margins={"true_reward": spread}
+    )
+    assert wide.outcome == "pass"
