@@ -20,6 +20,7 @@ from benchmark.export.numbers import decimals, verdict
 from benchmark.export.page.evidence import gaps_of, planes_of, tags_of
 from benchmark.export.page.scores import missing_rows, score_arrays
 from benchmark.export.panels import remarks
+from benchmark.export.sections import signature_of
 from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.tags import by_tag
 from benchmark.stats.jackknife import LEAVE_OUT
@@ -93,7 +94,7 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
     missing, undefined = missing_rows(source.table, plan.checkpoints, plan.prompts)
     return {
         "suite": board.suite,
-        "signature": board.signature,
+        "signature": signature_of(board),
         "reference": board.reference,
         "notes": [*board.notes, *remarks(board)],
         "pageNotes": list(source.notes),

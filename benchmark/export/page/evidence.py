@@ -39,7 +39,6 @@ def _plane(plane: Plane, scorers: Mapping[str, int], positions: Mapping[str, int
             }
             for p in plane.points
         ],
-        "corner": plane.corner,
         "notes": list(plane.front_notes),
         "frontiers": [
             {"name": f.name, "points": [{"label": p.label, **_place(p)} for p in f.points]}

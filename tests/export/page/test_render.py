@@ -16,6 +16,7 @@ from benchmark.export.page import PageSource, page_html
 from benchmark.export.page.content import plan_of
 from benchmark.export.page.pictures import pictures_of
 from benchmark.export.page.render import safe_json
+from benchmark.export.sections import signature_of
 
 ASSETS = Path(package.__file__).parent / "assets"
 
@@ -126,7 +127,7 @@ def test_the_page_says_what_the_leaderboard_says(content: dict[str, Any], source
     board = source.leaderboard
     assert (content["suite"], content["signature"], content["reference"]) == (
         board.suite,
-        board.signature,
+        signature_of(board),
         board.reference,
     )
     assert [c["id"] for c in content["checkpoints"]] == [row.checkpoint.id for row in board.rows]

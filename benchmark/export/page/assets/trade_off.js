@@ -191,7 +191,7 @@ function followPointer(picture) {
   picture.addEventListener("click", (event) => nearest(event)?.pick());
 }
 
-function drawCaption(plane, x, y) {
+function drawCaption(plane) {
   const reference = foreign(checkpoints.find((c) => c.id === content.reference)?.name ?? content.reference);
   const marks = plane
     ? ["Ellipses are joint 95 % regions of the paired differences from ", reference, ", laid at its means on the prompts where all have both numbers. Rings mark the 95 % confidence set of the Pareto front, with the support: the share of resamples in which a checkpoint is on the front, which is no probability. Dashes are the front of the means. "]
@@ -200,10 +200,6 @@ function drawCaption(plane, x, y) {
   const notes = [...(plane?.notes ?? [])];
   const absent = plane ? checkpoints.filter((_, i) => !plane.points.some((p) => p.i === i)).map((c) => c.name) : [];
   if (absent.length) notes.push(`Not drawn, for too many numbers are missing: ${absent.join("; ")}.`);
-  if (plane?.corner) {
-    const [u, v] = plane.corner;
-    notes.push(`Hypervolumes are measured from ${scorers[x].name} ${number(u, scorers[x].places)}, ${scorers[y].name} ${number(v, scorers[y].places)}: the base model's means, three of its within-prompt standard deviations towards worse.`);
-  }
   byId("front-notes").replaceChildren(...notes.map((note) => el("li", { dir: "auto" }, note)));
 }
 
@@ -252,7 +248,7 @@ function startTradeOff() {
     const plane = planeOf(x, y);
     drawLayers(plane, redraw);
     drawLegend(plane);
-    drawCaption(plane, x, y);
+    drawCaption(plane);
     redraw();
   };
   for (const id of ["axis-y", "axis-x"]) byId(id).addEventListener("change", choose);
