@@ -174,8 +174,8 @@ def test_ctrl_c_leaves_an_evaluation_that_the_same_command_finishes(
     pd.testing.assert_frame_equal(again.rows, once.rows)
     seconds = [table.costs["base"].eval_seconds for table in (again, once)]
     assert None not in seconds
-    boards = [pd.read_csv(folder / "leaderboard.csv") for folder in (tmp_path, evaluation)]
-    pd.testing.assert_frame_equal(*(board.drop(columns="eval_seconds") for board in boards))
+    boards = [pd.read_csv(f / "leaderboard.csv").drop(columns="eval_seconds") for f in (tmp_path, evaluation)]
+    pd.testing.assert_frame_equal(boards[0], boards[1])
 
 
 def test_a_leaderboard_is_rebuilt_in_every_format(fbench: Fbench, evaluation: Path, tmp_path: Path) -> None:
