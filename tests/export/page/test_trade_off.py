@@ -221,3 +221,15 @@ def test_the_arrows_go_along_a_frontier(open_page: Open, source: PageSource) -> 
     tab.mouse.move(0, 0)
     tab.mouse.move(*centre(tab, stops.nth(4)))
     assert told.text_content() == f"{frontier.name}, step 4"
+
+
+def test_the_mark_in_focus_has_one_outline(open_page: Open) -> None:
+    tab = open_page()
+    tab.focus("#axis-x")
+    for _ in range(20):
+        tab.keyboard.press("Tab")
+        if tab.evaluate("document.activeElement.matches('.point')"):
+            break
+    style = tab.locator("#plot .point.near").evaluate("e => getComputedStyle(e).outlineStyle")
+    target = tab.locator("#plot .point.near .target").evaluate("e => getComputedStyle(e).strokeWidth")
+    assert (style, target) == ("none", "3px")

@@ -206,10 +206,11 @@ function drawCaption(plane) {
 function drawNumbers(plane, x, y, shown) {
   const points = pointsOf(plane, x, y).filter((p) => shown.includes(p.i)).sort((a, b) => (b.support ?? 0) - (a.support ?? 0) || a.i - b.i);
   const titles = ["checkpoint", scorers[y].name, scorers[x].name, ...(plane ? ["support", "front"] : [])];
-  const value = (p, axis, j) => el("td", { class: "number" }, number(p.at[axis], scorers[j].places), el("small", {}, wordOf(p, axis, j).replace(/^.*?(?=on all|\[)/, "")));
+  const value = (p, axis, j) => el("td", { class: "number" }, number(p.at[axis], scorers[j].places), el("small", {}, wordOf(p, axis, j).replace(/^.*prompts /, "")));
   const rows = points.map((p) => el("tr", {}, el("th", { scope: "row" }, foreign(checkpoints[p.i].name)), value(p, 1, y), value(p, 0, x),
     ...(plane ? [el("td", { class: "number" }, p.support.toFixed(2)), el("td", {}, p.may ? "may be" : "is not")] : [])));
   byId("numbers-table").replaceChildren(
+    el("caption", {}, "Means as drawn; small, on all prompts with 95 % intervals"),
     el("thead", {}, el("tr", {}, ...titles.map((title, n) => el("th", { scope: "col", class: n > 0 && n < 4 ? "number" : null }, title)))), el("tbody", {}, ...rows));
 }
 
