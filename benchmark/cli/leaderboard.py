@@ -33,8 +33,19 @@ def leaderboard(
         Path | None, typer.Option(metavar="FILE", help="Write there instead of printing.")
     ] = None,
     reference: Annotated[
-        str | None, typer.Option(help="Id that differences are against. (default the base model)")
+        str | None,
+        typer.Option(
+            help="Id that differences are against, or a method after --by-method. (default the base model)"
+        ),
     ] = None,
+    by_method: Annotated[
+        bool,
+        typer.Option(
+            "--by-method",
+            help="Make one row of the training runs that are alike but for their seed: means over seeds and "
+            "prompts, and claims about methods where the seeds are enough.",
+        ),
+    ] = False,
     where: Annotated[
         list[str] | None,
         typer.Option(
@@ -108,6 +119,7 @@ def leaderboard(
       fbench leaderboard runs/eval --format csv
       fbench leaderboard runs/eval --sort true_reward --where "divergence=jensen_*" --where "beta<=1"
       fbench leaderboard runs/eval --primary --by-tag
+      fbench leaderboard runs/eval-a runs/eval-b --by-method --reference reverse_kl
       fbench leaderboard runs/eval --scorers hps,clip --latex column --output table.tex
       fbench leaderboard runs/eval-a runs/eval-b --output both.html
       fbench leaderboard runs/eval --frontier runs/eval/frontier --output report.html
@@ -115,12 +127,17 @@ def leaderboard(
     form = _format_of("json" if as_json else format or ("latex" if latex else None), output)
     from benchmark.core.store import write_text
     from benchmark.leaderboard import join_tables, read_score_table
-    from benchmark.leaderboard.view import View, build_view
+    from benchmark.leaderboard.methods import build_method_leaderboard, method_notes
+    from benchmark.leaderboard.view import View, build_view, view_of
 
     view = View(tuple(where or ()), sort, _listed(scorers), _listed(axis), primary, retest)
     _refuse_what_does_nothing(form, output, view, latex, page_megabytes, by_tag=by_tag)
     tables = [read_score_table(path) for path in folders]
-    board = build_view(tables, view, reference=reference, tags=by_tag)
+    if by_method:
+        _refuse_for_methods(form, retest=retest, by_tag=by_tag)
+        board = view_of(build_method_leaderboard(tables, reference=reference), view, method_notes)
+    else:
+        board = build_view(tables, view, reference=reference, tags=by_tag)
     if frontier:
         board = _with_frontiers(board, frontier, form)
     if form == _HTML:
@@ -209,6 +226,19 @@ def _with_frontiers(board: "Leaderboard", folders: list[Path], form: str) -> "Le
             f"--frontier is for html and json, and the format is {form}", do="add --output report.html"
         )
     return with_frontiers(board, [read_score_table(folder) for folder in folders])
+
+
+def _refuse_for_methods(form: str, *, retest: bool, by_tag: bool) -> None:
+    from benchmark.core.errors import UserError
+
+    if form == _HTML:
+        raise UserError(
+            "--by-method is for tables, and the format is html", allowed="table, csv, latex, markdown, json"
+        )
+    if retest or by_tag:
+        raise UserError(
+            f"--by-method goes without {'--retest' if retest else '--by-tag'}", do="leave one of them out"
+        )
 
 
 def _format_of(asked: str | None, output: Path | None) -> str:

@@ -35,8 +35,8 @@ def display_names(checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
 
 
 def method_name(checkpoint: Checkpoint) -> str:
-    """Objective and divergence; the id of a base model."""
-    if checkpoint.objective is None:
+    """Objective and divergence; the id of a base model, or of a row that stands for a method's runs."""
+    if checkpoint.objective is None or "seeds" in checkpoint.hyperparameters:
         return checkpoint.id
     return " ".join(part for part in (checkpoint.objective, checkpoint.divergence) if part)
 

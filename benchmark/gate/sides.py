@@ -7,9 +7,7 @@ from pathlib import Path
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard import ScoreTable, join_tables, read_score_table
-
-_SAME_METHOD = ("beta", "lr", "data", "slope_matched")
-"""Hyperparameters in which the runs of one method agree; others may be outcomes."""
+from benchmark.leaderboard.same_method import method_facts
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,17 +101,11 @@ def _check(sides: Sides) -> None:
         )
     for which, runs in (("baseline", sides.baseline), ("candidate", sides.candidate)):
         for run in runs[1:]:
-            for fact, one, other in _facts(runs[0], run):
-                if one != other:
+            other = method_facts(run)
+            for fact, value in method_facts(runs[0]).items():
+                if value != other[fact]:
                     raise UserError(
-                        f"the {which} is not one method: {fact} is {one} in {runs[0].id} and {other} in "
-                        f"{run.id}",
+                        f"the {which} is not one method: {fact} is {value} in {runs[0].id} and {other[fact]} "
+                        f"in {run.id}",
                         do="name the checkpoints that are meant by their ids",
                     )
-
-
-def _facts(one: Checkpoint, other: Checkpoint) -> list[tuple[str, object, object]]:
-    facts = [(name, getattr(one, name), getattr(other, name)) for name in ("objective", "divergence", "step")]
-    return facts + [
-        (name, one.hyperparameters.get(name), other.hyperparameters.get(name)) for name in _SAME_METHOD
-    ]

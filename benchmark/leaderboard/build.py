@@ -118,7 +118,7 @@ def _column(
 
 
 def _rows(table: ScoreTable, columns: Sequence[tuple[LeaderboardCell, ...]]) -> Iterator[LeaderboardRow]:
-    n_prompts, n_images = _sizes(table)
+    n_prompts, n_images = sizes_of(table)
     for i, checkpoint in enumerate(table.checkpoints):
         cells = tuple(column[i] for column in columns)
         missing = sum(cell.n_missing for cell in cells)
@@ -136,7 +136,7 @@ def _rows(table: ScoreTable, columns: Sequence[tuple[LeaderboardCell, ...]]) -> 
         )
 
 
-def _sizes(table: ScoreTable) -> tuple[dict[str, int], dict[str, int]]:
+def sizes_of(table: ScoreTable) -> tuple[dict[str, int], dict[str, int]]:
     """Prompts and images behind each checkpoint: those that some scorer gave a number to.
 
     Where no scorer works image by image, the design's size is all that is known.

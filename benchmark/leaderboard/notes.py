@@ -1,10 +1,10 @@
 """What is printed under every table."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 from benchmark.core.records import Checkpoint, LeaderboardRow, ScorerColumn
-from benchmark.stats.methods import NO_CLAIM, SEEDS_FOR_A_CLAIM
+from benchmark.leaderboard.same_method import method_facts, seeds_for_a_claim, training_seed
+from benchmark.stats.methods import NO_CLAIM
 
 _INTERVALS = (
     "Intervals are 95 %: studentised bootstrap over prompts; for set metrics a jackknife over 20 groups of "
@@ -26,22 +26,28 @@ def notes_of(
     Returns:
         One sentence a note.
     """
-    notes = [
+    return (
         _INTERVALS,
         f"Differences are paired with {reference}; {_TESTS}",
-    ]
+        *reach_and_scope(columns, rows),
+        *_claims([row.checkpoint for row in rows]),
+    )
+
+
+def reach_and_scope(columns: Sequence[ScorerColumn], rows: Sequence[LeaderboardRow]) -> list[str]:
+    """What the table can see, and which of its scorers the suite has not declared; as of :func:`notes_of`."""
     effects = [
         f"{column.name} {effect:.2g}"
         for column in columns
         if (effect := _detectable(column.name, rows)) is not None
     ]
+    notes = []
     if effects:
         notes.append(f"Minimum detectable difference (80 % power, 5 %): {', '.join(effects)}.")
     exploratory = [column.name for column in columns if not column.primary]
     if exploratory and len(exploratory) < len(columns):
         notes.append(f"Exploratory (not declared by the suite): {', '.join(exploratory)}.")
-    notes += _claims([row.checkpoint for row in rows])
-    return tuple(notes)
+    return notes
 
 
 def _detectable(scorer: str, rows: Sequence[LeaderboardRow]) -> float | None:
@@ -52,14 +58,13 @@ def _detectable(scorer: str, rows: Sequence[LeaderboardRow]) -> float | None:
 
 def _claims(checkpoints: Sequence[Checkpoint]) -> list[str]:
     """A claim about a method needs training seeds; without them the table says so."""
-    seeds = Counter(_method(c) for c in checkpoints if not c.is_base)
-    if not seeds or min(seeds.values()) >= SEEDS_FOR_A_CLAIM:
+    seeds: dict[object, set[object]] = {}
+    for run in checkpoints:
+        if not run.is_base:
+            seeds.setdefault(tuple(method_facts(run).items()), set()).add(training_seed(run))
+    least = max((seeds_for_a_claim(run.base_model) for run in checkpoints), default=0)
+    if not seeds or min(map(len, seeds.values())) >= least:
         return []
-    if max(seeds.values()) == 1:
+    if max(map(len, seeds.values())) == 1:
         return [NO_CLAIM]
-    return [f"Fewer than {SEEDS_FOR_A_CLAIM} training seeds a method: no claim about methods."]
-
-
-def _method(checkpoint: Checkpoint) -> tuple[object, ...]:
-    settings = {k: v for k, v in checkpoint.hyperparameters.items() if k != "seed"}
-    return (checkpoint.objective, checkpoint.divergence, checkpoint.step, *sorted(settings.items()))
+    return [f"Fewer than {least} training seeds a method: no claim about methods."]

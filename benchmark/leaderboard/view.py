@@ -13,6 +13,7 @@ from benchmark.leaderboard.notes import notes_of
 from benchmark.leaderboard.score_table import ScoreTable
 
 Value = float | int | str | bool | None
+Notes = Callable[[Sequence[ScorerColumn], Sequence[LeaderboardRow], str], tuple[str, ...]]
 
 _FACTS = ("id", "base_model", "objective", "divergence", "step")
 _CONDITION = re.compile(r"^\s*(\w+)\s*(<=|>=|!=|=|<|>)\s*(.*?)\s*$")
@@ -74,12 +75,13 @@ def build_view(
     return replace(board, notes=(*board.notes, note), built_from=sources)
 
 
-def view_of(board: Leaderboard, view: View) -> Leaderboard:
+def view_of(board: Leaderboard, view: View, notes: Notes = notes_of) -> Leaderboard:
     """The part of a leaderboard that a view shows; a note says what it does not.
 
     Args:
         board: As built, with all checkpoints and scorers.
         view: What to show.
+        notes: What says them anew for the scorers that are left.
 
     Raises:
         UnknownNameError: For a scorer, an axis or a key that this leaderboard lacks.
@@ -108,7 +110,7 @@ def view_of(board: Leaderboard, view: View) -> Leaderboard:
         board,
         rows=tuple(rows),
         columns=columns,
-        notes=(*notes_of(columns, board.rows, board.reference), *hidden),
+        notes=(*notes(columns, board.rows, board.reference), *hidden),
         planes=tuple(
             replace(plane, points=tuple(p for p in plane.points if p.checkpoint in ids))
             for plane in board.planes

@@ -11,7 +11,7 @@ from benchmark.stats.arrays import LEVEL, FloatArray
 from benchmark.stats.intervals import Interval
 
 SEEDS_FOR_A_CLAIM = 5
-"""Training seeds below which nothing is said about a method."""
+"""Training seeds below which nothing is said about a method; in `shapes` more are asked for."""
 
 NO_CLAIM = "One checkpoint each: no claim about methods."
 
@@ -49,37 +49,52 @@ UNKNOWN = Difference(float("nan"), float("nan"), float("nan"))
 """Where fewer than two prompts are left."""
 
 
-@dataclass(frozen=True)
-class MethodClaim:
-    """What may be said about two methods.
+def mean_over_runs(runs: FloatArray) -> Difference:
+    r"""Mean over training runs and prompts, of a method's values or of its paired differences.
 
-    Attributes:
-        interval: Of the difference; None where no claim is made. Its `n` is the number of seeds.
-        p_value: Two-sided; None likewise.
-        note: Why not, or empty.
-    """
-
-    interval: Interval | None
-    p_value: float | None
-    note: str = ""
-
-
-def method_claim(candidate: FloatArray, baseline: FloatArray, *, level: float = LEVEL) -> MethodClaim:
-    """A method against another on shared training seeds, or the sentence that there are too few.
+    The error is that of :func:`paired_runs`. Of a single run, such as a base model's, whose seed is not
+    varied, it is $\mathrm{sd} / \sqrt P$, that of the prompts alone, with $P - 1$ degrees of freedom.
 
     Args:
-        candidate: Prompt means, shape (seeds, prompts), row by row of the same training seeds as:
-        baseline: Same shape.
-        level: Confidence level.
+        runs: Prompt means, shape (seeds, prompts); a prompt with a gap in any run is left out.
 
     Returns:
-        The t-interval of :func:`paired_runs`; with fewer than five seeds none, and `NO_CLAIM`.
+        The mean, its error and degrees of freedom; `UNKNOWN` with fewer than two prompts.
     """
-    seeds = candidate.shape[0]
-    if seeds < SEEDS_FOR_A_CLAIM:
-        return MethodClaim(None, None, NO_CLAIM)
-    difference = paired_runs(candidate, baseline)
-    return MethodClaim(difference.interval(level, seeds), difference.p_value)
+    if runs.shape[0] > 1:
+        return paired_runs(runs, np.zeros_like(runs))
+    by_prompt = _complete(runs)[0]
+    P = by_prompt.size
+    if P < _PROMPTS_AT_LEAST:
+        return UNKNOWN
+    return Difference(float(by_prompt.mean()), float(by_prompt.std(ddof=1)) / math.sqrt(P), P - 1.0)
+
+
+def set_mean_over_runs(values: FloatArray, leave_out: FloatArray) -> Difference:
+    r"""The same for a set metric, which has one number a run.
+
+    $V = \frac1S \mathrm{var}_s(\hat\theta_s) + \frac{G-1}{G} \sum_g (\bar\theta_{(g)} -
+    \bar\theta_{(\cdot)})^2$: over the runs, and by the jackknife of their mean over groups of prompts. What
+    neither explains is in both, so that the error is on the safe side. Satterthwaite's degrees of freedom.
+
+    Args:
+        values: On all prompts, shape (seeds,), or differences of such.
+        leave_out: Without one group of prompts, shape (groups, seeds).
+
+    Returns:
+        The mean, its error and degrees of freedom; the error is unknown with a gap among the groups or fewer
+        than two of them.
+
+    Source:
+        Kott, The delete-a-group jackknife, J. Official Statistics 17 (2001), 521-526; and as above.
+    """
+    S, G = values.size, leave_out.shape[0]
+    if G < 2 or np.isnan(leave_out).any():
+        return Difference(float(values.mean()), UNKNOWN.se, UNKNOWN.df)
+    terms = [((G - 1) * float(leave_out.mean(axis=1).var()), G - 1)]
+    if S > 1:
+        terms.append((float(values.var(ddof=1)) / S, S - 1))
+    return satterthwaite(float(values.mean()), sum(v for v, _ in terms), terms)
 
 
 def paired_runs(candidate: FloatArray, baseline: FloatArray) -> Difference:

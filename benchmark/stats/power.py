@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import nctdtr, stdtrit
 
 
-def minimum_detectable_effect(se: float, df: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
+def minimum_detectable_effect(se: float, df: float, *, alpha: float = 0.05, power: float = 0.8) -> float:
     r"""Smallest true difference that a two-sided test finds with the given probability.
 
     $(t_{1-\alpha/2, \mathrm{df}} + t_{\mathrm{power}, \mathrm{df}}) \, \mathrm{se}$.

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import Result
 
 from benchmark.leaderboard import write_score_table
-from benchmark.leaderboard.simulate import simulated_table
+from benchmark.leaderboard.simulate import CHECKPOINTS, simulated_table
 
 Fbench = Callable[..., Result]
 
@@ -86,3 +86,25 @@ def test_tags_that_nobody_wrote_down_are_told(refused: Callable[..., str], tmp_p
     table = simulated_table(n_prompts=4, images_per_prompt=1)
     write_score_table(table, tmp_path / "scores.parquet")
     assert "no prompt of these evaluations has a tag" in refused("leaderboard", tmp_path, "--by-tag")
+
+
+def test_methods_stand_for_their_runs(fbench: Fbench, tmp_path: Path) -> None:
+    table = simulated_table(n_prompts=10, images_per_prompt=2)
+    runs = [
+        replace(c, divergence="reverse_kl", hyperparameters={"seed": s}) for s, c in enumerate(CHECKPOINTS)
+    ]
+    table = replace(table, checkpoints=(CHECKPOINTS[0], *(replace(r, objective="f_dpo") for r in runs[1:])))
+    scores = write_score_table(table, tmp_path / "scores.parquet")
+    board = json.loads(fbench("leaderboard", scores, "--by-method", "--scorers", "hps", "--json").stdout)
+    assert [row["checkpoint"]["id"] for row in board["rows"]] == ["base", "f-DPO, reverse KL (4 seeds)"]
+    assert "no claim about methods" in board["notes"][-2]
+    shown = fbench("leaderboard", scores, "--by-method", "--reference", "reverse_kl", "--format", "markdown")
+    assert "worse than `f-DPO, reverse KL (4 seeds)`" in shown.stdout
+    assert "f-DPO, reverse KL (4 seeds)" in fbench(
+        "leaderboard", scores, "--by-method", "--latex", "paper"
+    ).stdout.replace(r"\allowbreak{}", "")
+    for wrong in (["--retest", "--where", "seed=1"], ["--by-tag"], ["--output", tmp_path / "a.html"]):
+        refused = fbench("leaderboard", scores, "--by-method", *wrong)
+        assert refused.exit_code == 2
+        assert "--by-method" in refused.stderr
+    assert "unknown method" in fbench("leaderboard", scores, "--by-method", "--reference", "kl").stderr

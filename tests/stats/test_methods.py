@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from benchmark.stats.hacking import gap_interval, standardised_gains
-from benchmark.stats.methods import NO_CLAIM, independent_runs, method_claim, paired_runs
+from benchmark.stats.jackknife import jackknife_interval
+from benchmark.stats.methods import independent_runs, mean_over_runs, paired_runs, set_mean_over_runs
 from benchmark.stats.one_sided import Bounds, prompt_bounds, t_bounds
 from benchmark.stats.power import detectable_drop, pass_probability
 from benchmark.stats.spread import within_prompt_sd
@@ -84,14 +85,30 @@ def test_a_method_is_itself(generator: np.random.Generator) -> None:
     assert (difference.value, difference.se, difference.p_value) == (0.0, 0.0, 1.0)
 
 
-def test_fewer_than_five_seeds_make_no_claim(generator: np.random.Generator) -> None:
-    x, y = generator.normal(size=(2, 5, 20))
-    assert method_claim(x[:4], y[:4]).note == NO_CLAIM
-    assert method_claim(x[:4], y[:4]).interval is None
-    claim = method_claim(x, y)
-    assert claim.note == ""
-    assert claim.interval is not None
-    assert claim.interval.n == 5
+def test_one_run_has_the_error_of_its_prompts_alone(generator: np.random.Generator) -> None:
+    x = generator.normal(size=(1, 20))
+    mean = mean_over_runs(np.hstack([x, [[np.nan]]]))
+    low, high = stats.ttest_1samp(x[0], 0).confidence_interval()
+    assert (mean.interval().lo, mean.interval().hi) == pytest.approx((low, high))
+    assert mean_over_runs(np.repeat(x, 4, axis=0)).se == pytest.approx(mean.se)
+    assert np.isnan(mean_over_runs(x[:, :1]).value)
+
+
+def test_a_set_metric_that_is_a_mean_has_the_error_of_runs_and_of_prompts(
+    generator: np.random.Generator,
+) -> None:
+    runs, groups = generator.normal(size=(6, 1)), generator.normal(size=20)
+    by_group = runs + groups
+    leave_out = (by_group.sum(axis=1)[:, None] - by_group).T / 19
+    mean = set_mean_over_runs(by_group.mean(axis=1), leave_out)
+    assert mean.value == pytest.approx(by_group.mean())
+    assert mean.se**2 == pytest.approx(runs.var(ddof=1) / 6 + groups.var(ddof=1) / 20)
+    # One run, or runs that agree: the jackknife of one checkpoint.
+    alone = set_mean_over_runs(by_group[:1].mean(axis=1), leave_out[:, :1])
+    assert alone.interval().lo == pytest.approx(jackknife_interval(alone.value, leave_out[:, 0]).lo)
+    assert alone.df == pytest.approx(19)
+    gap = np.where(np.arange(20)[:, None] == 3, np.nan, leave_out)
+    assert np.isnan(set_mean_over_runs(by_group.mean(axis=1), gap).se)
 
 
 def test_spread_within_prompts_ignores_how_hard_prompts_are(generator: np.random.Generator) -> None:

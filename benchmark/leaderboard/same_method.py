@@ -1,0 +1,169 @@
+"""Which training runs are one method: alike in every setting but the training seed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import Checkpoint
+from benchmark.stats.methods import SEEDS_FOR_A_CLAIM
+
+SHAPES_SEEDS_FOR_A_CLAIM = 8
+"""In the embedded world seeds are cheap, and effects are small beside what they do."""
+
+_FIELDS = ("base_model", "objective", "divergence", "step")
+_SETTINGS = (
+    "beta", "lr", "data", "slope_matched", "log_ratio_scale", "log_ratio_centre", "lora_rank", "lora_targets",
+    "batch_size", "draws", "steps", "lr_schedule", "warmup", "weight_decay", "max_grad_norm",
+    "prompt_dropout", "share_t", "embedding", "precision",
+)  # fmt: skip
+"""Other hyperparameters are outcomes, such as a held-out loss, follow from these, or change no gradient."""
+_LATER: Mapping[str, object] = {
+    "optimizer": "adamw", "estimator": "denoising", "ties": "drop", "crop": "centre", "flip": False,
+    "ema": None, "unchecked": False,
+}  # fmt: skip
+"""Settings that older records lack, with what such runs were trained with."""
+
+_WORDS = {
+    "f_dpo": "f-DPO", "sft": "SFT", "rpo": "RPO", "kto": "KTO", "ipo": "IPO", "dmpo": "DMPO", "dspo": "DSPO",
+    "mapo": "MaPO", "reverse_kl": "reverse KL", "forward_kl": "forward KL",
+    "jensen_shannon": "Jensen-Shannon", "jeffreys": "Jeffreys", "squared_hellinger": "squared Hellinger",
+    "pearson_chi2": "Pearson chi2", "chi2_kl": "chi2 + KL",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Method:
+    """A base model, or the training runs of one method.
+
+    Attributes:
+        name: Such as ``f-DPO, Jensen-Shannon``; a checkpoint's id where its seed is not known.
+        runs: At least one.
+        seeds: Training seed of each run; empty for a base model, or where none is known.
+    """
+
+    name: str
+    runs: tuple[Checkpoint, ...]
+    seeds: tuple[int, ...] = ()
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is a base model, which has no training seed to vary."""
+        return self.runs[0].is_base
+
+    @property
+    def title(self) -> str:
+        """The name with the number of seeds."""
+        count = len(self.seeds)
+        return f"{self.name} ({count} seed{'s' if count > 1 else ''})" if count else self.name
+
+
+def method_facts(run: Checkpoint) -> dict[str, object]:
+    """All in which the runs of one method agree, by name."""
+    settings = run.hyperparameters
+    return (
+        {name: getattr(run, name) for name in _FIELDS}
+        | {name: settings.get(name) for name in _SETTINGS}
+        | {name: settings.get(name, usual) for name, usual in _LATER.items()}
+        | {"data_sha256": run.data_sha256}
+    )
+
+
+def training_seed(run: Checkpoint) -> int | None:
+    """The training seed; None for a base model and for weights from elsewhere."""
+    seed = run.hyperparameters.get("seed")
+    return seed if isinstance(seed, int) and not run.is_base else None
+
+
+def seeds_for_a_claim(base_model: str) -> int:
+    """Training seeds that a claim about a method needs, shared by those that it compares."""
+    return SHAPES_SEEDS_FOR_A_CLAIM if base_model == "shapes" else SEEDS_FOR_A_CLAIM
+
+
+def methods_of(checkpoints: Sequence[Checkpoint]) -> tuple[Method, ...]:
+    """The methods behind some checkpoints, in the order of their first runs.
+
+    A base model, or a checkpoint without a training seed, stands alone under its id.
+
+    Args:
+        checkpoints: Those of a table.
+
+    Raises:
+        UserError: If two runs of one method have the same seed.
+    """
+    alike: dict[object, list[Checkpoint]] = {}
+    for run in checkpoints:
+        key = run.id if training_seed(run) is None else tuple(method_facts(run).items())
+        alike.setdefault(key, []).append(run)
+    groups = list(alike.values())
+    return tuple(
+        Method(name, tuple(runs), _seeds(runs)) for name, runs in zip(_names(groups), groups, strict=True)
+    )
+
+
+def find_method(asked: str, methods: Sequence[Method]) -> Method:
+    """The method that a user means.
+
+    Args:
+        asked: Its name, with or without the number of seeds; objective and divergence, or the divergence
+            alone, as in the registry; the id of one of its runs.
+        methods: All there are.
+
+    Raises:
+        UnknownNameError: If there is none of this name.
+        UserError: If there are several.
+    """
+    found = [method for method in methods if asked in _called(method)]
+    if not found:
+        raise UnknownNameError("method of these evaluations", asked, [method.name for method in methods])
+    if len(found) > 1:
+        raise UserError(
+            f"{asked} is the name of {len(found)} methods", allowed="; ".join(method.name for method in found)
+        )
+    return found[0]
+
+
+def _called(method: Method) -> set[str | None]:
+    run = method.runs[0]
+    registered = " ".join(part for part in (run.objective, run.divergence) if part)
+    return {method.name, method.title, registered, run.divergence, *(run.id for run in method.runs)} - {
+        None,
+        "",
+    }
+
+
+def _seeds(runs: Sequence[Checkpoint]) -> tuple[int, ...]:
+    first: dict[int, str] = {}
+    for run in runs:
+        seed = training_seed(run)
+        if seed is not None and first.setdefault(seed, run.id) != run.id:
+            raise UserError(
+                f"{first[seed]} and {run.id} are runs of one method with the same training seed",
+                do="leave one of them out",
+            )
+    return tuple(first)
+
+
+def _names(groups: Sequence[Sequence[Checkpoint]]) -> list[str]:
+    """Objective and divergence, then as few settings as tell it from the others."""
+    runs = [group[0] for group in groups]
+    names = [run.id if training_seed(run) is None else _in_words(run) for run in runs]
+    facts = [method_facts(run) for run in runs]
+    for fact in facts[0] if facts else ():
+        alike: dict[str, list[int]] = {}
+        for i, name in enumerate(names):
+            alike.setdefault(name, []).append(i)
+        for name, group in alike.items():
+            if len({facts[i][fact] for i in group}) > 1:
+                for i in group:
+                    names[i] = f"{name}, {fact} {_value(fact, facts[i][fact])}"
+    # A name becomes an id, and those are names of folders.
+    return [name.replace("/", ":").replace("\\", ":") for name in names]
+
+
+def _in_words(run: Checkpoint) -> str:
+    return ", ".join(_WORDS.get(part, part) for part in (run.objective, run.divergence) if part)
+
+
+def _value(fact: str, value: object) -> str:
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text[:8] if fact == "data_sha256" else text
