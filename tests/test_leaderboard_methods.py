@@ -51,11 +51,8 @@ def table_of(
         for name, x in scores.items()
     ]
     rows = pd.concat(frames, ignore_index=True)
-    return ScoreTable(rows, "s", "fbench:1.0", tuple(runs), tuple(columns), x_prompts(scores), 1)
-
-
-def x_prompts(scores: Mapping[str, np.ndarray]) -> int:
-    return max(x.shape[1] for x in scores.values())
+    prompts = rows["prompt_id"].nunique()
+    return ScoreTable(rows, "s", "fbench:1.0", tuple(runs), tuple(columns), prompts, 1)
 
 
 def cells_of(board: Leaderboard, scorer: str = "hps") -> dict[str, LeaderboardCell]:
@@ -298,9 +295,9 @@ def test_a_run_that_lacks_more_than_1_percent_leaves_and_is_named(
 
 
 def test_prompts_without_a_number_in_some_run_are_counted(table: ScoreTable) -> None:
-    rows = table.rows.copy()
-    lacks = (rows["checkpoint"] == "jensen_shannon-s3") & (rows["prompt_id"] == "p003")
-    rows.loc[lacks, ["value", "status", "note"]] = [np.nan, "missing", "undefined: one image"]
+    lacks = (table.rows["checkpoint"] == "jensen_shannon-s3") & (table.rows["prompt_id"] == "p003")
+    facts = {"value": np.nan, "status": "missing", "note": "undefined: one image"}
+    rows = table.rows.assign(**{name: table.rows[name].mask(lacks, fact) for name, fact in facts.items()})
     js = cells_of(build_method_leaderboard([replace(table, rows=rows)]))[f"{JS} (7 seeds)"]
     assert js.note == "1 of 20 prompts left out, which some run has no number for"
     assert (js.n, js.n_missing) == (139, 0)

@@ -1,5 +1,6 @@
 """``fbench leaderboard``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -134,7 +135,7 @@ def leaderboard(
     _refuse_what_does_nothing(form, output, view, latex, page_megabytes, by_tag=by_tag)
     tables = [read_score_table(path) for path in folders]
     if by_method:
-        _refuse_for_methods(form, retest=retest, by_tag=by_tag)
+        _refuse_for_methods(form, {"--retest": retest, "--by-tag": by_tag, "--frontier": frontier})
         board = view_of(build_method_leaderboard(tables, reference=reference), view, method_notes)
     else:
         board = build_view(tables, view, reference=reference, tags=by_tag)
@@ -228,17 +229,16 @@ def _with_frontiers(board: "Leaderboard", folders: list[Path], form: str) -> "Le
     return with_frontiers(board, [read_score_table(folder) for folder in folders])
 
 
-def _refuse_for_methods(form: str, *, retest: bool, by_tag: bool) -> None:
+def _refuse_for_methods(form: str, others: Mapping[str, object]) -> None:
     from benchmark.core.errors import UserError
 
     if form == _HTML:
         raise UserError(
             "--by-method is for tables, and the format is html", allowed="table, csv, latex, markdown, json"
         )
-    if retest or by_tag:
-        raise UserError(
-            f"--by-method goes without {'--retest' if retest else '--by-tag'}", do="leave one of them out"
-        )
+    for option, given in others.items():
+        if given:
+            raise UserError(f"--by-method goes without {option}", do="leave one of them out")
 
 
 def _format_of(asked: str | None, output: Path | None) -> str:

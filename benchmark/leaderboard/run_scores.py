@@ -47,7 +47,8 @@ def run_scores(facts: ScorerColumn, rows: pd.DataFrame, ids: tuple[str, ...]) ->
     """
     if facts.unit == "set":
         return _of_sets(rows, ids)
-    cells, failed = cells_of(rows, ids), failed_of(rows, ids)
+    cells = cells_of(rows, ids)
+    failed = failed_of(rows, ids) if np.isnan(cells).any() else np.zeros(cells.shape, dtype=np.bool_)
     means = prompt_means(cells)
 
     def mean(runs: IntArray, others: IntArray | None) -> Difference:

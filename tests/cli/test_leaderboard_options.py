@@ -103,7 +103,12 @@ def test_methods_stand_for_their_runs(fbench: Fbench, tmp_path: Path) -> None:
     assert "f-DPO, reverse KL (4 seeds)" in fbench(
         "leaderboard", scores, "--by-method", "--latex", "paper"
     ).stdout.replace(r"\allowbreak{}", "")
-    for wrong in (["--retest", "--where", "seed=1"], ["--by-tag"], ["--output", tmp_path / "a.html"]):
+    for wrong in (
+        ("--retest", "--where", "seed=1"),
+        ("--by-tag",),
+        ("--frontier", tmp_path, "--json"),
+        ("--output", tmp_path / "a.html"),
+    ):
         refused = fbench("leaderboard", scores, "--by-method", *wrong)
         assert refused.exit_code == 2
         assert "--by-method" in refused.stderr
