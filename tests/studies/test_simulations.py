@@ -64,8 +64,13 @@ def test_every_worker_has_a_part_of_every_case(monkeypatch: pytest.MonkeyPatch, 
     assert len(list(tmp_path.iterdir())) == 6
 
 
-def test_other_resamples_are_another_study(few: None, tmp_path: Path) -> None:
-    assert plan(["gate"], 1, 50, tmp_path)[0].path != plan(["gate"], 1, 60, tmp_path)[0].path
+def test_other_resamples_or_another_setting_are_another_study(
+    few: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [plan(["gate"], 1, resamples, tmp_path)[0].path for resamples in (50, 60)]
+    monkeypatch.setitem(CASES, "gate", replace(CASES["gate"], setting="Another."))
+    paths.append(plan(["gate"], 1, 50, tmp_path)[0].path)
+    assert len(set(paths)) == 3
 
 
 def test_an_unknown_case_is_named() -> None:

@@ -84,10 +84,15 @@ def plan(names: Sequence[str], tables: int, resamples: int, out: Path) -> list[C
         if name not in CASES:
             raise UnknownNameError("simulation", name, CASES)
     return [
-        Chunk(name, index, resamples, out / f"{name}-{resamples}-{index:04d}.json")
+        Chunk(name, index, resamples, out / f"{name}-{_mark(name)}-{resamples}-{index:04d}.json")
         for index in range(-(-tables // CHUNK))
         for name in names or CASES
     ]
+
+
+def _mark(name: str) -> str:
+    """Of what the case says it simulates: who changes that does not go on with what was kept before."""
+    return f"{zlib.crc32(CASES[name].setting.encode()):08x}"
 
 
 def run_chunks(chunks: Iterable[Chunk]) -> None:
