@@ -34,7 +34,7 @@ TRAINING: Final[Mapping[str, Any]] = {
 EVALUATION: Final[Mapping[str, Any]] = {
     "base": "shapes",
     "prompts": "shapes-core",
-    "limit": 64,
+    "limit": 96,
     "images_per_prompt": 4,
     "scorers": SCORERS,
     "primary": SCORERS,

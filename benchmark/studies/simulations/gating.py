@@ -43,6 +43,13 @@ _SEEN: Final = (0.024, 0.034, 0.017, 0.055)
 """Standard deviation of training seeds: the larger of the two baselines, `true_diversity` last."""
 
 
+_GAINED: Final = 0.09
+"""What both baselines gained in `true_reward`; a method's margin of a reward is no wider."""
+
+_METHOD_MARGINS: Final = (_GAINED, MARGIN_SDS, MARGIN_SDS, MARGIN_SDS)
+_CHECKPOINT_MARGINS: Final = (MARGIN_SDS,) * len(_SCORERS)
+
+
 @dataclass(frozen=True)
 class _World:
     """Standard deviation of training seeds for each scorer, how far shared seeds agree, and the budget."""
@@ -57,9 +64,9 @@ class _World:
 
 
 def _alike(seed_sd: float, words: str = "", **changes: Any) -> _World:
-    """All scorers with the same; power is asked for up to 0.04."""
+    """All scorers with the same; power is asked for up to 0.02, as beyond it 0.09 is out of reach."""
     sds = (seed_sd,) * len(_SCORERS)
-    return _World(f"seeds {seed_sd:g}{words}", sds, asked=seed_sd <= 0.04 and not words, **changes)
+    return _World(f"seeds {seed_sd:g}{words}", sds, asked=seed_sd <= 0.02 and not words, **changes)
 
 
 _WORLDS: Final = (
@@ -127,8 +134,8 @@ def _gate(draw: Draw) -> Iterator[Outcome]:
                 [_of_runs(draw.generator, world, at, response) for at in range(len(_SCORERS))]
                 for response in (0.0, _RESPONSE)
             )
-            verdicts.setdefault("identical", []).append(next(_verdicts(same, table, (0.0,))))
-            for drop, verdict in zip(_DROPS, _verdicts(other, table, _DROPS), strict=True):
+            verdicts.setdefault("identical", []).append(next(_verdicts(same, table, (0.0,), _METHOD_MARGINS)))
+            for drop, verdict in zip(_DROPS, _verdicts(other, table, _DROPS, _METHOD_MARGINS), strict=True):
                 verdicts.setdefault(_DROPS[drop], []).append(verdict)
         yield from _outcomes(world.name, verdicts, "identical" if world.asked else "")
 
@@ -146,7 +153,9 @@ def _checkpoints(draw: Draw) -> Iterator[Outcome]:
         verdicts: dict[str, list[str]] = {}
         for table in range(draw.tables):
             scorers = [_of_checkpoints(draw, shape, draw.seed + table) for _ in _SCORERS]
-            for drop, verdict in zip(_DROPS, _verdicts(scorers, table, _DROPS), strict=True):
+            for drop, verdict in zip(
+                _DROPS, _verdicts(scorers, table, _DROPS, _CHECKPOINT_MARGINS), strict=True
+            ):
                 verdicts.setdefault(_DROPS[drop], []).append(verdict)
         yield from _outcomes(shape, verdicts, "no drop")
 
@@ -158,13 +167,16 @@ def _of_checkpoints(draw: Draw, shape: Shape, seed: int) -> _Judge:
     )
 
 
-def _verdicts(judges: Sequence[_Judge], table: int, drops: Iterable[float]) -> Iterator[str]:
+def _verdicts(
+    judges: Sequence[_Judge], table: int, drops: Iterable[float], margins: Sequence[float]
+) -> Iterator[str]:
     """A verdict for each drop, which is on one scorer: each in its turn."""
     bounds = {str(k): judge(0.0) for k, judge in enumerate(judges)}
-    at = str(table % len(judges))
+    at = table % len(judges)
+    known = {str(k): margin for k, margin in enumerate(margins)}
     for drop in drops:
-        here = bounds | {at: judges[int(at)](MARGIN_SDS * drop)} if drop else bounds
-        yield decide(here, dict.fromkeys(here, MARGIN_SDS)).outcome
+        here = bounds | {str(at): judges[at](margins[at] * drop)} if drop else bounds
+        yield decide(here, known).outcome
 
 
 def _outcomes(row: str, verdicts: Mapping[str, Sequence[str]], powerful: str) -> Iterator[Outcome]:
@@ -193,7 +205,8 @@ GATE: Final = Case(
     f"`regress`: {CANDIDATES} candidate runs against {BASELINES} baseline runs on {PROMPTS} prompts x 4 "
     "images, unless said otherwise; four scorers, the last with a number for 28 prompts in 64, as "
     "`true_diversity`; "
-    f"M = {MARGIN_SDS}. `seeds` is the standard deviation of training seeds; as seen in the baselines it is "
+    f"M = {MARGIN_SDS}, of `true_reward` {_GAINED}, what the baselines gained. `seeds` is the standard "
+    "deviation of training seeds; as seen in the baselines it is "
     f"{', '.join(map(str, _SEEN[:3]))}, and {_SEEN[3]} for `true_diversity`. `identical` is the same method "
     f"again; the others are methods to which prompts respond differently (standard deviation {_RESPONSE}), "
     "with the drop as named on one scorer, each in its turn.",
