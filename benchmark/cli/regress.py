@@ -83,7 +83,7 @@ def regress(
         say_plan(study.check(what), as_json=as_json)
         return
     report = study.regress(what)
-    more = f"report.html and tables of candidate, baseline and base are in {what.out}"
+    more = f"report.html, a leaderboard of the runs and one of the methods (methods/) are in {what.out}"
     verdict.tell_verdict(
         report, junit=junit, markdown=markdown, inconclusive=inconclusive, more=more, as_json=as_json
     )

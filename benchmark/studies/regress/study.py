@@ -17,6 +17,7 @@ from benchmark.leaderboard import (
     read_score_table,
     signature_line,
 )
+from benchmark.leaderboard.methods import build_method_leaderboard
 from benchmark.studies.regress.baselines import find_baseline, refuse_other_budget, trained
 from benchmark.studies.regress.recipe import SCORERS, SEEDS, eval_config, run_config
 from benchmark.studies.workers import WORKERS, train_and_evaluate
@@ -24,6 +25,7 @@ from trainers.config import TrainConfig
 
 DEFAULT_BASELINE: Final = "reverse_kl"
 REPORT: Final = "report.html"
+METHODS: Final = "methods"
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,9 @@ def _write_board(tables: Sequence[ScoreTable], table: ScoreTable, out: Path) -> 
 
     board = build_leaderboard(tables)
     write_exports(board, out)
+    # A divergence held against itself is one method twice, which has no table.
+    if len({run.divergence for run in trained(table)}) > 1:
+        write_exports(build_method_leaderboard(tables), out / METHODS)
     write_page(page_source(board, table, [out / "eval"]), out / REPORT)
 
 
