@@ -32,6 +32,7 @@ SMALL = {
     "divergence": "",
     "leaderboard": "",
     "gate": "--scorers oracle --margin oracle=9",
+    "regress": "--dry-run",
     "plot": "",
     "list": "",
     "doctor": "",
