@@ -40,12 +40,12 @@ def method_margin(base: FloatArray, runs: FloatArray, *, higher_is_better: bool)
     r"""M of what a method is trained for: no more than it gained.
 
     $M = \min(M_0, \bar g)$ with $M_0$ of :func:`default_margin` and $\bar g$ the mean gain of the baseline's
-    runs over the base model. With a wider margin a candidate that learns nothing would pass. Where the
-    baseline gained nothing, $M_0$.
+    runs over the base model. With a wider margin a candidate that learns nothing would pass. Where a gain
+    has not been shown (its one-sided 95 % bound is not above 0), $M_0$.
 
     Args:
         base: The base model's values, shape (prompts, images).
-        runs: The baseline's, shape (runs, prompts, images).
+        runs: The baseline's, shape (runs, prompts, images), at least two runs.
         higher_is_better: Direction of the scorer.
 
     Returns:
@@ -53,9 +53,9 @@ def method_margin(base: FloatArray, runs: FloatArray, *, higher_is_better: bool)
     """
     usual = default_margin(base)
     sign = 1.0 if higher_is_better else -1.0
-    gains = sign * paired_differences(runs, base)
-    gain = float(np.nanmean(gains)) if not np.isnan(gains).all() else 0.0
-    return min(usual, gain) if gain > 0 else usual
+    before = np.broadcast_to(prompt_means(base), runs.shape[:2])
+    gain = paired_runs(sign * prompt_means(runs), sign * before)
+    return min(usual, gain.value) if t_bounds(gain).lower > 0 else usual
 
 
 def checkpoint_evidence(

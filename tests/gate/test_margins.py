@@ -22,6 +22,9 @@ def test_the_margin_is_the_gain_where_that_is_narrower(higher_is_better: bool) -
     for gain, margin in ((0.5 * usual, 0.5 * usual), (3 * usual, usual), (-usual, usual), (0.0, usual)):
         runs = np.stack([base + sign * gain] * 8)
         assert method_margin(base, runs, higher_is_better=higher_is_better) == pytest.approx(margin)
+    # A gain that may be an accident is none.
+    noisy = np.stack([base + sign * 0.1 * usual] * 8) + rng.normal(size=(8, 40, 4))
+    assert method_margin(base, noisy, higher_is_better=higher_is_better) == pytest.approx(usual)
     runs[:, 3, 1] = np.nan
     assert method_margin(base, runs, higher_is_better=higher_is_better) == pytest.approx(usual)
 
