@@ -70,3 +70,12 @@ def test_gains_are_over_the_base_model_whatever_the_reference(table: ScoreTable)
     assert build_leaderboard([trained], resamples=50).gaps == ()
     both = (build_leaderboard([table], reference=r, resamples=50).gaps for r in ("base", "dpo"))
     assert next(both) == next(both) != ()
+
+
+def test_each_table_knows_its_own_in_domain_checkpoints(table: ScoreTable) -> None:
+    def knowing(*ids: str) -> ScoreTable:
+        return replace(table, columns=tuple(replace(column, in_domain=ids) for column in table.columns))
+
+    ours, theirs = (table.checkpoints[i].id for i in (1, 2))
+    joined = join_tables([knowing(ours), knowing(theirs, ours)])
+    assert {column.in_domain for column in joined.columns} == {(ours, theirs)}

@@ -46,7 +46,10 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
                 do="evaluate both with the same settings, or show them apart",
             )
     checkpoints = _unique((c for table in tables for c in table.checkpoints), "id")
-    columns = _unique((c for table in tables for c in table.columns), "name")
+    columns = tuple(
+        replace(column, in_domain=_in_domain(column.name, tables))
+        for column in _unique((c for table in tables for c in table.columns), "name")
+    )
     rows = _distinct_rows(pd.concat([table.rows for table in tables], ignore_index=True))
     source = ", ".join(_name(table) for table in tables)
     return replace(
@@ -73,6 +76,12 @@ def _unique(records: Iterable[_T], key: str) -> tuple[_T, ...]:
             name = getattr(record, key)
             raise NotComparableError(f"two different {type(record).__name__}s are called {name}")
     return tuple(found.values())
+
+
+def _in_domain(scorer: str, tables: Sequence[ScoreTable]) -> tuple[str, ...]:
+    """The checkpoints of all tables that a scorer is in-domain for: each table knows its own."""
+    named = (id_ for t in tables for column in t.columns if column.name == scorer for id_ in column.in_domain)
+    return tuple(dict.fromkeys(named))
 
 
 def _facts(record: object) -> dict[str, object]:

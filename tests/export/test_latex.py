@@ -167,3 +167,19 @@ def test_latex_escapes_every_special_sign(nasty: Leaderboard) -> None:
     assert "[U+4E2D]" in plain
     assert "é" in plain
     assert escape_latex("ﬁ") == "fi"
+
+
+@pytest.mark.parametrize("form", ["paper", "column"])
+def test_a_suite_with_brackets_is_a_whole_caption(tmp_path: Path, wide: Leaderboard, form: str) -> None:
+    compile_latex(tmp_path, latex_text(replace(wide, suite="core@1[:96]: 96 prompts x 4 images"), form))
+    assert "core@1[:96]: 96 prompts x 4 images" in (tmp_path / "paper.aux").read_text()
+
+
+def test_few_scorers_leave_room_for_whole_names(wide: Leaderboard) -> None:
+    few = replace(
+        wide,
+        columns=wide.columns[:2],
+        rows=tuple(replace(row, cells=row.cells[:2]) for row in wide.rows),
+    )
+    places = [float(re.findall(r"p\{(\d+)pt\}", latex_text(board, "paper"))[0]) for board in (wide, few)]
+    assert places[1] > places[0]

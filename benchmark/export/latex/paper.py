@@ -22,7 +22,7 @@ class _Form:
         size: Name and points of the font.
         small: Likewise of intervals, notes and signature.
         gap: Half the space between two columns, in points.
-        name: Points that a name may take before it is broken into lines.
+        name: Points that a name may take before it is broken into lines, where scorers need the room.
     """
 
     room: float
@@ -69,7 +69,8 @@ def paper_text(leaderboard: Leaderboard, form: str) -> str:
     body = [
         rf"\begin{{{chosen.environment}}}[!htbp]",
         rf"\centering\{size}\setlength{{\tabcolsep}}{{{chosen.gap}pt}}",
-        rf"\caption[{escape_latex(leaderboard.suite)}]{{{caption}}}",
+        # In braces: a prompt set such as core[:96] would end the option.
+        rf"\caption[{{{escape_latex(leaderboard.suite)}}}]{{{caption}}}",
         r"\label{tab:fbench}",
         r"\smallskip",
         "\n\\medskip\n\n".join(tabulars),
@@ -84,14 +85,16 @@ def paper_text(leaderboard: Leaderboard, form: str) -> str:
 def _panels(leaderboard: Leaderboard, names: Mapping[str, str], form: _Form) -> tuple[Panel, ...]:
     """As few panels as fit, all about equally many scorers wide."""
     columns = by_axis(leaderboard)
-    room = form.room - _name_width(names, form) - form.gap
+    room = form.room - _name_width(leaderboard, names, form) - form.gap
     widths = [_column_width(leaderboard, column, form) + 2 * form.gap for column in columns]
     return fitted(columns, widths, room)
 
 
-def _name_width(names: Mapping[str, str], form: _Form) -> float:
+def _name_width(leaderboard: Leaderboard, names: Mapping[str, str], form: _Form) -> float:
+    """That of the longest name, if it is short or a table of few scorers leaves the room."""
     longest = max((width(name, form.size[1]) for name in ("checkpoint", *names.values())), default=0.0)
-    return min(longest, form.name)
+    taken = sum(_column_width(leaderboard, c, form) + 2 * form.gap for c in by_axis(leaderboard))
+    return min(longest, max(form.name, form.room - form.gap - taken))
 
 
 def _column_width(leaderboard: Leaderboard, column: PanelColumn, form: _Form) -> float:
@@ -122,7 +125,7 @@ def _heading_lines(facts: ScorerColumn, form: _Form) -> list[str]:
 
 def _tabular(leaderboard: Leaderboard, panel: Panel, names: Mapping[str, str], form: _Form) -> str:
     count = max(1, len(panel.columns))
-    name_width = _name_width(names, form)
+    name_width = _name_width(leaderboard, names, form)
     lines = [
         rf"\begin{{tabular}}{{@{{}}p{{{name_width:.0f}pt}}*{{{count}}}{{r}}@{{}}}}",
         r"\toprule",
@@ -130,7 +133,9 @@ def _tabular(leaderboard: Leaderboard, panel: Panel, names: Mapping[str, str], f
         r"\midrule",
     ]
     for row in leaderboard.rows:
-        name = breakable(names[row.checkpoint.id], "_-,(") + ("" if row.ranked else " (not ranked)")
+        # A bracket after a space opens the next line, it does not end one.
+        name = breakable(names[row.checkpoint.id], "_-,(").replace(r" (\allowbreak{}", " (")
+        name += "" if row.ranked else " (not ranked)"
         cells = [_cell(row, column, form) for column in panel.columns]
         lines.append(" & ".join([rf"\raggedright\hangindent=1em {name}", *cells]) + r" \\")
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
