@@ -170,7 +170,9 @@ def _cell(row: LeaderboardRow, column: PanelColumn, form: _Form) -> str:
     mean, interval = (text.replace("-", "$-$") for text in _numbers(cell, column.decimals))
     beside = rf"\,{{\{form.small[0]}$\pm${interval[1:]}}}" if interval else ""
     dagger = r"\dagger" if row.checkpoint.id in column.facts.in_domain else ""
-    mark = dagger + _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
+    sign = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
+    # Close together, or the two would reach into the next column.
+    mark = rf"{dagger}\!{sign}" if dagger and sign else dagger + sign
     # Marks take no room, so that the numbers above each other stay in line.
     hanging = rf"\rlap{{$^{{{mark}}}$}}" if mark else ""
     return (rf"\textbf{{{mean}}}" if cell.group == 1 else mean) + beside + hanging
