@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from benchmark.core.errors import UserError
 from trainers.divergences import Divergence, ForwardKL, ReverseKL, divergences
 from trainers.objectives import FDPO, PairErrors, gradient_field, slope_matched_beta
 
@@ -42,6 +43,24 @@ def test_at_a_tiny_scale_every_divergence_is_reverse_kl(
     reverse = gradients(FDPO(ReverseKL(), beta), tiny)
     for mine, theirs in zip(ours, reverse, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=2e-3, atol=0)
+
+
+class _Sloped(ReverseKL):
+    """No divergence unless the factor is 1: what `--unchecked` lets through."""
+
+    def __init__(self, factor: float) -> None:
+        self.factor = factor
+
+    def exact_slope(self, s: Tensor) -> Tensor:
+        return self.factor * torch.ones_like(s)
+
+
+def test_slope_matching_turns_nothing_round_and_refuses_what_has_no_slope() -> None:
+    assert slope_matched_beta(0.3, _Sloped(2.0)) == pytest.approx(0.15)
+    assert slope_matched_beta(0.3, _Sloped(-2.0)) == pytest.approx(0.15)
+    for factor in (0.0, math.inf, math.nan):
+        with pytest.raises(UserError, match="without --slope-matched"):
+            slope_matched_beta(0.3, _Sloped(factor))
 
 
 # squared_hellinger is alpha(0.5) at half the beta, the default mixture jeffreys at half the beta
