@@ -45,11 +45,19 @@ def test_at_a_tiny_scale_every_divergence_is_reverse_kl(
         torch.testing.assert_close(mine, theirs, rtol=2e-3, atol=0)
 
 
-class _Sloped(ReverseKL):
+class _Sloped(Divergence):
     """No divergence unless the factor is 1: what `--unchecked` lets through."""
+
+    name, symmetric, f_prime_at_0, reference = "sloped", False, -math.inf, "nobody"
 
     def __init__(self, factor: float) -> None:
         self.factor = factor
+
+    def f(self, u: Tensor) -> Tensor:
+        return u * u.log()
+
+    def exact_h(self, s: Tensor) -> Tensor:
+        return s
 
     def exact_slope(self, s: Tensor) -> Tensor:
         return self.factor * torch.ones_like(s)
