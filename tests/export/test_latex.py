@@ -157,7 +157,7 @@ def test_latex_shows_bold_groups_arrows_and_the_signature(leaderboard: Leaderboa
         if line.startswith(r"\raggedright\hangindent=1em f\_dpo reverse")
     )
     assert r"\textbf{20." in dpo
-    assert r"\rlap{$^{\dagger+}$}" in dpo
+    assert r"\rlap{$^{\dagger\!+}$}" in dpo
     assert r"\textbf{0." not in dpo
 
 
