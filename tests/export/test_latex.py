@@ -74,7 +74,7 @@ def test_every_form_compiles_as_it_stands(leaderboard: Leaderboard, form: str, t
 
 @pytest.mark.parametrize("form", LATEX_FORMS)
 def test_every_form_compiles_with_hostile_names(nasty: Leaderboard, form: str, tmp_path: Path) -> None:
-    compile_latex(tmp_path, latex_text(nasty, form))
+    assert "Output written" in compile_latex(tmp_path, latex_text(nasty, form))
 
 
 @pytest.mark.parametrize("form", ["paper", "column"])
