@@ -20,7 +20,7 @@ _CHUNK: Final = 1 << 20
 
 @contextmanager
 def sealed_file(path: Path) -> Iterator[Path]:
-    """Yields a path to write to; at the end the file is sealed and takes its place, or vanishes after an error.
+    """Yields a path to write to; at the end the file is sealed and takes its place, or vanishes on an error.
 
     Raises:
         UserError: if it cannot be written; see :func:`benchmark.core.store.atomic_file`.
