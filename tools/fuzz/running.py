@@ -15,11 +15,21 @@ from typing import Final
 from benchmark.core.errors import UserError
 from tools.fuzz.adapters import Adapters
 from tools.fuzz.judging import Silent, Target, Verdict
-from tools.fuzz.runs import Evaluations, Trainings
+from tools.fuzz.runs import Evaluations, Killed, Rescored, Trainings
 from tools.fuzz.tables import Listings, Pairs, Prompts
 
 TARGETS: Final[Mapping[str, type[Target]]] = {
-    target.name: target for target in (Adapters, Pairs, Listings, Prompts, Evaluations, Trainings)
+    target.name: target
+    for target in (
+        Adapters,
+        Pairs,
+        Listings,
+        Prompts,
+        Evaluations,
+        Rescored,
+        Trainings,
+        Killed,
+    )
 }
 LIMIT: Final = 120
 """Seconds after which a case hangs; a sound one takes a few on a slow machine."""

@@ -1,7 +1,10 @@
 """Folders that runs leave: a damaged file must not change a number when the same command goes on."""
 
 import json
+import multiprocessing
+import os
 import shutil
+import signal
 from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
@@ -33,13 +36,13 @@ class _Runs(Target):
         self._out, self._sound = folder / "out", folder / "sound"
         self._prepare()
         run(*self._command())
-        shutil.copytree(self._out, self._sound)
         self._numbers = self._found()
-        # Nobody reads the exports again: they are written anew.
+        self._leave()
+        shutil.move(self._out, self._sound)
         self._files = sorted(p.relative_to(self._sound) for p in self._sound.rglob("*") if p.is_file())
 
     def damage(self, rng: Random) -> str:
-        shutil.rmtree(self._out)
+        shutil.rmtree(self._out, ignore_errors=True)
         shutil.copytree(self._sound, self._out)
         # A folder has many images and one manifest: each kind of file has the same chance.
         kinds = sorted({_kind(path) for path in self._files})
@@ -52,7 +55,10 @@ class _Runs(Target):
 
     def judge(self) -> Verdict:
         run(*self._command())
-        found = self._found()
+        try:
+            found = self._found()
+        except (OSError, ValueError) as error:
+            raise Silent(f"what it left cannot be read: {error}") from error
         for name, value in self._numbers.items():
             if found.get(name) != value:
                 raise Silent(f"{name} is {found.get(name)}, and was {value}")
@@ -63,6 +69,9 @@ class _Runs(Target):
     @abstractmethod
     def _prepare(self) -> None:
         """Makes the inputs."""
+
+    def _leave(self) -> None:
+        """Makes of the finished run what is damaged; the finished run itself, unless it says otherwise."""
 
     @abstractmethod
     def _command(self) -> tuple[str, ...]:
@@ -82,7 +91,7 @@ class Evaluations(_Runs):
     """Folders of `fbench eval` and of the caches below them."""
 
     name: ClassVar[str] = "evals"
-    share: ClassVar[float] = 0.15
+    share: ClassVar[float] = 0.1
 
     def _prepare(self) -> None:
         write_random_folder(self._folder / "base", TINY_SD15)
@@ -105,11 +114,22 @@ class Evaluations(_Runs):
         return {**rows, **images}
 
 
+class Rescored(Evaluations):
+    """The same without its scores, so that they come from the caches of features and values."""
+
+    name: ClassVar[str] = "rescored"
+    share: ClassVar[float] = 0.1
+
+    def _leave(self) -> None:
+        shutil.rmtree(self._out / ".scores")
+        (self._out / "scores.parquet").unlink()
+
+
 class Trainings(_Runs):
     """Folders of `fbench train`, whose finished run is asked for again."""
 
     name: ClassVar[str] = "trainings"
-    share: ClassVar[float] = 0.15
+    share: ClassVar[float] = 0.1
 
     def _prepare(self) -> None:
         write_random_folder(self._folder / "base", TINY_SD15)
@@ -128,3 +148,32 @@ class Trainings(_Runs):
         weights = {str(p.relative_to(self._out)): sha256_file(p) for p in self._out.rglob("*.safetensors")}
         lines = (self._out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return {**weights, **{f"line {i}": json.loads(line).get("loss") for i, line in enumerate(lines)}}
+
+
+class Killed(Trainings):
+    """A run that was killed before its last checkpoint stood in its place, and that goes on."""
+
+    name: ClassVar[str] = "killed"
+    share: ClassVar[float] = 0.1
+
+    def _leave(self) -> None:
+        shutil.rmtree(self._out)
+        process = multiprocessing.get_context("fork").Process(
+            target=_killed_at_the_last_step, args=self._command()
+        )
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL, f"it ended with {process.exitcode}"
+
+
+def _killed_at_the_last_step(*command: str) -> None:
+    """Runs a training of four steps in this process, which does not survive the last one."""
+    rename = Path.rename
+
+    def kill(self: Path, target: Path) -> Path:
+        if Path(target).name == "step-000004":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return rename(self, target)
+
+    Path.rename = kill  # type: ignore[method-assign,assignment]
+    run(*command)
