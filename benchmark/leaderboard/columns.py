@@ -139,6 +139,7 @@ def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> tuple
     p[reference] = np.nan
     adjusted = holm(p)
     cells = []
+    by_prompt = facts.unit != "set"
     for i, estimate in enumerate(estimates.means):
         mean = estimate.within(facts.bounds)
         difference = estimates.differences[i]
@@ -160,6 +161,8 @@ def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> tuple
                 n_missing=int(estimates.missing[i]),
                 note=estimates.notes[i],
                 detectable=None if itself else _detectable(difference),
+                n_prompts=estimate.n if by_prompt else None,
+                difference_n_prompts=difference.n if by_prompt and not itself else None,
             )
         )
     return tuple(cells)
