@@ -61,8 +61,8 @@ def over_own_prompts(x: FloatArray) -> FloatArray:
     r"""Values without gaps whose columns have the mean and the standard error of their own prompts.
 
     $z_p = \bar y + \sqrt{P (P - 1) / (n (n - 1))} \, (y_p - \bar y)$ for the $n$ of $P$ prompts that a column
-    has, $\bar y$ for the others: a mean over $n$ prompts as a mean over all of them, to first order. Under one
-    resampling of prompts columns then move together as far as they share prompts, each as far as its own
+    has, $\bar y$ for the others: a mean over $n$ prompts as a mean over all of them, to first order. Under
+    one resampling of prompts columns then move together as far as they share prompts, each as far as its own
     $n$ lets it. A column without a gap stays as it is, to the bit; one of a single number does not move.
 
     Args:
