@@ -159,7 +159,7 @@ def package_network(net: str, weights: Path) -> lpips.LPIPS:
 def test_the_linear_layers_are_those_of_the_lpips_package(
     net: str, arrays: Mapping[str, Mapping[str, Any]]
 ) -> None:
-    heads = torch.load(published_heads(net), weights_only=True)
+    heads = torch.load(published_heads(net), map_location="cpu", weights_only=True)
     for n in range(5):
         held = arrays[net][f"NetLinLayer_{n}"]["Conv_0"]["kernel"]
         np.testing.assert_array_equal(held.transpose(3, 2, 0, 1), heads[f"lin{n}.model.1.weight"].numpy())
