@@ -63,7 +63,7 @@ def open_base(file: Path, facts: ModelFacts, device: torch.device, *, precision:
     """
     found = contents(file)
     sizes = fitting_sizes(file, found)
-    parts = _parts(file, found, _networks_of(sizes), device)
+    parts = _parts(file, found, networks_of(sizes), device)
     tokenizers = {"tokenizer": clip_tokenizer(sizes.length)}
     if sizes.text_2 is not None:
         tokenizers["tokenizer_2"] = clip_tokenizer(sizes.length, pad="!")
@@ -122,7 +122,7 @@ _KINDS: Mapping[str, Any] = {
 }
 
 
-def _networks_of(sizes: Sizes) -> dict[str, nn.Module]:
+def networks_of(sizes: Sizes) -> dict[str, nn.Module]:
     """The networks of a published model, without weights."""
     ids = {"bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2, "max_position_embeddings": sizes.length}
     with torch.device("meta"):
