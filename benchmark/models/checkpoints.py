@@ -10,7 +10,7 @@ from benchmark.core import hashing
 from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.core.store import read_json
-from benchmark.models.adapters import is_adapter, open_adapter
+from benchmark.models.adapters import adapter_place, is_adapter, open_adapter
 from benchmark.models.base import Pipeline
 from benchmark.models.facts import ModelFacts, looks_like_hub_id
 from benchmark.models.hub import download
@@ -21,7 +21,9 @@ LORA_FILE = "pytorch_lora_weights.safetensors"
 EXTERNAL = "external"
 """The objective of a checkpoint that does not say how it was trained."""
 
-_FORMS = "base, a run folder, RUN@STEP, a diffusers folder, a UNet folder, an adapter's file, a PEFT folder, a hub id"
+_FORMS = (
+    "base, a run folder, RUN@STEP, a diffusers or UNet folder, an adapter's file, a PEFT folder, a hub id"
+)
 _STEP = re.compile(r"^step-(\d+)$")
 _ARCHITECTURE = (
     "in_channels", "out_channels", "sample_size", "cross_attention_dim", "block_out_channels",
@@ -58,7 +60,7 @@ def find_checkpoint(spec: str, *, offline: bool = False) -> Path:
     if path.is_file() and path.name == LORA_FILE and (path.parent / RECORD).is_file():
         return path.parent
     if path.exists():
-        return path
+        return adapter_place(path)
     if looks_like_hub_id(spec) and not path.parent.exists():
         return download(spec, offline=offline)[0]
     raise MissingFileError(path, "checkpoint", do=f"allowed: {_FORMS}")

@@ -7,7 +7,7 @@ layers      the formulas: a layer's tensors to its merged weight
 foreign     what a tensor is that has no place, and what to do about it
 """
 
-from benchmark.models.adapters.files import is_adapter
+from benchmark.models.adapters.files import adapter_place, is_adapter
 from benchmark.models.adapters.merging import open_adapter
 
-__all__ = ["is_adapter", "open_adapter"]
+__all__ = ["adapter_place", "is_adapter", "open_adapter"]

@@ -57,6 +57,12 @@ def is_adapter(place: Path) -> bool:
     return bool(_weights(place)) or any(True for _ in _peft_folders(place))
 
 
+def adapter_place(path: Path) -> Path:
+    """The folder of PEFT's weights, whose config states their scale; every other path as it is."""
+    whole = path.name in _PEFT_WEIGHTS and (path.parent / PEFT_CONFIG).is_file()
+    return path.parent if whole else path
+
+
 def read_adapter(place: Path, model: str) -> list[AdapterFile]:
     """All files of an adapter.
 
@@ -76,7 +82,7 @@ def read_adapter(place: Path, model: str) -> list[AdapterFile]:
         file = next((folder / name for name in _PEFT_WEIGHTS if (folder / name).is_file()), None)
         if file is None:
             raise MissingFileError(folder / _PEFT_WEIGHTS[0], "weights beside adapter_config.json")
-        found.append(_read(file, model, beside=folder / PEFT_CONFIG, part=part))
+        found.append(_read(file, model, config=folder / PEFT_CONFIG, part=part))
     return found
 
 
@@ -86,12 +92,13 @@ def _weights(folder: Path) -> Path | None:
 
 def _peft_folders(place: Path) -> Iterator[tuple[Path, str]]:
     """PEFT's folders: the place itself, or one a part; each with the part that its name states."""
-    for folder, part in ((place, ""), *((place / part, part) for part in PARTS)):
+    own = place.name if place.name in PARTS else ""
+    for folder, part in ((place, own), *((place / part, part) for part in PARTS)):
         if (folder / PEFT_CONFIG).is_file():
             yield folder, part
 
 
-def _read(path: Path, model: str, beside: Path | None = None, part: str = "") -> AdapterFile:
+def _read(path: Path, model: str, config: Path | None = None, part: str = "") -> AdapterFile:
     header: Mapping[str, str] = {}
     try:
         if path.suffix == ".safetensors":
@@ -109,13 +116,16 @@ def _read(path: Path, model: str, beside: Path | None = None, part: str = "") ->
     except Exception as error:
         raise UnreadableFileError(path, f"a LoRA of {model}", error) from error
     settings: dict[str, Mapping[str, Any]] = {}
-    if beside is not None and beside.is_file():
-        settings = {"": _table(read_json(beside, "an adapter's config"), beside)}
+    if config is not None:
+        settings = {"": _table(read_json(config, "an adapter's config"), config)}
         part = part or _CLASSES.get(_base_class(settings[""]), "")
     elif text := header.get(_METADATA):
         settings = _by_part(text, path)
     file = AdapterFile(path, model, tensors, settings, part)
     _check_values(file)
+    if config is None and any(name.startswith("base_model.model.") for name in tensors):
+        why = f"it is PEFT's, which states the scale in {PEFT_CONFIG}, and none is beside it"
+        raise file.refused(why, do="give the folder that PEFT saved")
     return file
 
 

@@ -80,8 +80,7 @@ def _check_extras(layers: list[Layer], base: Pipeline) -> None:
         if lacking and len(lacking) < len(able):
             stated = next(one.names[role] for one in able if role in one.names)
             raise lacking[0].file.refused(
-                f"{lacking[0].place.stated} has nothing like {stated}, which {len(able) - len(lacking)} others have",
-                do="the file is incomplete",
+                f"{lacking[0].place.stated} has nothing like {stated}", do="the file is incomplete"
             )
 
 

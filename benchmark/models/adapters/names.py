@@ -1,7 +1,8 @@
 """Names of tensors in adapter files, in every spelling that trainers use, and the layers they mean.
 
 A name is a part (`lora_unet_`, `text_encoder.`), a layer (`down_blocks.0...to_q`, also with underscores, or
-as the original UNet has it: `input_blocks_1_1...`) and a role (`.lora_down.weight`, `.lora_A.weight`, `.alpha`).
+as the original UNet has it: `input_blocks_1_1...`) and a role (`.lora_down.weight`, `.lora_A.weight`,
+`.alpha`).
 A layer is looked up among those that the model has, so no name is ever guessed at.
 """
 
@@ -100,7 +101,7 @@ def _role(match: re.Match[str]) -> str:
 
 
 def _spelled(network: nn.Module, spellings: Mapping[str, list[str]]) -> dict[str, str]:
-    """Layers that have a weight, by names with underscores; a layer's own name goes before others' spellings."""
+    """Layers with a weight, by names with underscores; a layer's own name goes before other spellings."""
     names = [name for name, module in network.named_modules() if isinstance(_weight(module), nn.Parameter)]
     found = {name.replace(".", "_"): name for name in names}
     for name in names:

@@ -27,8 +27,8 @@ _READ = {
 _TOLD_BY_TENSORS = {
     "task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode",
     "target_modules", "exclude_modules", "layers_to_transform", "layers_pattern", "lora_dropout",
-    "rank_dropout", "module_dropout", "rank_dropout_scale", "fan_in_fan_out", "use_effective_conv2d", "decompose_both",
-    "decompose_factor", "eva_config", "megatron_core", "ensure_weight_tying",
+    "rank_dropout", "module_dropout", "rank_dropout_scale", "fan_in_fan_out", "use_effective_conv2d",
+    "decompose_both", "decompose_factor", "eva_config", "megatron_core", "ensure_weight_tying",
 }  # fmt: skip
 # Starts that leave the base's weights as they are; PiSSA, OLoRA, CorDA and LoftQ take theirs out of them.
 _STARTS = (True, False, "gaussian", "eva", "orthogonal")
