@@ -184,8 +184,8 @@ def module(pipeline: Pipeline, part: str, layer: str) -> Any:
 
 def parts(pipeline: Pipeline) -> Iterator[tuple[str, nn.Module]]:
     for part in ("unet", "text_encoder", "text_encoder_2"):
-        if getattr(pipeline, part) is not None:
-            yield part, getattr(pipeline, part)
+        if (network := getattr(pipeline, part, None)) is not None:
+            yield part, network
 
 
 def weights(pipeline: Pipeline) -> dict[str, Tensor]:

@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from torch import nn
@@ -73,9 +74,14 @@ def _layers(file: AdapterFile, names: LayerNames) -> list[Layer]:
 
 
 def _check_extras(layers: list[Layer], base: Pipeline) -> None:
-    """Alphas, magnitudes and biases are on every layer that can have one, or on none: a lost one shows."""
-    for role in sorted(EXTRAS):
-        able = [one for one in layers if role in one.extras_for(_module(base, one)) | one.names.keys()]
+    """Alphas are on all layers or on none, magnitudes and biases on all or none of a part: a lost one shows."""
+    for role, part in product(sorted(EXTRAS), PARTS):
+        able = [
+            one
+            for one in layers
+            if role in one.extras_for(_module(base, one)) | one.names.keys()
+            and (role == "alpha" or one.place.part == part)
+        ]
         lacking = [one for one in able if role not in one.names]
         if lacking and len(lacking) < len(able):
             stated = next(one.names[role] for one in able if role in one.names)
@@ -101,7 +107,7 @@ def _scale(layer: Layer, settings: Settings) -> float:
     if "alpha" not in tensors:
         return 1.0 if said is None else said
     if tensors["alpha"].numel() != 1:
-        raise layer.file.refused(f"{layer.names['alpha']} is no single number")
+        raise layer.file.refused(f"{layer.names['alpha']} is not one number")
     alpha = float(tensors["alpha"])
     if not alpha:
         why = f"{layer.names['alpha']} is 0, which some tools read as the rank and others as no adapter"

@@ -126,7 +126,7 @@ def _text_spellings(encoder: nn.Module) -> dict[str, list[str]]:
 
 
 def _unet_spellings(unet: nn.Module) -> dict[str, list[str]]:
-    return {name: [*_processors(name), *_original(name, unet)] for name, _ in unet.named_modules()}
+    return {name: [*_processors(name), *original_name(name, unet)] for name, _ in unet.named_modules()}
 
 
 def _processors(name: str) -> Iterator[str]:
@@ -157,8 +157,8 @@ _BLOCK = re.compile(
 )
 
 
-def _original(name: str, unet: nn.Module) -> Iterator[str]:
-    """The name in the UNet of the original code, on which kohya's scripts train SDXL.
+def original_name(name: str, unet: nn.Module) -> Iterator[str]:
+    """The name in the UNet of the original code, on which kohya's scripts train SDXL, if it has one.
 
     There the blocks of one side are counted through: a block of L layers and its sampler are L + 1 of them.
     """
