@@ -1,4 +1,4 @@
-"""Adapter files as trainers write them, with random numbers, and their merge in float64, written out by index.
+"""Adapter files as trainers write them, with random numbers, and their merge in float64, index by index.
 
 The kinds and spellings here are the ones that fbench says it opens; tests run over all of them.
 """

@@ -10,7 +10,7 @@ from benchmark.core import hashing
 from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.core.store import read_json
-from benchmark.models.adapters import adapter_place, is_adapter, open_adapter
+from benchmark.models.adapters import adapter_files, adapter_place, is_adapter, open_adapter
 from benchmark.models.base import Pipeline
 from benchmark.models.facts import ModelFacts, looks_like_hub_id
 from benchmark.models.hub import download
@@ -109,7 +109,12 @@ def _read_record(place: Path, base: Pipeline) -> Checkpoint:
 def _digest(place: Path) -> str:
     """Hash of the weights; a step's own record is not one of them."""
     if not (place / RECORD).is_file():
-        return weights_hash(place)
+        if (place / LORA_FILE).is_file() or not is_adapter(place):
+            return weights_hash(place)
+        # A pickle's own hash, and of what lies there only what is opened.
+        return hashing.sha256_json(
+            {p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in adapter_files(place)}
+        )
     files = (p for p in place.rglob("*") if p.is_file() and p != place / RECORD)
     return hashing.sha256_json({p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in files})
 

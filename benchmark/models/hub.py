@@ -9,6 +9,7 @@ from benchmark.core.errors import MissingWeightsError
 # last of each pair are the parts that large weights are cut into.
 WANTED = (
     "model_index.json", "scheduler/scheduler_config.json", "pytorch_lora_weights.safetensors",
+    "adapter_config.json", "adapter_model.safetensors",
     *(f"{part}/{file}" for part in ("tokenizer", "tokenizer_2") for file in ("*.json", "merges.txt")),
     *(f"{part}/{file}" for part in ("unet", "vae") for file in (
         "config.json", "diffusion_pytorch_model.safetensors*", "diffusion_pytorch_model-*.safetensors",

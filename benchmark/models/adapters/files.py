@@ -1,7 +1,7 @@
 """The files of an adapter, read whole: nothing is filtered away before it is counted."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -54,13 +54,18 @@ class AdapterFile:
 
 def is_adapter(place: Path) -> bool:
     """Whether a folder holds an adapter: diffusers' weights, or PEFT's config at its top or by part."""
-    return bool(_weights(place)) or any(True for _ in _peft_folders(place))
+    return bool(_sources(place))
 
 
 def adapter_place(path: Path) -> Path:
     """The folder of PEFT's weights, whose config states their scale; every other path as it is."""
     whole = path.name in _PEFT_WEIGHTS and (path.parent / PEFT_CONFIG).is_file()
     return path.parent if whole else path
+
+
+def adapter_files(place: Path) -> list[Path]:
+    """All files that decide what an adapter's folder holds: weights, and configs that state their scale."""
+    return [path for one in _sources(place) for path in (one.weights, one.config) if path and path.is_file()]
 
 
 def read_adapter(place: Path, model: str) -> list[AdapterFile]:
@@ -73,33 +78,39 @@ def read_adapter(place: Path, model: str) -> list[AdapterFile]:
     Raises:
         UserError: if a file is missing, unreadable, or holds anything but finite numbers.
     """
-    if place.is_file():
-        return [_read(place, model)]
-    if file := _weights(place):
-        return [_read(file, model)]
-    found = []
-    for folder, part in _peft_folders(place):
-        file = next((folder / name for name in _PEFT_WEIGHTS if (folder / name).is_file()), None)
-        if file is None:
-            raise MissingFileError(folder / _PEFT_WEIGHTS[0], "weights beside adapter_config.json")
-        found.append(_read(file, model, config=folder / PEFT_CONFIG, part=part))
-    return found
+    sources = [_Source(place)] if place.is_file() else _sources(place)
+    return [_read(one.weights, model, one.config, one.part) for one in sources]
 
 
-def _weights(folder: Path) -> Path | None:
-    return next((folder / name for name in _WEIGHTS if (folder / name).is_file()), None)
+@dataclass(frozen=True)
+class _Source:
+    """A file of weights, PEFT's config beside it, and the part that their folder's name states."""
+
+    weights: Path
+    config: Path | None = None
+    part: str = ""
 
 
-def _peft_folders(place: Path) -> Iterator[tuple[Path, str]]:
-    """PEFT's folders: the place itself, or one a part; each with the part that its name states."""
+def _sources(place: Path) -> list[_Source]:
+    if weights := _first(place, _WEIGHTS):
+        return [_Source(weights)]
     own = place.name if place.name in PARTS else ""
-    for folder, part in ((place, own), *((place / part, part) for part in PARTS)):
-        if (folder / PEFT_CONFIG).is_file():
-            yield folder, part
+    folders = ((place, own), *((place / part, part) for part in PARTS))
+    return [
+        _Source(_first(folder, _PEFT_WEIGHTS) or folder / _PEFT_WEIGHTS[0], folder / PEFT_CONFIG, part)
+        for folder, part in folders
+        if (folder / PEFT_CONFIG).is_file()
+    ]
+
+
+def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
 def _read(path: Path, model: str, config: Path | None = None, part: str = "") -> AdapterFile:
     header: Mapping[str, str] = {}
+    if not path.is_file():
+        raise MissingFileError(path, "weights beside adapter_config.json")
     try:
         if path.suffix == ".safetensors":
             with safe_open(path, framework="pt") as opened:

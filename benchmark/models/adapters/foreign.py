@@ -37,16 +37,14 @@ _FOREIGN = (
 )
 
 
-def what_it_is(unknown: Sequence[str]) -> tuple[str, str]:
-    """In words what the first known one of some tensors is, with a comma before it, and what to do.
+def what_it_is(unknown: Sequence[str]) -> tuple[str, str, str]:
+    """The tensor that tells best what a file is: its name, what it is with a comma before it, and what to do.
 
     Args:
         unknown: Names that have no place in the model.
     """
     for pattern, kind, do in _FOREIGN:
-        if any(re.search(pattern, name) for name in unknown):
-            return (f", {kind}" if kind else ""), do
-    return (
-        "",
-        "an adapter's tensors end in lora_down.weight, lora_A.weight, hada_w1_a, lokr_w1, diff or the like",
-    )
+        if name := next((name for name in unknown if re.search(pattern, name)), ""):
+            return name, (f", {kind}" if kind else ""), do
+    ends = "an adapter's tensors end in lora_down.weight, lora_A.weight, hada_w1_a, lokr_w1, diff or the like"
+    return unknown[0], "", ends

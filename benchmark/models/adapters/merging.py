@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -10,7 +11,8 @@ from torch import nn
 
 from benchmark.models.adapters.files import PARTS, AdapterFile, read_adapter
 from benchmark.models.adapters.foreign import what_it_is
-from benchmark.models.adapters.layers import EXTRAS, Layer, layer_of, merge
+from benchmark.models.adapters.kinds import EXTRAS, SET_BY_PART
+from benchmark.models.adapters.layers import Layer, layer_of, merge
 from benchmark.models.adapters.names import LayerNames, Place
 from benchmark.models.adapters.settings import Settings, settings_of
 from benchmark.models.base import Pipeline
@@ -31,63 +33,69 @@ def open_adapter(place: Path, base: Pipeline) -> Pipeline:
         UserError: if anything that the files state could not be applied as they state it.
     """
     names = LayerNames(base)
-    layers: list[tuple[Layer, float]] = []
+    scales: dict[Layer, float] = {}
     for file in read_adapter(place, base.name):
-        found = _layers(file, names)
-        _check_extras(found, base)
+        layers = _layers(file, names)
+        _check_extras(layers, base)
         settings = settings_of(file)
-        layers += [(layer, _scale(layer, settings[layer.place.part])) for layer in found]
-    parts = {
-        part: copy.deepcopy(getattr(base, part))
-        for part in PARTS
-        if part in {one.place.part for one, _ in layers}
-    }
-    for layer, scale in layers:
+        scales |= {layer: _scale(layer, settings[layer.place.part]) for layer in layers}
+    _check_once(scales)
+    changed = {layer.place.part for layer in scales}
+    parts = {part: copy.deepcopy(getattr(base, part)) for part in PARTS if part in changed}
+    for layer, scale in scales.items():
         merge(layer, parts[layer.place.part].get_submodule(layer.place.layer), scale)
     return replace(base, **parts)
 
 
 def _layers(file: AdapterFile, names: LayerNames) -> list[Layer]:
     """The file's tensors, grouped by the layer they are for; each is in exactly one group."""
-    places = {name: names.find(name, file.part) for name in file.tensors}
-    unknown = [name for name, place in places.items() if place is None]
-    if unknown:
-        kind, do = what_it_is(unknown)
-        count = f"{len(unknown)} of its {len(places)} tensors have no place in that model"
-        raise file.refused(f"{count}: {unknown[0]}{kind}", do=do)
-    grouped: dict[tuple[str, str], dict[str, str]] = {}
-    first: dict[tuple[str, str], Place] = {}
-    for name, place in places.items():
-        assert place is not None
-        layer = (place.part, place.layer)
-        roles = grouped.setdefault(layer, {})
-        first.setdefault(layer, place)
+    grouped: dict[tuple[str, str], dict[str, tuple[str, Place]]] = {}
+    unknown: list[str] = []
+    adapters: set[str] = set()
+    for name in file.tensors:
+        place = names.find(name, file.part)
+        if place is None:
+            unknown.append(name)
+            continue
+        roles = grouped.setdefault((place.part, place.layer), {})
         if place.role in roles:
-            raise file.refused(f"{roles[place.role]} and {name} are both the {place.role} of {place.layer}")
-        roles[place.role] = name
-    adapters = sorted({place.adapter for place in places.values() if place and place.role != "alpha"})
+            other, _ = roles[place.role]
+            raise file.refused(f"{other} and {name} are both the {place.role} of {place.layer}")
+        roles[place.role] = name, place
+        # Alphas stand without an adapter's name also where the matrices have one.
+        adapters |= {place.adapter.strip(".") or "unnamed"} if place.role != "alpha" else set()
+    if unknown:
+        name, kind, do = what_it_is(unknown)
+        count = f"{len(unknown)} of its {len(file.tensors)} tensors have no place in that model"
+        raise file.refused(f"{count}: {name}{kind}", do=do)
     if len(adapters) > 1:
-        raise file.refused(
-            f"it holds several adapters: {', '.join(a.strip('.') or 'unnamed' for a in adapters)}"
-        )
-    return [layer_of(file, first[layer], roles) for layer, roles in grouped.items()]
+        raise file.refused(f"it holds several adapters: {', '.join(sorted(adapters))}")
+    return [layer_of(file, roles) for roles in grouped.values()]
 
 
 def _check_extras(layers: list[Layer], base: Pipeline) -> None:
-    """Alphas are on all layers or on none, magnitudes and biases on all or none of a part: a lost one shows."""
+    """Alphas and the like are on all layers or none: a lost one shows. What PEFT adds is set for each part."""
     for role, part in product(sorted(EXTRAS), PARTS):
         able = [
-            one
-            for one in layers
-            if role in one.extras_for(_module(base, one)) | one.names.keys()
-            and (role == "alpha" or one.place.part == part)
+            layer
+            for layer in layers
+            if role in layer.extras_for(_module(base, layer)) | layer.names.keys()
+            and (role not in SET_BY_PART or layer.place.part == part)
         ]
-        lacking = [one for one in able if role not in one.names]
-        if lacking and len(lacking) < len(able):
-            stated = next(one.names[role] for one in able if role in one.names)
-            raise lacking[0].file.refused(
-                f"{lacking[0].place.stated} has nothing like {stated}", do="the file is incomplete"
-            )
+        stated = [layer.names[role] for layer in able if role in layer.names]
+        lacking = [layer for layer in able if role not in layer.names]
+        if stated and lacking:
+            why = f"{lacking[0].place.stated} has nothing like {stated[0]}"
+            raise lacking[0].file.refused(why, do="the file is incomplete")
+
+
+def _check_once(layers: Iterable[Layer]) -> None:
+    """No two files of a folder are for one layer."""
+    first: dict[tuple[str, str], Layer] = {}
+    for layer in layers:
+        other = first.setdefault((layer.place.part, layer.place.layer), layer)
+        if other is not layer:
+            raise layer.file.refused(f"{other.file.path} adapts {layer.place.layer} as well")
 
 
 def _module(base: Pipeline, layer: Layer) -> nn.Module:
