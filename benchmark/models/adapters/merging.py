@@ -4,14 +4,13 @@ import copy
 import math
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
 from torch import nn
 
 from benchmark.models.adapters.files import PARTS, AdapterFile, read_adapter
 from benchmark.models.adapters.foreign import what_it_is
-from benchmark.models.adapters.kinds import EXTRAS, SET_BY_PART
+from benchmark.models.adapters.kinds import BIASES, EXTRAS, SET_BY_PART
 from benchmark.models.adapters.layers import Layer, layer_of, merge
 from benchmark.models.adapters.names import LayerNames, Place
 from benchmark.models.adapters.settings import Settings, settings_of
@@ -74,19 +73,24 @@ def _layers(file: AdapterFile, names: LayerNames) -> list[Layer]:
 
 
 def _check_extras(layers: list[Layer], base: Pipeline) -> None:
-    """Alphas and the like are on all layers or none: a lost one shows. What PEFT adds is set for each part."""
-    for role, part in product(sorted(EXTRAS), PARTS):
-        able = [
-            layer
-            for layer in layers
-            if role in layer.extras_for(_module(base, layer)) | layer.names.keys()
-            and (role not in SET_BY_PART or layer.place.part == part)
-        ]
+    """Alphas and the like are on all layers that can have them, or on none: a lost one shows."""
+    groups: dict[tuple[str, str], list[Layer]] = {}
+    for layer in layers:
+        for role in layer.extras_for(_module(base, layer)) | (layer.names.keys() & EXTRAS):
+            groups.setdefault((role, _together(role, layer)), []).append(layer)
+    for (role, _), able in groups.items():
         stated = [layer.names[role] for layer in able if role in layer.names]
         lacking = [layer for layer in able if role not in layer.names]
         if stated and lacking:
             why = f"{lacking[0].place.stated} has nothing like {stated[0]}"
             raise lacking[0].file.refused(why, do="the file is incomplete")
+
+
+def _together(role: str, layer: Layer) -> str:
+    """PEFT sets its extras for each network, LyCORIS trains biases by kind, and the rest holds for a file."""
+    if role in SET_BY_PART:
+        return layer.place.part
+    return layer.kind.name if role in BIASES else ""
 
 
 def _check_once(layers: Iterable[Layer]) -> None:

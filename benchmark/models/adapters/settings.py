@@ -5,12 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from peft import LoHaConfig, LoKrConfig, LoraConfig
-from peft.utils.other import get_pattern_key
-
 from benchmark.models.adapters.files import PARTS, AdapterFile
 
-_KINDS = {"LORA": LoraConfig, "LOHA": LoHaConfig, "LOKR": LoKrConfig}
+_KINDS = ("LORA", "LOHA", "LOKR")
 # How many times larger W + scale * up @ down is told by these.
 _READ = {
     "r",
@@ -71,6 +68,8 @@ class Settings:
         return alpha / (math.sqrt(stated) if self.stated.get("use_rslora") else stated)
 
     def _number(self, layer: str, patterns: str, key: str) -> float:
+        from peft.utils.other import get_pattern_key
+
         by_layer = self.stated.get(patterns) or {}
         if not isinstance(by_layer, dict):
             raise self.file.refused(f"its {patterns} is no table of numbers")
@@ -103,6 +102,8 @@ def settings_of(file: AdapterFile) -> dict[str, Settings]:
 
 
 def _check(file: AdapterFile, stated: Mapping[str, Any]) -> None:
+    from peft import PEFT_TYPE_TO_CONFIG_MAPPING
+
     merge = "merge it with PEFT's merge_and_unload() and give the saved network's folder"
     kind = str(stated.get("peft_type") or "LORA")
     if kind not in _KINDS:
@@ -110,7 +111,7 @@ def _check(file: AdapterFile, stated: Mapping[str, Any]) -> None:
     start = stated.get("init_lora_weights", True)
     if start not in _STARTS:
         raise file.refused(f"init_lora_weights {start} changes the base's own weights as well", do=merge)
-    defaults = _KINDS[kind]().to_dict()
+    defaults = PEFT_TYPE_TO_CONFIG_MAPPING[kind]().to_dict()
     for key, value in stated.items():
         passed_over = key in _READ | _TOLD_BY_TENSORS or key.startswith("init_")
         if value and not passed_over and value != defaults.get(key):
