@@ -1,20 +1,17 @@
-"""Opens what was trained: run folders, diffusers folders, bare UNets, LoRA files."""
+"""Opens what was trained: run folders, diffusers folders, bare UNets, adapters."""
 
-import copy
 import re
 import shlex
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 
 from benchmark.core import hashing
 from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.core.store import read_json
+from benchmark.models.adapters import adapter_files, adapter_place, is_adapter, open_adapter
 from benchmark.models.base import Pipeline
 from benchmark.models.facts import ModelFacts, looks_like_hub_id
 from benchmark.models.files import (
@@ -29,7 +26,6 @@ from benchmark.models.files import (
 from benchmark.models.hub import download
 from benchmark.models.kinds import contents
 from benchmark.models.loading import load_part, open_folder
-from benchmark.models.quiet import quiet
 from benchmark.models.single_file import open_policy
 
 RECORD = "checkpoint.json"
@@ -39,9 +35,8 @@ EXTERNAL = "external"
 
 _FORMS = (
     "base, a run folder, RUN@STEP, a diffusers folder, a UNet folder or file, a whole model in one file, "
-    "a LoRA .safetensors file, a hub id"
+    "an adapter's file, a PEFT folder, a hub id"
 )
-_ADAPTABLE = ("unet", "text_encoder", "text_encoder_2")
 _STEP = re.compile(r"^step-(\d+)$")
 _ARCHITECTURE = (
     "in_channels", "out_channels", "sample_size", "cross_attention_dim", "block_out_channels",
@@ -78,7 +73,7 @@ def find_checkpoint(spec: str, *, offline: bool = False) -> Path:
     if path.is_file() and path.name == LORA_FILE and (path.parent / RECORD).is_file():
         return path.parent
     if path.exists():
-        return path
+        return adapter_place(path)
     if looks_like_hub_id(spec) and not path.parent.exists():
         return download(spec, offline=offline)[0]
     raise MissingFileError(path, "checkpoint", do=f"allowed: {_FORMS}")
@@ -146,17 +141,24 @@ def _check_base(name: str, sha256: object, base: Pipeline, place: Path) -> None:
 def _digest(place: Path) -> str:
     """Hash of the weights; a step's own record is not one of them."""
     if not (place / RECORD).is_file():
-        return hash_with_unread_files(place) if (place / LORA_FILE).is_file() else content_hash(place)
+        if (place / LORA_FILE).is_file():
+            return hash_with_unread_files(place)
+        if not is_adapter(place):
+            return content_hash(place)
+        # A pickle's own hash, and of what lies there only what is opened.
+        return hashing.sha256_json(
+            {p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in adapter_files(place)}
+        )
     files = (p for p in place.rglob("*") if p.is_file() and p != place / RECORD)
     return hashing.sha256_json({p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in files})
 
 
 def _load_policy(place: Path, base: Pipeline) -> Pipeline:
+    if is_adapter(place):
+        return open_adapter(place, base)
     if place.is_file():
         found = contents(place)
-        return _with_lora(place, base) if found.kind == "other" else open_policy(place, found, base)
-    if (place / LORA_FILE).is_file():
-        return _with_lora(place / LORA_FILE, base)
+        return open_adapter(place, base) if found.kind == "other" else open_policy(place, found, base)
     if (place / "model_index.json").is_file():
         return _whole_pipeline(place, base)
     folder = unet_folder(place)
@@ -185,61 +187,6 @@ def _whole_pipeline(place: Path, base: Pipeline) -> Pipeline:
     _check_architecture(read_json(place / "unet" / "config.json", "a UNet's config"), base, place)
     facts = ModelFacts(name=base.name, sampler=base.sampler)
     return replace(open_folder(place, facts, base.device, precision=base.precision), sampler=base.sampler)
-
-
-def _with_lora(file: Path, base: Pipeline) -> Pipeline:
-    """A copy of the base with the adapter merged in, by the code that `load_lora_weights` runs.
-
-    Merged it costs nothing: beside the weights, an adapter on every layer halved the images a second. The
-    sum is float32. Where autocast rounds it to bfloat16 each weight rounds on its own, up or down, so a small
-    adapter is not lost in the sums over a layer's inputs.
-    """
-    if file.suffix != ".safetensors":
-        raise UserError(f"{file} is no .safetensors file", allowed=_FORMS)
-    where: dict[str, Any] = {"weight_name": file.name, "local_files_only": True}
-    with quiet():
-        try:
-            kind = StableDiffusionXLPipeline if base.is_xl else StableDiffusionPipeline
-            state, *_ = kind.lora_state_dict(str(file.parent), unet_config=base.unet.config, **where)
-            pipe = _with_copies(base, [name for name in _ADAPTABLE if _has_keys(state, name)])
-            pipe.load_lora_weights(str(file.parent), **where)
-        # A foreign or damaged file shows as an error of safetensors, peft or torch.
-        except Exception as error:
-            raise UnreadableFileError(file, f"a LoRA of {base.name}", error) from error
-    parts = {name: part for name in _ADAPTABLE if (part := getattr(pipe, name, None)) is not None}
-    loaded = sum("lora_" in name for part in parts.values() for name, _ in part.named_parameters())
-    stated = sum("lora" in name and not name.endswith("alpha") for name in state)
-    # diffusers only warns of what it leaves out.
-    if loaded != stated or not loaded:
-        why = f"{loaded} of its {stated} adapter weights have a place in that model"
-        raise UnreadableFileError(file, f"a LoRA of {base.name}", why)
-    with quiet():
-        pipe.fuse_lora(components=[name for name, part in parts.items() if _has_adapter(part)])
-        pipe.unload_lora_weights()
-    for part in parts.values():
-        part.requires_grad_(False).eval()
-    return replace(base, **parts)
-
-
-def _with_copies(base: Pipeline, changed: list[str]) -> StableDiffusionPipeline | StableDiffusionXLPipeline:
-    """The base as diffusers' own pipeline, with copies of the parts that will be changed."""
-    parts = {name: getattr(base, name) for name in (*_ADAPTABLE, "vae", "tokenizer")}
-    parts |= {name: copy.deepcopy(parts[name]) for name in changed}
-    parts["scheduler"] = copy.deepcopy(base.scheduler)
-    if base.is_xl:
-        return StableDiffusionXLPipeline(**parts, tokenizer_2=base.tokenizer_2, add_watermarker=False)
-    del parts["text_encoder_2"]
-    return StableDiffusionPipeline(
-        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    )
-
-
-def _has_keys(state: Mapping[str, object], part: str) -> bool:
-    return any(key.startswith(f"{part}.") for key in state)
-
-
-def _has_adapter(part: torch.nn.Module) -> bool:
-    return any("lora_" in name for name, _ in part.named_parameters())
 
 
 def _check_architecture(config: object, base: Pipeline, place: Path) -> None:
