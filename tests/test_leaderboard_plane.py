@@ -9,6 +9,7 @@ import pytest
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
+from benchmark.leaderboard import build_leaderboard
 from benchmark.leaderboard.plane import plane_of, primary_pairs
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.leaderboard.simulate import simulated_table
@@ -149,6 +150,17 @@ def test_where_prompts_have_numbers_does_not_move_other_points(table: ScoreTable
     assert found["dpo"].covariance is not None
     assert whole["dpo"].covariance is not None
     assert found["dpo"].covariance[2] == pytest.approx(whole["dpo"].covariance[2])
+
+
+def test_without_a_ranked_reference_there_is_a_table_and_no_plane(table: ScoreTable) -> None:
+    rows = table.rows.assign(value=table.rows.value.mask(table.rows.scorer == "hps"))
+    with pytest.raises(UnknownNameError, match="ranked reference checkpoint"):
+        plane_of(replace(table, rows=rows), "true_diversity", "hps", "base", resamples=50)
+    none = undefined(table.rows, table.rows.scorer == "hps")
+    with pytest.raises(UnknownNameError, match="ranked reference checkpoint"):
+        plane_of(replace(table, rows=none), "true_diversity", "hps", "base", resamples=50)
+    board = build_leaderboard([replace(table, rows=none)], resamples=50)
+    assert [plane.upward for plane in board.planes] == ["pickscore"]
 
 
 def test_a_checkpoint_of_one_number_neither_beats_nor_falls(table: ScoreTable) -> None:

@@ -134,8 +134,8 @@ def _point(
     at = found.ids.index(id_)
     region = found.region(id_, reference, resamples=resamples, seed=seed)
     (x, y), (n_x, n_y) = found.means[at].tolist(), found.n[at].tolist()
-    shape = (None, None) if region is None else (region.upper_triangle, region.q)
-    return FrontierPoint(label, x, y, *shape, n_x, n_y)
+    covariance, q = (region.upper_triangle, region.q) if region else (None, None)
+    return FrontierPoint(label, x, y, covariance, q, n_x, n_y)
 
 
 def _families(

@@ -60,8 +60,8 @@ def plane_of(
     for i, id_ in enumerate(found.ids):
         region = found.region(id_, reference, resamples=resamples, seed=seed)
         (x, y), (n_x, n_y) = found.means[i].tolist(), found.n[i].tolist()
-        shape = (None, None) if region is None else (region.upper_triangle, region.q)
-        points.append(PlanePoint(id_, x, y, *shape, bool(stays[i]), float(support[i]), n_x, n_y))
+        covariance, q = (region.upper_triangle, region.q) if region else (None, None)
+        points.append(PlanePoint(id_, x, y, covariance, q, bool(stays[i]), float(support[i]), n_x, n_y))
     corner = _corner(table, facts, reference)
     kept = [c for c in table.checkpoints if c.id in found.ids]
     notes = (

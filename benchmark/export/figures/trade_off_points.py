@@ -187,11 +187,12 @@ def _of_cells(leaderboard: Leaderboard, across: ScorerColumn, upward: ScorerColu
     positions = [column.name for column in leaderboard.columns]
     at = [positions.index(across.name), positions.index(upward.name)]
     reference = next((row for row in leaderboard.rows if row.checkpoint.id == leaderboard.reference), None)
+    star_x, star_y = (None if reference is None else reference.cells[i] for i in at)
     points = []
     for row in leaderboard.rows:
         x, y = (row.cells[i] for i in at)
         if x.mean is not None and y.mean is not None:
-            bars = tuple(_bar(row.cells[i], reference.cells[i] if reference else None) for i in at)
+            bars = (_bar(x, star_x), _bar(y, star_y))
             n = (x.n_prompts, y.n_prompts)
             points.append(replace(named[row.checkpoint.id], x=x.mean, y=y.mean, bars=bars, n=n))
     return points
