@@ -40,11 +40,7 @@ def find_rows(path: Path, layout: Layout | None = None, prompts: Path | None = N
     Raises:
         UserError: if it is of no layout or of several, is not of the one stated, or its texts are missing.
     """
-    if not path.exists():
-        raise MissingFileError(path, "JSONL file or folder of images")
-    chosen = layout or _recognised(path)
-    if path.is_dir() == (chosen == "jsonl"):
-        raise UserError(f"{path} is no {chosen} layout", allowed=f"{chosen}: {_SHAPES[chosen]}")
+    chosen = layout_of(path, layout)
     if prompts is not None and chosen != "hps":
         raise UserError(f"--prompts is for the layout hps, and {path} is {chosen}", do="leave it out")
     read: dict[Layout, Callable[[], Iterable[Row]]] = {
@@ -57,6 +53,20 @@ def find_rows(path: Path, layout: Layout | None = None, prompts: Path | None = N
     if not rows:
         raise UnreadableFileError(path, "images with prompts", "it holds none")
     return rows
+
+
+def layout_of(path: Path, stated: Layout | None = None) -> Layout:
+    """What a path is: as it is stated, or what it looks like.
+
+    Raises:
+        UserError: if it is not there, is of no layout or of several, or is not of the one stated.
+    """
+    if not path.exists():
+        raise MissingFileError(path, "JSONL file or folder of images")
+    chosen = stated or _recognised(path)
+    if path.is_dir() == (chosen == "jsonl"):
+        raise UserError(f"{path} is no {chosen} layout", allowed=f"{chosen}: {_SHAPES[chosen]}")
+    return chosen
 
 
 def _recognised(path: Path) -> Layout:
