@@ -16,6 +16,7 @@ from benchmark.evaluate.listing import Row
 Layout: TypeAlias = Literal["jsonl", "folder", "hps", "geneval"]
 
 IMAGES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+PACKED: Final = (".parquet", ".arrow", ".tar", ".zip")
 METADATA: Final = "metadata.jsonl"
 HPS_STYLES: Final = ("anime", "concept-art", "paintings", "photo")
 """Of the HPD v2 benchmark, 800 prompts each."""
@@ -59,10 +60,17 @@ def layout_of(path: Path, stated: Layout | None = None) -> Layout:
     """What a path is: as it is stated, or what it looks like.
 
     Raises:
-        UserError: if it is not there, is of no layout or of several, or is not of the one stated.
+        UserError: if it is not there, is of no layout or of several, is not of the one stated, or is a file
+            that holds images in itself.
     """
     if not path.exists():
         raise MissingFileError(path, "JSONL file or folder of images")
+    if path.is_file() and path.suffix.lower() in PACKED:
+        raise UserError(
+            f"{path} holds its images in itself",
+            allowed="image files with their texts",
+            do="write its images to files, and beside them a JSONL of {prompt, image_path}",
+        )
     chosen = stated or _recognised(path)
     if path.is_dir() == (chosen == "jsonl"):
         raise UserError(f"{path} is no {chosen} layout", allowed=f"{chosen}: {_SHAPES[chosen]}")
