@@ -188,3 +188,14 @@ def test_one_table_is_itself() -> None:
     table = table_of("a", {"a cat": "p"})
     (found,) = comparable([table], ["whatever"])
     assert found is table
+
+
+def test_a_cell_that_nobody_was_asked_for_is_not_missing_and_one_that_another_has_is() -> None:
+    ids = {text: text for text in TEXTS}
+    one, other = table_of("a", ids), table_of("b", ids, shift=1)
+    last = (one.rows["prompt_id"] == "snow") & (one.rows["seed"] == 1)
+    ragged, complete = (dataclasses.replace(t, rows=t.rows[~last]) for t in (one, other))
+    board = build_leaderboard([ragged, complete], resamples=99)
+    assert [(row.n_images, row.n_missing, row.ranked) for row in board.rows] == [(9, 0, True)] * 2
+    board = build_leaderboard([ragged, other], resamples=99)
+    assert [(row.n_images, row.n_missing, row.ranked) for row in board.rows] == [(9, 1, False), (10, 0, True)]

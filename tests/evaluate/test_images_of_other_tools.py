@@ -1,7 +1,7 @@
 """Images to score as other tools leave them: opened with each image in its place, or refused by name."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +30,7 @@ def picture(tmp_path: Path) -> Place:
     return picture
 
 
-def listed(path: Path, rows: list[dict[str, object]]) -> Path:
+def listed(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
     path.write_text("\n".join(map(json.dumps, rows)))
     return path
 
