@@ -49,7 +49,7 @@ def _common(tables: Sequence[ScoreTable], scorers: Sequence[str]) -> tuple[set[s
     known = list(dict.fromkeys(column.name for table in tables for column in table.columns))
     for name in scorers:
         if name not in known:
-            raise UnknownNameError("scorer of these evaluations", name, known)
+            raise UnknownNameError("scorer of this evaluation", name, known)
     common = set.intersection(*held)
     wanted = [*scorers] or known
     partial = [name for name in wanted if name not in common]

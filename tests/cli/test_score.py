@@ -259,7 +259,7 @@ def test_a_join_compares_the_scorers_that_are_asked_for(
         f"light is absent in {runs['sdxl-1.0'] / 'scores.parquet'}; allowed: scorers of all of them: entropy"
         in line
     )
-    assert "unknown scorer of these evaluations 'hps'" in refused("leaderboard", *both, "--scorers", "hps")
+    assert "unknown scorer of this evaluation 'hps'" in refused("leaderboard", *both, "--scorers", "hps")
 
 
 def test_a_prompt_with_fewer_images_lacks_none(fbench: Fbench, tmp_path: Path) -> None:
