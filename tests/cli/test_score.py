@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -282,3 +283,14 @@ def test_a_prompt_with_fewer_images_lacks_none(fbench: Fbench, tmp_path: Path) -
     )
     table = read_score_table(tmp_path / "o").rows
     assert sorted(table["seed"]) == [0, 0, 1, 1, 2, 3]
+
+
+def test_equal_images_under_two_names_are_two_models(place: Path, fbench: Fbench, tmp_path: Path) -> None:
+    shutil.copytree(place / "x" / "images", tmp_path / "copy")
+    words = ("score", place / "x" / "images", tmp_path / "copy", "--scorers", "entropy")
+    result = fbench(*words, "--out", tmp_path / "out", "--json")
+    assert result.exit_code == 0
+    one, other = json.loads(result.stdout)["rows"]
+    assert (one["checkpoint"]["id"], other["checkpoint"]["id"]) == ("images", "copy")
+    assert one["cells"][0]["mean"] == other["cells"][0]["mean"]
+    assert (one["n_images"], other["n_images"]) == (6, 6)
