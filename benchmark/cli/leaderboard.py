@@ -111,8 +111,9 @@ def leaderboard(
 ) -> None:
     """Rebuilds and joins leaderboards from scores.
 
-    Needs no model, no image and no GPU. Evaluations whose signatures differ are never joined. An html page
-    shows the pictures and manifests that still lie in the folders, and sorts and filters by itself.
+    Needs no model, no image and no GPU. Evaluations whose signatures differ are never joined; prompt sets are
+    the same if their prompts are, whatever they are called. An html page shows the pictures and manifests
+    that still lie in the folders, and sorts and filters by itself.
 
     Examples:
       fbench leaderboard runs/eval
@@ -136,7 +137,8 @@ def leaderboard(
     tables = [read_score_table(path) for path in folders]
     if by_method:
         _refuse_for_methods(form, {"--retest": retest, "--by-tag": by_tag, "--frontier": frontier})
-        board = view_of(build_method_leaderboard(tables, reference=reference), view, method_notes)
+        whole = build_method_leaderboard(tables, reference=reference, scorers=view.scorers)
+        board = view_of(whole, view, method_notes)
     else:
         board = build_view(tables, view, reference=reference, tags=by_tag)
     if frontier:
@@ -170,9 +172,11 @@ def leaderboard(
     elif text:
         say(text.rstrip("\n"))
     if form == "csv" and output is not None and by_tag:
+        from benchmark.core.naming import name_of
         from benchmark.export.csv_table import tags_csv_text
 
-        beside = output.with_name(f"{output.stem}-by-tag.csv")
+        # Of another name, such as table-1.0, everything is the name.
+        beside = output.with_name(f"{name_of(output, ('.csv',))}-by-tag.csv")
         write_text(beside, tags_csv_text(board))
         say(f"wrote {beside}")
 

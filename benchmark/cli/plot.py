@@ -68,9 +68,10 @@ def trade_off(
     from benchmark.leaderboard.plane import with_plane
 
     tables = [read_score_table(folder) for folder in folders]
-    board = build_leaderboard(tables, reference=reference)
+    asked = (preference, diversity) if preference and diversity else ()
+    board = build_leaderboard(tables, reference=reference, scorers=asked)
     across, upward = figures.axes_of(board, preference, diversity)
-    board = with_plane(board, join_tables(tables), across, upward)
+    board = with_plane(board, join_tables(tables, asked), across, upward)
     board = with_frontiers(board, [read_score_table(folder) for folder in frontier or ()])
     place = output or _figures(folders[0]) / "trade-off.png"
     drawn = figures.trade_off(board, place, preference=upward, diversity=across)
@@ -117,7 +118,8 @@ def iso_reward(
     from benchmark.leaderboard import join_tables, read_score_table
     from benchmark.leaderboard.equal_level import contrast_lines, equal_level
 
-    table = join_tables([read_score_table(folder) for folder in folders])
+    asked = (level, outcome) if level and outcome else ()
+    table = join_tables([read_score_table(folder) for folder in folders], asked)
     found = equal_level(table, level=level, outcome=outcome, along=along, reference=method)
     drawn = figures.iso_reward(found, output or _figures(folders[0]) / "iso-reward.png")
     if not as_json:
@@ -146,7 +148,7 @@ def win_rates(
     from benchmark.leaderboard import join_tables, read_score_table, signature_about
     from benchmark.leaderboard.win_rates import rate_lines, win_rates_of
 
-    table = join_tables([read_score_table(folder) for folder in folders])
+    table = join_tables([read_score_table(folder) for folder in folders], _words(scorers) or ())
     rates = win_rates_of(table, reference=reference, scorers=_words(scorers))
     signature = signature_about(table.signature, table.columns, {rate.scorer for rate in rates})
     place = output or _figures(folders[0]) / "win-rates.png"

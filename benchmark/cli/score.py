@@ -15,13 +15,21 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 def score(
     context: typer.Context,
     path: Annotated[
-        Path,
-        typer.Argument(help="A JSONL of {id, prompt, image_path, seed}, or a folder of images with texts."),
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="A JSONL of {prompt, image_path, id, prompt_id, seed}, or a folder of images with texts; "
+            "one for each model.",
+        ),
     ],
+    name: Annotated[
+        list[str] | None,
+        typer.Option(help="What a model is called; once for each PATH. (default as its file or folder)"),
+    ] = None,
     scorers: Annotated[str | None, typer.Option(metavar="A,B,...", help="Of `fbench list scorers`.")] = None,
     layout: Annotated[
         str | None,
-        typer.Option(metavar="jsonl|folder|hps|geneval", help="What PATH is. (default what it looks like)"),
+        typer.Option(metavar="jsonl|folder|hps|geneval", help="What PATH is. (default what each looks like)"),
     ] = None,
     prompts: Annotated[
         Path | None,
@@ -43,14 +51,15 @@ def score(
     offline: options.Offline = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Scores images that were made elsewhere.
+    """Scores images that were made elsewhere: one set, or several models' of the same prompts side by side.
 
     In a folder the texts stand in metadata.jsonl ({file_name, text}), or beside each image in a .txt of its
     name. Folders as HPS v2 (anime/00000.jpg) and geneval (00000/samples/0000.png) have them are known as
-    well. Rows of one id are images of one prompt.
+    well. Rows of equal text are images of one prompt, unless prompt_id says otherwise; a seed is a label.
 
     Examples:
       fbench score images.jsonl --scorers hps,pickscore --out runs/score
+      fbench score sdxl-1.0 mine/images --name sdxl --name mine --scorers hps --out runs/both
       fbench score my_folder --scorers clip --weights embedded --json
       fbench score hps_images --prompts HPDv2/benchmark --scorers hps
     """

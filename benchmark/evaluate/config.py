@@ -122,16 +122,25 @@ class ScoreConfig(_Scored):
     """``fbench score``.
 
     Attributes:
-        path: A JSONL of ``{id, prompt, image_path[, seed]}``, or a folder of images with their texts.
-        layout: What it is; None: what it looks like.
+        path: Listings of ``{prompt, image_path[, id, prompt_id, seed]}``, or folders of images with their
+            texts, one a model; one alone need not be a list.
+        name: What each is called; empty: as its file or folder.
+        layout: What they are; None: what each looks like.
         prompts: For the layout ``hps``: the folder of ``<style>.json``, or a file of ``{style: texts}``.
         weights: Which weights scorers use unless told otherwise.
     """
 
-    path: Path
+    path: tuple[Path, ...] = Field(min_length=1)
+    name: tuple[str, ...] = ()
     layout: Layout | None = None
     prompts: Path | None = None
     weights: Literal["embedded", "published"] = "published"
+
+    @field_validator("path", "name", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        # Manifests of before there could be several have one.
+        return (value,) if isinstance(value, str | Path) else value
 
     @property
     def scorer_texts(self) -> tuple[str, ...]:

@@ -1,28 +1,28 @@
 """Where images made elsewhere lie and where their texts stand: from a path to rows, one an image.
 
-A row is ``{id, prompt, image_path[, seed, style, tags]}``; rows of one id are images of one prompt.
+A row is ``{prompt, image_path[, id, prompt_id, seed, style, tags]}``; see :mod:`benchmark.evaluate.listing`.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
-from benchmark.core.hashing import sha256_json
 from benchmark.core.store import read_json
+from benchmark.evaluate.listing import Row
 
 Layout: TypeAlias = Literal["jsonl", "folder", "hps", "geneval"]
-Row: TypeAlias = Mapping[str, Any]
 
 IMAGES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+PACKED: Final = (".parquet", ".arrow", ".tar", ".zip")
 METADATA: Final = "metadata.jsonl"
 HPS_STYLES: Final = ("anime", "concept-art", "paintings", "photo")
 """Of the HPD v2 benchmark, 800 prompts each."""
 
 _SHAPES: Final[Mapping[Layout, str]] = {
-    "jsonl": "a JSONL file of {id, prompt, image_path}",
+    "jsonl": "a JSONL file of {prompt, image_path}",
     "folder": f"images with {METADATA} of {{file_name, text}} or a .txt beside each",
     "hps": "anime/00000.jpg, concept-art/..., paintings/..., photo/... with --prompts",
     "geneval": "00000/samples/0000.png with 00000/metadata.jsonl",
@@ -41,11 +41,7 @@ def find_rows(path: Path, layout: Layout | None = None, prompts: Path | None = N
     Raises:
         UserError: if it is of no layout or of several, is not of the one stated, or its texts are missing.
     """
-    if not path.exists():
-        raise MissingFileError(path, "JSONL file or folder of images")
-    chosen = layout or _recognised(path)
-    if path.is_dir() == (chosen == "jsonl"):
-        raise UserError(f"{path} is no {chosen} layout", allowed=f"{chosen}: {_SHAPES[chosen]}")
+    chosen = layout_of(path, layout)
     if prompts is not None and chosen != "hps":
         raise UserError(f"--prompts is for the layout hps, and {path} is {chosen}", do="leave it out")
     read: dict[Layout, Callable[[], Iterable[Row]]] = {
@@ -58,6 +54,27 @@ def find_rows(path: Path, layout: Layout | None = None, prompts: Path | None = N
     if not rows:
         raise UnreadableFileError(path, "images with prompts", "it holds none")
     return rows
+
+
+def layout_of(path: Path, stated: Layout | None = None) -> Layout:
+    """What a path is: as it is stated, or what it looks like.
+
+    Raises:
+        UserError: if it is not there, is of no layout or of several, is not of the one stated, or is a file
+            that holds images in itself.
+    """
+    if not path.exists():
+        raise MissingFileError(path, "JSONL file or folder of images")
+    if path.is_file() and path.suffix.lower() in PACKED:
+        raise UserError(
+            f"{path} holds its images in itself",
+            allowed="image files with their texts",
+            do="write its images to files, and beside them a JSONL of {prompt, image_path}",
+        )
+    chosen = stated or _recognised(path)
+    if path.is_dir() == (chosen == "jsonl"):
+        raise UserError(f"{path} is no {chosen} layout", allowed=f"{chosen}: {_SHAPES[chosen]}")
+    return chosen
 
 
 def _recognised(path: Path) -> Layout:
@@ -86,7 +103,7 @@ def json_rows(path: Path) -> list[Row]:
     Raises:
         UnreadableFileError: if it is not UTF-8, or a line is no object; names the line.
     """
-    expected = "JSONL rows {id, prompt, image_path}"
+    expected = "JSONL rows {prompt, image_path}"
     rows: list[Row] = []
     # Lines end at a line feed only: `str.splitlines` would also cut at characters that stand in JSON text.
     for number, line in enumerate(read_text(path, expected).split("\n"), 1):
@@ -122,7 +139,7 @@ def _folder_rows(folder: Path) -> Iterator[Row]:
                 raise UnreadableFileError(
                     folder / METADATA, "rows {file_name, text}", "a row lacks one of them"
                 )
-            yield {**row, "id": row.get("id") or _id_of(text), "prompt": text, "image_path": name}
+            yield {**row, "prompt": text, "image_path": name}
         return
     for image in _images(folder):
         beside = image.with_suffix(".txt")
@@ -130,12 +147,12 @@ def _folder_rows(folder: Path) -> Iterator[Row]:
             raise UserError(
                 f"{image} has no text",
                 allowed=f"{METADATA} with {{file_name, text}}, or {beside.name} beside it",
-                do="or give a JSONL of {id, prompt, image_path}",
+                do="or give a JSONL of {prompt, image_path}",
             )
         text = read_text(beside, "the image's text").strip()
         if not text:
             raise UnreadableFileError(beside, "the image's text", "it is empty")
-        yield {"id": _id_of(text), "prompt": text, "image_path": image.name}
+        yield {"prompt": text, "image_path": image.name}
 
 
 def _hps_rows(folder: Path, prompts: Path) -> Iterator[Row]:
@@ -153,7 +170,8 @@ def _hps_rows(folder: Path, prompts: Path) -> Iterator[Row]:
         for index, text in enumerate(texts):
             image = there.get(index, folder / style / f"{index:05d}.jpg")
             name = str(image.relative_to(folder))
-            yield {"id": f"{style}-{index:05d}", "prompt": text, "image_path": name, "tags": [style]}
+            # Some texts occur twice, and are two prompts all the same.
+            yield {"prompt_id": f"{style}-{index:05d}", "prompt": text, "image_path": name, "tags": [style]}
 
 
 def _hps_texts(style: str, prompts: Path) -> list[str]:
@@ -177,19 +195,21 @@ def _hps_texts(style: str, prompts: Path) -> list[str]:
 
 
 def _geneval_rows(folder: Path) -> Iterator[Row]:
-    for place in _numbered(folder):
+    places = _numbered(folder)
+    samples = {place: [p for p in _images(place / "samples") if p.stem.isdecimal()] for place in places}
+    first = min((int(image.stem) for images in samples.values() for image in images), default=0)
+    for place in places:
         if not (place / METADATA).is_file():
             raise MissingFileError(place / METADATA, "texts of geneval")
         facts = json_rows(place / METADATA)
         if len(facts) != 1 or not isinstance(facts[0].get("prompt"), str):
             raise UnreadableFileError(place / METADATA, 'geneval\'s {"tag", "include", "prompt"}')
         tags = [facts[0]["tag"]] if facts[0].get("tag") else []
-        common = {"id": place.name, "prompt": facts[0]["prompt"], "tags": tags}
-        images = [p for p in _images(place / "samples") if p.stem.isdecimal()]
-        for image in images:
+        common = {"prompt_id": place.name, "prompt": facts[0]["prompt"], "tags": tags}
+        for image in samples[place]:
             yield {**common, "image_path": str(image.relative_to(folder)), "seed": int(image.stem)}
-        if not images:
-            yield {**common, "image_path": f"{place.name}/samples/0000.png", "seed": 0}
+        if not samples[place]:
+            yield {**common, "image_path": f"{place.name}/samples/{first:04d}.png", "seed": first}
 
 
 def _images(folder: Path) -> list[Path]:
@@ -199,7 +219,3 @@ def _images(folder: Path) -> list[Path]:
 
 def _numbered(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and re.fullmatch(r"\d+", p.name))
-
-
-def _id_of(text: str) -> str:
-    return sha256_json(text)[:12]

@@ -5,18 +5,24 @@ from pathlib import Path
 
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import sha256_file, sha256_json
-from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
-from benchmark.evaluate.layouts import Layout, Row, find_rows
-from benchmark.prompt_sets.attributes import attribute_of
+from benchmark.core.naming import name_of
+from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, PromptSet, Sampler
+from benchmark.evaluate.layouts import Layout, find_rows
+from benchmark.evaluate.listing import Row, prompts_of
 
 EXTERNAL = "external"
+ENDINGS = (".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
+"""What the name of a listing may end in without being called so."""
 
 
-def read_images(path: Path, layout: Layout | None = None, prompts: Path | None = None) -> ImageSet:
+def read_images(
+    path: Path, layout: Layout | None = None, prompts: Path | None = None, name: str = ""
+) -> ImageSet:
     """Images with their texts, in one of the layouts that people have them in.
 
-    ``jsonl``: a file of ``{id, prompt, image_path[, seed, style, tags, attribute, values, template]}``. Rows
-    of one ``id`` are images of one prompt; without ``seed`` they are counted. Paths are relative to the file.
+    ``jsonl``: a file of ``{prompt, image_path[, id, prompt_id, seed, style, tags, attribute, values,
+    template]}``. Paths are relative to the file. Which rows are of one prompt, and in which order, is said in
+    :mod:`benchmark.evaluate.listing`.
     ``folder``: images with a ``metadata.jsonl`` of ``{file_name, text}``, or beside each image its ``.txt``.
     ``hps``: HPS v2's ``<style>/<index>.jpg``, whose texts are the HPD v2 benchmark's.
     ``geneval``: ``<prompt>/samples/<k>.png`` with ``<prompt>/metadata.jsonl``.
@@ -25,6 +31,7 @@ def read_images(path: Path, layout: Layout | None = None, prompts: Path | None =
         path: The file or folder.
         layout: One of those; None: the one that it looks like.
         prompts: For ``hps``: the folder of ``<style>.json``, or a file; None: the images' own folder.
+        name: Of the checkpoint; empty: the file's or folder's own.
 
     Raises:
         UserError: if it is not there, cannot be read or holds no image, or a prompt is empty. An image that
@@ -33,47 +40,30 @@ def read_images(path: Path, layout: Layout | None = None, prompts: Path | None =
     rows = find_rows(path, layout, prompts)
     root = path if path.is_dir() else path.parent
     try:
-        return _image_set(path, root, rows)
+        return _image_set(path, root, rows, name or name_of(path, ENDINGS) or EXTERNAL)
     except (KeyError, TypeError, ValueError) as error:
         why = f"a row lacks {error}" if isinstance(error, KeyError) else error
-        do = "each row needs id, prompt and image_path"
+        do = "each row needs prompt and image_path"
         raise UnreadableFileError(path, "images with prompts", why, do=do) from error
 
 
-def _image_set(path: Path, root: Path, rows: Iterable[Row]) -> ImageSet:
-    prompts: dict[str, Prompt] = {}
-    records: dict[tuple[str, int], ImageRecord] = {}
-    counted: dict[str, int] = {}
-    for row in rows:
-        key = str(row["id"])
-        prompt = _prompt(key, row)
-        if prompts.setdefault(key, prompt) != prompt:
-            raise ValueError(f"id {key!r} stands for two prompts")
-        k = int(row["seed"]) if row.get("seed") is not None else counted.get(key, 0)
-        counted[key] = counted.get(key, 0) + 1
-        if (key, k) in records:
-            raise ValueError(f"id {key!r} has two images of seed {k}")
-        records[key, k] = _record(key, k, root / row["image_path"])
-    seeds = tuple(sorted({k for _, k in records}))
-    known = [records.get((key, k)) or _absent(key, k, root) for key in prompts for k in seeds]
-    asked = [[p.id, p.text, p.style, *([p.attribute] if p.attribute else [])] for p in prompts.values()]
-    digest = sha256_json(asked)
-    prompt_set = PromptSet(path.stem, digest[:8], tuple(prompts.values()), digest, source=path.name)
-    content = sha256_json([digest, [(r.prompt_id, r.seed, r.sha256) for r in known]])
-    checkpoint = Checkpoint(path.stem.lstrip(".") or EXTERNAL, EXTERNAL, EXTERNAL, revision=content[:16])
+def _image_set(path: Path, root: Path, rows: Iterable[Row], name: str) -> ImageSet:
+    listed = prompts_of(rows)
+    records = tuple(
+        _record(asked.prompt.id, k, root / entry.image) if entry else _absent(asked.prompt.id, k, root)
+        for asked in listed
+        for k, entry in enumerate(asked.images)
+    )
+    prompts = tuple(asked.prompt for asked in listed)
+    said = [[p.id, p.text, p.style, *([p.attribute] if p.attribute else [])] for p in prompts]
+    digest = sha256_json(said)
+    prompt_set = PromptSet(name, digest[:8], prompts, digest, source=path.name)
+    content = sha256_json([digest, [(r.prompt_id, r.seed, r.sha256) for r in records]])
+    checkpoint = Checkpoint(name, EXTERNAL, EXTERNAL, revision=content[:16])
     # How the images were made is not known, and the signature says so.
     sampler = Sampler(name=EXTERNAL, steps=1, guidance=0.0)
-    return ImageSet(content[:16], checkpoint, prompt_set, sampler, seeds, tuple(known))
-
-
-def _prompt(key: str, row: Row) -> Prompt:
-    text, path, tags = row["prompt"], row["image_path"], row.get("tags") or ()
-    if not isinstance(text, str) or not isinstance(path, str):
-        raise TypeError(f"id {key!r} has a prompt or an image_path that is no text")
-    # Half an emoji, as programs leave it that cut at a length, is no text for any tokenizer.
-    text.encode()
-    words = tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)
-    return Prompt(key, text, tuple(words), row.get("style") or None, attribute=attribute_of(row, text))
+    ks = tuple(range(max(len(asked.images) for asked in listed)))
+    return ImageSet(content[:16], checkpoint, prompt_set, sampler, ks, records)
 
 
 def _record(key: str, k: int, file: Path) -> ImageRecord:

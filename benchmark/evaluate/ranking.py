@@ -97,7 +97,7 @@ def score_table(
     k = len(first.seeds)
     return ScoreTable(
         rows=rows_to_frame(rows),
-        suite=suite_of(first.prompt_set, k),
+        suite=suite_of(first.prompt_set, k, ragged=any(len(s) < len(s.prompt_set) * k for s in image_sets)),
         signature=signature_line(first.prompt_set, k, first.sampler, columns),
         checkpoints=tuple(images.checkpoint for images in image_sets),
         columns=tuple(columns),
@@ -105,6 +105,7 @@ def score_table(
         images_per_prompt=k,
         costs=costs or {},
         tags={prompt.id: tags_of(prompt) for prompt in first.prompt_set},
+        prompts={prompt.id: prompt.content for prompt in first.prompt_set},
     )
 
 

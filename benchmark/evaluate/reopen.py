@@ -7,7 +7,7 @@ from benchmark.core.errors import UnreadableFileError
 from benchmark.core.manifest import read_manifest
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, PromptSet, Sampler
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
-from benchmark.evaluate.outside import read_images
+from benchmark.evaluate.side_by_side import read_side_by_side
 from benchmark.generate.index import ImageIndex, image_key
 from benchmark.leaderboard import ScoreTable, read_score_table
 from benchmark.models import model_facts
@@ -29,8 +29,7 @@ def read_image_sets(folder: Path) -> list[ImageSet]:
     """
     manifest = read_manifest(folder)
     if manifest.kind == "score":
-        scored = ScoreConfig.parse(manifest.config, source=str(folder))
-        return [read_images(scored.path, scored.layout, scored.prompts)]
+        return read_side_by_side(ScoreConfig.parse(manifest.config, source=str(folder)))
     if manifest.kind != "eval":
         raise UnreadableFileError(folder, "an evaluation", f"it holds a run of `{manifest.kind}`")
     config = EvalConfig.parse(manifest.config, source=str(folder))

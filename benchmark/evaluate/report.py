@@ -1,7 +1,8 @@
 """The report page of finished evaluations, from what lies in their folders: no model is loaded."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.core.errors import UserError
@@ -10,6 +11,7 @@ from benchmark.core.records import ImageSet, Leaderboard
 from benchmark.evaluate.reopen import read_image_sets
 from benchmark.export.page import PageSource
 from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard.same_prompts import ids_in
 
 
 def page_source(leaderboard: Leaderboard, table: ScoreTable, places: Sequence[Path]) -> PageSource:
@@ -33,12 +35,37 @@ def page_source(leaderboard: Leaderboard, table: ScoreTable, places: Sequence[Pa
         try:
             manifests.append(read_manifest(folder))
             training += training_manifests(manifests[-1])
-            sets = {images.checkpoint.id: images for images in read_image_sets(folder)} | sets
+            for images in read_image_sets(folder):
+                named = _named_as_in(table, images, sets)
+                sets.setdefault(named.checkpoint.id, named)
         except UserError as error:
             notes.append(f"No pictures of {place}: {error}.")
     # In the order of the arguments, each once.
     unique = {manifest.model_dump_json(): manifest for manifest in (*manifests, *training)}
     return PageSource(leaderboard, table, tuple(sets.values()), tuple(unique.values()), tuple(notes))
+
+
+def _named_as_in(table: ScoreTable, images: ImageSet, taken: Collection[str]) -> ImageSet:
+    """The images with the names that their checkpoint and prompts have in a table.
+
+    Raises:
+        UserError: if they are not the images that were scored.
+    """
+    own = images.checkpoint
+    alike = [c.id for c in table.checkpoints if c.revision == own.revision]
+    if not alike:
+        raise UserError(f"the images of {own.id} are not those that were scored")
+    name = own.id if own.id in alike else next((id_ for id_ in alike if id_ not in taken), alike[0])
+    ids = ids_in(table.prompts, {prompt.id: prompt.content for prompt in images.prompt_set})
+    # A table of before prompts were written down has no other names than theirs.
+    ids = ids or {prompt.id: prompt.id for prompt in images.prompt_set}
+    prompts = tuple(replace(prompt, id=ids[prompt.id]) for prompt in images.prompt_set)
+    return replace(
+        images,
+        checkpoint=replace(own, id=name),
+        prompt_set=replace(images.prompt_set, prompts=prompts),
+        records=tuple(replace(record, prompt_id=ids[record.prompt_id]) for record in images),
+    )
 
 
 def training_manifests(manifest: Manifest) -> list[Manifest]:

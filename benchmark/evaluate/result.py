@@ -40,7 +40,7 @@ class EvalResult:
             raise MissingRowsError(self.n_missing, self.n_rows, self.folder / "scores.parquet")
 
 
-def suite_of(prompt_set: PromptSet, images_per_prompt: int) -> str:
-    """The prompt set and its size, in words."""
-    size = f"{len(prompt_set)} prompts x {images_per_prompt} images"
+def suite_of(prompt_set: PromptSet, images_per_prompt: int, *, ragged: bool = False) -> str:
+    """The prompt set and its size, in words; in a ragged one some prompts have fewer images."""
+    size = f"{len(prompt_set)} prompts x {'up to ' if ragged else ''}{images_per_prompt} images"
     return f"{prompt_set.name}@{prompt_set.version}: {size}"

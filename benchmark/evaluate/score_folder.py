@@ -1,17 +1,21 @@
 """``fbench score``: images that were made elsewhere."""
 
+import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 
 from benchmark.core.devices import choose_device
-from benchmark.core.errors import MissingRowsError
-from benchmark.core.manifest import track
+from benchmark.core.errors import MissingRowsError, UserError
+from benchmark.core.manifest import FILE_NAME, read_manifest, track
+from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
-from benchmark.evaluate.outside import read_images
 from benchmark.evaluate.ranking import columns_of, rank
 from benchmark.evaluate.result import EvalResult
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
+from benchmark.evaluate.side_by_side import read_side_by_side
 from benchmark.generate import console_progress
+from benchmark.leaderboard import read_score_table
 from benchmark.scorers import make_scorers
 
 
@@ -23,31 +27,62 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
         command: As typed, for the manifest; None for this process's own.
 
     Returns:
-        As of :func:`benchmark.evaluate.evaluate`, with one checkpoint named after the file or folder.
+        As of :func:`benchmark.evaluate.evaluate`, with one checkpoint a path.
 
     Raises:
         UserError: for anything that is wrong with the inputs; a single image that cannot be read is a row.
     """
-    images = read_images(config.path, config.layout, config.prompts)
+    image_sets = read_side_by_side(config)
+    _refuse_to_replace(config, image_sets)
     scorers = make_scorers(config.scorer_texts, config.weights, config.scorer_precision)
     for scorer in scorers:
         _ = scorer.weights_hash
     device = choose_device(config.device)
     cache, loaded = ScoreCache(config.out), Loaded(device)
-    loaded.load(scorer for scorer in scorers if cache.read(images, scorer) is None)
+    loaded.load(s for s in scorers if any(cache.read(images, s) is None for images in image_sets))
     result = None
     with (
         suppress(MissingRowsError),
         track(config.out, "score", config, device=device, command=command) as manifest,
     ):
-        manifest.add_input(config.path, images.prompt_set.sha256)
-        with (
-            console_progress(f"scoring {images.checkpoint.id}") as tell,
-            Tally(config.out).counting(images.id, tell) as heard,
-        ):
-            rows = score_all(images, scorers, loaded, cache, heard)
-        columns = columns_of(scorers, [images.checkpoint], config.primary)
-        result = rank(rows, [images], columns, config.out, manifest)
+        rows = list[ScoreRow]()
+        for path, images in zip(config.path, image_sets, strict=True):
+            manifest.add_input(path, images.prompt_set.sha256)
+            with (
+                console_progress(f"scoring {images.checkpoint.id}") as tell,
+                Tally(config.out).counting(images.id, tell) as heard,
+            ):
+                rows += score_all(images, scorers, loaded, cache, heard)
+        columns = columns_of(scorers, [images.checkpoint for images in image_sets], config.primary)
+        result = rank(rows, image_sets, columns, config.out, manifest)
         result.raise_if_missing()
     assert result is not None
     return result
+
+
+def _refuse_to_replace(config: ScoreConfig, image_sets: Sequence[ImageSet]) -> None:
+    """Refuses to write over another model's table.
+
+    The same path may have got more images, and the same images may lie at another path; who is neither is
+    another model.
+    """
+    if not (config.out / FILE_NAME).is_file():
+        return
+    earlier = read_manifest(config.out)
+    if earlier.kind != "score":
+        raise UserError(f"--out {config.out} holds a run of `{earlier.kind}`", do="name a folder of its own")
+    try:
+        table = read_score_table(config.out)
+    except UserError:
+        # It ended before it had one, or what it had cannot be read any more.
+        return
+    scored = ScoreConfig.parse(earlier.config, source=str(config.out))
+    places = {path.resolve() for path in config.path}
+    contents = {images.checkpoint.revision for images in image_sets}
+    for path, checkpoint in zip(scored.path, table.checkpoints, strict=False):
+        if path.resolve() not in places and checkpoint.revision not in contents:
+            both = shlex.join(str(place) for place in dict.fromkeys([*scored.path, *config.path]))
+            raise UserError(
+                f"--out {config.out} holds the scores of {checkpoint.id}, which these would replace",
+                do=f"score them side by side, `fbench score {both}`, or name another --out",
+            )

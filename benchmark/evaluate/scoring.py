@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from benchmark.core import store
@@ -43,9 +44,11 @@ class ScoreCache:
         """The rows for exactly these images; None if there are none."""
         path = self._path(images, scorer)
         try:
-            return store.read_scores(path) if path.is_file() else None
+            rows = store.read_scores(path) if path.is_file() else None
         except UnreadableFileError:
             return None
+        # Kept by content: the same images may be called otherwise by now.
+        return rows and [replace(row, checkpoint=images.checkpoint.id) for row in rows]
 
     def write(self, images: ImageSet, scorer: Scorer, rows: Sequence[ScoreRow]) -> None:
         """Keeps rows, unless the scorer failed: then the same command tries again."""

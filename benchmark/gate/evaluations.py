@@ -40,7 +40,7 @@ def gate_evaluations(
         UserError: for anything that cannot be gated.
         NotComparableError: if two signatures differ.
     """
-    sides = find_sides(baseline, candidate, places)
+    sides = find_sides(baseline, candidate, places, scorers)
     ours, theirs = [c.id for c in sides.candidate], [c.id for c in sides.baseline]
     gated = tuple(dict.fromkeys(scorers)) or _default_scorers(sides)
     notes = _notes(sides, gated)
@@ -100,4 +100,4 @@ def _notes(sides: Sides, gated: Sequence[str]) -> tuple[str, ...]:
         notes.append(
             "No base model in these evaluations: default margins are in units of the baseline's spread."
         )
-    return tuple(notes)
+    return (*notes, *sides.table.remarks)

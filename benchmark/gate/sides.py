@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard import ScoreTable, join_tables, read_score_table
+from benchmark.leaderboard.comparable import comparable
 from benchmark.leaderboard.same_method import method_facts
 
 
@@ -25,7 +26,9 @@ class Sides:
     candidate: tuple[Checkpoint, ...]
 
 
-def find_sides(baseline: Sequence[str], candidate: Sequence[str], places: Sequence[Path]) -> Sides:
+def find_sides(
+    baseline: Sequence[str], candidate: Sequence[str], places: Sequence[Path], scorers: Sequence[str] = ()
+) -> Sides:
     """Reads the evaluations and finds the checkpoints that are meant.
 
     A text is the id of a checkpoint, the beginning of one id alone, or an evaluation: its folder or its
@@ -36,6 +39,7 @@ def find_sides(baseline: Sequence[str], candidate: Sequence[str], places: Sequen
         baseline: Texts of the one side.
         candidate: Texts of the other.
         places: Evaluations in which ids are looked for, beside those that are named as a side.
+        scorers: Those that must agree; empty for all that every evaluation has.
 
     Returns:
         Both sides, each at least one checkpoint, none on both.
@@ -55,7 +59,9 @@ def find_sides(baseline: Sequence[str], candidate: Sequence[str], places: Sequen
             f"there is no evaluation at {(*baseline, *candidate)[0]}",
             allowed="folders of `fbench eval`, or ids of checkpoints with the folders after them",
         )
-    joined = join_tables(list(tables.values()))
+    # Under the names that they have side by side: models whose folders are called alike are told apart.
+    tables = dict(zip(tables, comparable([*tables.values()], scorers), strict=True))
+    joined = join_tables([*tables.values()], scorers)
 
     def meant(texts: Sequence[str]) -> tuple[Checkpoint, ...]:
         found = [

@@ -32,6 +32,7 @@ def build_leaderboard(
     tables: Sequence[ScoreTable],
     *,
     reference: str | None = None,
+    scorers: Sequence[str] = (),
     tags: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -41,9 +42,10 @@ def build_leaderboard(
     A pure function of the tables: no model, no image, no clock.
 
     Args:
-        tables: Score tables with equal signatures.
+        tables: Score tables whose signatures agree, see :func:`benchmark.leaderboard.comparable.comparable`.
         reference: Id of the checkpoint that the others are compared with; by default the first
             base model, or the first checkpoint where there is none.
+        scorers: Of several tables only these are compared; empty for all that every table has.
         tags: Whether to break the numbers down by what prompts are about, which takes as long again for
             each tag.
         resamples: Bootstrap resamples.
@@ -57,7 +59,7 @@ def build_leaderboard(
         UnknownNameError: If the reference is not among the checkpoints.
         UserError: If tags are asked for and the tables know none.
     """
-    table = join_tables(tables)
+    table = join_tables(tables, scorers)
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     against = reference or _default_reference(table.checkpoints)
     if against not in ids:
@@ -81,7 +83,7 @@ def build_leaderboard(
         columns=table.columns,
         reference=against,
         signature=table.signature,
-        notes=notes_of(table.columns, rows, against),
+        notes=(*notes_of(table.columns, rows, against), *table.remarks),
         planes=tuple(_planes(table, against, resamples, seed)),
         gaps=() if base is None else hacking_of(table, base, resamples=resamples, seed=seed),
         by_tag=by_tag(table, table.tags, against, resamples=resamples, seed=seed) if tags else (),

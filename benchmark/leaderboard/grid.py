@@ -46,12 +46,15 @@ def cells_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> FloatArray:
 def failed_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> BoolArray:
     """Which cells of :func:`cells_of` a failed image or scorer left without a number.
 
-    A cell without a row counts as failed; one whose note says ``undefined`` has no number to be had.
+    A cell without a row counts as failed where another checkpoint has one; where none has, fewer images were
+    asked for. One whose note says ``undefined`` has no number to be had.
     """
     undefined = rows[rows["value"].isna() & rows["note"].str.startswith(UNDEFINED)]
     cells = cells_of(rows, checkpoints)
     marked = rows.assign(value=rows["value"].where(~rows.index.isin(undefined.index), 0.0))
-    return np.isnan(cells) & np.isnan(cells_of(marked, checkpoints))
+    asked = ~np.isnan(cells_of(rows.assign(value=0.0), checkpoints)).all(axis=0)
+    failed: BoolArray = np.isnan(cells) & np.isnan(cells_of(marked, checkpoints)) & asked
+    return failed
 
 
 def set_values_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> SetValues:

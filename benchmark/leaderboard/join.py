@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import ConfigError, NotComparableError
+from benchmark.leaderboard.comparable import comparable
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.signature import first_difference
 
 KEY = ["checkpoint", "scorer", "prompt_id", "seed"]
 _SAME = 1e-4
@@ -19,39 +19,34 @@ the last digits)."""
 _T = TypeVar("_T")
 
 
-def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
+def join_tables(tables: Sequence[ScoreTable], scorers: Sequence[str] = ()) -> ScoreTable:
     """One table of all rows.
 
     A checkpoint that was evaluated twice (usually the base) is taken once, if its numbers agree.
 
     Args:
         tables: At least one.
+        scorers: As of :func:`benchmark.leaderboard.comparable.comparable`, which makes them agree in names.
 
     Returns:
-        A table with the first one's suite, signature and scorers.
+        A table with the first one's suite, signature and prompt ids.
 
     Raises:
         ConfigError: If there is no table.
-        NotComparableError: If two signatures differ (the first difference is named), if two
-            checkpoints share an id, or if a row that occurs twice has two values.
+        NotComparableError: If two signatures differ (the first difference is named), if two checkpoints of
+            ours share an id, or if a row that occurs twice has two values.
     """
     if not tables:
         raise ConfigError("no score table was given", do="name at least one evaluation folder")
+    tables = comparable(tables, scorers)
     first = tables[0]
-    for table in tables[1:]:
-        difference = first_difference(first.signature, table.signature)
-        if difference:
-            raise NotComparableError(
-                f"{_name(first)} and {_name(table)} are not comparable: {difference}",
-                do="evaluate both with the same settings, or show them apart",
-            )
     checkpoints = _unique((c for table in tables for c in table.checkpoints), "id")
     columns = tuple(
         replace(column, in_domain=_in_domain(column.name, tables))
         for column in _unique((c for table in tables for c in table.columns), "name")
     )
     rows = _distinct_rows(pd.concat([table.rows for table in tables], ignore_index=True))
-    source = ", ".join(_name(table) for table in tables)
+    source = ", ".join(table.source or table.suite for table in tables)
     return replace(
         first,
         rows=rows,
@@ -61,20 +56,22 @@ def join_tables(tables: Sequence[ScoreTable]) -> ScoreTable:
         # What it took may differ, the first that tells is taken; what prompts are about may not.
         costs={id_: cost for table in reversed(tables) for id_, cost in table.costs.items()},
         tags={id_: tags for table in reversed(tables) for id_, tags in table.tags.items()},
+        remarks=tuple(dict.fromkeys(remark for table in tables for remark in table.remarks)),
     )
-
-
-def _name(table: ScoreTable) -> str:
-    return table.source or table.suite
 
 
 def _unique(records: Iterable[_T], key: str) -> tuple[_T, ...]:
     found: dict[str, _T] = {}
     for record in records:
         known = found.setdefault(getattr(record, key), record)
-        if _facts(known) != _facts(record):
-            name = getattr(record, key)
-            raise NotComparableError(f"two different {type(record).__name__}s are called {name}")
+        ours, theirs = _facts(known), _facts(record)
+        for fact in ours:
+            if ours[fact] != theirs[fact]:
+                raise NotComparableError(
+                    f"two different {type(record).__name__}s are called {getattr(record, key)}: {fact} is "
+                    f"{ours[fact]} in one and {theirs[fact]} in the other",
+                    do="leave one of the two evaluations out",
+                )
     return tuple(found.values())
 
 

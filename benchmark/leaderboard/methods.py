@@ -41,7 +41,9 @@ _GROUPS = (
 _NO_GROUPS = "No tie groups and no bold: fewer than two methods have seeds enough for a claim."
 
 
-def build_method_leaderboard(tables: Sequence[ScoreTable], *, reference: str | None = None) -> Leaderboard:
+def build_method_leaderboard(
+    tables: Sequence[ScoreTable], *, reference: str | None = None, scorers: Sequence[str] = ()
+) -> Leaderboard:
     """Means of methods, their differences from a reference, and tie groups, over training seeds and prompts.
 
     A pure function of the tables. A difference is paired by training seed, prompt and image; a base model is
@@ -54,6 +56,7 @@ def build_method_leaderboard(tables: Sequence[ScoreTable], *, reference: str | N
         reference: Method that the others are compared with, see
             :func:`benchmark.leaderboard.same_method.find_method`; by default the first base model, or the
             first method where there is none.
+        scorers: As of :func:`benchmark.leaderboard.build_leaderboard`.
 
     Returns:
         One row a method, its `checkpoint` made up: the id is the method's name with the number of seeds, the
@@ -65,7 +68,7 @@ def build_method_leaderboard(tables: Sequence[ScoreTable], *, reference: str | N
         UserError: If two runs of one method have the same training seed, or several methods are called like
             the reference.
     """
-    table = join_tables(tables)
+    table = join_tables(tables, scorers)
     methods = methods_of(table.checkpoints)
     bases = [method for method in methods if method.is_base]
     against = (bases or methods)[0] if reference is None else find_method(reference, methods)
@@ -90,7 +93,7 @@ def build_method_leaderboard(tables: Sequence[ScoreTable], *, reference: str | N
         columns=columns,
         reference=against.title,
         signature=table.signature,
-        notes=method_notes(columns, rows, against.title),
+        notes=(*method_notes(columns, rows, against.title), *table.remarks),
     )
 
 

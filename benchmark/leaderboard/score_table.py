@@ -45,6 +45,9 @@ class ScoreTable:
         source: Where the rows come from: a path or a hash.
         costs: What each checkpoint cost, by id; it may lack some.
         tags: What each prompt is about, by id; empty where that was not written down.
+        prompts: What each prompt asks for, by id, see :attr:`benchmark.core.records.Prompt.content`; empty
+            where that was not written down.
+        remarks: Sentences on how tables were joined; they are not kept in the file.
     """
 
     rows: pd.DataFrame
@@ -57,6 +60,8 @@ class ScoreTable:
     source: str = ""
     costs: Mapping[str, Cost] = field(default_factory=dict)
     tags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    prompts: Mapping[str, str] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def base(self, reference: str) -> str | None:
         """Id of the base model that gains are over: the reference if it is one, else the first there is."""
@@ -100,6 +105,7 @@ def write_score_table(table: ScoreTable, path: Path) -> Path:
         "images_per_prompt": table.images_per_prompt,
         "costs": {id_: asdict(cost) for id_, cost in table.costs.items()},
         "tags": table.tags,
+        "prompts": table.prompts,
     }
     arrow = pa.Table.from_pandas(table.rows, schema=_SCHEMA, preserve_index=False)
     arrow = arrow.replace_schema_metadata({_METADATA_KEY: json.dumps(facts, sort_keys=True)})
@@ -138,9 +144,10 @@ def read_score_table(path: Path) -> ScoreTable:
             n_prompts=facts["n_prompts"],
             images_per_prompt=facts["images_per_prompt"],
             source=str(path),
-            # Tables of before these were written have neither.
+            # Tables of before these were written have none of them.
             costs={id_: Cost(**cost) for id_, cost in facts.get("costs", {}).items()},
             tags={id_: tuple(tags) for id_, tags in facts.get("tags", {}).items()},
+            prompts=facts.get("prompts", {}),
         )
     except (pa.ArrowException, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableFileError(path, "a score table of fbench eval", error) from error

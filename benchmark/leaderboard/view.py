@@ -63,8 +63,9 @@ def build_view(
         UserError: As :func:`build_leaderboard` and :func:`view_of`.
     """
     if not view.retest:
-        return view_of(build_leaderboard(tables, reference=reference, tags=tags), view)
-    table = join_tables(tables)
+        board = build_leaderboard(tables, reference=reference, scorers=view.scorers, tags=tags)
+        return view_of(board, view)
+    table = join_tables(tables, view.scorers)
     kept = only(table, view.where, reference)
     board = view_of(build_leaderboard([kept], reference=reference, tags=tags), replace(view, where=()))
     note = (
@@ -106,11 +107,13 @@ def view_of(board: Leaderboard, view: View, notes: Notes = notes_of) -> Leaderbo
         hidden.append(f"{len(columns)} of {len(board.columns)} scorers are shown.")
     gaps = tuple(g for g in board.gaps if g.checkpoint in ids and (g.gained or g.held_out[0]) in names)
     needed = names.union(*((gap.gained, *gap.held_out) for gap in gaps))
+    # What is not about the columns that are shown: how tables were joined.
+    remarks = [note for note in board.notes if note not in notes(board.columns, board.rows, board.reference)]
     return replace(
         board,
         rows=tuple(rows),
         columns=columns,
-        notes=(*notes(columns, board.rows, board.reference), *hidden),
+        notes=(*notes(columns, board.rows, board.reference), *remarks, *hidden),
         planes=tuple(
             replace(plane, points=tuple(p for p in plane.points if p.checkpoint in ids))
             for plane in board.planes

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, overload
 from zipfile import BadZipFile
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.naming import name_of
 from benchmark.core.pixels import read_rgb
 from benchmark.scorers import _weights
 
@@ -60,7 +61,7 @@ def find(scorer: str, reference: str, *, embedded: bool) -> Path | None:
 
 def tag(path: Path | None) -> str:
     """The reference's name as a part of versions."""
-    return RENDERS if path is None else re.sub(r"[^\w.]+", "_", path.stem)[:32]
+    return RENDERS if path is None else re.sub(r"[^\w.]+", "_", name_of(path, (".npz",)))[:32]
 
 
 def image_files(folder: Path) -> list[Path]:

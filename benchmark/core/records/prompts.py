@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from benchmark.core.hashing import sha256_json
+
 
 @dataclass(frozen=True)
 class OpenAttribute:
@@ -62,6 +64,11 @@ class Prompt:
             raise ValueError(f"a prompt's id must be usable as a file name, not {self.id!r}")
         if not self.text.strip():
             raise ValueError(f"prompt {self.id!r} has no text")
+
+    @property
+    def content(self) -> str:
+        """Hash of what scores depend on: of all but what the prompt is called and filed under."""
+        return sha256_json([self.text, self.style, self.facts_json, self.attribute])[:16]
 
     @property
     def facts(self) -> Any:

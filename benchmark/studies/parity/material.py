@@ -100,7 +100,7 @@ def write_cases(folder: Path, images: Sequence[tuple[int, int, str]] = ()) -> li
         decoded = folder / f"{i:02d}-decoded.png"
         Image.fromarray(read_rgb(raw)).save(decoded)
         cases.append(Case(f"p{i:02d}", prompt, mode, raw.resolve(), decoded.resolve()))
-    rows = [{"id": c.id, "prompt": c.prompt, "image_path": c.raw.name} for c in cases]
+    rows = [{"prompt_id": c.id, "prompt": c.prompt, "image_path": c.raw.name} for c in cases]
     write_rows(folder / "cases.jsonl", rows)
     return cases
 
