@@ -84,7 +84,7 @@ def sweep(
 
     options.forbid_network(offline=offline)
     given = options.settings_of(context, out="runs/sweep")
-    folder = Path(given.pop("out"))
+    folder = Path(str(given.pop("out")))
     common = parse_settings(set_ or ())
     for name in _OWN_OPTIONS & common.keys():
         raise ConfigError(
