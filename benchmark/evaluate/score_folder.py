@@ -5,6 +5,7 @@ from contextlib import suppress
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError
 from benchmark.core.manifest import track
+from benchmark.core.notices import notice
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
 from benchmark.evaluate.outside import read_images
@@ -28,7 +29,7 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
     Raises:
         UserError: for anything that is wrong with the inputs; a single image that cannot be read is a row.
     """
-    images = read_images(config.path, config.layout, config.prompts)
+    images = read_images(config.path, config.layout, config.prompts, notice)
     scorers = make_scorers(config.scorer_texts, config.weights, config.scorer_precision)
     for scorer in scorers:
         _ = scorer.weights_hash
