@@ -16,7 +16,8 @@ from trainers.pairs.records import Row
 HELD_OUT_NAMES = ("heldout", "held_out", "validation")
 """Files and folders with these beginnings hold the held-out pairs; `test*` is never read."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+?)?(:\w+)?")
-_ALLOWED = "a name, a .parquet or .jsonl file, a folder of them, or a hub id owner/name[@revision][:split]"
+_SUFFIXES = (".parquet", ".jsonl", ".json")
+_ALLOWED = "a name, a .parquet, .jsonl or .json file, a folder of them, or a hub id owner/name[@revision][:split]"
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,10 @@ class DataFile:
     def rows(self) -> Iterator[Row]:
         """Its rows, unchecked."""
         path = self.fetch()
-        read = listing_rows if path.suffix.lower() == ".jsonl" else parquet_rows
-        return read(path, self.name)
+        suffix = path.suffix.lower()
+        if suffix not in _SUFFIXES:
+            raise UserError(f"cannot tell the format of {path}", allowed=_ALLOWED)
+        return parquet_rows(path, self.name) if suffix == ".parquet" else listing_rows(path, self.name)
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def find_source(text: str, *, offline: bool = False, hub: Hub | None = None) -> 
     known = embedded_sets()
     if normalise(text) in known:
         return _local(known[normalise(text)])
-    if _HUB_ID.fullmatch(text) and path.suffix.lower() not in (".parquet", ".jsonl"):
+    if _HUB_ID.fullmatch(text) and path.suffix.lower() not in _SUFFIXES:
         return _on_hub(HubName.parse(text), hub or HubClient(offline=offline))
     if path.suffix or len(path.parts) > 1:
         raise MissingFileError(path, "preference data")
