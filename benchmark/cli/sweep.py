@@ -90,7 +90,9 @@ def sweep(
         raise ConfigError(
             f"--set {name}= is no setting of a run", do=f"give it as --{name.replace('_', '-')} N"
         )
-    axes = Axes(**{name: tuple(given[name]) for name in _AXIS_NAMES if given.get(name) and name not in common})
+    axes = Axes(
+        **{name: tuple(given[name]) for name in _AXIS_NAMES if given.get(name) and name not in common}
+    )
     own = {*_OWN_OPTIONS, *_AXIS_NAMES} - common.keys()
     settings = {name: value for name, value in given.items() if name not in own}
     if config is not None:

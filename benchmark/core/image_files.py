@@ -1,11 +1,10 @@
 """Which files below a folder are images: one answer for image sets, references, styles and preference data.
 
-An image is a file whose ending Pillow reads, or would read with a plugin. Folders are walked, links to folders
-followed. Files that programs leave behind (``._x.png``, ``.ipynb_checkpoints``, ``Thumbs.db``) are no images,
-whatever they hold; what is no image is named, so that nothing vanishes.
+An image is a file whose ending Pillow reads, or would read with a plugin. Folders are walked, and links to
+folders followed. Files that programs leave behind (``._x.png``, ``.ipynb_checkpoints``, ``Thumbs.db``) are no
+images, whatever they hold; what is no image is named, so that nothing vanishes.
 """
 
-import os
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,7 +28,7 @@ class ImageFiles:
         folder: The folder.
         images: Its images, also those that cannot be decoded, and links to nothing that are named as images.
         others: Files that are no images.
-        hidden: Files that begin with a dot, or lie in a folder that does, and what else programs leave behind.
+        hidden: Files that begin with a dot or lie in a folder that does, and others that programs leave.
         repeated: Links to folders that are among these already: a cycle, or a second way to the same files.
     """
 
@@ -152,7 +151,7 @@ def _is_left_behind(name: str) -> bool:
 
 def _names(folder: Path) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        return sorted(path.name for path in folder.iterdir())
     except OSError as error:
         raise UnreadableFileError(folder, "a folder of images", error.strerror or error) from error
 

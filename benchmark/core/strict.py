@@ -97,7 +97,9 @@ def _loader() -> "type[yaml.SafeLoader]":
     )
     Loader.add_implicit_resolver(
         numbers[1],
-        re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"),
+        re.compile(
+            r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
+        ),
         list("-+.0123456789"),
     )
     Loader.add_constructor(numbers[0], whole)

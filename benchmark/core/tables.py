@@ -106,6 +106,6 @@ def _named(lines: Iterable[_Line]) -> Iterator[Numbered]:
         if len(cells) != len(header):
             why = "; a cell with a comma is written in quotes" if len(cells) > len(header) else ""
             raise ValueError(
-                f"line {number} has {len(cells)} cells and the header {len(header)} ({', '.join(header)}){why}"
+                f"line {number} has {len(cells)} cells, the header {len(header)} ({', '.join(header)}){why}"
             )
         yield number, dict(zip(header, cells, strict=True))

@@ -1,7 +1,7 @@
 """Where images made elsewhere lie and where their texts stand: from a path to rows, one an image.
 
-A row is ``{id, prompt, image_path[, seed, style, tags]}``; rows of one id are images of one prompt. Which files
-below a folder are images is the business of `benchmark.core.image_files`; those that no row is about are told.
+A row is ``{id, prompt, image_path[, seed, style, tags]}``; rows of one id are images of one prompt. Which
+files below a folder are images, `benchmark.core.image_files` says; those that are in no row are told.
 """
 
 import os
@@ -103,7 +103,9 @@ def _left_over(files: ImageFiles, rows: Iterable[Row], layout: Layout) -> str:
     used = {_plain(folder / str(row["image_path"])) for row in rows}
     images = [path for path in files.images if _plain(path) not in used]
     stems = {path.with_suffix("") for path in files.images}
-    lists = [path for path in files.others if path.name in (*METADATA_NAMES, *(f"{s}.json" for s in HPS_STYLES))]
+    lists = [
+        path for path in files.others if path.name in (*METADATA_NAMES, *(f"{s}.json" for s in HPS_STYLES))
+    ]
     texts = [path for path in files.others if layout == "folder" and path.suffix.lower() == ".txt"]
     lone = [path for path in texts if path.with_suffix("") not in stems]
     parts = [
@@ -154,7 +156,9 @@ def _folder_rows(files: ImageFiles) -> Iterator[Row]:
     metadata = [path for path in metadata if path.parent == folder] or metadata
     for file in metadata:
         if len([other for other in metadata if other.parent == file.parent]) > 1:
-            raise UserError(f"{file.parent} has both {' and '.join(METADATA_NAMES)}", do="take one of them away")
+            raise UserError(
+                f"{file.parent} has both {' and '.join(METADATA_NAMES)}", do="take one of them away"
+            )
         for row in _table(file, "rows {file_name, text}"):
             name, text = row.get("file_name"), row.get("text", row.get("prompt"))
             if not isinstance(name, str) or not isinstance(text, str):

@@ -22,8 +22,8 @@ def read_images(
 
     ``jsonl``: a file of ``{id, prompt, image_path[, seed, style, tags, attribute, values, template]}``. Rows
     of one ``id`` are images of one prompt; without ``seed`` they are counted. Paths are relative to the file.
-    ``folder``: images, also in folders below, with a ``metadata.jsonl`` or ``.csv`` of ``{file_name, text}``, or
-    beside each image its ``.txt``.
+    ``folder``: images, also in folders below, with a ``metadata.jsonl`` or ``.csv`` of ``{file_name, text}``,
+    or beside each image its ``.txt``.
     ``hps``: HPS v2's ``<style>/<index>.jpg``, whose texts are the HPD v2 benchmark's.
     ``geneval``: ``<prompt>/samples/<k>.png`` with ``<prompt>/metadata.jsonl``.
 

@@ -1,7 +1,8 @@
 """Prompt sets: the committed ones, published ones, other packages', and a user's own file.
 
-To add one, add ``NAME.jsonl`` and its card ``NAME.json`` to ``prompts/`` (see ``committed.py``), or what is known
-of a published one to ``known.py``; for one that needs code, register a function that returns a ``PromptSet``.
+To add one, add ``NAME.jsonl`` and its card ``NAME.json`` to ``prompts/`` (see ``committed.py``), or what is
+known of a published one to ``known.py``; for one that needs code, register a function that returns a
+``PromptSet``.
 """
 
 import inspect

@@ -49,7 +49,7 @@ class Link:
 
 
 def prompts_folder() -> Path:
-    """The folder of published prompt sets, one folder each: ``$FBENCH_PROMPTS``, or one in the user's cache."""
+    """The folder with a folder for each published set: ``$FBENCH_PROMPTS``, or one in the user's cache."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fbench"
     place = os.environ.get(VARIABLE) or Path(os.environ.get("FBENCH_CACHE") or cache) / "prompts"
     return Path(place).expanduser()

@@ -1,8 +1,8 @@
 """Prompts from a file: one a line, a table (CSV, TSV, JSONL, parquet), or a JSON list.
 
-A row is ``{id, text, tags, style, facts}``, the names in any case; only the text is needed, which may be called
-``prompt``, ``prompts`` or ``caption``. ``category``, ``challenge`` and ``tag`` become tags. A row may also name an
-attribute that its prompt leaves open; see ``attributes.py``.
+A row is ``{id, text, tags, style, facts}``, the names in any case; only the text is needed, which may be
+called ``prompt``, ``prompts`` or ``caption``. ``category``, ``challenge`` and ``tag`` become tags. A row may
+also name an attribute that its prompt leaves open; see ``attributes.py``.
 """
 
 import json
@@ -108,11 +108,16 @@ def _prompt(row: Mapping[str, Any], place: int, number: int, column: str | None)
     text.encode()
     tags = row.get("tags") or ()
     facts = row.get("facts")
-    named = [slug(str(row[name])) for name in TAG_COLUMNS if row.get(name) not in (None, "") and name not in names]
+    named = [
+        slug(str(row[name])) for name in TAG_COLUMNS if row.get(name) not in (None, "") and name not in names
+    ]
     return Prompt(
         id=str(row.get("id") or f"{place:04d}"),
         text=text.strip(),
-        tags=(*(tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)), *filter(None, named)),
+        tags=(
+            *(tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)),
+            *filter(None, named),
+        ),
         style=row.get("style") or None,
         facts_json=json.dumps(facts, sort_keys=True) if facts is not None else "",
         attribute=attribute_of(row, text.strip()),

@@ -1,7 +1,7 @@
 """Registers the published prompt sets: from the user's folder, the hub's cache, the hub, or a user's copy.
 
-None of their prompts comes with fbench. ``--prompts parti`` looks for the set; ``--prompts PartiPrompts.tsv``, or
-the folder that holds it, takes a copy. What is known of a set is stated here, and its size is checked.
+None of their prompts comes with fbench. ``--prompts parti`` looks for the set, ``--prompts PartiPrompts.tsv``
+or the folder that holds it takes a copy. What is known of a set is stated here, and its size is checked.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -72,7 +72,9 @@ class KnownSet:
     @property
     def summary(self) -> str:
         """One line for ``fbench list prompts``."""
-        return f"{self.title}, {self.size:,} prompts; {self.published}; licence {self.licence}; from {self.home}"
+        return (
+            f"{self.title}, {self.size:,} prompts; {self.published}; licence {self.licence}; from {self.home}"
+        )
 
     def files_in(self, folder: Path) -> list[Path]:
         """The files of a copy in a folder or the folders in it; empty if one of them is not there."""
@@ -121,7 +123,7 @@ def read_copy(path: Path) -> PromptSet | None:
     if len(found) == known.size:
         return found
     notice(
-        f"{path} has {len(found):,} prompts and {known.title} has {known.size:,}: it is read as a set of its own"
+        f"{path} has {len(found):,} prompts and {known.title} has {known.size:,}: read as a set of its own"
     )
     return PromptSet(path.stem, found.version, found.prompts, found.sha256, source=path.name)
 
@@ -177,7 +179,9 @@ def _rows_of(path: Path) -> list[Numbered]:
 
 
 HPD_STYLES: Final = ("anime", "concept-art", "paintings", "photo")
-_GENEVAL: Final = "https://raw.githubusercontent.com/djghosh13/geneval/af4902f24d3ca90ebbb446dd9891a59e0f82725f"
+_GENEVAL: Final = (
+    "https://raw.githubusercontent.com/djghosh13/geneval/af4902f24d3ca90ebbb446dd9891a59e0f82725f"
+)
 
 KNOWN: Final = (
     KnownSet(

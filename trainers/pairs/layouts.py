@@ -11,7 +11,9 @@ from typing import Any, Final
 from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.strict import load_json
 
-_REMEDY: Final = "write its pairs as JSONL of {prompt, preferred, rejected}, or as parquet in Pick-a-Pic's columns"
+_REMEDY: Final = (
+    "write its pairs as JSONL of {prompt, preferred, rejected}, or as parquet in Pick-a-Pic's columns"
+)
 _REFUSED: Final[tuple[tuple[frozenset[str], str], ...]] = (
     (frozenset({"img_better", "img_worse"}), "ImageRewardDB's pairs"),
     (frozenset({"image", "prompt_id", "rank"}), "ImageRewardDB's ranked images"),
@@ -20,11 +22,11 @@ _REFUSED: Final[tuple[tuple[frozenset[str], str], ...]] = (
     (frozenset({"image_path", "rank"}), "HPD v2's rankings (test.json)"),
     (frozenset({"file_path", "human_preference"}), "HPD v2's train.json"),
     (frozenset({"path1", "path2"}), "HPD v3's list"),
-    (frozenset({"jpg_0", "jpg_1", "caption"}), "Pick-a-Pic's images without labels"),
-    (frozenset({"image_0_uid", "label_0", "caption"}), "Pick-a-Pic without images"),
+    (frozenset({"image_0_uid", "image_0_url", "caption"}), "Pick-a-Pic without images"),
 )
 """Known by these columns, the most telling first."""
 
+_IMAGES: Final = frozenset({"jpg_0", "jpg_1"})
 PAIRS_KEYS: Final = ("prompt", "preferred", "rejected")
 
 
@@ -36,7 +38,7 @@ def refuse_known_layout(path: Path, columns: Iterable[str]) -> None:
     """
     there = set(columns)
     for keys, what in _REFUSED:
-        if keys <= there:
+        if keys <= there and not _IMAGES.issubset(there):
             raise UserError(f"{path} holds {what}, which is not read from such a file", do=_REMEDY)
 
 

@@ -1,4 +1,4 @@
-"""Listings of image files, `{prompt, preferred, rejected[, weight]}`: JSONL, one pair a line, or a JSON list."""
+"""Listings of image files, `{prompt, preferred, rejected[, weight]}`: JSONL, one a line, or a JSON list."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +10,7 @@ from benchmark.core.strict import load_json
 from trainers.pairs.layouts import as_listed, list_entries
 from trainers.pairs.records import Row
 
-NAMES = ("pairs.jsonl", "metadata.jsonl")
+NAMES = ("pairs.jsonl", "metadata.jsonl", "train.json")
 """What a listing is called in a folder of images."""
 
 
@@ -18,7 +18,7 @@ def listing_rows(path: Path, name: str) -> Iterator[Row]:
     """The pairs of a listing.
 
     Args:
-        path: The file; images are found relative to its folder, or to the folder in it that is called like it.
+        path: The file. Images are found from its folder, or from the folder in it that is called like it.
         name: What it is called in messages.
 
     Raises:
