@@ -60,8 +60,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _place(text: str | bytes, key: str) -> str:
-    """The line of a key's second place, where the text has it in no third."""
+    """The line of a key's second place, where the text has several lines and the key no third place."""
     words = text if isinstance(text, str) else text.decode(errors="replace")
+    if "\n" not in words.strip():
+        return ""
     places = [found.start() for found in re.finditer(re.escape(json.dumps(key)) + r"\s*:", words)]
     return f" (line {words.count(chr(10), 0, places[1]) + 1})" if len(places) == 2 else ""
 

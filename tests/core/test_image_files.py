@@ -30,7 +30,9 @@ def names(folder: Path, paths: tuple[Path, ...]) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in paths]
 
 
-def test_every_ending_of_a_format_that_pillow_writes_and_reads_is_an_image_in_any_case(tmp_path: Path) -> None:
+def test_every_ending_of_a_format_that_pillow_writes_and_reads_is_an_image_in_any_case(
+    tmp_path: Path,
+) -> None:
     endings = Image.registered_extensions()
     formats = {kind: [end for end, name in endings.items() if name == kind] for kind in WRITTEN}
     for kind, ends in formats.items():
@@ -66,7 +68,9 @@ def test_every_file_is_in_one_part_and_the_parts_are_told(tmp_path: Path) -> Non
     assert names(tmp_path, found.images) == sorted(images)
     assert names(tmp_path, found.others) == sorted(others)
     assert names(tmp_path, found.hidden) == sorted(hidden)
-    assert found.passed_over().startswith("6 files are no images: a.txt, b/table.csv, data.h5 ...; 9 files are hidden")
+    assert found.passed_over().startswith(
+        "6 files are no images: a.txt, b/table.csv, data.h5 ...; 9 files are hidden"
+    )
     assert found.passed_over(found.others).startswith("9 files are hidden: ")
 
 
@@ -75,9 +79,13 @@ def test_links_to_folders_are_followed_once_and_cycles_end(tmp_path: Path) -> No
         write(tmp_path / name)
     folder = tmp_path / "set"
     for place, target in [
-        ("link", "../elsewhere"), ("self", "."), ("sub/up", ".."), ("zwice", "../elsewhere"), ("early", "sub"),
+        ("link", "../elsewhere"),
+        ("self", "."),
+        ("sub/up", ".."),
+        ("zwice", "../elsewhere"),
+        ("early", "sub"),
         (".hidden", "../elsewhere"),
-    ]:  # fmt: skip
+    ]:
         (folder / place).symlink_to(target, target_is_directory=True)
     (tmp_path / "elsewhere" / "back").symlink_to("../set", target_is_directory=True)
     found = find_images(folder)

@@ -15,7 +15,9 @@ NAMES = ("id", "prompt", "tags")
 ROWS = st.lists(st.tuples(*[CELL.filter(str.strip) for _ in NAMES]), min_size=1, max_size=5)
 
 
-@pytest.mark.parametrize(("suffix", "delimiter"), [(".csv", ","), (".csv", ";"), (".csv", "\t"), (".tsv", "\t"), (".tsv", ",")])
+@pytest.mark.parametrize(
+    ("suffix", "delimiter"), [(".csv", ","), (".csv", ";"), (".csv", "\t"), (".tsv", "\t"), (".tsv", ",")]
+)
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @settings(max_examples=25)
 @given(rows=ROWS)
@@ -30,7 +32,12 @@ def test_what_a_writer_of_tables_wrote_comes_back(
     assert [tuple(row.values()) for _, row in table_rows(out.getvalue(), suffix)] == rows
 
 
-@given(rows=st.lists(st.tuples(*[CELL.filter(lambda c: c.strip() and not set(c) & set('"\r\n\t')) for _ in NAMES]), max_size=5))
+@given(
+    rows=st.lists(
+        st.tuples(*[CELL.filter(lambda c: c.strip() and not set(c) & set('"\r\n\t')) for _ in NAMES]),
+        max_size=5,
+    )
+)
 def test_a_tab_separated_file_without_quotes_is_what_it_looks_like(rows: list[tuple[str, ...]]) -> None:
     text = "".join("\t".join(row) + "\n" for row in (NAMES, *rows))
     assert [tuple(row.values()) for _, row in table_rows(text, ".tsv")] == rows
