@@ -72,7 +72,7 @@ def _place(text: str | bytes, key: str) -> str:
 def _loader() -> "type[yaml.SafeLoader]":
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
             # Here `<<` is not merged yet: a mapping may overrule what it takes from another.
             seen: set[str] = set()
@@ -83,7 +83,8 @@ def _loader() -> "type[yaml.SafeLoader]":
                             None, None, f"the key {key.value!r} stands twice", key.start_mark
                         )
                     seen.add(key.value)
-            return super().construct_mapping(node, deep)
+            merged: dict[Hashable, Any] = super().construct_mapping(node, deep)
+            return merged
 
     def whole(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
         text = str(loader.construct_scalar(node))

@@ -23,7 +23,8 @@ NAMES = [f"{what}-seed{seed}" for seed in (0, 1) for what in ("sft", "f_dpo-reve
     ("setting", "value"),
     [
         ("lr", 2e-4), ("beta", 0.7), ("seed", 3), ("steps", 7), ("lora_rank", 2),
-        ("divergence", "jensen_shannon"), ("optimizer", "adafactor"), ("slope_matched", True), ("objective", "ipo"),
+        ("divergence", "jensen_shannon"), ("optimizer", "adafactor"), ("slope_matched", True),
+        ("objective", "ipo"),
     ],
 )  # fmt: skip
 def test_a_setting_of_all_runs_may_be_set(

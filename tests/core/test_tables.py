@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from benchmark.core.tables import table_rows
 
-CELL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=12)
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 NAMES = ("id", "prompt", "tags")
 ROWS = st.lists(st.tuples(*[CELL.filter(str.strip) for _ in NAMES]), min_size=1, max_size=5)
 
