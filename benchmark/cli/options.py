@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmark.core.config import parse_settings
+from benchmark.core.errors import ConfigError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 DryRun = Annotated[
@@ -56,6 +57,9 @@ def settings_of(context: typer.Context, out: str) -> dict[str, Any]:
     Args:
         context: Of the command.
         out: The folder where neither a flag nor the file of ``--config`` names one.
+
+    Raises:
+        ConfigError: if a setting is given by its flag and by ``--set``, or twice by ``--set``.
     """
     given = {
         name: value
@@ -63,7 +67,12 @@ def settings_of(context: typer.Context, out: str) -> dict[str, Any]:
         # --no-slope-matched is a setting; an --offline that was not given leaves the file's word.
         if name not in _NOT_SETTINGS and value not in (None, [], ()) and (name, value) != ("offline", False)
     }
-    given |= parse_settings(context.params.get("set_") or ())
+    for name, value in parse_settings(context.params.get("set_") or ()).items():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            flag = f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{flag} and --set {name}= are both given", do="leave one of them out")
+        given[name] = value
     file = context.params.get("config")
     if "out" not in given and "out" not in _content(file):
         given["out"] = out

@@ -30,7 +30,16 @@ def pairs(
     prompts: Annotated[
         str | None,
         typer.Option(
-            help="Of `fbench list prompts`, or a .txt, .csv or .jsonl file. (default shapes-core)",
+            help="Of `fbench list prompts`, or a file: .txt, .csv, .tsv, .json(l), .parquet. "
+            "(default shapes-core)",
+            rich_help_panel=_WHAT,
+        ),
+    ] = None,
+    prompt_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Of a file of prompts, where the texts stand. (default text, prompt, caption or prompts)",
             rich_help_panel=_WHAT,
         ),
     ] = None,

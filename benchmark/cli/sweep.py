@@ -7,8 +7,8 @@ import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say, say_json, say_plan, say_table
-from benchmark.core.config import load_config_file
-from benchmark.core.errors import UserError
+from benchmark.core.config import load_config_file, parse_settings
+from benchmark.core.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
     from benchmark.studies.sweep import Sweep, SweepResult
@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 _AXES, _COMMON, _RUN = "What varies: give an option several times", "What all have in common", "The runs"
 _AXIS_NAMES = ("objective", "divergence", "beta", "lr", "seed")
-_OWN = (*_AXIS_NAMES, "workers", "at_once")
+_OWN_OPTIONS = frozenset({"workers", "at_once"})
 
 
 @app.command("sweep")
@@ -84,11 +84,19 @@ def sweep(
 
     options.forbid_network(offline=offline)
     given = options.settings_of(context, out="runs/sweep")
-    folder = Path(given.pop("out"))
-    axes = Axes(**{name: tuple(given.pop(name)) for name in _AXIS_NAMES if given.get(name)})
-    settings = {name: value for name, value in given.items() if name not in _OWN}
+    folder = Path(str(given.pop("out")))
+    common = parse_settings(set_ or ())
+    for name in _OWN_OPTIONS & common.keys():
+        raise ConfigError(
+            f"--set {name}= is no setting of a run", do=f"give it as --{name.replace('_', '-')} N"
+        )
+    axes = Axes(
+        **{name: tuple(given[name]) for name in _AXIS_NAMES if given.get(name) and name not in common}
+    )
+    own = {*_OWN_OPTIONS, *_AXIS_NAMES} - common.keys()
+    settings = {name: value for name, value in given.items() if name not in own}
     if config is not None:
-        settings = {**{k.replace("-", "_"): v for k, v in load_config_file(config).items()}, **settings}
+        settings = {**load_config_file(config), **settings}
     what = Sweep(settings, axes, folder, workers, at_once)
     if dry_run:
         say_plan(_plan(what), as_json=as_json)

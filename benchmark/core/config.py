@@ -1,14 +1,14 @@
 """Settings from flags and ``--config`` files, and errors that a user can act on."""
 
-import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.core.errors import ConfigError, MissingFileError, UnreadableFileError, close_matches
+from benchmark.core.strict import load_json, load_yaml
 
 _FORMATS = (".toml", ".yaml", ".yml", ".json")
 
@@ -33,7 +33,7 @@ class Config(BaseModel):
             ConfigError: for an unknown key or an impossible value; one line, all of them.
         """
         try:
-            return cls.model_validate({key.replace("-", "_"): value for key, value in values.items()})
+            return cls.model_validate(_normalised(values.items(), source or "the settings"))
         except ValidationError as error:
             raise _explain(error, cls, source) from error
 
@@ -51,42 +51,52 @@ class Config(BaseModel):
         given = {key: value for key, value in flags.items() if value is not None}
         if file is None:
             return cls.parse(given)
-        in_file = {key.replace("-", "_"): value for key, value in load_config_file(file).items()}
-        return cls.parse({**in_file, **given}, source=f"{file} and the command line" if given else str(file))
+        source = f"{file} and the command line" if given else str(file)
+        return cls.parse({**load_config_file(file), **given}, source=source)
 
 
 def load_config_file(path: Path) -> dict[str, Any]:
-    """The content of a TOML, YAML or JSON file.
+    """The content of a TOML, YAML or JSON file; its keys with ``_`` for ``-``.
 
     Raises:
         MissingFileError: if there is no such file.
-        UnreadableFileError: if it cannot be parsed, or is not a table of keys.
-        ConfigError: if its name ends in something else.
+        UnreadableFileError: if it cannot be parsed, is not a table of keys, or states one of them twice.
+        ConfigError: if its name ends in something else, or a key stands there in two spellings.
     """
     if not path.is_file():
         raise MissingFileError(path, "config file")
     if path.suffix.lower() not in _FORMATS:
         raise ConfigError(f"cannot tell the format of {path}", allowed=", ".join(_FORMATS))
     try:
-        content = _parse(path.read_text(encoding="utf-8"), path.suffix.lower())
+        content = _parse(path.read_text(encoding="utf-8-sig"), path.suffix.lower())
     except (OSError, ValueError) as error:
         raise UnreadableFileError(path, path.suffix[1:].upper(), error) from error
     if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
         raise UnreadableFileError(path, "settings", "it is not a table of keys and values")
-    return content
+    return _normalised(content.items(), str(path))
 
 
 def _parse(text: str, suffix: str) -> object:
     if suffix == ".toml":
         return tomllib.loads(text)
-    if suffix == ".json":
-        return json.loads(text)
-    import yaml
+    return load_json(text) if suffix == ".json" else load_yaml(text) or {}
 
-    try:
-        return yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
+
+def _normalised(pairs: Iterable[tuple[str, Any]], source: str) -> dict[str, Any]:
+    """The settings with ``_`` for ``-``; `source` names where they stand, for the message.
+
+    Raises:
+        ConfigError: if one stands there twice, in one spelling or in two.
+    """
+    found: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
+    for key, value in pairs:
+        name = key.replace("-", "_")
+        if name in spelled:
+            both = f"{key} twice" if spelled[name] == key else f"both {spelled[name]} and {key}"
+            raise ConfigError(f"{source} has {both}", do="leave one of them out")
+        found[name], spelled[name] = value, key
+    return found
 
 
 def _explain(error: ValidationError, model: type[BaseModel], source: str) -> ConfigError:
@@ -120,15 +130,15 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
         {'lr': 0.0001, 'divergence': 'alpha(a=0.5)'}
 
     Raises:
-        ConfigError: for one without `=`.
+        ConfigError: for one without `=`, or a key that is set twice.
     """
-    settings: dict[str, Any] = {}
+    found: list[tuple[str, Any]] = []
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals:
             raise ConfigError(f"--set is {pair!r}", allowed="KEY=VALUE, such as lr=1e-4")
         try:
-            settings[key.replace("-", "_")] = json.loads(value)
+            found.append((key, load_json(value)))
         except ValueError:
-            settings[key.replace("-", "_")] = value
-    return settings
+            found.append((key, value))
+    return _normalised(found, "--set")

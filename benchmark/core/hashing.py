@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,12 @@ def sha256_path(path: Path) -> str:
     """The hex digest of a file, or of a folder: of the names and contents of all files below it."""
     if not path.is_dir():
         return sha256_file(path)
-    inside = sorted(p for p in path.rglob("*") if p.is_file())
-    return sha256_json({p.relative_to(path).as_posix(): sha256_file(p) for p in inside})
+    return sha256_files(path, sorted(p for p in path.rglob("*") if p.is_file()))
+
+
+def sha256_files(folder: Path, files: Iterable[Path]) -> str:
+    """The hex digest of some files below a folder: of their names and contents."""
+    return sha256_json({p.relative_to(folder).as_posix(): sha256_file(p) for p in files})
 
 
 def sha256_json(value: object) -> str:

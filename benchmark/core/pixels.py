@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from benchmark.core import hashing
 from benchmark.core.errors import MissingFileError, UnreadableFileError
+from benchmark.core.image_files import load_plugins, why_not_decoded
 
 if TYPE_CHECKING:
     # numpy and Pillow are not needed to list or to rank, so that those stay quick.
@@ -55,13 +56,14 @@ def decode_rgb(data: bytes, path: Path | str = "<bytes>") -> "RGB":
     """
     from PIL import Image, ImageOps
 
+    load_plugins()
     try:
         with Image.open(BytesIO(data)) as image:
             _check(image, data)
             return to_rgb(ImageOps.exif_transpose(image))
     # What is wrong with a file from outside shows as nearly any exception of Pillow and its codecs.
     except Exception as error:
-        raise UnreadableFileError(path, "an image", error) from error
+        raise UnreadableFileError(path, "an image", error, do=why_not_decoded(path)) from error
 
 
 def _check(image: "Image", data: bytes) -> None:

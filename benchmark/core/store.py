@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.core.errors import DiskFullError, MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import plain
 from benchmark.core.records.scores import ScoreRow
+from benchmark.core.strict import load_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -116,10 +117,10 @@ def read_json(path: Path, what: str = "JSON") -> Any:
 
     Raises:
         MissingFileError: if there is no such file.
-        UnreadableFileError: if it is not JSON.
+        UnreadableFileError: if it is not JSON, or states a key twice.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return load_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingFileError(path, what) from error
     except (OSError, ValueError) as error:

@@ -52,7 +52,8 @@ class EvalConfig(_Scored):
     Attributes:
         base: The base model: a registered name, a folder, a hub id.
         checkpoint: ``base``, run folders, diffusers folders, LoRA files, hub ids.
-        prompts: A registered prompt set, or a file.
+        prompts: A registered prompt set, a file, or a folder with a published set.
+        prompt_column: Of a file of prompts: the column of the texts; None: the usual names.
         images_per_prompt: K.
         seed: The evaluation's.
         sampler: Name; None: the base model's default, as for the next four.
@@ -73,6 +74,7 @@ class EvalConfig(_Scored):
     base: str = "shapes"
     checkpoint: tuple[str, ...] = Field(("base",), min_length=1)
     prompts: str = "shapes-core"
+    prompt_column: str | None = None
     images_per_prompt: int = Field(4, ge=1)
     seed: int = 0
     sampler: str | None = None

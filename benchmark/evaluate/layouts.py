@@ -1,23 +1,27 @@
 """Where images made elsewhere lie and where their texts stand: from a path to rows, one an image.
 
 A row is ``{prompt, image_path[, id, prompt_id, seed, style, tags]}``; see :mod:`benchmark.evaluate.listing`.
+Which files below a folder are images, `benchmark.core.image_files` says; those that are in no row are told.
 """
 
-import json
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.image_files import ImageFiles, counted, find_images
 from benchmark.core.store import read_json
+from benchmark.core.tables import table_rows
 from benchmark.evaluate.listing import Row
 
 Layout: TypeAlias = Literal["jsonl", "folder", "hps", "geneval"]
 
-IMAGES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 PACKED: Final = (".parquet", ".arrow", ".tar", ".zip")
 METADATA: Final = "metadata.jsonl"
+METADATA_NAMES: Final = (METADATA, "metadata.csv")
+"""What the texts of a folder's images stand in, as `datasets` reads them."""
 HPS_STYLES: Final = ("anime", "concept-art", "paintings", "photo")
 """Of the HPD v2 benchmark, 800 prompts each."""
 
@@ -29,7 +33,12 @@ _SHAPES: Final[Mapping[Layout, str]] = {
 }
 
 
-def find_rows(path: Path, layout: Layout | None = None, prompts: Path | None = None) -> list[Row]:
+def find_rows(
+    path: Path,
+    layout: Layout | None = None,
+    prompts: Path | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[Row]:
     """The rows of a file or folder.
 
     Args:
@@ -37,27 +46,37 @@ def find_rows(path: Path, layout: Layout | None = None, prompts: Path | None = N
         layout: What it is; None: the one that it looks like.
         prompts: For ``hps``: a folder of ``<style>.json``, a list of texts each, or one JSON file of
             ``{style: texts}``. None: the images' own folder.
+        tell: Called with a line about what lies in the folder and is in no row.
 
     Raises:
         UserError: if it is of no layout or of several, is not of the one stated, or its texts are missing.
     """
-    chosen = layout_of(path, layout)
+    files = find_images(path) if path.is_dir() else None
+    chosen = layout_of(path, layout, files)
     if prompts is not None and chosen != "hps":
         raise UserError(f"--prompts is for the layout hps, and {path} is {chosen}", do="leave it out")
-    read: dict[Layout, Callable[[], Iterable[Row]]] = {
-        "jsonl": lambda: json_rows(path),
-        "folder": lambda: _folder_rows(path),
-        "hps": lambda: _hps_rows(path, prompts or path),
-        "geneval": lambda: _geneval_rows(path),
-    }
-    rows = list(read[chosen]())
+    if files is None:
+        rows = json_rows(path)
+    else:
+        read: dict[Layout, Callable[[], Iterable[Row]]] = {
+            "folder": lambda: _folder_rows(files),
+            "hps": lambda: _hps_rows(path, prompts or path),
+            "geneval": lambda: _geneval_rows(path),
+        }
+        rows = list(read[chosen]())
+        tell(_left_over(files, rows, chosen))
     if not rows:
         raise UnreadableFileError(path, "images with prompts", "it holds none")
     return rows
 
 
-def layout_of(path: Path, stated: Layout | None = None) -> Layout:
+def layout_of(path: Path, stated: Layout | None = None, files: ImageFiles | None = None) -> Layout:
     """What a path is: as it is stated, or what it looks like.
+
+    Args:
+        path: The file or folder.
+        stated: By the user.
+        files: What lies in the folder, where that is known already.
 
     Raises:
         UserError: if it is not there, is of no layout or of several, is not of the one stated, or is a file
@@ -71,52 +90,74 @@ def layout_of(path: Path, stated: Layout | None = None) -> Layout:
             allowed="image files with their texts",
             do="write its images to files, and beside them a JSONL of {prompt, image_path}",
         )
-    chosen = stated or _recognised(path)
+    chosen = stated or _recognised(path, files or (find_images(path) if path.is_dir() else None))
     if path.is_dir() == (chosen == "jsonl"):
         raise UserError(f"{path} is no {chosen} layout", allowed=f"{chosen}: {_SHAPES[chosen]}")
     return chosen
 
 
-def _recognised(path: Path) -> Layout:
-    if path.is_file():
+def _recognised(path: Path, files: ImageFiles | None) -> Layout:
+    if files is None:
         return "jsonl"
     found: list[Layout] = []
-    if (path / METADATA).is_file() or _images(path):
-        found.append("folder")
     if any((path / style).is_dir() for style in HPS_STYLES):
         found.append("hps")
     if any((place / "samples").is_dir() for place in _numbered(path)):
         found.append("geneval")
+    # Images further down are a folder's where they are no other layout's.
+    own = [image for image in files.images if image.parent == path or not found]
+    if own or any((path / name).is_file() for name in METADATA_NAMES):
+        found.insert(0, "folder")
     if len(found) != 1:
+        said = files.passed_over()
         what = f"{path} could be {' or '.join(found)}" if found else f"{path} holds no images that have texts"
         raise UserError(
-            what,
+            f"{what} ({said})" if said and not found else what,
             allowed="; ".join(f"{name}: {shape}" for name, shape in _SHAPES.items()),
             do="say which with --layout" if found else "",
         )
     return found[0]
 
 
+def _left_over(files: ImageFiles, rows: Iterable[Row], layout: Layout) -> str:
+    """In words what lies in a folder and is in no row; empty if nothing does."""
+    folder = files.folder
+    used = {_plain(folder / str(row["image_path"])) for row in rows}
+    images = [path for path in files.images if _plain(path) not in used]
+    stems = {path.with_suffix("") for path in files.images}
+    lists = [
+        path for path in files.others if path.name in (*METADATA_NAMES, *(f"{s}.json" for s in HPS_STYLES))
+    ]
+    texts = [path for path in files.others if layout == "folder" and path.suffix.lower() == ".txt"]
+    lone = [path for path in texts if path.with_suffix("") not in stems]
+    parts = [
+        counted(images, folder, "has no prompt", "have no prompt", "image"),
+        counted(lone, folder, "has no image", "have no image", "text"),
+        files.passed_over([*lists, *texts]),
+    ]
+    return "; ".join(part for part in parts if part)
+
+
+def _plain(path: Path) -> str:
+    """A path without `.` and `..`, links kept."""
+    return os.path.normpath(path)
+
+
 def json_rows(path: Path) -> list[Row]:
     """The objects of a JSONL file.
 
     Raises:
-        UnreadableFileError: if it is not UTF-8, or a line is no object; names the line.
+        UnreadableFileError: if it is not UTF-8, a line is no object, or states a key twice; names the line.
     """
-    expected = "JSONL rows {prompt, image_path}"
-    rows: list[Row] = []
-    # Lines end at a line feed only: `str.splitlines` would also cut at characters that stand in JSON text.
-    for number, line in enumerate(read_text(path, expected).split("\n"), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise UnreadableFileError(path, expected, f"line {number}: {error}") from error
-        if not isinstance(row, dict):
-            raise UnreadableFileError(path, expected, f"line {number} is not an object")
-        rows.append(row)
-    return rows
+    return _table(path, "JSONL rows {prompt, image_path}")
+
+
+def _table(path: Path, expected: str) -> list[Row]:
+    text = read_text(path, expected)
+    try:
+        return [row for _, row in table_rows(text, ".csv" if path.suffix.lower() == ".csv" else ".jsonl")]
+    except ValueError as error:
+        raise UnreadableFileError(path, expected, error) from error
 
 
 def read_text(path: Path, what: str) -> str:
@@ -131,28 +172,38 @@ def read_text(path: Path, what: str) -> str:
         raise UnreadableFileError(path, what, error, do="save it as UTF-8") from error
 
 
-def _folder_rows(folder: Path) -> Iterator[Row]:
-    if (folder / METADATA).is_file():
-        for row in json_rows(folder / METADATA):
+def _folder_rows(files: ImageFiles) -> Iterator[Row]:
+    folder = files.folder
+    metadata = [path for path in files.others if path.name in METADATA_NAMES]
+    metadata = [path for path in metadata if path.parent == folder] or metadata
+    for file in metadata:
+        if len([other for other in metadata if other.parent == file.parent]) > 1:
+            raise UserError(
+                f"{file.parent} has both {' and '.join(METADATA_NAMES)}", do="take one of them away"
+            )
+        for row in _table(file, "rows {file_name, text}"):
             name, text = row.get("file_name"), row.get("text", row.get("prompt"))
             if not isinstance(name, str) or not isinstance(text, str):
-                raise UnreadableFileError(
-                    folder / METADATA, "rows {file_name, text}", "a row lacks one of them"
-                )
-            yield {**row, "prompt": text, "image_path": name}
+                raise UnreadableFileError(file, "rows {file_name, text}", "a row lacks one of them")
+            place = file.parent.relative_to(folder) / name
+            yield {**row, "prompt": text, "image_path": str(place)}
+    if metadata:
         return
-    for image in _images(folder):
-        beside = image.with_suffix(".txt")
-        if not beside.is_file():
+    texts = {path.with_suffix(""): path for path in files.others if path.suffix.lower() == ".txt"}
+    for image in files.images:
+        beside = texts.get(image.with_suffix(""))
+        if beside is None and texts and image.parent != folder:
+            continue  # told with what else has no prompt
+        if beside is None:
             raise UserError(
                 f"{image} has no text",
-                allowed=f"{METADATA} with {{file_name, text}}, or {beside.name} beside it",
+                allowed=f"{METADATA} with {{file_name, text}}, or {image.stem}.txt beside it",
                 do="or give a JSONL of {prompt, image_path}",
             )
         text = read_text(beside, "the image's text").strip()
         if not text:
             raise UnreadableFileError(beside, "the image's text", "it is empty")
-        yield {"prompt": text, "image_path": image.name}
+        yield {"prompt": text, "image_path": image.relative_to(folder).as_posix()}
 
 
 def _hps_rows(folder: Path, prompts: Path) -> Iterator[Row]:
@@ -161,7 +212,7 @@ def _hps_rows(folder: Path, prompts: Path) -> Iterator[Row]:
         if not (folder / style).is_dir():
             continue
         texts = _hps_texts(style, prompts)
-        there = {int(image.stem): image for image in _images(folder / style) if image.stem.isdecimal()}
+        there = _by_index(folder / style)
         if there and max(there) >= len(texts):
             raise UserError(
                 f"{there[max(there)]} has no prompt: {style} has {len(texts)}",
@@ -196,8 +247,8 @@ def _hps_texts(style: str, prompts: Path) -> list[str]:
 
 def _geneval_rows(folder: Path) -> Iterator[Row]:
     places = _numbered(folder)
-    samples = {place: [p for p in _images(place / "samples") if p.stem.isdecimal()] for place in places}
-    first = min((int(image.stem) for images in samples.values() for image in images), default=0)
+    samples = {place: _by_index(place / "samples") for place in places}
+    first = min((k for images in samples.values() for k in images), default=0)
     for place in places:
         if not (place / METADATA).is_file():
             raise MissingFileError(place / METADATA, "texts of geneval")
@@ -206,15 +257,29 @@ def _geneval_rows(folder: Path) -> Iterator[Row]:
             raise UnreadableFileError(place / METADATA, 'geneval\'s {"tag", "include", "prompt"}')
         tags = [facts[0]["tag"]] if facts[0].get("tag") else []
         common = {"prompt_id": place.name, "prompt": facts[0]["prompt"], "tags": tags}
-        for image in samples[place]:
-            yield {**common, "image_path": str(image.relative_to(folder)), "seed": int(image.stem)}
+        for k, image in samples[place].items():
+            yield {**common, "image_path": str(image.relative_to(folder)), "seed": k}
         if not samples[place]:
             yield {**common, "image_path": f"{place.name}/samples/{first:04d}.png", "seed": first}
 
 
-def _images(folder: Path) -> list[Path]:
-    there = folder.iterdir() if folder.is_dir() else ()
-    return sorted(p for p in there if p.suffix.lower() in IMAGES and not p.name.startswith("."))
+def _by_index(folder: Path) -> dict[int, Path]:
+    """The images side by side in a folder that are named by a number, in the order of their names.
+
+    Raises:
+        UserError: if two are of one number; one of them would be lost.
+    """
+    found: dict[int, Path] = {}
+    for image in find_images(folder).images if folder.is_dir() else ():
+        if image.parent != folder or not image.stem.isdecimal():
+            continue
+        other = found.setdefault(int(image.stem), image)
+        if other != image:
+            raise UserError(
+                f"{folder} has two images of number {int(image.stem)}: {other.name} and {image.name}",
+                do="take one of them away",
+            )
+    return found
 
 
 def _numbered(folder: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """Images that were made elsewhere, as an ImageSet."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from benchmark.core.errors import UnreadableFileError
@@ -16,14 +16,19 @@ ENDINGS = (".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
 
 
 def read_images(
-    path: Path, layout: Layout | None = None, prompts: Path | None = None, name: str = ""
+    path: Path,
+    layout: Layout | None = None,
+    prompts: Path | None = None,
+    name: str = "",
+    tell: Callable[[str], None] = lambda _: None,
 ) -> ImageSet:
     """Images with their texts, in one of the layouts that people have them in.
 
     ``jsonl``: a file of ``{prompt, image_path[, id, prompt_id, seed, style, tags, attribute, values,
     template]}``. Paths are relative to the file. Which rows are of one prompt, and in which order, is said in
     :mod:`benchmark.evaluate.listing`.
-    ``folder``: images with a ``metadata.jsonl`` of ``{file_name, text}``, or beside each image its ``.txt``.
+    ``folder``: images, also in folders below, with a ``metadata.jsonl`` or ``.csv`` of ``{file_name, text}``,
+    or beside each image its ``.txt``.
     ``hps``: HPS v2's ``<style>/<index>.jpg``, whose texts are the HPD v2 benchmark's.
     ``geneval``: ``<prompt>/samples/<k>.png`` with ``<prompt>/metadata.jsonl``.
 
@@ -32,12 +37,13 @@ def read_images(
         layout: One of those; None: the one that it looks like.
         prompts: For ``hps``: the folder of ``<style>.json``, or a file; None: the images' own folder.
         name: Of the checkpoint; empty: the file's or folder's own.
+        tell: Called with a line about what lies in the folder and is in no row.
 
     Raises:
         UserError: if it is not there, cannot be read or holds no image, or a prompt is empty. An image that
             is not where its row says is no error here: its record says that it is missing.
     """
-    rows = find_rows(path, layout, prompts)
+    rows = find_rows(path, layout, prompts, tell)
     root = path if path.is_dir() else path.parent
     try:
         return _image_set(path, root, rows, name or name_of(path, ENDINGS) or EXTERNAL)

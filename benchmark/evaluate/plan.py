@@ -67,7 +67,7 @@ def plan(config: EvalConfig) -> EvalPlan:
     sampler = config.sampling(facts.sampler)
     if sampler.name != "ddim":
         raise UnknownNameError("sampler", sampler.name, ["ddim"])
-    prompt_set = load_prompt_set(config.prompts, config.limit)
+    prompt_set = load_prompt_set(config.prompts, config.limit, config.prompt_column, offline=config.offline)
     shard = Shard.parse(config.shard) if config.shard else Shard()
     scorers = (
         ()

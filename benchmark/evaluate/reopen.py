@@ -35,7 +35,7 @@ def read_image_sets(folder: Path) -> list[ImageSet]:
     config = EvalConfig.parse(manifest.config, source=str(folder))
     table = read_score_table(folder)
     sampler = sampler_of(config, table)
-    prompt_set = load_prompt_set(config.prompts, config.limit)
+    prompt_set = load_prompt_set(config.prompts, config.limit, config.prompt_column, offline=config.offline)
     ks = tuple(range(config.images_per_prompt))
     return [_found(folder, checkpoint, prompt_set, sampler, ks) for checkpoint in table.checkpoints]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.naming import fit_name, name_of, told_apart
+from benchmark.core.notices import notice
 from benchmark.core.records import ImageSet
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.layouts import layout_of
@@ -32,7 +33,7 @@ def read_side_by_side(config: ScoreConfig) -> list[ImageSet]:
     for path, layout, name in zip(config.path, layouts, names, strict=True):
         # A layout that brings its texts needs none from elsewhere; if none needs them, reading refuses them.
         elsewhere = layout == "hps" or "hps" not in layouts
-        sets.append(read_images(path, layout, config.prompts if elsewhere else None, name))
+        sets.append(read_images(path, layout, config.prompts if elsewhere else None, name, notice))
     return [sets[0], *(of_same_prompts(images, sets[0]) for images in sets[1:])]
 
 

@@ -1,92 +1,176 @@
-"""Prompts from a file: one a line, a CSV, or JSONL rows ``{id, text, tags, style, facts}``.
+"""Prompts from a file: one a line, a table (CSV, TSV, JSONL, parquet), or a JSON list.
 
-A row may also name an attribute that its prompt leaves open; see ``attributes.py``.
+A row is ``{id, text, tags, style, facts}``, the names in any case; only the text is needed, which may be
+called ``prompt``, ``prompts`` or ``caption``. ``category``, ``challenge`` and ``tag`` become tags. A row may
+also name an attribute that its prompt leaves open; see ``attributes.py``.
 """
 
-import csv
-import io
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import Prompt, PromptSet
+from benchmark.core.strict import load_json
+from benchmark.core.tables import Numbered, table_rows
 from benchmark.prompt_sets.attributes import attribute_of
 
-Row = Mapping[str, Any]
+TEXT_COLUMNS: Final = ("text", "prompt", "caption", "prompts")
+"""Where a prompt's text may stand, the first that is there."""
+TAG_COLUMNS: Final = ("category", "challenge", "tag")
+"""Columns that are one tag each."""
+SUFFIXES: Final = (".txt", ".csv", ".tsv", ".jsonl", ".json", ".parquet")
 
 
-def read_prompt_file(path: Path) -> PromptSet:
-    """A file of prompts; only the text is needed, under ``text`` or ``prompt``.
+def read_prompt_file(path: Path, column: str | None = None) -> PromptSet:
+    """A file of prompts.
+
+    Args:
+        path: The file; its ending tells the format.
+        column: Where the texts stand; None: the first of `TEXT_COLUMNS` that is there.
 
     Raises:
-        UserError: if the file is missing, unreadable, holds no prompt, or one id twice.
+        UserError: if the file is missing, unreadable, holds no prompt, one id twice, or no such column.
     """
-    read = _READERS.get(path.suffix.lower())
-    if not path.is_file():
-        raise MissingFileError(path, "prompt file")
-    if read is None:
-        raise UserError(f"cannot tell the format of {path}", allowed=", ".join(SUFFIXES))
-    data = path.read_bytes()
+    data = read_bytes(path)
     digest = sha256_bytes(data)
     try:
-        prompts = tuple(_prompt(row, place) for place, row in enumerate(read(data.decode("utf-8-sig"))))
-        if not prompts:
-            raise ValueError("it holds no prompt")
+        prompts = prompts_of(file_rows(path, data), column)
         # A user's file has no version of its own, so its content is one.
         return PromptSet(path.stem, digest[:8], prompts, digest, source=path.name)
-    except (ValueError, csv.Error) as error:
+    except ValueError as error:
         raise UnreadableFileError(path, "prompts", error) from error
 
 
-def _prompt(row: Row, place: int) -> Prompt:
-    text = row.get("text", row.get("prompt"))
+def read_bytes(path: Path) -> bytes:
+    """The content of a file of prompts.
+
+    Raises:
+        UserError: if there is none, or its ending is no format of prompts.
+    """
+    if not path.is_file():
+        raise MissingFileError(path, "prompt file")
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"cannot tell the format of {path}", allowed=", ".join(SUFFIXES))
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UnreadableFileError(path, "prompts", error.strerror or error) from error
+
+
+def file_rows(path: Path, data: bytes) -> list[Numbered]:
+    """The rows of a file with their numbers from 1, column names in lower case.
+
+    Raises:
+        ValueError: if it is not of the format that its ending says, or has a column in two spellings.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".parquet":
+        rows = _parquet_rows(path)
+    elif suffix == ".json":
+        rows = list(_json_rows(load_json(data.decode("utf-8-sig"))))
+    elif suffix == ".txt":
+        # Lines end at a line feed only: `str.splitlines` would also cut at rarer characters.
+        lines = enumerate(data.decode("utf-8-sig").split("\n"), 1)
+        rows = [(number, {"text": line}) for number, line in lines if line.strip()]
+        if any("\0" in row["text"] for _, row in rows):
+            raise ValueError("it has a zero byte: is it UTF-8 text?")
+    else:
+        rows = table_rows(data.decode("utf-8-sig"), suffix)
+    return [(number, _lower(row, number)) for number, row in rows]
+
+
+def prompts_of(rows: Iterable[Numbered], column: str | None = None) -> tuple[Prompt, ...]:
+    """The prompts of rows, in order.
+
+    Raises:
+        ValueError: if there is none, or a row is no prompt; names it.
+    """
+    found = tuple(_prompt(row, place, number, column) for place, (number, row) in enumerate(rows))
+    if not found:
+        raise ValueError("it holds no prompt")
+    return found
+
+
+def _prompt(row: Mapping[str, Any], place: int, number: int, column: str | None) -> Prompt:
+    names = (column.lower(),) if column else TEXT_COLUMNS
+    text = next((row[name] for name in names if row.get(name) is not None), None)
     if not isinstance(text, str):
-        raise ValueError(f"prompt {place + 1} has no `text` or `prompt`; it has {', '.join(map(str, row))}")
+        has = ", ".join(map(str, row)) or "nothing"
+        wanted = f"`{column}`" if column else "`text`, `prompt` or `caption`"
+        raise ValueError(f"prompt {place + 1} has no {wanted}; it has {has}; --prompt-column names another")
+    if not text.strip():
+        raise ValueError(f"prompt {place + 1} (line {number}) has no text")
     # Half an emoji, as programs leave it that cut at a length, is no text for any tokenizer.
     text.encode()
     tags = row.get("tags") or ()
     facts = row.get("facts")
+    named = [
+        slug(str(row[name])) for name in TAG_COLUMNS if row.get(name) not in (None, "") and name not in names
+    ]
     return Prompt(
         id=str(row.get("id") or f"{place:04d}"),
         text=text.strip(),
-        tags=tuple(tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)),
+        tags=(
+            *(tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)),
+            *filter(None, named),
+        ),
         style=row.get("style") or None,
         facts_json=json.dumps(facts, sort_keys=True) if facts is not None else "",
         attribute=attribute_of(row, text.strip()),
     )
 
 
-# Lines end at a line feed only: `str.splitlines` would also cut at characters that stand in JSON text.
+def slug(words: str) -> str:
+    """A category as a tag.
+
+    Example:
+        >>> slug("Food & Beverage")
+        'food-beverage'
+    """
+    return re.sub(r"[^\w.]+", "-", words.lower()).strip("-")
 
 
-def _text_rows(content: str) -> list[Row]:
-    return [{"text": line} for line in content.split("\n") if line.strip()]
+def _lower(row: Mapping[str, Any], number: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        key = name.strip().lower()
+        if key and key in found:
+            raise ValueError(f"line {number} has {name!r} in two spellings")
+        found[key] = value
+    return found
 
 
-def _csv_rows(content: str) -> list[Row]:
-    return list(csv.DictReader(io.StringIO(content, newline="")))
+def _json_rows(content: Any) -> Iterable[Numbered]:
+    """A list of texts or objects, or ``{style: texts}`` with the style as a tag."""
+    if isinstance(content, dict) and all(isinstance(texts, list) for texts in content.values()):
+        entries = [(text, style) for style, texts in content.items() for text in texts]
+    elif isinstance(content, list):
+        entries = [(text, "") for text in content]
+    else:
+        raise ValueError("it is neither a list of prompts nor {style: texts}")
+    for number, (entry, style) in enumerate(entries, 1):
+        row = {"text": entry} if isinstance(entry, str) else entry
+        if not isinstance(row, dict):
+            raise ValueError(f"entry {number} is neither a text nor an object")
+        yield number, {**row, "category": style} if style else row
 
 
-def _jsonl_rows(content: str) -> list[Row]:
-    return [_json_row(line, number) for number, line in enumerate(content.split("\n"), 1) if line.strip()]
+def _parquet_rows(path: Path) -> list[Numbered]:
+    """The rows of a parquet file; columns that are nobody's, such as images, are not read."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-
-def _json_row(line: str, number: int) -> Row:
     try:
-        row = json.loads(line)
-    except ValueError as error:
-        raise ValueError(f"line {number}: {error}") from error
-    if not isinstance(row, dict):
-        raise ValueError(f"line {number} is not an object")
-    return row
-
-
-_READERS: dict[str, Callable[[str], list[Row]]] = {
-    ".txt": _text_rows,
-    ".csv": _csv_rows,
-    ".jsonl": _jsonl_rows,
-}
-SUFFIXES = tuple(_READERS)
+        with pq.ParquetFile(path) as file:
+            flat = [
+                field.name for field in file.schema_arrow
+                if not pa.types.is_struct(field.type) and not pa.types.is_binary(field.type)
+                and not pa.types.is_large_binary(field.type)
+            ]  # fmt: skip
+            return list(enumerate(file.read(columns=flat).to_pylist(), 1))
+    except (OSError, pa.ArrowException) as error:
+        raise ValueError(f"it is no parquet: {error}") from error

@@ -9,6 +9,7 @@ from benchmark.core.records import Axis
 from benchmark.scorers import _reference, _weights
 from benchmark.scorers._compared import Compared
 from benchmark.scorers._on_features import OnFeatures
+from benchmark.scorers._shown import Shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,8 +47,9 @@ class AgainstReference(OnFeatures):
     @cached_property
     def weights_hash(self) -> str:
         """Extractor with its resize, reference, and the hash of both."""
-        known = [path for path in (self.place, self.reference_path) if path is not None]
-        return f"{self.extractor}-{_reference.tag(self.reference_path)}-{_weights.short_hash(*known)}"
+        path = self.reference_path
+        known = _weights.short_hash(self.place, references=[path] if path else [])
+        return f"{self.extractor}-{_reference.tag(path)}-{known}"
 
     @final
     def load(self, device: str = "cpu") -> None:
@@ -68,6 +70,10 @@ class AgainstReference(OnFeatures):
     def reference_features(self) -> "np.ndarray":
         """The reference's features (m, d), once loaded."""
         return self._compared.features(self.name)
+
+    def remark(self, shown: Shown) -> str:  # noqa: ARG002
+        """How many reference images there are, where a user named them."""
+        return self._compared.remark()
 
     @abstractmethod
     def prepare(self, reference: Compared) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.core.errors import UserError
-from benchmark.scorers._reference import Statistics, images, read_npz
+from benchmark.core.notices import notice
+from benchmark.scorers._reference import Statistics, images, in_words, read_npz
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
@@ -39,11 +40,16 @@ class Compared:
 
     @cached_property
     def held(self) -> "Matrix | Statistics":
-        """Features (m, d), or their statistics.
+        """Features (m, d), or their statistics; says on stderr of how many images.
 
         Raises:
             UserError: if they cannot be read, or are of another network.
         """
+        held = self._read()
+        notice(in_words(self._path, held.n if isinstance(held, Statistics) else len(held)))
+        return held
+
+    def _read(self) -> "Matrix | Statistics":
         path = self._path
         if path is None or path.is_dir():
             return self._network.of_images(images(path))
@@ -54,6 +60,14 @@ class Compared:
                 f"the reference {path} has {d} features", allowed=f"{self._network.size}, as the network"
             )
         return held
+
+    def remark(self) -> str:
+        """How many images of a user's reference a number is about; empty for renders."""
+        if self._path is None:
+            return ""
+        held = self.held
+        m = held.n if isinstance(held, Statistics) else len(held)
+        return "an unknown number of reference images" if m is None else f"{m:,} reference images"
 
     def features(self, scorer: str) -> "Matrix":
         """Features (m, d).

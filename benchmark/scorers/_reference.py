@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, overload
 from zipfile import BadZipFile
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.image_files import ImageFiles, find_images
 from benchmark.core.naming import name_of
 from benchmark.core.pixels import read_rgb
 from benchmark.scorers import _weights
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from benchmark.core.pixels import RGB
 
-IMAGES: Final = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 RENDERS: Final = "renders2000"
 
 _HELD: Final = ("features", "mu", "sigma", "n")
@@ -54,8 +54,8 @@ def find(scorer: str, reference: str, *, embedded: bool) -> Path | None:
     path = Path(reference).expanduser()
     if not path.is_dir() and not path.is_file():
         raise MissingFileError(path, f"reference of scorer {scorer}")
-    if path.is_dir() and not image_files(path):
-        raise UnreadableFileError(path, "a folder of images", f"no {', '.join(IMAGES)} in it")
+    if path.is_dir():
+        readable_images(path)
     return path
 
 
@@ -64,9 +64,32 @@ def tag(path: Path | None) -> str:
     return RENDERS if path is None else re.sub(r"[^\w.]+", "_", name_of(path, (".npz",)))[:32]
 
 
-def image_files(folder: Path) -> list[Path]:
-    """All images below a folder, in the order of their names."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGES and p.is_file())
+def readable_images(folder: Path) -> ImageFiles:
+    """The images below a folder of references.
+
+    Raises:
+        UnreadableFileError: if there are none, or one of them is a link to nothing.
+    """
+    found = find_images(folder)
+    if not found.images:
+        said = found.passed_over()
+        raise UnreadableFileError(folder, "a folder of images", f"there are none{said and ': '}{said}")
+    for path in found.images:
+        if not path.is_file():
+            raise UnreadableFileError(folder, "a folder of images", f"{path} is a link to nothing")
+    return found
+
+
+def in_words(path: Path | None, m: int | None) -> str:
+    """A reference and its size: ``reference coco: 5,000 images; 2 files are no images: a.txt, b.txt``.
+
+    Args:
+        path: As of `find`.
+        m: How many images it is or was made of; None: its file does not say.
+    """
+    size = "of an unknown number of images" if m is None else f"{m:,} images"
+    passed = find_images(path).passed_over() if path is not None and path.is_dir() else ""
+    return "; ".join(part for part in (f"reference {path or RENDERS}: {size}", passed) if part)
 
 
 class Files(Sequence["RGB"]):
@@ -99,7 +122,7 @@ def images(path: Path | None) -> "Sequence[RGB]":
         from benchmark.scorers._renders import renders
 
         return renders()
-    return Files(image_files(path))
+    return Files(find_images(path).images)
 
 
 def read_npz(path: Path) -> "np.ndarray | Statistics":

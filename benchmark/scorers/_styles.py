@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from benchmark.core import resources, store
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.image_files import counted, find_images
 from benchmark.core.pixels import decode_rgb
 from benchmark.core.records import Prompt
-from benchmark.scorers._reference import Files, image_files
+from benchmark.scorers._reference import Files, readable_images
 from benchmark.scorers._weights import EMBEDDED
 
 if TYPE_CHECKING:
@@ -44,13 +45,44 @@ def style_places(scorer: str, references: str, *, embedded: bool) -> Mapping[str
     if not folder.is_dir():
         raise MissingFileError(folder, f"folder of the styles' images for scorer {scorer}")
     tables = {path.stem.removeprefix(_FILE): path for path in sorted(folder.glob(f"{_FILE}*.parquet"))}
-    folders = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and image_files(path)}
-    found = tables or folders or ({folder.name: folder} if image_files(folder) else {})
+    styles = {} if tables else _folders(folder)
+    found = tables or styles or ({folder.name: folder} if find_images(folder).images else {})
     if not found:
-        raise UnreadableFileError(
-            folder, "images of styles", "neither images nor folders of images are in it"
-        )
+        said = find_images(folder).passed_over()
+        why = f"neither images nor folders of images are in it{said and ': '}{said}"
+        raise UnreadableFileError(folder, "images of styles", why)
+    for path in found.values():
+        if path.is_dir():
+            readable_images(path)
     return {_name(style): path for style, path in found.items()}
+
+
+def _folders(folder: Path) -> dict[str, Path]:
+    """The folders of images in a folder, by their names; two spellings of one style are refused."""
+    found = {path.name: path for path in sorted(folder.iterdir()) if path.is_dir() and path.name[0] != "."}
+    styles = {name: path for name, path in found.items() if find_images(path).images}
+    for name in styles:
+        same = [other for other in styles if _name(other) == _name(name)]
+        if len(same) > 1:
+            raise UserError(f"{folder} has two folders of one style: {', '.join(same)}", do="make them one")
+    return styles
+
+
+def styles_in_words(places: Mapping[str, Path], counts: Mapping[str, int]) -> str:
+    """The styles' references and their sizes, with what lies beside them and is not used.
+
+    Args:
+        places: As of `style_places`.
+        counts: Images of each style.
+    """
+    sizes = ", ".join(f"{style} {counts[style]:,}" for style in places)
+    folders = [place for place in places.values() if place.is_dir()]
+    beside = [find_images(place).passed_over() for place in folders]
+    parents = {place.parent for place in folders} if len(folders) > 1 else set()
+    for parent in parents:
+        loose = [p for p in find_images(parent).images if not any(p.is_relative_to(f) for f in folders)]
+        beside.append(counted(loose, parent, "is of no style", "are of no style", "image"))
+    return "; ".join(part for part in (f"reference images by style: {sizes}", *beside) if part)
 
 
 def style_of(prompt: Prompt) -> str:
@@ -65,7 +97,7 @@ def style_images(place: Path) -> "Sequence[RGB]":
         UserError: if the file is missing or unreadable.
     """
     if place.is_dir():
-        return Files(image_files(place))
+        return Files(find_images(place).images)
     table = store.read_parquet(place, ["jpg_0", "jpg_1", "label_0"]).to_pylist()
     if not table:
         raise UnreadableFileError(place, "style data", "it has no pair")

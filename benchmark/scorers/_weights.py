@@ -1,14 +1,15 @@
 """Where a scorer's weights are, and their hash. No torch: `fbench doctor` and the caches ask this too."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final, NoReturn, TypeAlias
 
 from benchmark.core import resources
 from benchmark.core.errors import MissingFileError, MissingWeightsError
-from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_json, sha256_path
+from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_files, sha256_json, sha256_path
+from benchmark.core.image_files import find_images
 from benchmark.scorers._published import RELEASES, Release, release_at
 
 EMBEDDED: Final = "embedded"
@@ -110,13 +111,21 @@ def missing_files(release: Release) -> list[str]:
     return [file.name for file in release.needed if not (folder / file.name).is_file()]
 
 
-def short_hash(*paths: Path) -> str:
+def short_hash(*paths: Path, references: Iterable[Path] = ()) -> str:
     """The first 8 hex digits of the hash of some files and folders; read again only when one has changed.
 
     Of a folder of published weights only the needed files count: what else was downloaded with them, such
     as a model card or the same weights in another format, changes no score.
+
+    Args:
+        *paths: Files and folders of weights.
+        references: Files, and folders of which only the images count.
     """
-    return sha256_bytes("".join(_digest(path, _stamp(path)) for path in paths).encode())[:8]
+    digests = [_digest(path, _stamp(path)) for path in paths]
+    for path in references:
+        images = find_images(path).images if path.is_dir() else None
+        digests.append(_digest(path, _stamp(path, images), images))
+    return sha256_bytes("".join(digests).encode())[:8]
 
 
 def _missing(scorer: str, release: Release) -> NoReturn:
@@ -152,15 +161,20 @@ def _counted(path: Path) -> list[Path] | None:
     return None
 
 
-def _stamp(path: Path) -> tuple[tuple[str, int, int], ...]:
-    files = [path]
-    if path.is_dir():
+_Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
+
+
+def _stamp(path: Path, files: Sequence[Path] | None = None) -> _Stamp:
+    if files is None and path.is_dir():
         files = _counted(path) or sorted(p for p in path.rglob("*") if p.is_file())
+    files = [path] if files is None else files
     return tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
 
 
 @lru_cache(maxsize=256)
-def _digest(path: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:  # noqa: ARG001  # the stamp is the cache's key
+def _digest(path: Path, stamp: _Stamp, images: tuple[Path, ...] | None = None) -> str:  # noqa: ARG001  # the stamp is the cache's key
+    if images is not None:
+        return sha256_files(path, images)
     counted = _counted(path) if path.is_dir() else None
     if counted is not None:
         return sha256_json({file.name: sha256_file(file) for file in counted})

@@ -69,8 +69,9 @@ class Cmmd(SetScorer):
     @cached_property
     def weights_hash(self) -> str:
         """The reference, and the hash of model and reference."""
-        known = [path for path in (self._place, self._reference_path) if path is not None]
-        return f"{_reference.tag(self._reference_path)}-{_weights.short_hash(*known)}"
+        path = self._reference_path
+        known = _weights.short_hash(self._place, references=[path] if path else [])
+        return f"{_reference.tag(path)}-{known}"
 
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model and the reference; without one named, as `AgainstReference.load`."""
@@ -96,6 +97,10 @@ class Cmmd(SetScorer):
         """Embeddings of a part of the set."""
         if len(shown):
             self._tower.images(shown)
+
+    def remark(self, shown: Shown) -> str:  # noqa: ARG002
+        """How many reference images there are, where a user named them."""
+        return self._compared.remark()
 
     def value(self, shown: Shown) -> Value:
         """The discrepancy of the set."""

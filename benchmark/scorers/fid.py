@@ -46,8 +46,8 @@ class Fid(AgainstReference):
         """Few images bias a Frechet distance upwards: of Inception's features below 10,000."""
         n, m, d = len(shown), self._to.n, self._features.size
         said = [f"biased: {n} images, fewer than {BIASED:,}"] if self.of_inception and n < BIASED else []
-        said += [f"biased: {m} reference images, fewer than 5 d"] if m is not None and m < 5 * d else []
-        return "; ".join(said)
+        few = f"biased: {m} reference images, fewer than 5 d" if m is not None and m < 5 * d else ""
+        return "; ".join(part for part in (*said, few or super().remark(shown)) if part)
 
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""

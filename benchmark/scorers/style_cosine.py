@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from benchmark.core.notices import notice
 from benchmark.core.records import Axis, Prompt
 from benchmark.scorers import _styles, _weights
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
@@ -62,7 +63,7 @@ class StyleCosine(ImageScorer):
     @cached_property
     def weights_hash(self) -> str:
         """Of the model and the reference images."""
-        return _weights.short_hash(self._place, *self._places.values())
+        return _weights.short_hash(self._place, references=self._places.values())
 
     def load(self, device: str = "cpu") -> None:
         """Reads the model and embeds the references; without any named, as `AgainstReference.load`."""
@@ -75,9 +76,9 @@ class StyleCosine(ImageScorer):
         self._tower = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
         if not self._place.is_dir() and not self.references:
             return
-        self._centroids = {
-            style: self._tower.centroid(_styles.style_images(place)) for style, place in self._places.items()
-        }
+        images = {style: _styles.style_images(place) for style, place in self._places.items()}
+        self._centroids = {style: self._tower.centroid(seen) for style, seen in images.items()}
+        notice(_styles.styles_in_words(self._places, {style: len(seen) for style, seen in images.items()}))
 
     def concerns(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for one of the styles."""

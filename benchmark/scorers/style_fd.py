@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from benchmark.core.notices import notice
 from benchmark.core.records import Axis, Prompt
 from benchmark.scorers import _styles, _weights
 from benchmark.scorers._on_features import OnFeatures
@@ -53,7 +54,7 @@ class StyleFd(OnFeatures):
     @cached_property
     def weights_hash(self) -> str:
         """Of the feature network and the reference images; Inception's layer and resize before it."""
-        known = _weights.short_hash(self.place, *self._places.values())
+        known = _weights.short_hash(self.place, references=self._places.values())
         return f"{self.extractor}-{known}" if self.of_inception else known
 
     def load(self, device: str = "cpu") -> None:
@@ -65,15 +66,19 @@ class StyleFd(OnFeatures):
             style: self._features.of_images(_styles.style_images(place))
             for style, place in self._places.items()
         }
+        sizes = {style: len(features) for style, features in self._references.items()}
+        notice(_styles.styles_in_words(self._places, sizes))
 
     def concerns(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for one of the styles."""
         return _styles.style_of(prompt) in self._places
 
     def remark(self, shown: Shown) -> str:
-        """Few references bias a Frechet distance as few images do."""
+        """How many references a user named; few bias a Frechet distance as few images do."""
         m, d = self._to(shown).n or 0, self._features.size
-        return f"biased: {m} reference images, fewer than 5 d" if m < 5 * d else ""
+        if m < 5 * d:
+            return f"biased: {m} reference images, fewer than 5 d"
+        return f"{m:,} reference images" if self.references not in ("", _weights.EMBEDDED) else ""
 
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""

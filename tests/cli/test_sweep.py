@@ -19,6 +19,56 @@ VARIES = (
 NAMES = [f"{what}-seed{seed}" for seed in (0, 1) for what in ("sft", "f_dpo-reverse_kl", "f_dpo-alpha_a0.5")]
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("lr", 2e-4), ("beta", 0.7), ("seed", 3), ("steps", 7), ("lora_rank", 2),
+        ("divergence", "jensen_shannon"), ("optimizer", "adafactor"), ("slope_matched", True),
+        ("objective", "ipo"),
+    ],
+)  # fmt: skip
+def test_a_setting_of_all_runs_may_be_set(
+    fbench: Fbench, world: dict[str, Path], setting: str, value: object
+) -> None:
+    from benchmark.studies.sweep import Sweep
+
+    made: list[Sweep] = []
+    members = Sweep.members
+
+    def kept(self: Sweep) -> list[object]:
+        made.append(self)
+        return list(members(self))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sweep, "members", kept)
+        text = json.dumps(value) if isinstance(value, bool) else str(value)
+        done = fbench("sweep", "--config", world["config"], "--set", f"{setting}={text}", "--dry-run")
+    assert done.exit_code == 0, done.output
+    (run,) = members(made[0])
+    assert getattr(run, setting) == value
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--lr 1e-4 --set lr=2e-4", "--lr and --set lr= are both given"),
+        ("--set lr=1e-4 --set lr=2e-4", "--set has lr twice"),
+        ("--set lora_rank=4 --set lora-rank=8", "--set has both lora_rank and lora-rank"),
+        ("--set workers=2", "--set workers= is no setting of a run; give it as --workers N"),
+        ("--set lr=[1,2]", "lr is [1, 2]: Input should be a valid number"),
+        ("--set lr=fast", "lr is 'fast'"),
+        ("--set out=3 --set rate=1", "unknown key 'rate'"),
+    ],
+)
+def test_a_setting_is_given_once_and_in_one_way(
+    fbench: Fbench, world: dict[str, Path], words: str, said: str
+) -> None:
+    done = fbench("sweep", "--config", world["config"], *words.split(), "--dry-run")
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
 @pytest.fixture(scope="module")
 def swept(fbench: Fbench, world: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six policies; the reference was asked once a step for those of a seed."""

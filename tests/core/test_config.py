@@ -7,7 +7,7 @@ import pytest
 from pydantic import Field, model_validator
 
 from benchmark.core.config import Config, load_config_file
-from benchmark.core.errors import ConfigError, MissingFileError, UnreadableFileError
+from benchmark.core.errors import ConfigError, MissingFileError, UnreadableFileError, UserError
 
 Write = Callable[[str, str], Path]
 
@@ -95,3 +95,30 @@ def test_a_missing_file_and_an_unknown_format_are_named(write: Write, tmp_path: 
         load_config_file(write("c.toml", "").with_name("d.toml"))
     with pytest.raises(ConfigError, match=r"allowed: \.toml"):
         load_config_file(write("c.ini", ""))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("c.yaml", "objective: sft\nsteps: 1\nsteps: 2\n", r"line 3: the key 'steps' stands twice"),
+        ("c.json", '{"objective": "sft",\n"steps": 1,\n"steps": 2}', r"'steps' stands twice \(line 3\)"),
+        ("c.toml", 'objective = "sft"\nsteps = 1\nsteps = 2\n', "as TOML"),
+        ("c.yaml", "batch_size: 1\nbatch-size: 2\n", "has both batch_size and batch-size"),
+        ("c.json", '{"batch-size": 1, "batch_size": 2}', "has both batch-size and batch_size"),
+        ("c.toml", "batch-size = 1\nbatch_size = 2\n", "has both batch-size and batch_size"),
+        ("c.yaml", "[" * 2000, "as YAML"),
+        ("c.json", "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_setting_stands_once_in_a_file(write: Write, name: str, text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        Train.resolve(write(name, text), {})
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(write: Write) -> None:
+    for name, text in (
+        ("c.toml", 'objective = "sft"'),
+        ("c.yaml", "objective: sft"),
+        ("c.json", '{"objective": "sft"}'),
+    ):
+        assert Train.resolve(write(name, "\ufeff" + text), {}).objective == "sft"

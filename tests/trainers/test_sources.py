@@ -188,9 +188,9 @@ def test_bombs_truncated_files_and_wrong_types_are_bad(
     data = load_pairs(str(write_rows("prefs.parquet", rows)), held_out=0, max_bad_share=1)
     assert [b.row for b in data.bad] == [f"prefs.parquet:{i}" for i in (1, 2, 3)]
     assert "bomb" in data.bad[2].why
-    words = [{"caption": "x", "jpg_0": "text", "jpg_1": "text", "label_0": 1.0, "label_1": 0.0}]
-    path = str(write_rows("words.parquet", words))
-    with pytest.raises(UserError, match="an image is str, not bytes"):
+    numbers = [{"caption": "x", "jpg_0": 1, "jpg_1": 2, "label_0": 1.0, "label_1": 0.0}]
+    path = str(write_rows("numbers.parquet", numbers))
+    with pytest.raises(UserError, match="an image is int, not bytes or a path"):
         load_pairs(path)
 
 

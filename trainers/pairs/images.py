@@ -32,8 +32,10 @@ def read_images(refs: Sequence[ImageRef]) -> Iterator[bytes]:
         stamp = _stamp(ref.path)
         group, first = _group_of(ref.path, stamp, ref.row)
         cell = _row_group(ref.path, stamp, group).column(ref.column)[ref.row - first]
-        data = image_bytes(cell.as_py())
-        yield data if isinstance(data, bytes) else b""
+        data = image_bytes(cell.as_py(), ref.path.parent)
+        if isinstance(data, str):
+            raise UnreadableFileError(ref.path, "preference data", f"row {ref.row}: {data}")
+        yield data
 
 
 Stamp: TypeAlias = tuple[int, int]

@@ -1,4 +1,7 @@
-"""Parquet with Pick-a-Pic's columns: `caption, jpg_0, jpg_1, label_0, label_1`; others are not read."""
+"""Parquet with Pick-a-Pic's columns: `caption, jpg_0, jpg_1, label_0, label_1`; others are not read.
+
+An image is a cell of its bytes, of its path, or of the `{bytes, path}` that `datasets` writes.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,6 +9,8 @@ from typing import Any
 
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.records import ImageRef
+from trainers.pairs.layouts import refuse_known_layout
+from trainers.pairs.listing import file_bytes
 from trainers.pairs.records import Row
 
 COLUMNS = ("caption", "jpg_0", "jpg_1", "label_0", "label_1")
@@ -30,6 +35,7 @@ def parquet_rows(path: Path, name: str) -> Iterator[Row]:
             names = file.schema_arrow.names
             missing = [column for column in COLUMNS if column not in names]
             if missing:
+                refuse_known_layout(path, names)
                 why = f"no column {', '.join(missing)}; it has {', '.join(names)}"
                 raise UnreadableFileError(path, "preference data", why)
             number = 0
@@ -41,16 +47,24 @@ def parquet_rows(path: Path, name: str) -> Iterator[Row]:
         raise UnreadableFileError(path, "parquet", error) from error
 
 
-def image_bytes(cell: object) -> bytes | str:
-    """An image's bytes from a cell: plain, or what the hub's `Image` feature makes of them.
+def image_bytes(cell: object, folder: Path) -> bytes | str:
+    """An image's bytes from a cell: plain, a path, or what the hub's `Image` feature makes of either.
+
+    Args:
+        cell: Of an image's column.
+        folder: Paths are relative to it.
 
     Returns:
         The bytes, or in words why there are none.
     """
-    found = cell.get("bytes") if isinstance(cell, dict) else cell
+    found = cell
+    if isinstance(cell, dict):
+        found = cell.get("path") if cell.get("bytes") is None else cell["bytes"]
     if found is None:
         return b""
-    return found if isinstance(found, bytes) else f"an image is {type(found).__name__}, not bytes"
+    if isinstance(found, str):
+        return file_bytes(folder, found)
+    return found if isinstance(found, bytes) else f"an image is {type(found).__name__}, not bytes or a path"
 
 
 def _row(path: Path, name: str, number: int, cells: dict[str, Any]) -> Row:
@@ -63,6 +77,6 @@ def _row(path: Path, name: str, number: int, cells: dict[str, Any]) -> Row:
         where,
         values["caption"],
         tuple(ImageRef(path, number, column) for column in ("jpg_0", "jpg_1")),
-        tuple(image_bytes(values[column]) for column in ("jpg_0", "jpg_1")),
+        tuple(image_bytes(values[column], path.parent) for column in ("jpg_0", "jpg_1")),
         (values["label_0"], values["label_1"]),
     )

@@ -7,6 +7,8 @@ from pathlib import Path, PurePath
 
 from benchmark.core import resources
 from benchmark.core.errors import MissingFileError, UnknownNameError, UserError
+from benchmark.core.image_files import counted, find_images
+from benchmark.core.notices import notice
 from benchmark.core.registry import normalise
 from trainers.pairs.hub import Hub, HubClient, HubName
 from trainers.pairs.listing import NAMES, listing_rows
@@ -16,7 +18,10 @@ from trainers.pairs.records import Row
 HELD_OUT_NAMES = ("heldout", "held_out", "validation")
 """Files and folders with these beginnings hold the held-out pairs; `test*` is never read."""
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+?)?(:\w+)?")
-_ALLOWED = "a name, a .parquet or .jsonl file, a folder of them, or a hub id owner/name[@revision][:split]"
+_SUFFIXES = (".parquet", ".jsonl", ".json")
+_ALLOWED = (
+    "a name, a .parquet, .jsonl or .json file, a folder of them, or a hub id owner/name[@revision][:split]"
+)
 
 
 @dataclass(frozen=True)
@@ -34,8 +39,10 @@ class DataFile:
     def rows(self) -> Iterator[Row]:
         """Its rows, unchecked."""
         path = self.fetch()
-        read = listing_rows if path.suffix.lower() == ".jsonl" else parquet_rows
-        return read(path, self.name)
+        suffix = path.suffix.lower()
+        if suffix not in _SUFFIXES:
+            raise UserError(f"cannot tell the format of {path}", allowed=_ALLOWED)
+        return parquet_rows(path, self.name) if suffix == ".parquet" else listing_rows(path, self.name)
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ def find_source(text: str, *, offline: bool = False, hub: Hub | None = None) -> 
     known = embedded_sets()
     if normalise(text) in known:
         return _local(known[normalise(text)])
-    if _HUB_ID.fullmatch(text) and path.suffix.lower() not in (".parquet", ".jsonl"):
+    if _HUB_ID.fullmatch(text) and path.suffix.lower() not in _SUFFIXES:
         return _on_hub(HubName.parse(text), hub or HubClient(offline=offline))
     if path.suffix or len(path.parts) > 1:
         raise MissingFileError(path, "preference data")
@@ -94,15 +101,22 @@ def embedded_sets() -> dict[str, Path]:
 def _local(path: Path) -> Source:
     if path.is_file():
         return Source((_file(path, path.name),))
-    files = [f for f in sorted(path.rglob("*.parquet")) if f.is_file()]
+    there = [f for f in find_images(path).others if f.suffix.lower() in _SUFFIXES]
+    files = [f for f in there if f.suffix.lower() == ".parquet"]
     if not files:
-        files = [path / name for name in NAMES if (path / name).is_file()][:1]
-        files += [f for f in sorted(path.glob("*.jsonl")) if f.name not in NAMES and _part(f.name) != "train"]
+        files = [path / name for name in NAMES if path / name in there][:1]
+        beside = [
+            f for f in there if f.parent == path and f.suffix.lower() == ".jsonl" and f.name not in NAMES
+        ]
+        files += [f for f in beside if _part(f.name) != "train"]
     if not files:
         raise UserError(
             f"no preference data in {path}",
             allowed=f"a folder of .parquet files, or of images with a {' or '.join(NAMES)}",
         )
+    names = {f: f.relative_to(path).as_posix() for f in there}
+    unread = [f for f in there if f not in files or _part(names[f]) == "never read"]
+    notice(counted(unread, path, "is not read", "are not read"))
     return _split([_file(f, f.relative_to(path).as_posix()) for f in files])
 
 

@@ -111,7 +111,9 @@ def plan_frontier(config: FrontierConfig) -> FrontierPlan:
     evaluation, table = _evaluation(config)
     if (config.out / FILE_NAME).is_file() and (kind := read_manifest(config.out).kind) != "frontier":
         raise UserError(f"--out {config.out} holds a run of `{kind}`", do="name a folder of its own")
-    prompt_set = load_prompt_set(evaluation.prompts, evaluation.limit)
+    prompt_set = load_prompt_set(
+        evaluation.prompts, evaluation.limit, evaluation.prompt_column, offline=evaluation.offline
+    )
     sampler = sampler_of(evaluation, table)
     scales = default_scales(sampler.guidance) if config.scales is None else config.scales
     if not scales and not config.best_of:

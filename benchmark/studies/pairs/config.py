@@ -16,7 +16,8 @@ class PairsConfig(Config):
     Attributes:
         base: The base model: a registered name, a folder, a hub id.
         checkpoint: Whose images: as for ``fbench eval``.
-        prompts: A registered prompt set, or a file.
+        prompts: A registered prompt set, a file, or a folder with a published set.
+        prompt_column: Of a file of prompts: the column of the texts; None: the usual names.
         limit: Only the first so many prompts.
         images_per_prompt: K.
         pairs_per_prompt: At most so many of the K (K - 1) / 2, best against worst first.
@@ -41,6 +42,7 @@ class PairsConfig(Config):
     base: str = "shapes"
     checkpoint: str = "base"
     prompts: str = "shapes-core"
+    prompt_column: str | None = None
     limit: int | None = Field(None, ge=1)
     images_per_prompt: int = Field(4, ge=2)
     pairs_per_prompt: int = Field(1, ge=1)

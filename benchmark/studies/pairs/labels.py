@@ -1,16 +1,13 @@
 """Who is preferred: by scorers, by a file of scores, or by a file of preferences."""
 
-import csv
-import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet, ScoreRow
+from benchmark.core.tables import Numbered, table_rows
 from benchmark.scorers import Scorer
 from benchmark.studies.pairing import mean_ranks, ranked_pairs
 
@@ -101,8 +98,11 @@ def read_labels(path: Path, images: ImageSet, pairs_per_prompt: int, margin: flo
         try:
             prompt_id = str(row["prompt_id"])
             if "score" in row:
-                scores[prompt_id, int(row["seed"])] = _finite(row["score"])
-                asked = {(prompt_id, int(row["seed"]))}
+                key = (prompt_id, int(row["seed"]))
+                if key in scores:
+                    raise ValueError(f"image {key[1]} of prompt {prompt_id!r} has a score already")
+                scores[key] = _finite(row["score"])
+                asked = {key}
             else:
                 better, worse = int(row["preferred"]), int(row["rejected"])
                 tie = str(row.get("tie") or "0").lower() in ("1", "true", "yes")
@@ -128,27 +128,20 @@ def read_labels(path: Path, images: ImageSet, pairs_per_prompt: int, margin: flo
     return [choice for found in choices.values() for choice in found[:pairs_per_prompt]]
 
 
-def read_table(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """The rows of a JSONL or CSV file with their line numbers, from 1.
+def read_table(path: Path) -> list[Numbered]:
+    """The rows of a JSONL, CSV or TSV file with their line numbers, from 1.
 
     Raises:
-        UserError: if it is not there or neither of the two.
+        UserError: if it is not there, of another kind, or a row is not what its header says.
     """
     if not path.is_file():
         raise MissingFileError(path, "file of labels")
-    if path.suffix.lower() not in (".jsonl", ".csv"):
-        raise UserError(f"cannot tell the format of {path}", allowed=".jsonl, .csv")
+    if path.suffix.lower() not in (".jsonl", ".csv", ".tsv"):
+        raise UserError(f"cannot tell the format of {path}", allowed=".jsonl, .csv, .tsv")
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".csv":
-            return list(enumerate(csv.DictReader(io.StringIO(text, newline="")), 2))
-        rows = [(i, json.loads(line)) for i, line in enumerate(text.split("\n"), 1) if line.strip()]
-    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        return table_rows(path.read_text(encoding="utf-8-sig"), path.suffix.lower())
+    except (OSError, ValueError) as error:
         raise UnreadableFileError(path, "labels", error) from error
-    for number, row in rows:
-        if not isinstance(row, dict):
-            raise UnreadableFileError(path, "labels", f"line {number} is not an object")
-    return rows
 
 
 def _finite(value: object) -> float:
