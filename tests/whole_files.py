@@ -106,10 +106,14 @@ def vae_names(vae: Any) -> State:
     """An autoencoder's weights under its original code's names; attention is made of convolutions there."""
     last = len(vae.config.up_block_types) - 1
     renamed = {
-        "mid_block.resnets.0": "mid.block_1", "mid_block.resnets.1": "mid.block_2",
-        "conv_norm_out": "norm_out", "conv_shortcut": "nin_shortcut", "mid_block.attentions.0.group_norm": "mid.attn_1.norm",
-        "mid_block.attentions.0.to_out.0": "mid.attn_1.proj_out", "mid_block.attentions.0.to_": "mid.attn_1.",
-    }  # fmt: skip
+        "mid_block.resnets.0": "mid.block_1",
+        "mid_block.resnets.1": "mid.block_2",
+        "conv_norm_out": "norm_out",
+        "conv_shortcut": "nin_shortcut",
+        "mid_block.attentions.0.group_norm": "mid.attn_1.norm",
+        "mid_block.attentions.0.to_out.0": "mid.attn_1.proj_out",
+        "mid_block.attentions.0.to_": "mid.attn_1.",
+    }
     for i in range(last + 1):
         renamed[f"up_blocks.{i}.resnets."] = f"up.{last - i}.block."
         renamed[f"up_blocks.{i}.upsamplers.0."] = f"up.{last - i}.upsample."
@@ -122,11 +126,18 @@ def vae_names(vae: Any) -> State:
 
 
 _OPEN_CLIP = {
-    "text_model.": "", "embeddings.position_embedding.weight": "positional_embedding",
-    "embeddings.token": "token", "encoder.layers.": "transformer.resblocks.", "layer_norm1": "ln_1", "layer_norm2": "ln_2",
-    "self_attn.": "attn.", "mlp.fc1": "mlp.c_fc", "mlp.fc2": "mlp.c_proj", "final_layer_norm": "ln_final",
+    "text_model.": "",
+    "embeddings.position_embedding.weight": "positional_embedding",
+    "embeddings.token": "token",
+    "encoder.layers.": "transformer.resblocks.",
+    "layer_norm1": "ln_1",
+    "layer_norm2": "ln_2",
+    "self_attn.": "attn.",
+    "mlp.fc1": "mlp.c_fc",
+    "mlp.fc2": "mlp.c_proj",
+    "final_layer_norm": "ln_final",
     "text_projection.weight": "text_projection",
-}  # fmt: skip
+}
 
 
 def open_clip_names(state: State) -> State:

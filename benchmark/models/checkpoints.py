@@ -16,7 +16,6 @@ from benchmark.models.base import Pipeline
 from benchmark.models.facts import ModelFacts, looks_like_hub_id
 from benchmark.models.files import (
     ENDINGS,
-    choose_weights,
     content_hash,
     find_weights,
     hash_with_unread_files,
@@ -162,12 +161,11 @@ def _load_policy(place: Path, base: Pipeline) -> Pipeline:
     if (place / "model_index.json").is_file():
         return _whole_pipeline(place, base)
     folder = unet_folder(place)
-    if folder is not None:
+    if folder is not None and (folder / "config.json").is_file():
         _check_architecture(read_json(folder / "config.json", "a UNet's config"), base, place)
         return replace(base, unet=load_part(UNet2DConditionModel, folder, base.device))
-    loose = [f for f in (place, place / "unet") if choose_weights(p.name for p in f.glob("*"))]
-    if loose and find_weights(loose[0]).index is None:
-        return _load_policy(find_weights(loose[0]).files[0], base)
+    if folder is not None and find_weights(folder).index is None:
+        return _load_policy(find_weights(folder).files[0], base)
     raise UnreadableFileError(
         place, "a checkpoint", f"it has no {LORA_FILE}, no unet/ and no config.json", do=_inside(place)
     )

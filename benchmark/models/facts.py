@@ -73,12 +73,10 @@ def model_facts(spec: str) -> ModelFacts:
         return _file_facts(place) if place.is_file() else _folder_facts(place)
     if looks_like_hub_id(spec):
         return ModelFacts(name=spec, hub_id=spec)
-    raise UnknownNameError(
-        "base model",
-        spec,
-        models.names(),
-        do="or give a diffusers folder, a single file or a hub id (owner/name)",
-    )
+    do = "or give a diffusers folder, a whole model's file or a hub id (owner/name)"
+    if "@" in spec:  # as checkpoints name the base model that was a folder
+        do = "give the path of its folder or file; behind the @ is the start of its content's hash"
+    raise UnknownNameError("base model", spec, models.names(), do)
 
 
 def looks_like_hub_id(spec: str) -> bool:

@@ -139,9 +139,14 @@ def used_files(folder: Path) -> tuple[Path, ...]:
 
 
 def unet_folder(folder: Path) -> Path | None:
-    """Where a folder that is no pipeline has its UNet: `unet/`, itself, or `unet_ema/` where that is all."""
+    """Where a folder that is no pipeline has its UNet: `unet/`, itself, or `unet_ema/` where that is all.
+
+    A place with a config comes before one with weights alone.
+    """
     places = (folder / "unet", folder, folder / "unet_ema")
-    return next((place for place in places if (place / "config.json").is_file()), None)
+    with_config = [place for place in places if (place / "config.json").is_file()]
+    with_weights = [place for place in places if choose_weights(path.name for path in place.glob("*"))]
+    return next(iter([*with_config, *with_weights]), None)
 
 
 def _all(folder: Path) -> Iterator[Path]:
@@ -159,10 +164,11 @@ def _is_text(path: Path) -> bool:
 
 
 def _network_files(folder: Path) -> Iterator[Path]:
-    if not (folder / "config.json").is_file():
+    if not folder.is_dir():
         return
     weights = find_weights(folder)
-    yield folder / "config.json"
+    if (folder / "config.json").is_file():
+        yield folder / "config.json"
     yield from weights.files
     if weights.index is not None:
         yield weights.index
@@ -212,7 +218,9 @@ def _plain_index(path: Path) -> bytes:
     index = read_json(path, "a diffusers model index")
     if not isinstance(index, dict):
         raise UnreadableFileError(path, "a diffusers model index", "it is no table of keys")
-    unloaded: dict[str, object] = {name: [None, None] for name in UNLOADED.get(index.get("_class_name"), ())}
+    unloaded: dict[str, object] = {
+        name: [None, None] for name in UNLOADED.get(str(index.get("_class_name")), ())
+    }
     if "safety_checker" in unloaded:
         unloaded["requires_safety_checker"] = False
     return (json.dumps({**index, **unloaded}, indent=2, sort_keys=True) + "\n").encode()

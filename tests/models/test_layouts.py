@@ -250,6 +250,24 @@ def test_weights_without_a_config_open_on_the_bases(base: Pipeline, training: Pa
         assert torch.equal(policy.unet.conv_in.weight, base.unet.conv_in.weight + 500)
 
 
+@pytest.mark.parametrize("config", [True, False])
+@pytest.mark.parametrize("ending", ["safetensors", "bin"])
+def test_other_weights_are_another_checkpoint_in_every_format(
+    base: Pipeline, tmp_path: Path, ending: str, config: bool
+) -> None:
+    """Its id and revision are the key of its images."""
+    seen = set()
+    for change in (0, 1):
+        state = {k: v + change for k, v in base.unet.state_dict().items()}
+        single(tmp_path, state, "diffusion_pytorch_model", ending=ending)
+        if config:
+            base.unet.save_config(tmp_path)
+        checkpoint, policy = open_checkpoint(str(tmp_path), base)
+        assert torch.equal(policy.unet.conv_in.weight, base.unet.conv_in.weight + change)
+        seen |= {checkpoint.id, checkpoint.revision}
+    assert len(seen) == 4
+
+
 def test_a_network_of_another_class_is_refused_by_name(base: Pipeline, copied: Path, tmp_path: Path) -> None:
     for part, name in (("vae", "AutoencoderKL"), ("text_encoder", "CLIPTextModel")):
         with pytest.raises(UserError, match=rf"holds a {name}; allowed: "):
