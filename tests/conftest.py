@@ -191,6 +191,12 @@ def bad_files() -> Any:
 
 
 @pytest.fixture(scope="session")
+def whole_files() -> Any:
+    """Whole models in one file, written from folders: see whole_files.py."""
+    return _beside("whole_files")
+
+
+@pytest.fixture(scope="session")
 def world_folder(
     random_world: Any, tmp_path_factory: pytest.TempPathFactory, tiny_pipeline_folder: Path
 ) -> Path:

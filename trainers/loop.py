@@ -182,7 +182,9 @@ class Member:
             step=self.step,
             data_sha256=self.material.data_sha256,
         )
-        saved = checkpoints.save_checkpoint(self.config.out, self.trainee.policy, draft, pipeline.revision)
+        saved = checkpoints.save_checkpoint(
+            self.config.out, self.trainee.policy, draft, pipeline.revision, pipeline.content_hash
+        )
         self.checkpoints[self.step] = saved
         self._show()
 

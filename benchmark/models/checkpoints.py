@@ -1,6 +1,7 @@
 """Opens what was trained: run folders, diffusers folders, bare UNets, adapters."""
 
 import re
+import shlex
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -13,8 +14,19 @@ from benchmark.core.store import read_json
 from benchmark.models.adapters import adapter_files, adapter_place, is_adapter, open_adapter
 from benchmark.models.base import Pipeline
 from benchmark.models.facts import ModelFacts, looks_like_hub_id
+from benchmark.models.files import (
+    ENDINGS,
+    choose_weights,
+    content_hash,
+    find_weights,
+    hash_with_unread_files,
+    own_name,
+    unet_folder,
+)  # fmt: skip
 from benchmark.models.hub import download
-from benchmark.models.loading import load_part, open_folder, weights_hash
+from benchmark.models.kinds import contents
+from benchmark.models.loading import load_part, open_folder
+from benchmark.models.single_file import open_policy
 
 RECORD = "checkpoint.json"
 LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -22,7 +34,8 @@ EXTERNAL = "external"
 """The objective of a checkpoint that does not say how it was trained."""
 
 _FORMS = (
-    "base, a run folder, RUN@STEP, a diffusers or UNet folder, an adapter's file, a PEFT folder, a hub id"
+    "base, a run folder, RUN@STEP, a diffusers folder, a UNet folder or file, a whole model in one file, "
+    "an adapter's file, a PEFT folder, a hub id"
 )
 _STEP = re.compile(r"^step-(\d+)$")
 _ARCHITECTURE = (
@@ -87,7 +100,7 @@ def _read_record(place: Path, base: Pipeline) -> Checkpoint:
     """
     digest = _digest(place)
     revision = hashing.sha256_json([digest, base.revision])[:16]
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", place.resolve().stem).lstrip(".") or "checkpoint"
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", own_name(place)).lstrip(".") or "checkpoint"
     if not (place / RECORD).is_file():
         return Checkpoint(f"{stem}-{digest[:8]}", base.name, EXTERNAL, revision=revision, path=place)
     content = read_json(place / RECORD, "a checkpoint's record")
@@ -98,19 +111,40 @@ def _read_record(place: Path, base: Pipeline) -> Checkpoint:
         checkpoint = Checkpoint(**({"id": f"{stem}-{digest[:8]}"} | record))
     except (AttributeError, TypeError, ValueError) as error:
         raise UnreadableFileError(place / RECORD, "a checkpoint's record", error) from error
-    if checkpoint.base_model != base.name:
-        raise NotComparableError(
-            f"{place} was trained from the base model {checkpoint.base_model}, not from {base.name}",
-            do=f"use --base {checkpoint.base_model}",
-        )
+    _check_base(checkpoint.base_model, content.get("base_sha256"), base, place)
     return checkpoint
+
+
+def _check_base(name: str, sha256: object, base: Pipeline, place: Path) -> None:
+    """Refuses a checkpoint of another base model, by content: a name is for people.
+
+    A record without the base's hash is an older one. Its name ends with the start of one where the base was a
+    folder (then over all files, read or not), and is all there is to go by where it was a published model.
+    """
+    _, _, start = name.rpartition("@")
+    theirs, ours, do = name, base.name, f"use --base {name}"
+    if sha256 is not None:
+        same = sha256 == base.content_hash
+        theirs, ours = f"{name} (content {sha256!s:.16})", f"{base.name} (content {base.content_hash:.16})"
+        do = "give the folder or name of that base model, with its own weights, with --base"
+    elif start:
+        same = name == base.name or base.content_hash.startswith(start)
+        if not same and base.place is not None and base.place.is_dir():
+            same = hash_with_unread_files(base.place).startswith(start)
+        do = "give its folder with --base; behind the @ is the start of its content's hash"
+    else:
+        same = name == base.name
+    if not same:
+        raise NotComparableError(f"{place} was trained from the base model {theirs}, not from {ours}", do=do)
 
 
 def _digest(place: Path) -> str:
     """Hash of the weights; a step's own record is not one of them."""
     if not (place / RECORD).is_file():
-        if (place / LORA_FILE).is_file() or not is_adapter(place):
-            return weights_hash(place)
+        if (place / LORA_FILE).is_file():
+            return hash_with_unread_files(place)
+        if not is_adapter(place):
+            return content_hash(place)
         # A pickle's own hash, and of what lies there only what is opened.
         return hashing.sha256_json(
             {p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in adapter_files(place)}
@@ -120,15 +154,32 @@ def _digest(place: Path) -> str:
 
 
 def _load_policy(place: Path, base: Pipeline) -> Pipeline:
-    if place.is_file() or is_adapter(place):
+    if is_adapter(place):
         return open_adapter(place, base)
+    if place.is_file():
+        found = contents(place)
+        return open_adapter(place, base) if found.kind == "other" else open_policy(place, found, base)
     if (place / "model_index.json").is_file():
         return _whole_pipeline(place, base)
-    for folder in (place / "unet", place):
-        if (folder / "config.json").is_file():
-            _check_architecture(read_json(folder / "config.json", "a UNet's config"), base, place)
-            return replace(base, unet=load_part(UNet2DConditionModel, folder, base.device))
-    raise UnreadableFileError(place, "a checkpoint", f"it has no {LORA_FILE}, no unet/ and no config.json")
+    folder = unet_folder(place)
+    if folder is not None:
+        _check_architecture(read_json(folder / "config.json", "a UNet's config"), base, place)
+        return replace(base, unet=load_part(UNet2DConditionModel, folder, base.device))
+    loose = [f for f in (place, place / "unet") if choose_weights(p.name for p in f.glob("*"))]
+    if loose and find_weights(loose[0]).index is None:
+        return _load_policy(find_weights(loose[0]).files[0], base)
+    raise UnreadableFileError(
+        place, "a checkpoint", f"it has no {LORA_FILE}, no unet/ and no config.json", do=_inside(place)
+    )
+
+
+def _inside(place: Path) -> str:
+    """What a folder that is no checkpoint itself holds: the steps of a training script, or files."""
+    steps = [p for p in place.glob("checkpoint-*") if p.name.removeprefix("checkpoint-").isdecimal()]
+    steps.sort(key=lambda p: int(p.name.removeprefix("checkpoint-")))
+    files = sorted(p for p in place.glob("*") if p.suffix in ENDINGS)
+    found = [*steps[-1:], *files[:1]]
+    return f"give what is in it: --checkpoint {shlex.quote(str(found[0]))}" if found else ""
 
 
 def _whole_pipeline(place: Path, base: Pipeline) -> Pipeline:
@@ -142,6 +193,10 @@ def _check_architecture(config: object, base: Pipeline, place: Path) -> None:
     """Refuses a UNet of another base model, where no record says so."""
     if not isinstance(config, dict):
         raise UnreadableFileError(place, "a UNet", "its config is no table of keys")
+    # A transformers config has `architectures`, one of diffusers `_class_name`.
+    kind = config.get("_class_name") or next(iter(config.get("architectures") or ()), "")
+    if kind not in ("", UNet2DConditionModel.__name__):
+        raise UserError(f"{place} holds a {kind}", allowed=_FORMS)
     own = base.unet.config
     for key in _ARCHITECTURE:
         theirs, ours = hashing.plain(config.get(key)), hashing.plain(own.get(key))
