@@ -65,7 +65,8 @@ def loha(g: torch.Generator, shape: torch.Size, rank: int) -> Made:
 def loha_tucker(g: torch.Generator, shape: torch.Size, rank: int) -> Made:
     if len(shape) == 2 or shape[2] == 1:
         return loha(g, shape, rank)
-    t, factors = {}, []
+    t: dict[str, Tensor] = {}
+    factors = []
     for i in "12":
         one = {"w_a": _random(g, rank, shape[0]), "w_b": _random(g, rank, shape[1])}
         core = _random(g, rank, rank, *shape[2:])

@@ -200,8 +200,11 @@ def test_what_is_no_adapter_of_these_models_is_called_what_it_is(
     """Alone, or among tensors that have their place."""
     for others in ({}, made(adapter_files, base, "lora")):
         line = refused(base, tmp_path / "a.safetensors", {**others, name: torch.ones(2, 2)})
-        assert name in line
         assert FOREIGN[name] in line
+        # Some files that hold nothing of an adapter are told apart before they are read as one.
+        if "which --checkpoint cannot use" in line and not others:
+            continue
+        assert name in line
         assert f"1 of its {len(others) + 1} tensors" in line
 
 
@@ -212,7 +215,7 @@ class Harmful:
 @pytest.mark.parametrize("content", [Harmful(), [torch.ones(1)], {}, {"step": 3}, {1: torch.ones(1)}])
 def test_a_pickle_of_anything_but_tensors_is_refused(tmp_path: Path, base: Pipeline, content: object) -> None:
     torch.save(content, tmp_path / "a.bin")
-    with pytest.raises(UserError, match=r"a\.bin as a LoRA"):
+    with pytest.raises(UserError, match=r"cannot read .*a\.bin"):
         open_checkpoint(str(tmp_path / "a.bin"), base)
 
 

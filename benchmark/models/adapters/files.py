@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.store import read_json
+from benchmark.models.kinds import read_pickle
 
 PARTS = ("unet", "text_encoder", "text_encoder_2")
 """The networks of a pipeline that an adapter may change."""
@@ -19,7 +20,6 @@ PARTS = ("unet", "text_encoder", "text_encoder_2")
 PEFT_CONFIG = "adapter_config.json"
 _WEIGHTS = ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin")
 _PEFT_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
-_PICKLES = (".bin", ".pt", ".pth")
 _METADATA = "lora_adapter_metadata"
 # What PEFT's config names as the class of the network that was trained.
 _CLASSES = {
@@ -111,21 +111,15 @@ def _read(path: Path, model: str, config: Path | None = None, part: str = "") ->
     header: Mapping[str, str] = {}
     if not path.is_file():
         raise MissingFileError(path, "weights beside adapter_config.json")
-    try:
-        if path.suffix == ".safetensors":
+    if path.suffix == ".safetensors":
+        try:
             with safe_open(path, framework="pt") as opened:
                 header = opened.metadata() or {}
                 tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no dictionary
-        elif path.suffix in _PICKLES:
-            # Tensors only: a pickle of anything else may run what it likes.
-            tensors = torch.load(path, map_location="cpu", weights_only=True)
-        else:
-            raise UserError(f"{path} is no adapter", allowed=f"a .safetensors file, or {', '.join(_PICKLES)}")
-    except UserError:
-        raise
-    # A damaged file shows as an error of safetensors, pickle, zipfile or torch.
-    except Exception as error:
-        raise UnreadableFileError(path, f"a LoRA of {model}", error) from error
+        except (SafetensorError, OSError) as error:
+            raise UnreadableFileError(path, f"a LoRA of {model}", error) from error
+    else:
+        tensors = read_pickle(path)
     settings: dict[str, Mapping[str, Any]] = {}
     if config is not None:
         settings = {"": _table(read_json(config, "an adapter's config"), config)}
@@ -141,10 +135,10 @@ def _read(path: Path, model: str, config: Path | None = None, part: str = "") ->
 
 
 def _check_values(file: AdapterFile) -> None:
-    if not isinstance(file.tensors, dict) or not file.tensors:
+    if not file.tensors:
         raise file.refused("it holds no tensors")
     for name, tensor in file.tensors.items():
-        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+        if not isinstance(tensor, Tensor):
             raise file.refused(
                 f"{name} is no tensor", do="give the adapter's own weights, not a training state"
             )

@@ -75,7 +75,8 @@ def merge(layer: Layer, module: nn.Module, scale: float) -> None:
     Raises:
         UserError: if a tensor does not fit, or the result is not finite.
     """
-    weight, bias = module.weight, module.bias
+    weight: Tensor = module.get_parameter("weight")
+    bias: Tensor | None = getattr(module, "bias", None)
     stored = layer.tensors
     t = {role: tensor.to(weight.device, torch.float32) for role, tensor in stored.items()}
     try:
@@ -113,7 +114,8 @@ def _of_magnitude(layer: Layer, weight: Tensor, magnitude: Tensor, role: str) ->
     shape = [-1 if i == axis else 1 for i in range(weight.ndim)]
     if role == "dora_scale":
         norm = norm + _EPSILON
-    return magnitude.reshape(shape) / norm * weight
+    turned: Tensor = magnitude.reshape(shape) / norm * weight
+    return turned
 
 
 def _misfit(layer: Layer, roles: Iterable[str], what: str) -> UserError:

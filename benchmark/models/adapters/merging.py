@@ -109,6 +109,8 @@ def _module(base: Pipeline, layer: Layer) -> nn.Module:
 
 def _scale(layer: Layer, settings: Settings) -> float:
     """The layer's own alpha over its rank, or what the file's settings say; without either, 1."""
+    if "alpha" not in layer.kind.extras:
+        return 1.0
     tensors, stated = layer.tensors, layer.place.stated
     rank = layer.kind.rank(tensors)
     if settings.has_magnitudes not in (None, "magnitude" in tensors):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from diffusers import UNet2DConditionModel
 from torch import nn
 
 from benchmark.models.base import Pipeline
@@ -125,7 +126,7 @@ def _text_spellings(encoder: nn.Module) -> dict[str, list[str]]:
     return found
 
 
-def _unet_spellings(unet: nn.Module) -> dict[str, list[str]]:
+def _unet_spellings(unet: UNet2DConditionModel) -> dict[str, list[str]]:
     return {name: [*_processors(name), *original_name(name, unet)] for name, _ in unet.named_modules()}
 
 
@@ -157,7 +158,7 @@ _BLOCK = re.compile(
 )
 
 
-def original_name(name: str, unet: nn.Module) -> Iterator[str]:
+def original_name(name: str, unet: UNet2DConditionModel) -> Iterator[str]:
     """The name in the UNet of the original code, on which kohya's scripts train SDXL, if it has one.
 
     There the blocks of one side are counted through: a block of L layers and its sampler are L + 1 of them.
@@ -175,7 +176,7 @@ def original_name(name: str, unet: nn.Module) -> Iterator[str]:
     elif kind == "downsamplers":
         yield f"input_blocks.{last}.0.op"
     elif kind == "upsamplers":
-        has_attention = hasattr(unet.up_blocks[block], "attentions")
+        has_attention = hasattr(unet.get_submodule(f"up_blocks.{block}"), "attentions")
         yield f"output_blocks.{last - 1}.{2 if has_attention else 1}.conv"
     else:
         number = block * (layers + 1) + index + (side == "down")
