@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from benchmark.core import resources
-from benchmark.core.errors import MissingFileError, UnknownNameError, UserError
+from benchmark.core.errors import MissingFileError, UnknownNameError, UnreadableFileError, UserError
+from benchmark.core.hashing import sha256_file, sha256_json
 from benchmark.core.registry import normalise
 from trainers.pairs.hub import Hub, HubClient, HubName
-from trainers.pairs.listing import NAMES, listing_rows
+from trainers.pairs.listing import NAMES, listed_images, listing_rows
 from trainers.pairs.parquet import parquet_rows
 from trainers.pairs.records import Row
 
@@ -26,16 +27,34 @@ class DataFile:
     Attributes:
         name: In messages: its path below the source.
         fetch: Where it is; a file of the hub is downloaded when it is asked for.
+        revision: Of a file of the hub the commit, by which its content is known without fetching it.
     """
 
     name: str
     fetch: Callable[[], Path]
+    revision: str = ""
 
     def rows(self) -> Iterator[Row]:
         """Its rows, unchecked."""
         path = self.fetch()
         read = listing_rows if path.suffix.lower() == ".jsonl" else parquet_rows
         return read(path, self.name)
+
+    def sha256(self) -> str:
+        """Hash of its bytes, and of those of the images that a listing names; nothing is decoded.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        if self.revision:
+            return sha256_json([self.revision, self.name])
+        path = self.fetch()
+        named = listed_images(path) if path.suffix.lower() == ".jsonl" else ()
+        try:
+            images = [sha256_file(image) if image.is_file() else "" for image in named]
+            return sha256_json([sha256_file(path), *images])
+        except OSError as error:
+            raise UnreadableFileError(path, "preference data", error) from error
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,10 @@ class Source:
 
     train: tuple[DataFile, ...]
     held_out: tuple[DataFile, ...] = ()
+
+    def sha256(self) -> str:
+        """Hash of all files in the order they are read, whatever they are called."""
+        return sha256_json([[file.sha256() for file in part] for part in (self.train, self.held_out)])
 
 
 def find_source(text: str, *, offline: bool = False, hub: Hub | None = None) -> Source:
@@ -148,7 +171,7 @@ def _on_hub(name: HubName, hub: Hub) -> Source:
 
 
 def _shard(file: str, name: HubName, revision: str, hub: Hub) -> DataFile:
-    return DataFile(file, lambda: hub.fetch(name, revision, file))
+    return DataFile(file, lambda: hub.fetch(name, revision, file), f"{name.repository}@{revision}")
 
 
 def _splits(file: str) -> Iterable[str]:
