@@ -67,7 +67,9 @@ def step_folder(run: Path, step: int) -> Path:
     return run / "checkpoints" / f"step-{step:06d}"
 
 
-def save_checkpoint(run: Path, policy: Policy, draft: Checkpoint, base_revision: str) -> Checkpoint:
+def save_checkpoint(
+    run: Path, policy: Policy, draft: Checkpoint, base_revision: str, base_sha256: str
+) -> Checkpoint:
     """Writes a policy's weights and its record, whole or not at all.
 
     Args:
@@ -75,6 +77,7 @@ def save_checkpoint(run: Path, policy: Policy, draft: Checkpoint, base_revision:
         policy: Its weights.
         draft: The record; `id` is a label, to which a hash of the weights is added.
         base_revision: Of the base model: an adapter is only half of what decides the pixels.
+        base_sha256: The hash of its content, by which the checkpoint finds its base again.
 
     Returns:
         The record with id, revision and path.
@@ -84,7 +87,7 @@ def save_checkpoint(run: Path, policy: Policy, draft: Checkpoint, base_revision:
         layout = write_weights(folder, policy)
         revision = sha256_json([sha256_path(folder), base_revision])[:16]
         found = replace(draft, id=f"{draft.id}-{revision[:8]}", revision=revision, path=place)
-        store.write_json(folder / RECORD, _record(found, layout))
+        store.write_json(folder / RECORD, {**_record(found), "base_sha256": base_sha256, "format": layout})
     return found
 
 
@@ -136,7 +139,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """
     content = store.read_json(folder / RECORD, "a checkpoint's record")
     try:
-        known = {k: v for k, v in content.items() if k != "format"}
+        known = {k: v for k, v in content.items() if k not in ("format", "base_sha256")}
         return Checkpoint(**{**known, "path": folder})
     except (AttributeError, TypeError, ValueError) as error:
         raise UnreadableFileError(folder / RECORD, "a checkpoint's record", error) from error
@@ -225,7 +228,7 @@ def _damaged_state(path: Path, why: object) -> UnreadableFileError:
     return UnreadableFileError(path, "the state of a run", why, do="delete it to start again")
 
 
-def _record(checkpoint: Checkpoint, layout: str) -> dict[str, Any]:
+def _record(checkpoint: Checkpoint) -> dict[str, Any]:
     record: dict[str, Any] = plain(checkpoint)
     del record["path"]  # the folder may be moved
-    return {**record, "format": layout}
+    return record

@@ -1,9 +1,9 @@
 """What makes two calls one run: the settings that decide the weights, and the content of what they name.
 
-A run is told from others by no path, folder name, spelling, device or cache. The hashes stand in its manifest,
-as inputs in roles: ``base``, ``data`` (the bytes of its files), ``pairs`` and ``held_out`` (what was read from
-them), ``clip``, ``trajectories``, and ``objective`` and ``divergence`` where their code is not fbench's own.
-docs/identity.md says of every setting of every command by what it is recognised.
+A run is told from others by no path, folder name, spelling, device or cache. The hashes stand in its
+manifest, as inputs in roles: ``base``, ``data`` (the bytes of its files), ``pairs`` and ``held_out`` (what was
+read from them), ``clip``, ``trajectories``, and ``objective`` and ``divergence`` where their code is not
+fbench's own. docs/identity.md says of every setting of every command by what it is recognised.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.manifest import Artefact, Manifest
 from benchmark.core.origin import code_sha256
 from benchmark.core.records import Checkpoint
+from benchmark.models import base_hash
 from trainers.config import TrainConfig, deciding
 from trainers.embeddings import clip_source
 from trainers.pairs import PreferenceData, find_source, load_pairs
@@ -62,7 +63,7 @@ def identities(configs: Sequence[TrainConfig], recipes: Sequence[Recipe]) -> lis
         UserError: if something that is named is not there or cannot be read.
     """
     shared = configs[0]
-    base = Artefact(path=shared.base, sha256=_base_sha256(shared), role="base")
+    base = Artefact(path=shared.base, sha256=base_hash(shared.base, offline=shared.offline), role="base")
     source = find_source(shared.data, offline=shared.offline)
     data = Artefact(path=shared.data, sha256=source.sha256(), role="data")
     walks = []
@@ -243,14 +244,3 @@ def _code(config: TrainConfig, recipe: Recipe) -> list[Artefact]:
         for role, sha256 in hashes.items()
         if sha256
     ]
-
-
-def _base_sha256(config: TrainConfig) -> str:
-    from benchmark.models import model_facts
-    from benchmark.models.hub import download
-    from benchmark.models.loading import weights_hash
-
-    facts = model_facts(config.base)
-    if facts.local is not None:
-        return weights_hash(facts.local())
-    return download(facts.hub_id, offline=config.offline)[1]

@@ -157,7 +157,7 @@ class Member:
         return self.step % self.config.saves == 0 or self.step == self.config.steps
 
     def _what_stays(self, earlier: Mapping[str, Any]) -> tuple[str, bool]:
-        """Of an earlier attempt the lines of metrics, and whether the checkpoint of its step must be made again.
+        """Of an earlier attempt the metrics, and whether the checkpoint of its step must be made again.
 
         Raises:
             UserError: if something is damaged that is not made again.
@@ -240,7 +240,9 @@ class Member:
             step=self.step,
             data_sha256=self.material.data_sha256,
         )
-        checkpoints.save_checkpoint(self.config.out, self.trainee.policy, draft, pipeline.revision)
+        checkpoints.save_checkpoint(
+            self.config.out, self.trainee.policy, draft, pipeline.revision, pipeline.content_hash
+        )
         self._note(checkpoints.step_folder(self.config.out, self.step))
         self._show()
 

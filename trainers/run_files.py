@@ -1,8 +1,8 @@
 """The files of a run by name and hash: noted as they are written, looked at before they are used again.
 
-A checkpoint, or any other file, that is gone was taken away by its owner. One that is there in part, or is not
-what was written, is damaged: what belongs to the last step is made again from the state of the run, the rest
-is named.
+A checkpoint, or any other file, that is gone was taken away by its owner. One that is there in part, or is
+not what was written, is damaged: what belongs to the last step is made again from the state of the run, the
+rest is named.
 """
 
 from collections.abc import Iterable, Mapping

@@ -114,7 +114,7 @@ class Asked:
 
 
 def check(configs: Sequence[TrainConfig]) -> None:
-    """Everything that can be wrong and is seen before a model is loaded: names, files, folders, settings, pairs.
+    """Everything that can be wrong and is seen before a model is loaded: names, settings, folders, pairs.
 
     Raises:
         UserError: for the first thing that is wrong.

@@ -11,7 +11,27 @@ from benchmark.models.facts import ModelFacts, model_facts, models
 if TYPE_CHECKING:
     from benchmark.models.base import Pipeline
 
-__all__ = ["ModelFacts", "load_pipeline", "model_facts", "models", "open_checkpoint"]
+__all__ = ["ModelFacts", "base_hash", "load_pipeline", "model_facts", "models", "open_checkpoint"]
+
+
+def base_hash(spec: str, *, offline: bool = False) -> str:
+    """Hash of the content of a base model, whatever it is called: equal for equal bytes of what is loaded.
+
+    Loads nothing and imports no torch; reads each file once a process (4 GB take seconds). See
+    :func:`benchmark.models.files.content_hash` for what counts.
+
+    Args:
+        spec: As `--base` takes it.
+        offline: Forbid every network access; else a hub id is fetched first.
+
+    Raises:
+        UserError: for an unknown name, or missing weights.
+    """
+    from benchmark.models.files import content_hash
+    from benchmark.models.hub import download
+
+    facts = model_facts(spec)
+    return content_hash(download(facts.hub_id, offline=offline)[0] if facts.local is None else facts.local())
 
 
 def load_pipeline(

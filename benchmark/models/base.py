@@ -3,6 +3,8 @@
 import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -15,6 +17,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from benchmark.core.errors import UserError
 from benchmark.core.records import Sampler
 from benchmark.models.conditioning import TextConditioning, time_ids
+from benchmark.models.files import content_hash
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 PredictionType: TypeAlias = Literal["epsilon", "v_prediction", "sample"]
@@ -28,7 +31,7 @@ class Pipeline:
     """A text-to-image latent diffusion model, all parts in float32 on one device, in eval mode.
 
     Attributes:
-        name: Of the base model; what a checkpoint's `base_model` is compared with.
+        name: Of the base model, for people; a checkpoint is matched to it by `content_hash`.
         unet: The policy; with a LoRA checkpoint the adapter is merged in.
         text_encoder: Reads the prompt.
         tokenizer: The prompt's ids.
@@ -43,6 +46,7 @@ class Pipeline:
         precision: What :meth:`autocast` computes in unless told otherwise.
         sampler: How its images are made by default, in that precision.
         revision: Of the weights: the hub's commit, or a hash of the files.
+        place: Where it was opened; None for one that was never on disk.
     """
 
     name: str
@@ -58,6 +62,12 @@ class Pipeline:
     text_encoder_2: CLIPTextModelWithProjection | None = None
     tokenizer_2: CLIPTokenizer | None = None
     zeros_for_empty: bool = False
+    place: Path | None = None
+
+    @cached_property
+    def content_hash(self) -> str:
+        """What it is recognised by, whatever it is called and wherever it lies; reads all of its files."""
+        return self.revision if self.place is None else content_hash(self.place)
 
     @property
     def unet_layout(self) -> torch.memory_format:

@@ -16,8 +16,9 @@ from benchmark.core.records import Checkpoint
 from benchmark.core.store import read_json
 from benchmark.models.base import Pipeline
 from benchmark.models.facts import ModelFacts, looks_like_hub_id
+from benchmark.models.files import ENDINGS, content_hash, hash_with_unread_files
 from benchmark.models.hub import download
-from benchmark.models.loading import load_part, open_folder, weights_hash
+from benchmark.models.loading import load_part, open_folder
 from benchmark.models.quiet import quiet
 
 RECORD = "checkpoint.json"
@@ -90,7 +91,7 @@ def _read_record(place: Path, base: Pipeline) -> Checkpoint:
     """
     digest = _digest(place)
     revision = hashing.sha256_json([digest, base.revision])[:16]
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", place.resolve().stem).lstrip(".") or "checkpoint"
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", _name(place)).lstrip(".") or "checkpoint"
     if not (place / RECORD).is_file():
         return Checkpoint(f"{stem}-{digest[:8]}", base.name, EXTERNAL, revision=revision, path=place)
     content = read_json(place / RECORD, "a checkpoint's record")
@@ -101,18 +102,43 @@ def _read_record(place: Path, base: Pipeline) -> Checkpoint:
         checkpoint = Checkpoint(**({"id": f"{stem}-{digest[:8]}"} | record))
     except (AttributeError, TypeError, ValueError) as error:
         raise UnreadableFileError(place / RECORD, "a checkpoint's record", error) from error
-    if checkpoint.base_model != base.name:
-        raise NotComparableError(
-            f"{place} was trained from the base model {checkpoint.base_model}, not from {base.name}",
-            do=f"use --base {checkpoint.base_model}",
-        )
+    _check_base(checkpoint.base_model, content.get("base_sha256"), base, place)
     return checkpoint
+
+
+def _check_base(name: str, sha256: object, base: Pipeline, place: Path) -> None:
+    """Refuses a checkpoint of another base model, by content: a name is for people.
+
+    A record without the base's hash is an older one. Its name ends with the start of one where the base was a
+    folder (then over all files, read or not), and is all there is to go by where it was a published model.
+    """
+    _, _, start = name.rpartition("@")
+    theirs, ours, do = name, base.name, f"use --base {name}"
+    if sha256 is not None:
+        same = sha256 == base.content_hash
+        theirs, ours = f"{name} (content {sha256!s:.16})", f"{base.name} (content {base.content_hash:.16})"
+        do = "give the folder or name of that base model, with its own weights, with --base"
+    elif start:
+        same = name == base.name or base.content_hash.startswith(start)
+        if not same and base.place is not None and base.place.is_dir():
+            same = hash_with_unread_files(base.place).startswith(start)
+        do = "give its folder with --base; behind the @ is the start of its content's hash"
+    else:
+        same = name == base.name
+    if not same:
+        raise NotComparableError(f"{place} was trained from the base model {theirs}, not from {ours}", do=do)
+
+
+def _name(place: Path) -> str:
+    """A checkpoint's own name: of a file without its ending, of a folder as it is."""
+    name = place.resolve().name
+    return name.removesuffix(place.suffix) if place.is_file() and place.suffix in ENDINGS else name
 
 
 def _digest(place: Path) -> str:
     """Hash of the weights; a step's own record is not one of them."""
     if not (place / RECORD).is_file():
-        return weights_hash(place)
+        return hash_with_unread_files(place) if (place / LORA_FILE).is_file() else content_hash(place)
     files = (p for p in place.rglob("*") if p.is_file() and p != place / RECORD)
     return hashing.sha256_json({p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in files})
 

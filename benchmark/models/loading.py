@@ -1,6 +1,6 @@
 """Opens a diffusers folder strictly: every weight is found, none is left over, all in float32."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -11,12 +11,12 @@ from safetensors import safe_open
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from benchmark.core import hashing
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.store import read_json
 from benchmark.models.base import Pipeline, quick_unet_layout, resolve_precision
 from benchmark.models.facts import XL_CLASS, ModelFacts, model_facts, models, pipeline_index
+from benchmark.models.files import content_hash, find_weights, under_plain_names
 from benchmark.models.hub import download
 from benchmark.models.quiet import quiet
 
@@ -83,7 +83,8 @@ def open_folder(
         device=device,
         precision=chosen,
         sampler=replace(facts.sampler, precision=chosen),
-        revision=revision or weights_hash(folder),
+        revision=revision or content_hash(folder),
+        place=folder,
         **second,
     )
 
@@ -102,17 +103,19 @@ def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co
     if not (folder / "config.json").is_file():
         raise MissingFileError(folder / "config.json", "config of a network")
     read_json(folder / "config.json", "a network's config")
+    weights = find_weights(folder)
     settings: dict[str, Any] = {
-        "use_safetensors": True,
+        "use_safetensors": weights.ending == "safetensors",
         "output_loading_info": True,
         "local_files_only": True,
     }
     settings |= {"dtype" if hasattr(kind, "get_input_embeddings") else "torch_dtype": torch.float32}
-    if _only_half_precision(folder):
-        settings["variant"] = "fp16"
     try:
-        with quiet():
-            model, report = kind.from_pretrained(str(folder), **settings)
+        with quiet(), under_plain_names(folder, weights) as place:
+            model, report = kind.from_pretrained(str(place), **settings)
+            # Off the file while it is there: the place may be a temporary one.
+            if device.type == "cpu":
+                _leave_file(model, weights.files)
     # What a damaged or foreign file raises differs between the libraries and their versions.
     except Exception as error:
         raise UnreadableFileError(folder, f"a {_name(kind)}", error) from error
@@ -120,8 +123,6 @@ def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co
     if wrong:
         raise UnreadableFileError(folder, f"a {_name(kind)}", wrong)
     model.requires_grad_(False).eval()
-    if device.type == "cpu":
-        _leave_file(model, folder)
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
@@ -143,18 +144,6 @@ def load_scheduler(folder: Path, *, xl: bool = False) -> DDIMScheduler:
     config = {**config, "clip_sample": False} | ({} if xl else {"steps_offset": 1})
     scheduler: DDIMScheduler = DDIMScheduler.from_config(config)
     return scheduler
-
-
-def weights_hash(folder: Path) -> str:
-    """Hash of everything in a folder that decides pixels: configs, weights, vocabularies.
-
-    Args:
-        folder: A pipeline's folder or a part's; a file is hashed as it is.
-    """
-    if folder.is_file():
-        return hashing.sha256_file(folder)
-    files = (p for p in sorted(folder.rglob("*")) if p.suffix in (".json", ".safetensors", ".txt"))
-    return hashing.sha256_json({p.relative_to(folder).as_posix(): hashing.sha256_file(p) for p in files})
 
 
 def _load_vae(folder: Path, device: torch.device) -> AutoencoderKL:
@@ -179,20 +168,16 @@ def _load_tokenizer(folder: Path) -> CLIPTokenizer:
     return tokenizer
 
 
-def _only_half_precision(folder: Path) -> bool:
-    names = {path.name for path in folder.glob("*.safetensors*")}
-    plain = [name for name in names if ".fp16." not in name]
-    return bool(names) and not plain
-
-
-def _leave_file(model: nn.Module, folder: Path) -> None:
+def _leave_file(model: nn.Module, files: Iterable[Path]) -> None:
     """Reads weights again, one by one, which the libraries had left in a mapping of their file.
 
     As long as one of them lies there, so does in memory all of the file that was ever looked at: beside
     the weights in another layout or precision, a second time.
     """
     weights = dict(model.named_parameters())
-    for file in folder.glob("*.safetensors"):
+    for file in files:
+        if file.suffix != ".safetensors":
+            continue
         with safe_open(file, framework="pt") as opened:
             names = [name for name in opened.keys() if name in weights]  # noqa: SIM118  # no dictionary
         for name in names:

@@ -74,7 +74,7 @@ def test_the_revision_is_the_trainers_until_the_weights_change(
 ) -> None:
     policy = FullPolicy(share_unet(tiny_pipeline))
     draft = Checkpoint("run", tiny_pipeline.name, "sft", step=5)
-    saved = save_checkpoint(tmp_path, policy, draft, tiny_pipeline.revision)
+    saved = save_checkpoint(tmp_path, policy, draft, tiny_pipeline.revision, tiny_pipeline.content_hash)
     opened, _ = open_checkpoint(str(tmp_path), tiny_pipeline)
     assert opened == saved
     assert saved.path is not None

@@ -1,0 +1,223 @@
+"""Which files of a folder are read, and the hash of those: what a model is recognised by.
+
+No torch here: `fbench train` compares base models before it loads anything.
+"""
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from benchmark.core import hashing
+from benchmark.core.errors import MissingFileError, UnreadableFileError
+from benchmark.core.store import read_json
+
+INDEX: Final = "model_index.json"
+NETWORKS: Final = ("unet", "vae", "text_encoder", "text_encoder_2")
+TOKENIZERS: Final = ("tokenizer", "tokenizer_2")
+UNLOADED: Final = {
+    "StableDiffusionPipeline": ("safety_checker", "feature_extractor", "image_encoder"),
+    "StableDiffusionXLPipeline": ("feature_extractor", "image_encoder"),
+}
+"""Of each kind of pipeline, the parts that its index may name and that never reach its pixels here."""
+ENDINGS: Final = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
+"""Of files of weights; what else follows a dot belongs to a name, as in `sdxl-1.0`."""
+
+VARIANTS: Final = ("", "fp32", "ema", "fp16", "bf16", "non_ema")
+"""Which of several variants side by side is taken: the first of these, then any other by its name."""
+
+_WEIGHTS = re.compile(r"^(?:diffusion_pytorch_model|pytorch_model|model)(?:\.(\w+))?\.(safetensors|bin)$")
+_SHARDED = re.compile(
+    r"^(?:diffusion_pytorch_model|pytorch_model|model)(?:\.(\w+))?\.(safetensors|bin)\.index(?:\.(\w+))?\.json$"
+)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One set of a network's weights as they lie in its folder.
+
+    Attributes:
+        files: The file, or the parts that it is cut into.
+        index: Says which part holds which weight; None for a single file.
+        variant: As its names say, such as `fp16`; empty where they say nothing.
+    """
+
+    files: tuple[Path, ...]
+    index: Path | None = None
+    variant: str = ""
+
+    @property
+    def ending(self) -> str:
+        """`safetensors` or `bin`."""
+        return self.files[0].suffix.removeprefix(".")
+
+
+def find_weights(folder: Path) -> Weights:
+    """The weights of a network's folder that are read.
+
+    safetensors before `.bin`; of each the variants in the order of `VARIANTS`. Of one variant the libraries
+    themselves choose: a diffusers network by the index of its parts, a transformers one by the single file.
+
+    Args:
+        folder: A network's.
+
+    Raises:
+        MissingFileError: if it has none, or a part of them is not there.
+        UnreadableFileError: if an index is no index.
+    """
+    found = sorted(_candidates(folder), key=lambda found: found[0])
+    if not found:
+        cut = sorted(path.name for path in folder.glob("*-00001-of-*"))
+        what = f"index of the parts of {cut[0]}" if cut else "weights of a network (.safetensors or .bin)"
+        raise MissingFileError(folder, what, do="copy the whole folder again")
+    _, path, variant = found[0]
+    if path.suffix != ".json":
+        return Weights((path,), variant=variant)
+    content = read_json(path, "an index of weights")
+    named = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()) or not named:
+        raise UnreadableFileError(path, "an index of weights", "it has no weight_map")
+    parts = tuple(folder / name for name in sorted(set(named.values())))
+    for part in parts:
+        if not part.is_file():
+            raise MissingFileError(part, f"part of the weights that {path.name} names")
+    return Weights(parts, path, variant)
+
+
+def _candidates(folder: Path) -> Iterator[tuple[tuple[object, ...], Path, str]]:
+    """Every set of weights there is, with its place in the order of choice."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        single, sharded = _WEIGHTS.match(path.name), _SHARDED.match(path.name)
+        if single is None and sharded is None:
+            continue
+        if single is not None:
+            variant, ending = single[1] or "", single[2]
+        else:
+            assert sharded is not None
+            variant, ending = sharded[1] or sharded[3] or "", sharded[2]
+        known = VARIANTS.index(variant) if variant in VARIANTS else len(VARIANTS)
+        of_diffusers = path.name.startswith("diffusion_pytorch_model")
+        order = (not of_diffusers, ending == "bin", known, variant, (sharded is None) == of_diffusers)
+        yield (*order, path.name), path, variant
+
+
+def used_files(folder: Path) -> tuple[Path, ...]:
+    """The files of a folder that are read when it is opened, in the order of their paths.
+
+    A pipeline's: its index, the config and the chosen weights of each network, the vocabularies, the noise
+    schedule. A folder with `unet/` alone or with a bare network: those of that network. Of any other
+    folder: every config, vocabulary and safetensors file.
+
+    Args:
+        folder: Of a pipeline, a network or a checkpoint.
+    """
+    if (folder / INDEX).is_file():
+        networks = [folder / name for name in NETWORKS]
+        vocabularies = [p for name in TOKENIZERS for p in (folder / name).glob("*") if _is_text(p)]
+        schedule = folder / "scheduler" / "scheduler_config.json"
+        of_networks = [file for network in networks for file in _network_files(network)]
+        return tuple(sorted([folder / INDEX, schedule, *vocabularies, *of_networks]))
+    for network in (folder / "unet", folder):
+        if (network / "config.json").is_file():
+            return tuple(sorted(_network_files(network)))
+    return tuple(_all(folder))
+
+
+def _all(folder: Path) -> Iterator[Path]:
+    return (p for p in sorted(folder.rglob("*")) if _is_text(p) or p.suffix == ".safetensors")
+
+
+def _is_text(path: Path) -> bool:
+    return path.suffix in (".json", ".txt") and path.is_file()
+
+
+def _network_files(folder: Path) -> Iterator[Path]:
+    if not (folder / "config.json").is_file():
+        return
+    weights = find_weights(folder)
+    yield folder / "config.json"
+    yield from weights.files
+    if weights.index is not None:
+        yield weights.index
+
+
+def content_hash(place: Path) -> str:
+    """Hash of everything in a folder that decides pixels: the model's identity, wherever it lies.
+
+    Over the relative path and the SHA-256 of each of :func:`used_files`, with the pipeline's index as if it
+    named no part of `UNLOADED`. What is never read (a safety checker, a README, other copies of the weights)
+    does not count, nor does the folder's name. The same numbers in other files are another content.
+
+    Args:
+        place: A pipeline's folder, a network's or a checkpoint's; a file is hashed as it is.
+
+    Raises:
+        UserError: if a network's weights are missing in part.
+    """
+    if place.is_file():
+        return _sha256(place)
+    return hashing.sha256_json({p.relative_to(place).as_posix(): _digest(p) for p in used_files(place)})
+
+
+def hash_with_unread_files(folder: Path) -> str:
+    """The hash as older records have it: over every config, vocabulary and safetensors file there is."""
+    return hashing.sha256_json({p.relative_to(folder).as_posix(): _sha256(p) for p in _all(folder)})
+
+
+def _digest(path: Path) -> str:
+    return hashing.sha256_bytes(_plain_index(path)) if path.name == INDEX else _sha256(path)
+
+
+def _sha256(path: Path) -> str:
+    """A file's digest; read again in one process only when the system says that it has changed."""
+    found = path.stat()
+    return _sha256_of(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+
+
+@lru_cache(maxsize=1024)
+def _sha256_of(path: Path, stamp: tuple[int, ...]) -> str:
+    del stamp  # part of the cache's key
+    return hashing.sha256_file(path)
+
+
+def _plain_index(path: Path) -> bytes:
+    """A pipeline's index, as diffusers writes that of a pipeline without the parts that are never loaded."""
+    index = read_json(path, "a diffusers model index")
+    if not isinstance(index, dict):
+        raise UnreadableFileError(path, "a diffusers model index", "it is no table of keys")
+    unloaded: dict[str, object] = {name: [None, None] for name in UNLOADED.get(index.get("_class_name"), ())}
+    if "safety_checker" in unloaded:
+        unloaded["requires_safety_checker"] = False
+    return (json.dumps({**index, **unloaded}, indent=2, sort_keys=True) + "\n").encode()
+
+
+@contextmanager
+def under_plain_names(folder: Path, weights: Weights) -> Iterator[Path]:
+    """Yields a folder in which the libraries find these weights without being told of variants.
+
+    It is the network's own where they would choose the same; else a temporary one of links.
+
+    Args:
+        folder: A network's.
+        weights: One of its sets.
+    """
+    stem, _, _ = weights.files[0].name.partition(".")
+    plain = weights.index or weights.files[0]
+    if weights.index is not None:
+        stem = weights.index.name.partition(".")[0]
+    name = f"{stem}.{weights.ending}" + (".index.json" if weights.index is not None else "")
+    if plain.name == name:
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="fbench-") as temporary:
+        place = Path(temporary)
+        for file in (folder / "config.json", *weights.files):
+            (place / file.name).symlink_to(file.resolve())
+        (place / name).unlink(missing_ok=True)
+        (place / name).symlink_to(plain.resolve())
+        yield place
