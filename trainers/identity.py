@@ -1,8 +1,8 @@
 """What makes two calls one run: the settings that decide the weights, and the content of what they name.
 
 A run is told from others by no path, folder name, spelling, device or cache. The hashes stand in its
-manifest, as inputs in roles: ``base``, ``data`` (the bytes of its files), ``pairs`` and ``held_out`` (what was
-read from them), ``clip``, ``trajectories``, and ``objective`` and ``divergence`` where their code is not
+manifest, as inputs in roles: ``base``, ``data`` (the bytes of its files), ``pairs`` and ``held_out`` (what
+was read from them), ``clip``, ``trajectories``, and ``objective`` and ``divergence`` where their code is not
 fbench's own. docs/identity.md says of every setting of every command by what it is recognised.
 """
 
