@@ -180,6 +180,15 @@ def trajectories_sha256(folder: Path) -> str:
     return sha256_json([asdict(record) | {"place": ""}, parts])
 
 
+def has_whole_trajectories(folder: Path) -> bool:
+    """Whether the walks of some data are there, and what was written."""
+    try:
+        trajectories_sha256(folder)
+    except UserError:
+        return False
+    return True
+
+
 def _refuse_damaged(place: Path, record: WalkRecord) -> None:
     for number in range(record.parts if record.sealed else 0):
         if not is_whole(part_file(place, number)):

@@ -52,7 +52,11 @@ def keep_walks(agenda: "EvalPlan", images: ImageSet, used: Sequence[ImageRecord]
     sampler = images.sampler
     key = sha256_json([digests, sampler.signature, images.checkpoint.revision])[:16]
     found = WalkRecord(
-        sampler.steps, max(1.0, sampler.guidance), images.checkpoint.id, digests, f"../{WALKS}/{key}",
+        sampler.steps,
+        max(1.0, sampler.guidance),
+        images.checkpoint.id,
+        digests,
+        f"../{WALKS}/{key}",
         sealed=True,
     )
     place, policy = folder / WALKS / key, None
