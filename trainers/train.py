@@ -69,6 +69,15 @@ def train_each(configs: Sequence[TrainConfig]) -> "list[RunResult | RunFailure]"
     return [result for config in configs if (result := done[config.out]) is not None]
 
 
+def are_finished(configs: Sequence[TrainConfig]) -> bool:
+    """Whether `train_each` would find nothing to do; nothing is loaded.
+
+    Raises:
+        UserError: as of `train_each`, for a folder that holds another run or damaged files.
+    """
+    return all(_finished(one) is not None for one in ask(configs))
+
+
 def plan(config: TrainConfig) -> str:
     """What `train` would do, in lines; everything is checked, nothing is written or computed."""
     (asked,) = ask([config])

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from benchmark.core import resources, store
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.hashing import sha256_json
 from benchmark.core.pixels import decode_rgb
 from benchmark.core.records import Prompt
 from benchmark.scorers._reference import Files, image_files
-from benchmark.scorers._weights import EMBEDDED
+from benchmark.scorers._weights import EMBEDDED, short_hash
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
@@ -51,6 +52,17 @@ def style_places(scorer: str, references: str, *, embedded: bool) -> Mapping[str
             folder, "images of styles", "neither images nor folders of images are in it"
         )
     return {_name(style): path for style, path in found.items()}
+
+
+def styles_hash(weights: Path, places: Mapping[str, Path]) -> str:
+    """Short hash of a scorer's weights and of the styles that it compares with.
+
+    The styles' names decide which prompts are scored, so they count as well; those of the embedded world go
+    without saying.
+    """
+    known = short_hash(weights, *places.values())
+    own = sorted(places)
+    return known if own == sorted(STYLES) else sha256_json([known, own])[:8]
 
 
 def style_of(prompt: Prompt) -> str:
