@@ -1,7 +1,6 @@
 """Equal content is the same run, however it is spelled; other content under the same names is another one."""
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -63,11 +62,11 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-def _config(place: Path, which: str, cache: Path, **changes: Any) -> TrainConfig:
+def _config(place: Path, which: str, kept: Path, **changes: Any) -> TrainConfig:
     values: dict[str, Any] = {
         "base": str(place / "base"), "data": str(place / "data"), "beta": 1.0, "log_ratio_scale": 100.0,
         "lora_rank": 2, "steps": 1, "batch_size": 2, "held_out_draws": 1, "precision": "fp32",
-        "device": "cpu", "cache": cache, "max_bad_share": 0.5, "out": place / which, **RUNS[which],
+        "device": "cpu", "cache": kept, "max_bad_share": 0.5, "out": place / which, **RUNS[which],
     }  # fmt: skip
     for name in ("objective", "divergence"):
         values[name] = re.sub(r"\w+\.py", lambda file: f"{place}/{file[0]}", values.get(name) or "") or None
@@ -233,7 +232,7 @@ def test_what_a_run_reads_is_recorded_before_it_learns(
 ) -> None:
     """A killed process writes nothing more: what it read must be known by then."""
 
-    def killed(*_: object) -> None:
+    def killed(*_: object, **__: object) -> None:
         raise SystemExit(9)
 
     monkeypatch.setattr("trainers.material.load_pipeline", killed)
@@ -260,7 +259,7 @@ def test_the_state_is_recognised_as_well(place: Path, moved: Path, tiny_cache: P
     config = _config(moved, "own", tiny_cache)
     other = _config(moved, "own", tiny_cache, seed=1, out=moved / "other")
     train(other)
-    os.replace(other.out / RESUME, config.out / RESUME)
+    (other.out / RESUME).replace(config.out / RESUME)
     shutil.rmtree(step_folder(config.out, 1))
     with pytest.raises(UserError, match=r"resume.pt as the state of this run .*other settings or inputs"):
         train(config)

@@ -15,7 +15,7 @@ from trainers.config import TrainConfig
 from trainers.loop import Member
 from trainers.run_files import damaged, hashes_of, is_made_again
 from trainers.step_logs import Metrics, read_metrics
-from trainers.train import train
+from trainers.train import train, train_many
 
 STEPS = 3
 CLOCK = ("seconds", "shared_seconds", "samples_per_second", "memory_gb")
@@ -115,30 +115,36 @@ def test_a_damaged_file_costs_work_or_a_line_and_never_a_number(
         "manifest.json", "metrics.jsonl", "resume.pt", "bad_rows.jsonl", "checkpoints", "log_ratios",
         "validation",
     }  # fmt: skip
-    outcomes: dict[str, str] = {}
-    for name in _files(run.out):
-        for damage in (*DAMAGES, *(OF_TEXT if name.endswith(".jsonl") else ())):
-            copy = run.model_copy(update={"out": tmp_path / "run"})
-            shutil.copytree(run.out, copy.out)
-            content = (copy.out / name).read_bytes()
-            (copy.out / name).write_bytes(damage(content))
-            case = f"{name} {damage.__name__}"
-            outcomes[case] = said = _line_of(copy)
-            assert "\n" not in said, case
-            if not said:
-                assert _numbers(copy.out) == reference, case
-                known = {one.path: one.sha256 for one in read_manifest(copy.out).outputs}
-                assert not damaged(copy.out, known), case
-            shutil.rmtree(copy.out)
+    cases = {
+        f"{name} {damage.__name__}": (name, damage)
+        for name in _files(run.out)
+        for damage in (*DAMAGES, *(OF_TEXT if name.endswith(".jsonl") else ()))
+    }
+    step = (STEPS, 2)[state]
+    made, refused = [], []
+    for number, (case, (name, damage)) in enumerate(cases.items()):
+        copy = run.model_copy(update={"out": Path(shutil.copytree(run.out, tmp_path / str(number)))})
+        (copy.out / name).write_bytes(damage((copy.out / name).read_bytes()))
+        # What the state knows is made again: metrics and all of the last step, also in many runs at once.
+        if is_made_again(name, step):
+            made.append(copy)
+            continue
+        said = _line_of(copy)
+        assert "\n" not in said, case
+        if said:
+            assert str(copy.out) in said, case
+            refused.append(name)
+        else:
+            assert _numbers(copy.out) == reference, case
+    train_many(made)
+    for copy in made:
+        assert _numbers(copy.out) == reference, copy.out
+        assert not damaged(copy.out, {one.path: one.sha256 for one in read_manifest(copy.out).outputs})
     capsys.readouterr()
-    # What the state knows is made again: metrics and all of the last step; of earlier steps it is named.
-    step = STEPS if state == 0 else 2
-    refused = {case.split()[0] for case, said in outcomes.items() if said}
-    made = {name for name in _files(run.out) if is_made_again(name, step)}
-    assert not refused & made
-    earlier = {n for n in _files(run.out) if f"step-{step - 1:06d}" in n}
-    assert earlier <= refused
-    assert all(str(tmp_path / "run") in said for case, said in outcomes.items() if case.split()[0] in earlier)
+    # Of earlier steps it is named.
+    earlier = [n for n in _files(run.out) if n.count("step-") and not is_made_again(n, step)]
+    assert earlier
+    assert {(name, refused.count(name)) for name in earlier} == {(name, len(DAMAGES)) for name in earlier}
 
 
 def test_a_damaged_state_of_a_broken_off_run_is_named(runs: Runs, tmp_path: Path) -> None:
