@@ -20,7 +20,7 @@ define timed
 endef
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench parity constraints docs clean
+.PHONY: help install demo test check format bench fuzz parity constraints docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ format: $(STAMP)  ## rewrite the code as `check` wants it
 
 bench: $(STAMP)  ## speed against the peers; one alone: make bench ONLY=train
 	$(call timed,bench,$(BIN)/python -m benchmark.studies.bench $(if $(ONLY),--only $(ONLY)))
+
+fuzz: $(STAMP)  ## 2,000 damaged files: none may end in a traceback or change a number in silence
+	$(call timed,fuzz,$(BIN)/python -m tools.fuzz $(ARGS))
 
 # The originals' packages go into environments of their own below .build/parity; 14 GB for a while.
 parity: $(STAMP)  ## the scorers against the original packages; one alone: make parity ONLY=hps
