@@ -176,7 +176,7 @@ class TrainConfig(Config):
         """Steps over which the learning rate rises."""
         return self.steps // 20 if self.warmup is None else self.warmup
 
-    def deciding(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """The settings that decide the weights by their value; see `deciding`."""
         return deciding(self.model_dump(mode="json"))
 

@@ -42,7 +42,7 @@ class Identity:
     config: TrainConfig
     inputs: tuple[Artefact, ...]
 
-    def reading(self, data: PreferenceData) -> "tuple[Artefact, ...]":
+    def reading(self, data: PreferenceData) -> tuple[Artefact, ...]:
         """All inputs, with what was read from the data."""
         hashes = (data.train.sha256, data.held_out.sha256)
         read = (Artefact(path=data.name, sha256=h, role=r) for r, h in zip(_AS_READ, hashes, strict=True))
@@ -51,7 +51,7 @@ class Identity:
     def of_state(self, data: PreferenceData) -> dict[str, Any]:
         """What the state of the run carries: by content alone, so that files may be written in other ways."""
         hashes = {one.role: one.sha256 for one in self.reading(data) if one.role != "data"}
-        return {"settings": self.config.deciding(), "inputs": hashes}
+        return {"settings": self.config.identity(), "inputs": hashes}
 
 
 def identities(configs: Sequence[TrainConfig], recipes: Sequence[Recipe]) -> list[Identity]:
@@ -118,20 +118,21 @@ def identity_before(config: TrainConfig) -> dict[str, Any]:
     return {k: v for k, v in config.model_dump(mode="json").items() if k not in _BEFORE}
 
 
-def trained_precision(run: Path) -> str | None:
-    """What the networks of a run computed in, as its last checkpoint says."""
-    said = [one.hyperparameters.get("precision") for one in _records(run)]
-    return str(said[-1]) if said and said[-1] else None
-
-
-def refuse_other_precision(config: TrainConfig, precision: str) -> None:
+def refuse_other_precision(config: TrainConfig, precision: str, began: str | None = None) -> None:
     """`auto` means what a device computes fast in, and a run goes on in what it began in.
 
+    Args:
+        config: Of the run.
+        precision: What it would go on in; `auto` where that is not known yet.
+        began: What it began in; None: as its last checkpoint says, if there is one.
+
     Raises:
-        UserError: if that differs.
+        UserError: if the two differ.
     """
-    began = trained_precision(config.out)
-    if precision != "auto" and began is not None and began != precision:
+    if began is None:
+        said = [one.hyperparameters.get("precision") for one in _records(config.out)]
+        began = str(said[-1]) if said and said[-1] else precision
+    if precision not in ("auto", began):
         raise UserError(
             f"{config.out} was trained in {began}, and this call computes in {precision}",
             do=f"state --precision {began}, or choose another --out",
@@ -139,7 +140,7 @@ def refuse_other_precision(config: TrainConfig, precision: str) -> None:
 
 
 def _other_settings(config: TrainConfig, earlier: Manifest) -> list[str]:
-    before, now = deciding(earlier.config), config.deciding()
+    before, now = deciding(earlier.config), config.identity()
     return sorted(key for key in now if before[key] != now[key])
 
 
@@ -163,19 +164,11 @@ def _other_inputs(identity: Identity, earlier: Manifest) -> str:
 
 
 def _other_pairs(identity: Identity, earlier: Manifest) -> str:
-    read = [one for one in identity.reading(_pairs(identity.config)) if one.role in _AS_READ]
-    return next(
-        (
-            _said(now, then)
-            for now in read
-            if (then := earlier.read_as(now.role)) != now and _differ(now, then)
-        ),
-        "",
-    )
-
-
-def _differ(now: Artefact, then: Artefact | None) -> bool:
-    return then is None or then.sha256 != now.sha256
+    for now in identity.reading(_pairs(identity.config)):
+        then = earlier.read_as(now.role)
+        if now.role in _AS_READ and (then is None or then.sha256 != now.sha256):
+            return _said(now, then)
+    return ""
 
 
 def _other_than_before(identity: Identity, earlier: Manifest) -> str:
@@ -187,22 +180,21 @@ def _other_than_before(identity: Identity, earlier: Manifest) -> str:
             return f"other settings ({name})"
     known = [one.data_sha256 for one in _records(config.out) if one.data_sha256]
     if known:
-        data = _pairs(config)
-        now = Artefact(path=data.name, sha256=data.train.sha256, role="pairs")
-        then = Artefact(path=str(earlier.config.get("data")), sha256=known[-1], role="pairs")
-        if _differ(now, then):
-            return _said(now, then)
+        read = Artefact(path=config.data, sha256=_pairs(config).train.sha256, role="pairs")
+        if read.sha256 != known[-1]:
+            return _said(read, read.model_copy(update={"sha256": known[-1]}))
     say(
-        f"{config.out} is of before inputs were hashed: that its base model"
-        f"{'' if known else ' and its data'} did not change since cannot be checked"
+        f"{config.out} is of before inputs were hashed: that its base model, its files"
+        f"{'' if known else ', its data'} and plug-ins did not change since cannot be checked"
     )
     return ""
 
 
 def _said(now: Artefact, then: Artefact | None) -> str:
     what = {"pairs": "data", "held_out": "held-out data"}.get(now.role, now.role)
-    before = f"sha256 {then.sha256}" if then is not None and then.sha256 else "none"
-    return f"another {what}: that of {now.path} is {now.sha256} now, and was {before.removeprefix('sha256 ')}"
+    return (
+        f"another {what}: that of {now.path} is {now.sha256} now, and was {then.sha256 if then else 'none'}"
+    )
 
 
 def _pairs(config: TrainConfig) -> PreferenceData:

@@ -89,7 +89,7 @@ class Member:
         self.files: dict[str, str] = {}
         text, lost = "", False
         if earlier is not None:
-            refuse_other_precision(config, material.pipeline.precision)
+            refuse_other_precision(config, material.pipeline.precision, earlier.get("precision"))
             self.trainee.restore(earlier)
             self.files = dict(earlier.get("files", {}))
             text, lost = self._what_stays(earlier)
@@ -177,6 +177,7 @@ class Member:
         state = self.trainee.state()
         if self._metrics is not None:
             state |= {"metrics": self._metrics.text, "files": self.files}
+            state["precision"] = self.material.pipeline.precision
             checkpoints.save_resume(self.config.out, state, self._identity)
 
     def written(self) -> dict[str, str]:

@@ -16,9 +16,10 @@ _OURS = ("benchmark", "trainers")
 def code_sha256(thing: object) -> str:
     """Hash of the code behind a plug-in; empty for what came with fbench.
 
-    A plug-in is a thing of a Python file of the user's or of an installed package. Its code is the module that
-    has its class, the one that has the function which made it, and those of the plug-ins in its attributes,
-    such as a mixture's parts; with a package goes its version. What such a module imports is not looked at.
+    A plug-in is a thing of a Python file of the user's or of an installed package. Its code is the module
+    that has its class, the one that has the function which made it, and those of the plug-ins in its
+    attributes, such as a mixture's parts; with a package goes its version. What such a module imports is not
+    looked at.
     """
     found = sorted({digest for name in _modules(thing) if (digest := _module_sha256(name))})
     return sha256_json(found) if found else ""

@@ -93,7 +93,7 @@ def _turn_labels(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _move_weights(file: Path) -> None:
     state = load_file(file)
-    name = sorted(state)[0]
+    name = min(state)
     save_file({**state, name: state[name] + torch.ones_like(state[name])}, file)
 
 
@@ -143,8 +143,8 @@ def test_equal_content_is_the_same_run_however_it_is_called(
         monkeypatch.chdir(here)
         change(here)
         # A run without it has no use for a clip.
-        settings = {k: v for k, v in settings.items() if k != "clip" or which == "rpo"}
-        assert train(_config(here, which, tiny_cache, **settings)).reused, name
+        own = {k: v for k, v in settings.items() if k != "clip" or which == "rpo"}
+        assert train(_config(here, which, tiny_cache, **own)).reused, name
         monkeypatch.chdir(tmp_path)
         shutil.rmtree(here)
 
@@ -313,9 +313,7 @@ def test_a_run_of_before_is_reused_and_gone_on_from_by_a_stated_rule(
     with pytest.raises(UserError, match=r"other settings \(base\)"):
         ask([config.model_copy(update={"base": str(shutil.copytree(place / "base", tmp_path / "base"))})])
     ended = train(config)
-    assert "is of before inputs were hashed: that its base model did not change since cannot be checked" in (
-        capsys.readouterr().err
-    )
+    assert "is of before inputs were hashed: that its base model" in capsys.readouterr().err
     assert ended.checkpoint.revision == train(whole).checkpoint.revision
     _of_before(config)
     assert train(config).reused

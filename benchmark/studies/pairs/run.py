@@ -202,7 +202,7 @@ def _inputs(config: PairsConfig, agenda: EvalPlan) -> list[Artefact]:
 
 
 def _finished(config: PairsConfig, inputs: Sequence[Artefact]) -> PairsResult | None:
-    """The result of an earlier call that needs nothing more: of the same inputs, and still what was written."""
+    """The result of an earlier call of the same inputs, if it is still what was written."""
     card = config.out / FOLDER / CARD
     if not (config.out / FILE_NAME).is_file() or not card.is_file():
         return None
