@@ -73,9 +73,8 @@ class ClipSource:
         Raises:
             UserError: if a file cannot be read.
         """
-        from benchmark.models.towers.openclip import CONFIG, WEIGHTS
-
-        parts = [self.folder / CONFIG, self.folder / WEIGHTS, *([self.bpe] if self.bpe else [])]
+        named = ("open_clip_config.json", "open_clip_model.safetensors")
+        parts = [*(self.folder / name for name in named), *([self.bpe] if self.bpe else [])]
         try:
             return sha256_json([sha256_file(part) for part in parts])
         except OSError as error:

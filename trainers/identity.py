@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.core import manifest as manifests
 from benchmark.core.errors import UserError
@@ -19,11 +19,11 @@ from benchmark.core.origin import code_sha256
 from benchmark.core.records import Checkpoint
 from benchmark.models import base_hash
 from trainers.config import TrainConfig, deciding
-from trainers.embeddings import clip_source
 from trainers.pairs import PreferenceData, find_source, load_pairs
 from trainers.progress import say
-from trainers.recipe import Recipe
-from trainers.trajectories import source_folder, trajectories_sha256
+
+if TYPE_CHECKING:
+    from trainers.recipe import Recipe
 
 _AS_READ = ("pairs", "held_out")
 _BEFORE = frozenset({"out", "cache", "offline", "tracker", "validation_images"})
@@ -54,7 +54,7 @@ class Identity:
         return {"settings": self.config.identity(), "inputs": hashes}
 
 
-def identities(configs: Sequence[TrainConfig], recipes: Sequence[Recipe]) -> list[Identity]:
+def identities(configs: Sequence[TrainConfig], recipes: "Sequence[Recipe]") -> list[Identity]:
     """The identities of runs that share base model and data.
 
     Weights and files of data are hashed as they lie there: nothing is loaded, no image is decoded.
@@ -68,11 +68,15 @@ def identities(configs: Sequence[TrainConfig], recipes: Sequence[Recipe]) -> lis
     data = Artefact(path=shared.data, sha256=source.sha256(), role="data")
     walks = []
     if shared.estimator == "transition":
+        from trainers.trajectories import source_folder, trajectories_sha256
+
         folder = source_folder(source)
         sha256 = trajectories_sha256(folder)
         walks = [Artefact(path=folder.as_posix(), sha256=sha256, role="trajectories")]
     clip = []
     if any(recipe.objective.needs_embeddings for recipe in recipes):
+        from trainers.embeddings import clip_source
+
         found = clip_source(shared.base, shared.clip)
         clip = [Artefact(path=found.folder.as_posix(), sha256=found.sha256(), role="clip")]
     return [
@@ -227,7 +231,7 @@ def _place(text: object) -> str:
     return str(path.resolve()) if path.exists() else str(text)
 
 
-def _code(config: TrainConfig, recipe: Recipe) -> list[Artefact]:
+def _code(config: TrainConfig, recipe: "Recipe") -> list[Artefact]:
     """Code that is not fbench's own; an objective's is also that of the divergence in it."""
     things = {"divergence": recipe.divergence, "objective": recipe.objective}
     hashes = {role: code_sha256(thing) for role, thing in things.items() if thing is not None}

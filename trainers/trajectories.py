@@ -25,7 +25,6 @@ from benchmark.core.sealed import is_whole, sealed_file
 from benchmark.generate.transition import Steps, sampler_steps
 from benchmark.models.base import Pipeline
 from trainers.pairs import PairSet, Source
-from trainers.pairs.listing import listed_images
 from trainers.transfer import send
 
 RECORD: Final = "trajectories.json"
@@ -144,10 +143,16 @@ def data_folder(pairs: PairSet) -> Path:
 
 
 def source_folder(source: Source) -> Path:
-    """The same of data that has not been read yet."""
-    file = source.train[0].fetch()
-    images = listed_images(file) if file.suffix.lower() == ".jsonl" else ()
-    return (images[0] if images else file).parent
+    """The same of data that has not been read yet.
+
+    Raises:
+        UserError: if it cannot be read, or names no image.
+    """
+    found = (ref.path.parent for file in source.train for row in file.rows() for ref in row.refs)
+    folder = next(found, None)
+    if folder is None:
+        raise UserError("the data names no image, so there are no trajectories beside one")
+    return folder
 
 
 def refuse_missing_trajectories(folder: Path) -> None:

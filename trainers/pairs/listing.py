@@ -32,25 +32,6 @@ def listing_rows(path: Path, name: str) -> Iterator[Row]:
         raise UnreadableFileError(path, "a listing of pairs", error) from error
 
 
-def listed_images(path: Path) -> list[Path]:
-    """The images that a listing names, each once, in the order of its lines."""
-    try:
-        with path.open("rb") as file:
-            rows = [_named(line) for line in file]
-    except OSError as error:
-        raise UnreadableFileError(path, "a listing of pairs", error) from error
-    return list(dict.fromkeys(path.parent / name for names in rows for name in names))
-
-
-def _named(line: bytes) -> list[str]:
-    try:
-        found = json.loads(line)
-    except (ValueError, RecursionError):
-        return []
-    names = [found.get("preferred"), found.get("rejected")] if isinstance(found, dict) else []
-    return [name for name in names if isinstance(name, str) and name and "\0" not in name]
-
-
 def _row(line: bytes, where: str, folder: Path) -> Row:
     try:
         found = json.loads(line)

@@ -7,11 +7,11 @@ from pathlib import Path, PurePath
 
 from benchmark.core import resources
 from benchmark.core.errors import MissingFileError, UnknownNameError, UnreadableFileError, UserError
-from benchmark.core.hashing import sha256_file, sha256_json
+from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_json
 from benchmark.core.registry import normalise
 from trainers.pairs.hub import Hub, HubClient, HubName
-from trainers.pairs.listing import NAMES, listed_images, listing_rows
-from trainers.pairs.parquet import parquet_rows
+from trainers.pairs.listing import NAMES, listing_rows
+from trainers.pairs.parquet import holds_its_images, parquet_rows
 from trainers.pairs.records import Row
 
 HELD_OUT_NAMES = ("heldout", "held_out", "validation")
@@ -41,7 +41,7 @@ class DataFile:
         return read(path, self.name)
 
     def sha256(self) -> str:
-        """Hash of its bytes, and of those of the images that a listing names; nothing is decoded.
+        """Hash of its bytes, and of the images that it only names; nothing is decoded.
 
         Raises:
             UserError: if it cannot be read.
@@ -49,10 +49,12 @@ class DataFile:
         if self.revision:
             return sha256_json([self.revision, self.name])
         path = self.fetch()
-        named = listed_images(path) if path.suffix.lower() == ".jsonl" else ()
+        named: list[str] = []
+        if not holds_its_images(path):
+            images = (image for row in self.rows() for image in row.images)
+            named = [sha256_bytes(image) if isinstance(image, bytes) else "" for image in images]
         try:
-            images = [sha256_file(image) if image.is_file() else "" for image in named]
-            return sha256_json([sha256_file(path), *images])
+            return sha256_json([sha256_file(path), *named])
         except OSError as error:
             raise UnreadableFileError(path, "preference data", error) from error
 
