@@ -73,8 +73,7 @@ def runs(
     values: dict[str, Any] = {
         "base": str(tiny_pipeline_folder), "data": str(data), "beta": 1.0, "log_ratio_scale": 100.0,
         "lora_rank": 2, "steps": STEPS, "batch_size": 2, "lr": 1e-2, "save_every": 1, "held_out_draws": 1,
-        "precision": "fp32", "device": "cpu", "cache": tiny_cache, "validation_images": 1,
-        "max_bad_share": 0.5,
+        "precision": "fp32", "device": "cpu", "cache": tiny_cache, "max_bad_share": 0.5,
     }  # fmt: skip
     finished, broken = (TrainConfig.parse({**values, "out": place / name}) for name in ("finished", "broken"))
     train(finished)
@@ -113,7 +112,6 @@ def test_a_damaged_file_costs_work_or_a_line_and_never_a_number(
     kinds = {name.partition("/")[0] for name in _files(run.out)}
     assert kinds == {
         "manifest.json", "metrics.jsonl", "resume.pt", "bad_rows.jsonl", "checkpoints", "log_ratios",
-        "validation",
     }  # fmt: skip
     cases = {
         f"{name} {damage.__name__}": (name, damage)
@@ -161,6 +159,18 @@ def test_a_damaged_state_of_a_broken_off_run_is_named(runs: Runs, tmp_path: Path
     (copy.out / RESUME).unlink()
     train(copy)
     assert _numbers(copy.out) == _numbers(runs[0].out)
+
+
+def test_a_damaged_picture_of_the_last_step_is_drawn_again(runs: Runs, tmp_path: Path) -> None:
+    config = runs[0].model_copy(update={"out": tmp_path / "run", "steps": 1, "validation_images": 1})
+    train(config)
+    picture = config.out / "validation" / "step-000001.png"
+    whole = picture.read_bytes()
+    for damage in (_cut, _flip):
+        picture.write_bytes(damage(whole))
+        assert not train(config).reused
+        assert picture.read_bytes() == whole
+    assert train(config).reused
 
 
 def test_a_checkpoint_that_was_taken_away_is_not_asked_for(runs: Runs, tmp_path: Path) -> None:
