@@ -51,9 +51,9 @@ def checkpoint_hash(spec: str, base: str, *, offline: bool = False) -> str:
     under = base_hash(base, offline=offline)
     if spec == "base":
         return under
-    from benchmark.models.checkpoints import digest_of, find_checkpoint
+    from benchmark.models.checkpoints import _digest, find_checkpoint
 
-    return sha256_json([digest_of(find_checkpoint(spec, offline=offline)), under])
+    return sha256_json([_digest(find_checkpoint(spec, offline=offline)), under])
 
 
 def load_pipeline(

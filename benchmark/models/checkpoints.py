@@ -89,7 +89,7 @@ def _read_record(place: Path, base: Pipeline) -> Checkpoint:
     The revision also holds the base's: a LoRA is only half of what decides the pixels. It is computed as
     the trainer computes it and not read, so that weights changed by hand never pass for the old ones.
     """
-    digest = digest_of(place)
+    digest = _digest(place)
     revision = hashing.sha256_json([digest, base.revision])[:16]
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", _name(place)).lstrip(".") or "checkpoint"
     if not (place / RECORD).is_file():
@@ -135,7 +135,7 @@ def _name(place: Path) -> str:
     return name.removesuffix(place.suffix) if place.is_file() and place.suffix in ENDINGS else name
 
 
-def digest_of(place: Path) -> str:
+def _digest(place: Path) -> str:
     """Hash of the weights; a step's own record is not one of them."""
     if not (place / RECORD).is_file():
         return hash_with_unread_files(place) if (place / LORA_FILE).is_file() else content_hash(place)
