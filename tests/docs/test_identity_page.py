@@ -10,6 +10,7 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
 
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.evaluate.frontier import FrontierConfig
@@ -58,10 +59,10 @@ def _names_something(kind: Any) -> bool:
 
 def _settings_of(kind: type) -> set[str]:
     hints = typing.get_type_hints(kind)
-    names = (
-        [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else kind.model_fields
-    )
-    return {name for name in names if _names_something(hints[name])}
+    if dataclasses.is_dataclass(kind):
+        return {field.name for field in dataclasses.fields(kind) if _names_something(hints[field.name])}
+    assert issubclass(kind, BaseModel)
+    return {name for name in kind.model_fields if _names_something(hints[name])}
 
 
 @pytest.mark.parametrize("command", SETTINGS)
