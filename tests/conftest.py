@@ -179,9 +179,21 @@ def random_world() -> Any:
 
 
 @pytest.fixture(scope="session")
+def adapter_files() -> Any:
+    """Adapter files as trainers write them, and their merge in float64: see adapter_files.py."""
+    return _beside("adapter_files")
+
+
+@pytest.fixture(scope="session")
 def bad_files() -> Any:
     """Image files as people really have them: see bad_files.py."""
     return _beside("bad_files")
+
+
+@pytest.fixture(scope="session")
+def whole_files() -> Any:
+    """Whole models in one file, written from folders: see whole_files.py."""
+    return _beside("whole_files")
 
 
 @pytest.fixture(scope="session")

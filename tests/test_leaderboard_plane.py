@@ -21,6 +21,14 @@ def table() -> ScoreTable:
     return simulated_table(n_prompts=40, images_per_prompt=3)
 
 
+def undefined(rows: pd.DataFrame, gone: "pd.Series[bool]") -> pd.DataFrame:
+    """The rows with no number to be had in some of them: no failure."""
+    return rows.assign(
+        value=rows.value.mask(gone), status=rows.status.mask(gone, "missing"),
+        note=rows.note.mask(gone, "undefined: no right image"),
+    )  # fmt: skip
+
+
 def changed(table: ScoreTable, name: str, **facts: object) -> ScoreTable:
     columns = tuple(replace(c, **facts) if c.name == name else c for c in table.columns)  # type: ignore[arg-type]
     return replace(table, columns=columns)
@@ -118,10 +126,42 @@ def test_without_a_base_model_there_is_no_corner(table: ScoreTable) -> None:
     assert plane_of(trained, "true_diversity", "hps", "sft", resamples=50).corner is None
 
 
-def test_without_a_common_prompt_there_is_no_plane(table: ScoreTable) -> None:
+def test_without_a_common_prompt_the_two_means_do_not_move_together(table: ScoreTable) -> None:
     apart = (table.rows.scorer == "hps") == (table.rows.prompt_id < "p020")
-    with pytest.raises(UserError, match="no prompt has a number"):
-        plane_of(replace(table, rows=table.rows[apart]), "true_diversity", "hps", "base", resamples=50)
+    plane = plane_of(replace(table, rows=table.rows[apart]), "true_diversity", "hps", "base", resamples=50)
+    assert [(p.n_x, p.n_y) for p in plane.points] == [(20, 20)] * 5
+    for point in plane.points[1:]:
+        assert point.covariance is not None
+        xx, xy, yy = point.covariance
+        assert abs(xy) < 1e-9 * np.sqrt(xx * yy)
+
+
+def test_where_prompts_have_numbers_does_not_move_other_points(table: ScoreTable) -> None:
+    whole = {p.checkpoint: p for p in plane_of(table, "true_diversity", "hps", "base", resamples=99).points}
+    lost = (table.rows.scorer == "true_diversity") & (table.rows.prompt_id < "p012")
+    some = replace(table, rows=undefined(table.rows, lost & (table.rows.checkpoint == "dpo")))
+    found = {p.checkpoint: p for p in plane_of(some, "true_diversity", "hps", "base", resamples=99).points}
+    assert [(p.n_x, p.n_y) for p in found.values()] == [(40, 40), (40, 40), (28, 40), (40, 40), (40, 40)]
+    for id_ in ("base", "sft", "jsd", "rpo"):
+        same = ("x", "y", "covariance", "q")
+        assert [getattr(found[id_], name) for name in same] == [getattr(whole[id_], name) for name in same]
+    assert found["dpo"].y == whole["dpo"].y
+    assert found["dpo"].covariance is not None
+    assert whole["dpo"].covariance is not None
+    assert found["dpo"].covariance[2] == pytest.approx(whole["dpo"].covariance[2])
+
+
+def test_a_checkpoint_of_one_number_neither_beats_nor_falls(table: ScoreTable) -> None:
+    gone = (table.rows.scorer == "true_diversity") & (table.rows.checkpoint == "sft")
+    plane = plane_of(
+        replace(table, rows=undefined(table.rows, gone & (table.rows.prompt_id > "p000"))),
+        "true_diversity", "hps", "base", resamples=99,
+    )  # fmt: skip
+    sft = next(p for p in plane.points if p.checkpoint == "sft")
+    assert (sft.n_x, sft.covariance, sft.may_be_on_front) == (1, None, True)
+    none = replace(table, rows=undefined(table.rows, gone))
+    drawn = plane_of(none, "true_diversity", "hps", "base", resamples=99).points
+    assert [p.checkpoint for p in drawn] == ["base", "dpo", "jsd", "rpo"]
 
 
 def test_primary_scorers_are_paired_and_the_first_stands_in(table: ScoreTable) -> None:

@@ -93,7 +93,7 @@ def _say(result: "FrontierResult", *, as_json: bool) -> None:
         say_json({"folder": result.folder, "n_missing": result.n_missing, "planes": planes})
     else:
         for plane in planes[:1]:
-            say_table([["", plane.across, plane.upward], *_rows(plane)])
+            say_table([["", plane.across, "n", plane.upward, "n"], *_rows(plane)])
             say("")
         say(f"scores.parquet is in {result.folder}; draw it with --frontier {result.folder}")
     result.raise_if_missing()
@@ -110,7 +110,13 @@ def _planes(result: "FrontierResult") -> "list[Plane]":
 
 def _rows(plane: "Plane") -> list[list[str]]:
     return [
-        [f"{frontier.name}: {point.label}", f"{point.x:.4g}", f"{point.y:.4g}"]
+        [
+            f"{frontier.name}: {point.label}",
+            f"{point.x:.4g}",
+            str(point.n_x),
+            f"{point.y:.4g}",
+            str(point.n_y),
+        ]
         for frontier in plane.frontiers
         for point in frontier.points
     ]

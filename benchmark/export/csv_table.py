@@ -70,6 +70,8 @@ def _cell(cell: LeaderboardCell) -> dict[str, Value]:
         f"{name}_diff_hi": cell.difference_hi,
         f"{name}_p": cell.p_value,
         f"{name}_note": cell.note,
+        f"{name}_n": cell.n_prompts,
+        f"{name}_diff_n": cell.difference_n_prompts,
     }
 
 
@@ -80,7 +82,7 @@ def _beside(leaderboard: Leaderboard, row: LeaderboardRow) -> dict[str, Value]:
         name = "_".join([*gap.kind.split(), *([gap.gained] if gap.kind == "hacking" else [])])
         own = gap.checkpoint == row.checkpoint.id
         # Every checkpoint has the column, whether or not it has the gap.
-        values = {name: gap.value, f"{name}_lo": gap.lo, f"{name}_hi": gap.hi}
+        values = {name: gap.value, f"{name}_lo": gap.lo, f"{name}_hi": gap.hi, f"{name}_n": gap.n_prompts}
         flat |= values if own else {key: flat.get(key) for key in values}
     for plane in leaderboard.planes:
         point = next((p for p in plane.points if p.checkpoint == row.checkpoint.id), None)

@@ -4,7 +4,14 @@ import re
 
 from benchmark.core.records import Leaderboard, LeaderboardRow
 from benchmark.export.numbers import SIGNIFICANT, half_width, verdict
-from benchmark.export.panels import Panel, PanelColumn, in_domain_note, panels, remarks
+from benchmark.export.panels import (
+    Panel,
+    PanelColumn,
+    in_domain_note,
+    panels,
+    prompts_beside,
+    remarks,
+)
 from benchmark.export.sections import Section, sections, signature_of
 
 _ROOM, _LEAST = 108, 18
@@ -47,7 +54,9 @@ def _table(leaderboard: Leaderboard, panel: Panel) -> str:
     lines = [["checkpoint", *names], [":--", *("--:" for _ in names)]]
     for row in leaderboard.rows:
         lines.append([escape_markdown(row.checkpoint.id) + ("" if row.ranked else " (not ranked)")])
-        lines[-1] += [_cell(row, column) for column in panel.columns]
+        lines[-1] += [
+            _cell(row, column, prompts_beside(leaderboard, column.cell(row))) for column in panel.columns
+        ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -56,7 +65,7 @@ def _heading(column: PanelColumn) -> str:
     return f"{escape_markdown(column.facts.name)} {arrow}"
 
 
-def _cell(row: LeaderboardRow, column: PanelColumn) -> str:
+def _cell(row: LeaderboardRow, column: PanelColumn, n: int | None) -> str:
     cell, places = column.cell(row), column.decimals
     if cell.mean is None:
         return "–"
@@ -65,7 +74,8 @@ def _cell(row: LeaderboardRow, column: PanelColumn) -> str:
     interval = "" if width is None else f" ±{width:.{places}f}"
     dagger = "†" if row.checkpoint.id in column.facts.in_domain else ""
     mark = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
-    return (f"**{mean}**" if cell.group == 1 else mean) + interval + dagger + mark
+    beside = "" if n is None else f" (n={n})"
+    return (f"**{mean}**" if cell.group == 1 else mean) + interval + beside + dagger + mark
 
 
 def _section(section: Section) -> str:

@@ -15,6 +15,8 @@ from benchmark.core.records import (
 from benchmark.export.numbers import decimals
 
 _AXES: tuple[Axis, ...] = get_args(Axis)
+_SELECTED = frozenset(("true_diversity", "true_taste", "true_taste_heldout"))
+_ACCEPTED = "scene_rate"
 # The arrow beside a name, and the space between columns.
 _BESIDE_NAME = 5
 
@@ -108,7 +110,46 @@ def remarks(leaderboard: Leaderboard) -> tuple[str, ...]:
     gaps = [f"{row.checkpoint.id} {row.n_missing}" for row in leaderboard.rows if row.n_missing]
     if gaps:
         found.append(f"Missing scores: {', '.join(gaps)}.")
-    return tuple(found)
+    return (*found, *_sizes(leaderboard))
+
+
+def prompts_beside(leaderboard: Leaderboard, cell: LeaderboardCell) -> int | None:
+    """The n that stands beside a mean: its prompts, where they are not as many as others have; else None."""
+    return None if cell.n_prompts == usual_prompts(leaderboard) else cell.n_prompts
+
+
+def usual_prompts(leaderboard: Leaderboard) -> int | None:
+    """The most prompts behind a mean: what goes without saying beside it; None without such a mean."""
+    known = [cell.n_prompts for row in leaderboard.rows for cell in row.cells if cell.n_prompts]
+    return max(known, default=None)
+
+
+def _sizes(leaderboard: Leaderboard) -> Iterator[str]:
+    """How many prompts are behind the means, and what it does to a mean where they are not all."""
+    usual = usual_prompts(leaderboard)
+    if usual is None:
+        return
+    yield f"n, the prompts behind a mean: {usual}, where nothing else is said."
+    partial = []
+    for i, facts in enumerate(leaderboard.columns):
+        cells = {row.checkpoint.id: row.cells[i] for row in leaderboard.rows}
+        if any(prompts_beside(leaderboard, cell) for cell in cells.values()):
+            own = (f"{id_} {_size(cell)}" for id_, cell in cells.items() if cell.n_prompts is not None)
+            yield f"n of {facts.name}, in brackets that of the difference: {', '.join(own)}."
+            partial.append(facts.name)
+    if partial:
+        yield (
+            "A prompt without a number is not in the mean: where a worse checkpoint lacks more of them its "
+            "mean flatters it, and the difference, over prompts that both have, says more."
+        )
+    selected = [name for name in partial if name in _SELECTED]
+    if selected and any(column.name == _ACCEPTED for column in leaderboard.columns):
+        yield f"Only accepted scenes enter {' and '.join(selected)}: {_ACCEPTED} says how many there are."
+
+
+def _size(cell: LeaderboardCell) -> str:
+    difference = cell.difference_n_prompts
+    return f"{cell.n_prompts}" if difference is None else f"{cell.n_prompts} ({difference})"
 
 
 def in_domain_note(leaderboard: Leaderboard, mark: str) -> str:

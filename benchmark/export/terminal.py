@@ -9,7 +9,14 @@ from rich.text import Text
 
 from benchmark.core.records import Leaderboard, LeaderboardRow
 from benchmark.export.numbers import SIGNIFICANT, half_width, verdict
-from benchmark.export.panels import Panel, PanelColumn, in_domain_note, panels, remarks
+from benchmark.export.panels import (
+    Panel,
+    PanelColumn,
+    in_domain_note,
+    panels,
+    prompts_beside,
+    remarks,
+)
 from benchmark.export.sections import Section, sections, signature_of
 
 _CELL_WIDTH = 16
@@ -20,8 +27,8 @@ _MARKS = {1: (" ▲", "green"), 0: ("  ", ""), -1: (" ▼", "red")}
 def print_leaderboard(leaderboard: Leaderboard, console: Console | None = None) -> None:
     """Prints as many scorers side by side as the terminal is wide, then notes and signature.
 
-    Under each mean stands the paired difference from the reference, with a mark where it is beyond
-    chance; nothing depends on colour.
+    Under each mean stand its n, where it is over fewer prompts than others, and the paired difference from
+    the reference, with a mark where it is beyond chance; nothing depends on colour.
 
     Args:
         leaderboard: What to show.
@@ -85,7 +92,9 @@ def _table(leaderboard: Leaderboard, panel: Panel, name_width: int) -> Table:
         name = Text(folded(row.checkpoint.id, name_width))
         if not row.ranked:
             name.append("\nnot ranked", style="dim")
-        table.add_row(name, *(_cell(row, column) for column in panel.columns))
+        beside = (prompts_beside(leaderboard, column.cell(row)) for column in panel.columns)
+        cells = (_cell(row, column, n) for column, n in zip(panel.columns, beside, strict=True))
+        table.add_row(name, *cells)
     return table
 
 
@@ -94,7 +103,7 @@ def _heading(column: PanelColumn) -> Text:
     return Text.assemble(f"{column.facts.name} {arrow}\n", (column.facts.axis, "dim not bold"))
 
 
-def _cell(row: LeaderboardRow, column: PanelColumn) -> Text:
+def _cell(row: LeaderboardRow, column: PanelColumn, n: int | None) -> Text:
     cell, places = column.cell(row), column.decimals
     if cell.mean is None:
         return Text("–  ")
@@ -105,6 +114,8 @@ def _cell(row: LeaderboardRow, column: PanelColumn) -> Text:
         ("" if width is None else f" ±{width:.{places}f}", "dim"),
         dagger,
     )
+    if n is not None:
+        text.append(f"\nn = {n}  ", style="dim")
     if cell.difference is not None:
         mark, colour = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
         text.append(f"\n{cell.difference:+.{places}f}{mark}", style=colour or "dim")

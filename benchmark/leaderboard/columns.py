@@ -8,7 +8,7 @@ import numpy as np
 from benchmark.core.records import UNDEFINED, LeaderboardCell, ScorerColumn
 from benchmark.leaderboard.grid import SetValues, or_none
 from benchmark.stats.arrays import BoolArray, FloatArray, IntArray
-from benchmark.stats.best import comparison_with_best, not_worse_than_best_jackknife, tie_groups
+from benchmark.stats.best import comparison_of_leads, not_worse_than_best_jackknife, tie_groups
 from benchmark.stats.cells import paired_differences, prompt_means
 from benchmark.stats.holm import holm
 from benchmark.stats.intervals import Interval, mean_intervals
@@ -65,9 +65,10 @@ def sampled_column(
     both = np.hstack([prompt_means(cells).T, differences])
     intervals = mean_intervals(both, resamples=resamples, seed=seed)
     sign = 1.0 if facts.higher_is_better else -1.0
-    x = _complete_means(sign * cells[ranked])
+    leads = _leads(sign * cells[ranked])
+    shared = int((~np.isnan(leads)).sum(axis=0).max(initial=0))
 
-    best_among = comparison_with_best(x, resamples=resamples, seed=seed)
+    best_among = comparison_of_leads(leads, ranked.size, resamples=resamples, seed=seed)
     p = sign_flip_p(differences, flips=flips_needed(count - 1), seed=seed)
     by_image = facts.unit == "image"
     return _column(
@@ -83,7 +84,7 @@ def sampled_column(
                 else float("nan")
                 for c in cells
             ],
-            groups=_spread(tie_groups(best_among, ranked.size), ranked, count, x.shape[0]),
+            groups=_spread(tie_groups(best_among, ranked.size), ranked, count, shared),
             counts=(~np.isnan(cells)).sum(axis=(1, 2)),
             missing=failed.sum(axis=(1, 2)),
             notes=[_gap_note(s, bool(f)) for s, f in zip(share, fragile, strict=True)],
@@ -139,6 +140,7 @@ def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> tuple
     p[reference] = np.nan
     adjusted = holm(p)
     cells = []
+    by_prompt = facts.unit != "set"
     for i, estimate in enumerate(estimates.means):
         mean = estimate.within(facts.bounds)
         difference = estimates.differences[i]
@@ -160,6 +162,8 @@ def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> tuple
                 n_missing=int(estimates.missing[i]),
                 note=estimates.notes[i],
                 detectable=None if itself else _detectable(difference),
+                n_prompts=estimate.n if by_prompt else None,
+                difference_n_prompts=difference.n if by_prompt and not itself else None,
             )
         )
     return tuple(cells)
@@ -169,11 +173,17 @@ def _detectable(difference: Interval) -> float | None:
     return None if np.isnan(difference.se) else minimum_detectable_effect(difference.se, difference.n - 1)
 
 
-def _complete_means(cells: FloatArray) -> FloatArray:
-    """Prompt means on the cells that all have, prompts first; prompts without such a cell left out."""
-    complete = ~np.isnan(cells).any(axis=0)
-    means = prompt_means(np.where(complete, cells, np.nan)).T
-    return means[~np.isnan(means).any(axis=1)]
+def _leads(cells: FloatArray) -> FloatArray:
+    """Differences of all pairs on the cells that both have, prompts first; none without any pair."""
+    missing = np.isnan(cells)
+    blocks = [np.empty((0, cells.shape[1]))]
+    for i in range(len(cells) - 1):
+        gap = missing[i] | missing[i + 1 :]
+        ours = prompt_means(np.where(gap, np.nan, cells[i]))
+        blocks.append(ours - prompt_means(np.where(gap, np.nan, cells[i + 1 :])))
+    leads = np.concatenate(blocks)
+    shared: FloatArray = np.compress(~np.isnan(leads).all(axis=0), leads, axis=1).T
+    return shared
 
 
 def _spread(groups: IntArray, ranked: IntArray, count: int, support: int) -> IntArray:

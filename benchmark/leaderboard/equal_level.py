@@ -11,9 +11,9 @@ from benchmark.leaderboard.plane import sampled_scorer
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.leaderboard.signature import signature_about
 from benchmark.leaderboard.sweeps import Along, sweeps_of
-from benchmark.stats.arrays import RESAMPLES
+from benchmark.stats.arrays import RESAMPLES, BoolArray
 from benchmark.stats.curve import sweep_curves, used_points
-from benchmark.stats.sweeps import Contrast, Sweep, contrasts_at_equal_level
+from benchmark.stats.sweeps import Contrast, Sweep, contrasts_at_equal_level, numbered_prompts, without_gaps
 
 _USUAL_REFERENCE = "reverse_kl"
 _PARAMETERS: Mapping[str, Along] = {"beta": "beta", "step": "step"}
@@ -64,7 +64,8 @@ class EqualLevel:
         common: Levels that all curves have reached, lowest and highest; None without overlap.
         contrasts: Method minus reference at shares of the common range; levels in the scorer's own sign.
         n_seeds: Training seeds behind every point.
-        n_prompts: Prompts behind every point.
+        n_prompts: The most prompts behind a run's mean.
+        n_prompts_least: The fewest.
         signature: Of the evaluation, as far as it is about the two scorers.
     """
 
@@ -77,6 +78,7 @@ class EqualLevel:
     contrasts: tuple[Contrast, ...]
     n_seeds: int
     n_prompts: int
+    n_prompts_least: int
     signature: str = ""
 
 
@@ -123,11 +125,14 @@ def equal_level(
     if against not in names:
         raise UnknownNameError("method of this evaluation", against, names)
     sign = 1.0 if rising.higher_is_better or rising.axis == "distance" else -1.0
+    sizes = np.concatenate(
+        [(~np.isnan(a)).sum(axis=-1).ravel() for s in sweeps for a in (s.level, s.outcome)]
+    )
+    if not sizes.min():
+        raise UserError(f"some run has no number of {rising.name} or of {compared.name}")
     contrasts = contrasts_at_equal_level(sweeps, against, resamples=resamples, seed=seed)
-    gaps = np.any([np.isnan(a).any(axis=(0, 1)) for s in sweeps for a in (s.level, s.outcome)], axis=0)
-    if gaps.all():
-        raise UserError(f"no prompt has {rising.name} and {compared.name} of every run")
-    curves = tuple(_curve(sweep, ~gaps, sign) for sweep in sweeps)
+    there = numbered_prompts(sweeps)
+    curves = tuple(_curve(sweep, there, sign) for sweep in sweeps)
     return EqualLevel(
         level=rising,
         outcome=compared,
@@ -137,7 +142,8 @@ def equal_level(
         common=_common(curves, sign),
         contrasts=tuple(replace(c, level=None if c.level is None else sign * c.level) for c in contrasts),
         n_seeds=sweeps[0].level.shape[1],
-        n_prompts=int((~gaps).sum()),
+        n_prompts=int(sizes.max()),
+        n_prompts_least=int(sizes.min()),
         signature=signature_about(table.signature, table.columns, (rising.name, compared.name)),
     )
 
@@ -170,8 +176,8 @@ def _varies(table: ScoreTable, along: Along) -> bool:
     return any(len(found) > 1 for found in values.values())
 
 
-def _curve(sweep: Sweep, prompts: np.ndarray, sign: float) -> SweepCurve:
-    level, outcome = (a[..., prompts].mean(axis=(1, 2)) for a in (sweep.level, sweep.outcome))
+def _curve(sweep: Sweep, prompts: BoolArray, sign: float) -> SweepCurve:
+    level, outcome = (without_gaps(a[..., prompts]).mean(axis=(1, 2)) for a in (sweep.level, sweep.outcome))
     points = zip(sweep.points, sign * level, outcome, used_points(level), strict=True)
     curve = sweep_curves(level, outcome)
     # Pooled points are one, past the maximum there is none.

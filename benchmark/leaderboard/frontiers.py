@@ -1,22 +1,16 @@
 """Frontiers that need no training, beside trained checkpoints: drawn, and never ranked with them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
-
-import numpy as np
-import pandas as pd
 
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.records import Checkpoint, Frontier, FrontierPoint, Leaderboard, Plane, ScorerColumn
-from benchmark.leaderboard.grid import cells_of, failed_of
 from benchmark.leaderboard.plane import sampled_scorer
+from benchmark.leaderboard.positions import Positions, positions_of
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.leaderboard.signature import first_difference
-from benchmark.stats.arrays import RESAMPLES, FloatArray
-from benchmark.stats.cells import paired_differences, prompt_means
-from benchmark.stats.missing import MAX_SHARE, missing_share
-from benchmark.stats.region import joint_region
+from benchmark.stats.arrays import RESAMPLES
 
 _PART: Final = "frontier:"
 _GUIDANCE, _BEST_OF, _BY = "guidance", "best_of", "best_of_by"
@@ -83,19 +77,12 @@ def with_frontiers(
 def plane_with_frontiers(
     plane: Plane, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Plane:
-    """One plane with the frontiers of the tables that have both of its scorers.
-
-    They start from the base model's point in the plane or, where it has none, from its means in their own
-    table.
-    """
-    at = {point.checkpoint: (point.x, point.y) for point in plane.points}
+    """One plane with the frontiers of the tables that have both of its scorers."""
     found = list(plane.frontiers)
     for table in tables:
         if {plane.across, plane.upward} <= {column.name for column in table.columns}:
             base = table.checkpoints[0].id
-            found += frontiers_of(
-                table, plane.across, plane.upward, base, origin=at.get(base), resamples=resamples, seed=seed
-            )
+            found += frontiers_of(table, plane.across, plane.upward, base, resamples=resamples, seed=seed)
     return replace(plane, frontiers=tuple(found))
 
 
@@ -105,21 +92,19 @@ def frontiers_of(
     upward: str,
     reference: str,
     *,
-    origin: tuple[float, float] | None = None,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[Frontier, ...]:
     """What sampling alone reaches in the plane of two scorers.
 
-    A point stands at the base's mean plus its mean paired difference from the base, on the prompts that
-    both have on both scorers; its region is that of the difference.
+    A point stands at its means, and its region is that of its means less the base model's, as in
+    :func:`benchmark.leaderboard.plane.plane_of`.
 
     Args:
         table: Of ``fbench frontier``.
         across: Scorer of the first axis, of unit image or prompt.
         upward: Scorer of the second axis.
         reference: Id of the base model in the table.
-        origin: Where the base model stands; None: at its means.
         resamples: Bootstrap resamples.
         seed: Seed of the draws.
 
@@ -129,70 +114,28 @@ def frontiers_of(
 
     Raises:
         UnknownNameError: for a scorer without values of prompts.
-        UserError: if the base itself is above 1 % missing, or the two scorers share no prompt.
+        UserError: if the base itself is above 1 % missing, or has no number of one of the two.
     """
     facts = [sampled_scorer(table, name) for name in (across, upward)]
-    axes = [_Axis.of(table, column, reference) for column in facts]
-    if not all(reference in axis.lead for axis in axes):
-        raise UserError(f"above 1 % of {across} or {upward} is missing for {reference}")
-    if origin is None:
-        means = np.column_stack([axis.base for axis in axes])
-        means = means[~np.isnan(means).any(axis=1)]
-        if not len(means):
-            raise UserError(f"no prompt has a number of {across} and {upward} for {reference}")
-        origin = (float(means[:, 0].mean()), float(means[:, 1].mean()))
+    found = positions_of(table, facts)
+    if reference not in found.ids:
+        raise UserError(f"above 1 % of {across} or {upward} is missing for {reference}, or all of it")
     frontiers = list[Frontier]()
     for name, settings in _families(table, reference, facts):
-        points = list[FrontierPoint]()
-        for label, id_ in settings:
-            if all(id_ in axis.lead for axis in axes):
-                lead = np.column_stack([axis.lead[id_] for axis in axes])
-                points += _point(label, origin, lead, resamples, seed)
+        there = ((label, id_) for label, id_ in settings if id_ in found.ids)
+        points = [_point(label, found, id_, reference, resamples, seed) for label, id_ in there]
         frontiers += [Frontier(name, tuple(points))] if points else []
     return tuple(frontiers)
 
 
-@dataclass(frozen=True, eq=False)
-class _Axis:
-    """One scorer, a number for each prompt of the table.
-
-    Attributes:
-        base: Means of the base model, NaN where there is none.
-        lead: Mean paired differences from it, by the checkpoints that at most 1 % is missing for.
-    """
-
-    base: FloatArray
-    lead: dict[str, FloatArray]
-
-    @classmethod
-    def of(cls, table: ScoreTable, column: ScorerColumn, reference: str) -> "_Axis":
-        ids = [checkpoint.id for checkpoint in table.checkpoints]
-        rows = table.rows[table.rows["scorer"] == column.name]
-        cells = cells_of(rows, ids)
-        base = cells[ids.index(reference)]
-        prompts = table.rows["prompt_id"].dropna().unique()
-        own = sorted(rows["prompt_id"].unique())
-        means = pd.DataFrame(np.vstack([prompt_means(base), paired_differences(cells, base)]), columns=own)
-        values = means.reindex(columns=sorted(prompts)).to_numpy()
-        complete = missing_share(failed_of(rows, ids)) <= MAX_SHARE
-        lead = {id_: values[1 + i] for i, id_ in enumerate(ids) if complete[i]}
-        return cls(values[0], lead)
-
-
 def _point(
-    label: str, origin: tuple[float, float], lead: FloatArray, resamples: int, seed: int
-) -> Iterator[FrontierPoint]:
-    """The point of one setting; none where no prompt is left."""
-    lead = lead[~np.isnan(lead).any(axis=1)]
-    if not len(lead):
-        return
-    x, y = (float(start + gain) for start, gain in zip(origin, lead.mean(axis=0), strict=True))
-    region = joint_region(lead, resamples=resamples, seed=seed)
-    if region is None:
-        yield FrontierPoint(label, x, y)
-    else:
-        (xx, xy), (_, yy) = region.covariance
-        yield FrontierPoint(label, x, y, (float(xx), float(xy), float(yy)), region.q)
+    label: str, found: Positions, id_: str, reference: str, resamples: int, seed: int
+) -> FrontierPoint:
+    at = found.ids.index(id_)
+    region = found.region(id_, reference, resamples=resamples, seed=seed)
+    (x, y), (n_x, n_y) = found.means[at].tolist(), found.n[at].tolist()
+    shape = (None, None) if region is None else (region.upper_triangle, region.q)
+    return FrontierPoint(label, x, y, *shape, n_x, n_y)
 
 
 def _families(

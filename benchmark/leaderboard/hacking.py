@@ -53,7 +53,8 @@ def hacking_of(table: ScoreTable, base: str, *, resamples: int = RESAMPLES, seed
             interval = _interval(known, gained, held_out, resamples, seed)
             if not np.isnan(interval.value):
                 ends = (or_none(interval.lo), or_none(interval.hi))
-                found.append(Gap(checkpoint, kind, gained or "", held_out, interval.value, *ends))
+                value, n = interval.value, interval.n
+                found.append(Gap(checkpoint, kind, gained or "", held_out, value, *ends, n))
     return tuple(found)
 
 

@@ -5,19 +5,16 @@ from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Leaderboard, Plane, PlanePoint, ScorerColumn
-from benchmark.leaderboard.grid import cells_of, failed_of
+from benchmark.leaderboard.grid import cells_of
 from benchmark.leaderboard.hypervolumes import hypervolume_notes
+from benchmark.leaderboard.positions import positions_of
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES, FloatArray
-from benchmark.stats.cells import prompt_means
 from benchmark.stats.front import front_set, front_support
 from benchmark.stats.hypervolume import reference_point
-from benchmark.stats.missing import MAX_SHARE, missing_share
-from benchmark.stats.region import joint_region
 
 
 def plane_of(
@@ -29,9 +26,10 @@ def plane_of(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Plane:
-    """The checkpoints in the plane of two scorers, on the prompts that all of them have on both.
+    """The checkpoints in the plane of two scorers, each at its means over the prompts that it has.
 
-    Regions are those of the paired differences from the reference, drawn at the means.
+    A point is where the table's cells say. Its region is that of its two means less the reference's, under
+    one resampling of prompts, each mean over its own: of the paired differences, where nothing is missing.
 
     Args:
         table: Scores.
@@ -42,45 +40,33 @@ def plane_of(
         seed: Seed of the draws.
 
     Returns:
-        One point a checkpoint, without those above 1 % missing on either scorer, which are not ranked.
+        One point a checkpoint, without those above 1 % missing on either scorer, which are not ranked, and
+        those without any number on one.
 
     Raises:
         UnknownNameError: For a scorer without values of prompts, or a reference that is not ranked.
-        UserError: If the two scorers share no prompt.
     """
     facts = [sampled_scorer(table, name) for name in (across, upward)]
-    means = [_means(table, column) for column in facts]
-    ids = [c.id for c in table.checkpoints if all(c.id in m.columns for m in means)]
-    if reference not in ids:
-        raise UnknownNameError("ranked reference checkpoint", reference, ids)
-    both = [m[ids].dropna() for m in means]
-    prompts = both[0].index.intersection(both[1].index)
-    if prompts.empty:
-        raise UserError(f"no prompt has a number of {across} and {upward} for all of {', '.join(ids)}")
-    x = np.stack([b.loc[prompts].to_numpy() for b in both], axis=2)
-    signs = _signs(facts)
-    stays = front_set(signs * x, resamples=resamples, seed=seed)
-    support = front_support(signs * x, resamples=resamples, seed=seed)
-    at = ids.index(reference)
+    found = positions_of(table, facts)
+    if reference not in found.ids:
+        raise UnknownNameError("ranked reference checkpoint", reference, found.ids)
+    oriented = _signs(facts) * found.z
+    # Of a single number nobody knows how far it is off: it neither leaves the front nor beats another.
+    known = (found.n > 1).all(axis=1)
+    stays = np.ones(len(found.ids), dtype=np.bool_)
+    stays[known] = front_set(oriented[:, known], resamples=resamples, seed=seed)
+    support = front_support(oriented, resamples=resamples, seed=seed)
     points = []
-    for i, id_ in enumerate(ids):
-        centre = x[:, i].mean(axis=0)
-        region = joint_region(x[:, i] - x[:, at], resamples=resamples, seed=seed)
-        (xx, xy), (_, yy) = ((0.0, 0.0), (0.0, 0.0)) if region is None else region.covariance
-        points.append(
-            PlanePoint(
-                checkpoint=id_,
-                x=float(centre[0]),
-                y=float(centre[1]),
-                covariance=None if region is None else (float(xx), float(xy), float(yy)),
-                q=None if region is None else region.q,
-                may_be_on_front=bool(stays[i]),
-                support=float(support[i]),
-            )
-        )
+    for i, id_ in enumerate(found.ids):
+        region = found.region(id_, reference, resamples=resamples, seed=seed)
+        (x, y), (n_x, n_y) = found.means[i].tolist(), found.n[i].tolist()
+        shape = (None, None) if region is None else (region.upper_triangle, region.q)
+        points.append(PlanePoint(id_, x, y, *shape, bool(stays[i]), float(support[i]), n_x, n_y))
     corner = _corner(table, facts, reference)
-    kept = [c for c in table.checkpoints if c.id in ids]
-    notes = () if corner is None else hypervolume_notes(kept, signs * x, signs * corner, facts, reference)
+    kept = [c for c in table.checkpoints if c.id in found.ids]
+    notes = (
+        () if corner is None else hypervolume_notes(kept, oriented, corner * _signs(facts), facts, reference)
+    )
     own = None if corner is None else (float(corner[0]), float(corner[1]))
     return Plane(across, upward, tuple(points), own, notes)
 
@@ -96,7 +82,7 @@ def with_plane(board: Leaderboard, table: ScoreTable, across: str, upward: str) 
     """
     if any((plane.across, plane.upward) == (across, upward) for plane in board.planes):
         return board
-    # Scorers of whole sets have none, nor have two that share no prompt.
+    # Scorers of whole sets have none, nor has a reference that is not ranked.
     with suppress(UserError):
         return replace(board, planes=(*board.planes, plane_of(table, across, upward, board.reference)))
     return board
@@ -128,17 +114,6 @@ def sampled_scorer(table: ScoreTable, name: str) -> ScorerColumn:
     if name not in by_name:
         raise UnknownNameError("scorer of unit image or prompt", name, by_name)
     return by_name[name]
-
-
-def _means(table: ScoreTable, column: ScorerColumn) -> pd.DataFrame:
-    """Means on the cells that all ranked checkpoints have, a line a prompt, a column a checkpoint."""
-    ids = [checkpoint.id for checkpoint in table.checkpoints]
-    rows = table.rows[table.rows["scorer"] == column.name]
-    ranked = missing_share(failed_of(rows, ids)) <= MAX_SHARE
-    cells = cells_of(rows, ids)[ranked]
-    means = prompt_means(np.where(np.isnan(cells).any(axis=0), np.nan, cells))
-    kept = [id_ for id_, keep in zip(ids, ranked, strict=True) if keep]
-    return pd.DataFrame(means.T, index=sorted(rows["prompt_id"].unique()), columns=kept)
 
 
 def _corner(table: ScoreTable, facts: Sequence[ScorerColumn], reference: str) -> FloatArray | None:

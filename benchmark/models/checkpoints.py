@@ -1,33 +1,42 @@
-"""Opens what was trained: run folders, diffusers folders, bare UNets, LoRA files."""
+"""Opens what was trained: run folders, diffusers folders, bare UNets, adapters."""
 
-import copy
 import re
-from collections.abc import Mapping
+import shlex
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
-import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import UNet2DConditionModel
 
 from benchmark.core import hashing
 from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.core.store import read_json
+from benchmark.models.adapters import adapter_files, adapter_place, is_adapter, open_adapter
 from benchmark.models.base import Pipeline
 from benchmark.models.facts import ModelFacts, looks_like_hub_id
-from benchmark.models.files import ENDINGS, content_hash, hash_with_unread_files
+from benchmark.models.files import (
+    ENDINGS,
+    choose_weights,
+    content_hash,
+    find_weights,
+    hash_with_unread_files,
+    own_name,
+    unet_folder,
+)  # fmt: skip
 from benchmark.models.hub import download
+from benchmark.models.kinds import contents
 from benchmark.models.loading import load_part, open_folder
-from benchmark.models.quiet import quiet
+from benchmark.models.single_file import open_policy
 
 RECORD = "checkpoint.json"
 LORA_FILE = "pytorch_lora_weights.safetensors"
 EXTERNAL = "external"
 """The objective of a checkpoint that does not say how it was trained."""
 
-_FORMS = "base, a run folder, RUN@STEP, a diffusers folder, a UNet folder, a LoRA .safetensors file, a hub id"
-_ADAPTABLE = ("unet", "text_encoder", "text_encoder_2")
+_FORMS = (
+    "base, a run folder, RUN@STEP, a diffusers folder, a UNet folder or file, a whole model in one file, "
+    "an adapter's file, a PEFT folder, a hub id"
+)
 _STEP = re.compile(r"^step-(\d+)$")
 _ARCHITECTURE = (
     "in_channels", "out_channels", "sample_size", "cross_attention_dim", "block_out_channels",
@@ -64,7 +73,7 @@ def find_checkpoint(spec: str, *, offline: bool = False) -> Path:
     if path.is_file() and path.name == LORA_FILE and (path.parent / RECORD).is_file():
         return path.parent
     if path.exists():
-        return path
+        return adapter_place(path)
     if looks_like_hub_id(spec) and not path.parent.exists():
         return download(spec, offline=offline)[0]
     raise MissingFileError(path, "checkpoint", do=f"allowed: {_FORMS}")
@@ -91,7 +100,7 @@ def _read_record(place: Path, base: Pipeline) -> Checkpoint:
     """
     digest = _digest(place)
     revision = hashing.sha256_json([digest, base.revision])[:16]
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", _name(place)).lstrip(".") or "checkpoint"
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", own_name(place)).lstrip(".") or "checkpoint"
     if not (place / RECORD).is_file():
         return Checkpoint(f"{stem}-{digest[:8]}", base.name, EXTERNAL, revision=revision, path=place)
     content = read_json(place / RECORD, "a checkpoint's record")
@@ -129,32 +138,48 @@ def _check_base(name: str, sha256: object, base: Pipeline, place: Path) -> None:
         raise NotComparableError(f"{place} was trained from the base model {theirs}, not from {ours}", do=do)
 
 
-def _name(place: Path) -> str:
-    """A checkpoint's own name: of a file without its ending, of a folder as it is."""
-    name = place.resolve().name
-    return name.removesuffix(place.suffix) if place.is_file() and place.suffix in ENDINGS else name
-
-
 def _digest(place: Path) -> str:
     """Hash of the weights; a step's own record is not one of them."""
     if not (place / RECORD).is_file():
-        return hash_with_unread_files(place) if (place / LORA_FILE).is_file() else content_hash(place)
+        if (place / LORA_FILE).is_file():
+            return hash_with_unread_files(place)
+        if not is_adapter(place):
+            return content_hash(place)
+        # A pickle's own hash, and of what lies there only what is opened.
+        return hashing.sha256_json(
+            {p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in adapter_files(place)}
+        )
     files = (p for p in place.rglob("*") if p.is_file() and p != place / RECORD)
     return hashing.sha256_json({p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in files})
 
 
 def _load_policy(place: Path, base: Pipeline) -> Pipeline:
+    if is_adapter(place):
+        return open_adapter(place, base)
     if place.is_file():
-        return _with_lora(place, base)
-    if (place / LORA_FILE).is_file():
-        return _with_lora(place / LORA_FILE, base)
+        found = contents(place)
+        return open_adapter(place, base) if found.kind == "other" else open_policy(place, found, base)
     if (place / "model_index.json").is_file():
         return _whole_pipeline(place, base)
-    for folder in (place / "unet", place):
-        if (folder / "config.json").is_file():
-            _check_architecture(read_json(folder / "config.json", "a UNet's config"), base, place)
-            return replace(base, unet=load_part(UNet2DConditionModel, folder, base.device))
-    raise UnreadableFileError(place, "a checkpoint", f"it has no {LORA_FILE}, no unet/ and no config.json")
+    folder = unet_folder(place)
+    if folder is not None:
+        _check_architecture(read_json(folder / "config.json", "a UNet's config"), base, place)
+        return replace(base, unet=load_part(UNet2DConditionModel, folder, base.device))
+    loose = [f for f in (place, place / "unet") if choose_weights(p.name for p in f.glob("*"))]
+    if loose and find_weights(loose[0]).index is None:
+        return _load_policy(find_weights(loose[0]).files[0], base)
+    raise UnreadableFileError(
+        place, "a checkpoint", f"it has no {LORA_FILE}, no unet/ and no config.json", do=_inside(place)
+    )
+
+
+def _inside(place: Path) -> str:
+    """What a folder that is no checkpoint itself holds: the steps of a training script, or files."""
+    steps = [p for p in place.glob("checkpoint-*") if p.name.removeprefix("checkpoint-").isdecimal()]
+    steps.sort(key=lambda p: int(p.name.removeprefix("checkpoint-")))
+    files = sorted(p for p in place.glob("*") if p.suffix in ENDINGS)
+    found = [*steps[-1:], *files[:1]]
+    return f"give what is in it: --checkpoint {shlex.quote(str(found[0]))}" if found else ""
 
 
 def _whole_pipeline(place: Path, base: Pipeline) -> Pipeline:
@@ -164,65 +189,14 @@ def _whole_pipeline(place: Path, base: Pipeline) -> Pipeline:
     return replace(open_folder(place, facts, base.device, precision=base.precision), sampler=base.sampler)
 
 
-def _with_lora(file: Path, base: Pipeline) -> Pipeline:
-    """A copy of the base with the adapter merged in, by the code that `load_lora_weights` runs.
-
-    Merged it costs nothing: beside the weights, an adapter on every layer halved the images a second. The
-    sum is float32. Where autocast rounds it to bfloat16 each weight rounds on its own, up or down, so a small
-    adapter is not lost in the sums over a layer's inputs.
-    """
-    if file.suffix != ".safetensors":
-        raise UserError(f"{file} is no .safetensors file", allowed=_FORMS)
-    where: dict[str, Any] = {"weight_name": file.name, "local_files_only": True}
-    with quiet():
-        try:
-            kind = StableDiffusionXLPipeline if base.is_xl else StableDiffusionPipeline
-            state, *_ = kind.lora_state_dict(str(file.parent), unet_config=base.unet.config, **where)
-            pipe = _with_copies(base, [name for name in _ADAPTABLE if _has_keys(state, name)])
-            pipe.load_lora_weights(str(file.parent), **where)
-        # A foreign or damaged file shows as an error of safetensors, peft or torch.
-        except Exception as error:
-            raise UnreadableFileError(file, f"a LoRA of {base.name}", error) from error
-    parts = {name: part for name in _ADAPTABLE if (part := getattr(pipe, name, None)) is not None}
-    loaded = sum("lora_" in name for part in parts.values() for name, _ in part.named_parameters())
-    stated = sum("lora" in name and not name.endswith("alpha") for name in state)
-    # diffusers only warns of what it leaves out.
-    if loaded != stated or not loaded:
-        why = f"{loaded} of its {stated} adapter weights have a place in that model"
-        raise UnreadableFileError(file, f"a LoRA of {base.name}", why)
-    with quiet():
-        pipe.fuse_lora(components=[name for name, part in parts.items() if _has_adapter(part)])
-        pipe.unload_lora_weights()
-    for part in parts.values():
-        part.requires_grad_(False).eval()
-    return replace(base, **parts)
-
-
-def _with_copies(base: Pipeline, changed: list[str]) -> StableDiffusionPipeline | StableDiffusionXLPipeline:
-    """The base as diffusers' own pipeline, with copies of the parts that will be changed."""
-    parts = {name: getattr(base, name) for name in (*_ADAPTABLE, "vae", "tokenizer")}
-    parts |= {name: copy.deepcopy(parts[name]) for name in changed}
-    parts["scheduler"] = copy.deepcopy(base.scheduler)
-    if base.is_xl:
-        return StableDiffusionXLPipeline(**parts, tokenizer_2=base.tokenizer_2, add_watermarker=False)
-    del parts["text_encoder_2"]
-    return StableDiffusionPipeline(
-        **parts, safety_checker=None, feature_extractor=None, requires_safety_checker=False
-    )
-
-
-def _has_keys(state: Mapping[str, object], part: str) -> bool:
-    return any(key.startswith(f"{part}.") for key in state)
-
-
-def _has_adapter(part: torch.nn.Module) -> bool:
-    return any("lora_" in name for name, _ in part.named_parameters())
-
-
 def _check_architecture(config: object, base: Pipeline, place: Path) -> None:
     """Refuses a UNet of another base model, where no record says so."""
     if not isinstance(config, dict):
         raise UnreadableFileError(place, "a UNet", "its config is no table of keys")
+    # A transformers config has `architectures`, one of diffusers `_class_name`.
+    kind = config.get("_class_name") or next(iter(config.get("architectures") or ()), "")
+    if kind not in ("", UNet2DConditionModel.__name__):
+        raise UserError(f"{place} holds a {kind}", allowed=_FORMS)
     own = base.unet.config
     for key in _ARCHITECTURE:
         theirs, ours = hashing.plain(config.get(key)), hashing.plain(own.get(key))

@@ -1,6 +1,7 @@
 """What is known of a base model before it is loaded: where it is, and how it is sampled by default."""
 
 import math
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,9 @@ from benchmark.core.errors import UnknownNameError, UnreadableFileError, UserErr
 from benchmark.core.records import Sampler
 from benchmark.core.registry import Registry
 from benchmark.core.store import read_json
+from benchmark.models.files import ENDINGS, own_name
+from benchmark.models.kinds import contents
+from benchmark.models.published import fitting_sizes
 
 XL_CLASS = "StableDiffusionXLPipeline"
 # How each kind of folder is sampled unless told otherwise: as diffusers itself does.
@@ -30,7 +34,7 @@ class ModelFacts:
         image_size: Height and width in pixels; 0 where only the weights would tell.
         latent_shape: (C, H, W) of one image's latents; zeros where only the weights would tell.
         licence: Under which the weights may be used.
-        local: Finds the folder on this machine; None for a model on the hub.
+        local: Finds the folder or file on this machine; None for a model on the hub.
     """
 
     name: str
@@ -53,23 +57,27 @@ models: Registry[ModelFacts] = Registry(
 
 
 def model_facts(spec: str) -> ModelFacts:
-    """The facts of the base model that `--base` means: a registered name, a folder, or a hub id.
+    """The facts of the base model that `--base` means: a registered name, a path, or a hub id.
 
     Args:
-        spec: As typed. A folder wins over a hub id of the same spelling, a registered name over both.
+        spec: As typed. A path wins over a hub id of the same spelling, a registered name over both.
 
     Raises:
-        UserError: for a name nobody registered, or a folder that is no diffusers pipeline.
+        UserError: for a name nobody registered, a folder that is no diffusers pipeline, or a file that is no
+            whole model.
     """
     if spec in models:
         return models.create(spec)
-    folder = Path(spec).expanduser()
-    if folder.exists():
-        return _folder_facts(folder)
+    place = Path(spec).expanduser()
+    if place.exists():
+        return _file_facts(place) if place.is_file() else _folder_facts(place)
     if looks_like_hub_id(spec):
         return ModelFacts(name=spec, hub_id=spec)
     raise UnknownNameError(
-        "base model", spec, models.names(), do="or give a diffusers folder or a hub id (owner/name)"
+        "base model",
+        spec,
+        models.names(),
+        do="or give a diffusers folder, a single file or a hub id (owner/name)",
     )
 
 
@@ -82,7 +90,7 @@ def looks_like_hub_id(spec: str) -> bool:
     """
     owner, slash, name = spec.partition("/")
     plain = all(part and part[0].isalnum() and not set(part) & set("/\\ ~") for part in (owner, name))
-    return bool(slash) and plain and not name.endswith((".safetensors", ".json"))
+    return bool(slash) and plain and not name.endswith((*ENDINGS, ".json"))
 
 
 def pipeline_index(folder: Path) -> Mapping[str, Any]:
@@ -93,12 +101,35 @@ def pipeline_index(folder: Path) -> Mapping[str, Any]:
     """
     index = folder / "model_index.json"
     if not index.is_file():
-        raise UnreadableFileError(folder, "a diffusers pipeline", "it has no model_index.json")
+        raise UnreadableFileError(
+            folder, "a diffusers pipeline", "it has no model_index.json", do=_instead(folder)
+        )
     content = read_json(index, "a diffusers model index")
     kind = content.get("_class_name") if isinstance(content, dict) else None
     if kind not in _SAMPLERS:
         raise UserError(f"{folder} holds a {kind}", allowed=", ".join(_SAMPLERS))
     return dict(content)
+
+
+def _instead(folder: Path) -> str:
+    """What a folder that is no pipeline may be good for."""
+    if (folder / "unet").is_dir() or (folder / "config.json").is_file():
+        return f"a UNet alone is a checkpoint: --checkpoint {shlex.quote(str(folder))}"
+    files = sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".ckpt"))
+    return f"give a whole model's file itself: --base {shlex.quote(str(files[0]))}" if files else ""
+
+
+def _file_facts(file: Path) -> ModelFacts:
+    found = contents(file)
+    sizes = fitting_sizes(file, found)
+    side = int(sizes.unet["sample_size"])
+    return ModelFacts(
+        name=own_name(file),
+        sampler=_SAMPLERS["StableDiffusionPipeline" if sizes.text_2 is None else XL_CLASS],
+        image_size=side * 2 ** (len(sizes.vae["block_out_channels"]) - 1),
+        latent_shape=(4, side, side),
+        local=lambda: file,
+    )
 
 
 def _folder_facts(folder: Path) -> ModelFacts:

@@ -6,7 +6,7 @@ No torch here: `fbench train` compares base models before it loads anything.
 import json
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,12 +44,10 @@ class Weights:
     Attributes:
         files: The file, or the parts that it is cut into.
         index: Says which part holds which weight; None for a single file.
-        variant: As its names say, such as `fp16`; empty where they say nothing.
     """
 
     files: tuple[Path, ...]
     index: Path | None = None
-    variant: str = ""
 
     @property
     def ending(self) -> str:
@@ -57,11 +55,42 @@ class Weights:
         return self.files[0].suffix.removeprefix(".")
 
 
-def find_weights(folder: Path) -> Weights:
-    """The weights of a network's folder that are read.
+def choose_weights(names: Iterable[str]) -> str:
+    """The file that names a network's weights in its folder: the weights, or the index of their parts.
 
     safetensors before `.bin`; of each the variants in the order of `VARIANTS`. Of one variant the libraries
     themselves choose: a diffusers network by the index of its parts, a transformers one by the single file.
+
+    Args:
+        names: Of the files in the folder.
+
+    Returns:
+        One of them; empty where none is of that kind.
+
+    Example:
+        >>> choose_weights(["config.json", "model.fp16.safetensors", "pytorch_model.bin"])
+        'model.fp16.safetensors'
+    """
+    candidates = (name for name in names if _variant(name) is not None)
+    return min(candidates, key=_order, default="")
+
+
+def _variant(name: str) -> str | None:
+    """Of a file that names weights; None for any other file."""
+    found = _WEIGHTS.match(name) or _SHARDED.match(name)
+    return None if found is None else next((part for part in (found[1], *found.groups()[2:]) if part), "")
+
+
+def _order(name: str) -> tuple[object, ...]:
+    """The place of a set of weights in the order of choice."""
+    variant = _variant(name) or ""
+    known = VARIANTS.index(variant) if variant in VARIANTS else len(VARIANTS)
+    of_diffusers, single = name.startswith("diffusion_pytorch_model"), not name.endswith(".json")
+    return not of_diffusers, ".bin" in name, known, variant, single == of_diffusers, name
+
+
+def find_weights(folder: Path) -> Weights:
+    """The weights of a network's folder that are read; see :func:`choose_weights`.
 
     Args:
         folder: A network's.
@@ -70,14 +99,14 @@ def find_weights(folder: Path) -> Weights:
         MissingFileError: if it has none, or a part of them is not there.
         UnreadableFileError: if an index is no index.
     """
-    found = sorted(_candidates(folder), key=lambda found: found[0])
-    if not found:
+    chosen = choose_weights(path.name for path in folder.glob("*"))
+    if not chosen:
         cut = sorted(path.name for path in folder.glob("*-00001-of-*"))
         what = f"index of the parts of {cut[0]}" if cut else "weights of a network (.safetensors or .bin)"
         raise MissingFileError(folder, what, do="copy the whole folder again")
-    _, path, variant = found[0]
+    path = folder / chosen
     if path.suffix != ".json":
-        return Weights((path,), variant=variant)
+        return Weights((path,))
     content = read_json(path, "an index of weights")
     named = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(named, dict) or not all(isinstance(name, str) for name in named.values()) or not named:
@@ -86,24 +115,7 @@ def find_weights(folder: Path) -> Weights:
     for part in parts:
         if not part.is_file():
             raise MissingFileError(part, f"part of the weights that {path.name} names")
-    return Weights(parts, path, variant)
-
-
-def _candidates(folder: Path) -> Iterator[tuple[tuple[object, ...], Path, str]]:
-    """Every set of weights there is, with its place in the order of choice."""
-    for path in folder.iterdir() if folder.is_dir() else ():
-        single, sharded = _WEIGHTS.match(path.name), _SHARDED.match(path.name)
-        if single is None and sharded is None:
-            continue
-        if single is not None:
-            variant, ending = single[1] or "", single[2]
-        else:
-            assert sharded is not None
-            variant, ending = sharded[1] or sharded[3] or "", sharded[2]
-        known = VARIANTS.index(variant) if variant in VARIANTS else len(VARIANTS)
-        of_diffusers = path.name.startswith("diffusion_pytorch_model")
-        order = (not of_diffusers, ending == "bin", known, variant, (sharded is None) == of_diffusers)
-        yield (*order, path.name), path, variant
+    return Weights(parts, path)
 
 
 def used_files(folder: Path) -> tuple[Path, ...]:
@@ -122,14 +134,24 @@ def used_files(folder: Path) -> tuple[Path, ...]:
         schedule = folder / "scheduler" / "scheduler_config.json"
         of_networks = [file for network in networks for file in _network_files(network)]
         return tuple(sorted([folder / INDEX, schedule, *vocabularies, *of_networks]))
-    for network in (folder / "unet", folder):
-        if (network / "config.json").is_file():
-            return tuple(sorted(_network_files(network)))
-    return tuple(_all(folder))
+    network = unet_folder(folder)
+    return tuple(sorted(_network_files(network))) if network is not None else tuple(_all(folder))
+
+
+def unet_folder(folder: Path) -> Path | None:
+    """Where a folder that is no pipeline has its UNet: `unet/`, itself, or `unet_ema/` where that is all."""
+    places = (folder / "unet", folder, folder / "unet_ema")
+    return next((place for place in places if (place / "config.json").is_file()), None)
 
 
 def _all(folder: Path) -> Iterator[Path]:
     return (p for p in sorted(folder.rglob("*")) if _is_text(p) or p.suffix == ".safetensors")
+
+
+def own_name(place: Path) -> str:
+    """What a file or folder is called: a file without its ending, a folder as it is, dots and all."""
+    name = place.resolve().name
+    return name.removesuffix(place.suffix) if place.is_file() and place.suffix in ENDINGS else name
 
 
 def _is_text(path: Path) -> bool:

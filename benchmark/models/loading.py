@@ -15,6 +15,7 @@ from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.store import read_json
 from benchmark.models.base import Pipeline, quick_unet_layout, resolve_precision
+from benchmark.models.damage import refuse_damaged
 from benchmark.models.facts import XL_CLASS, ModelFacts, model_facts, models, pipeline_index
 from benchmark.models.files import content_hash, find_weights, under_plain_names
 from benchmark.models.hub import download
@@ -40,7 +41,12 @@ def load_pipeline(
         folder, revision = facts.local(), ""
     else:
         folder, revision = download(facts.hub_id, offline=offline)
-    pipeline = open_folder(folder, facts, place, precision=precision, revision=revision)
+    if folder.is_file():
+        from benchmark.models.single_file import open_base
+
+        pipeline = open_base(folder, facts, place, precision=precision)
+    else:
+        pipeline = open_folder(folder, facts, place, precision=precision, revision=revision)
     if facts.hub_id or spec in models:
         return pipeline
     # A folder's name is nobody's for ever; with the hash it means these weights only.
@@ -104,6 +110,8 @@ def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co
         raise MissingFileError(folder / "config.json", "config of a network")
     read_json(folder / "config.json", "a network's config")
     weights = find_weights(folder)
+    for file in weights.files:
+        refuse_damaged(file, f"weights of a {_name(kind)}")
     settings: dict[str, Any] = {
         "use_safetensors": weights.ending == "safetensors",
         "output_loading_info": True,
@@ -119,7 +127,7 @@ def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co
     # What a damaged or foreign file raises differs between the libraries and their versions.
     except Exception as error:
         raise UnreadableFileError(folder, f"a {_name(kind)}", error) from error
-    wrong = _wrong_weights(report)
+    wrong = wrong_weights(report)
     if wrong:
         raise UnreadableFileError(folder, f"a {_name(kind)}", wrong)
     model.requires_grad_(False).eval()
@@ -139,6 +147,16 @@ def load_scheduler(folder: Path, *, xl: bool = False) -> DDIMScheduler:
     config = read_json(folder / "scheduler_config.json", "a scheduler's config")
     if not isinstance(config, dict):
         raise UnreadableFileError(folder, "a scheduler's config", "it is no table of keys")
+    return as_ddim(config, xl=xl)
+
+
+def as_ddim(config: Mapping[str, Any], *, xl: bool) -> DDIMScheduler:
+    """A noise schedule as DDIM, whatever sampler its config names.
+
+    Args:
+        config: Of a scheduler.
+        xl: Whether it is SDXL's.
+    """
     # Latents must not be cut off at 1, which DDIM does where another sampler's config does not say; and
     # StableDiffusionPipeline, not SDXL's, corrects the offset of every config it opens.
     config = {**config, "clip_sample": False} | ({} if xl else {"steps_offset": 1})
@@ -188,7 +206,7 @@ def _leave_file(model: nn.Module, files: Iterable[Path]) -> None:
                     weights[name].data = stored.clone()
 
 
-def _wrong_weights(report: Mapping[str, Any]) -> str:
+def wrong_weights(report: Mapping[str, Any]) -> str:
     """In words what a strict load found; empty when nothing is wrong."""
     parts = []
     for kind in ("missing", "unexpected", "mismatched"):

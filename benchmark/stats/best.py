@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from benchmark.stats.arrays import LEVEL, RESAMPLES, BoolArray, FloatArray, IntArray
+from benchmark.stats.cells import over_own_prompts
 from benchmark.stats.resampling import bootstrap_t, standard_errors, upper_quantile
 
 
@@ -50,11 +51,35 @@ def comparison_with_best(
     Returns:
         A function of column indices that says which may be the best among these.
     """
-    n, count = x.shape
+    count = x.shape[1]
+    first, second = np.triu_indices(count, k=1)
+    leads = x[:, first] - x[:, second]
+    return comparison_of_leads(leads, count, level=level, resamples=resamples, seed=seed)
+
+
+def comparison_of_leads(
+    leads: FloatArray, count: int, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
+) -> Callable[[IntArray], BoolArray]:
+    """:func:`comparison_with_best` from the differences of all pairs, each on the prompts that both have.
+
+    Args:
+        leads: Differences of columns i < j, larger is better, i by i as of :func:`numpy.triu_indices`, shape
+            (prompts, pairs); ``NaN`` where one of the two has no number. A pair that shares fewer than two
+            prompts cannot be told apart.
+        count: Number of columns.
+        level: Confidence level.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        As there.
+    """
+    n = leads.shape[0]
     if count == 1 or n < 2:
         return lambda left: np.ones(left.size, dtype=np.bool_)
     first, second = np.triu_indices(count, k=1)
-    lead = x[:, first] - x[:, second]
+    shared = (~np.isnan(leads)).sum(axis=0)
+    lead = over_own_prompts(np.where(shared > 1, leads, 0.0))
     resampled = bootstrap_t(lead, resamples=resamples, seed=seed)
     t = _ratio(lead.mean(axis=0), standard_errors(lead))
 

@@ -38,3 +38,49 @@ def paired_differences(candidate: FloatArray, reference: FloatArray) -> FloatArr
         Shape (..., prompts); ``NaN`` where no cell is common.
     """
     return prompt_means(candidate - reference)
+
+
+def own_means(x: FloatArray) -> FloatArray:
+    """Mean of every column over the prompts that it has.
+
+    To the bit what :func:`benchmark.stats.intervals.mean_intervals` gives, which a table shows.
+
+    Args:
+        x: One row a prompt, shape (prompts, ...), ``NaN`` where there is no number.
+
+    Returns:
+        Shape (...); ``NaN`` for a column without any number.
+    """
+    columns = (np.ascontiguousarray(column) for column in x.reshape(x.shape[0], -1).T)
+    present = (column[~np.isnan(column)] for column in columns)
+    means: FloatArray = np.array([column.mean() if column.size else np.nan for column in present])
+    return means.reshape(x.shape[1:])
+
+
+def over_own_prompts(x: FloatArray) -> FloatArray:
+    r"""Values without gaps whose columns have the mean and the standard error of their own prompts.
+
+    $z_p = \bar y + \sqrt{P (P - 1) / (n (n - 1))} \, (y_p - \bar y)$ for the $n$ of $P$ prompts that a column
+    has, $\bar y$ for the others: a mean over $n$ prompts as a mean over all of them, to first order. Under
+    one resampling of prompts columns then move together as far as they share prompts, each as far as its own
+    $n$ lets it. A column without a gap stays as it is, to the bit; one of a single number does not move.
+
+    Args:
+        x: One row a prompt, shape (prompts, ...), ``NaN`` where there is no number.
+
+    Returns:
+        Same shape; ``NaN`` throughout for a column without any number.
+
+    Source:
+        Cochran, Sampling Techniques (1977), sections 2.11 and 2.13: the mean of a domain is a ratio, and this
+        its linearisation.
+    """
+    present = ~np.isnan(x)
+    if present.all():
+        return x
+    n, P = present.sum(axis=0), x.shape[0]
+    means = own_means(x)
+    weight = np.sqrt(P * (P - 1) / np.maximum(n * (n - 1), 1)) * (n > 1)
+    moved = np.where(present, means + weight * (x - means), means)
+    z: FloatArray = np.where(n == P, x, moved)
+    return z

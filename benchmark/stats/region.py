@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import fdtri
 
 from benchmark.stats.arrays import LEVEL, RESAMPLES, FloatArray
+from benchmark.stats.cells import over_own_prompts
 from benchmark.stats.resampling import resample_counts, upper_quantile
 
 _SINGULAR = 1e-10
@@ -20,7 +21,7 @@ class Region:
         centre: $\bar x$, shape (2,).
         covariance: $V$, of the two means, shape (2, 2).
         q: Squared radius in units of $V$.
-        n: Number of prompts behind it.
+        n: Number of prompts behind it, with a number on either axis.
     """
 
     centre: FloatArray
@@ -39,6 +40,12 @@ class Region:
         """Degrees from the first axis to the major one, counter-clockwise, in (-90, 90]."""
         (xx, xy), (_, yy) = self.covariance
         return float(np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)))
+
+    @property
+    def upper_triangle(self) -> tuple[float, float, float]:
+        """$(V_{xx}, V_{xy}, V_{yy})$, as records hold it."""
+        (xx, xy), (_, yy) = self.covariance.tolist()
+        return xx, xy, yy
 
     def outline(self, points: int = 120) -> FloatArray:
         """Points on the edge, shape (points, 2), the last one the first: for a figure."""
@@ -64,25 +71,28 @@ def joint_region(
     $V = S / n$ with $S$ the covariance of the prompts' values, and $q$ the `level` quantile of
     $T^{2*} = n (\bar x^* - \bar x)^\top S^{*-1} (\bar x^* - \bar x)$ over resamples of prompts. Where
     $q$ is infinite or $S$ has no area, Hotelling's $q = \frac{2(n-1)}{n-2} F_{2,n-2}$ takes its place.
-    Given paired differences, it is the region of two differences.
+    Given paired differences, it is the region of two differences. Where an axis has gaps, its mean is over
+    the prompts that it has, and both move under one resampling: see
+    :func:`benchmark.stats.cells.over_own_prompts`.
 
     Args:
-        x: One row a prompt, shape (prompts, 2); rows with a ``NaN`` are left out.
+        x: One row a prompt, shape (prompts, 2), ``NaN`` where there is no number.
         level: Confidence level.
         resamples: Number of resamples.
         seed: Seed of the draws.
 
     Returns:
-        The region; None with fewer than three prompts.
+        The region; None with fewer than three prompts on an axis.
 
     Source:
         Hall, On the bootstrap and likelihood-based confidence regions, Biometrika 74 (1987), 481-493;
         Hotelling, The generalization of Student's ratio, Ann. Math. Stat. 2 (1931), 360-378.
     """
-    x = x[~np.isnan(x).any(axis=1)]
+    x = x[~np.isnan(x).all(axis=1)]
     n = x.shape[0]
-    if n < 3:
+    if (~np.isnan(x)).sum(axis=0).min() < 3:
         return None
+    x = over_own_prompts(x)
     centre, covariance = x.mean(axis=0), np.cov(x, rowvar=False)
     q = float("inf")
     if not _is_singular(covariance):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.stats.arrays import LEVEL, RESAMPLES, BoolArray, FloatArray
+from benchmark.stats.cells import over_own_prompts
 from benchmark.stats.curve import Curves, sweep_curves
 from benchmark.stats.intervals import Interval
 from benchmark.stats.methods import NO_CLAIM, SEEDS_FOR_A_CLAIM, Difference, satterthwaite
@@ -82,7 +83,8 @@ def contrasts_at_equal_level(
     seed it is over prompts alone: of checkpoints, not of methods.
 
     Args:
-        sweeps: At least two, on the same seeds and prompts; prompts with a gap anywhere are left out.
+        sweeps: At least two, on the same seeds and prompts. A run's mean is over the prompts that it has, and
+            all means move under one resampling: see :func:`benchmark.stats.cells.over_own_prompts`.
         reference: Name of the sweep that the others are compared with.
         shares: Where in the common range.
         level: Confidence level.
@@ -101,7 +103,7 @@ def contrasts_at_equal_level(
         which counts $V_e$ three times.
     """
     at = [sweep.name for sweep in sweeps].index(reference)
-    stacked = _shared_prompts(sweeps)
+    stacked = _stacked(sweeps)
     found = _read([s.mean(axis=(2, 3))[None] for s in stacked], shares)
     drawn = [_read(points, shares) for points in _resampled(stacked, resamples, seed)]
     overlap = bool(found.overlap[0]) and all(d.overlap.mean() > 1 - _LOST for d in drawn)
@@ -169,11 +171,28 @@ def _resampled(stacked: Sequence[FloatArray], resamples: int, seed: int) -> list
     return drawn
 
 
-def _shared_prompts(sweeps: Sequence[Sweep]) -> list[FloatArray]:
+def numbered_prompts(sweeps: Sequence[Sweep]) -> BoolArray:
+    """Which prompts some run has a number for, shape (prompts,)."""
+    known = [~np.isnan(array).all(axis=(0, 1)) for s in sweeps for array in (s.level, s.outcome)]
+    there: BoolArray = np.any(known, axis=0)
+    return there
+
+
+def without_gaps(values: FloatArray) -> FloatArray:
+    """Values of a sweep as if every run had every prompt, with the means and errors of its own.
+
+    Args:
+        values: Shape (..., prompts), ``NaN`` where there is no number.
+    """
+    filled: FloatArray = np.moveaxis(over_own_prompts(np.moveaxis(values, -1, 0)), 0, -1)
+    return filled
+
+
+def _stacked(sweeps: Sequence[Sweep]) -> list[FloatArray]:
     """Level and outcome of each sweep together, shape (2, points, seeds, prompts), without gaps."""
     pairs = [(sweep.level, sweep.outcome) for sweep in sweeps]
     shapes = {array.shape[1:] for pair in pairs for array in pair}
     if len(shapes) != 1 or any(a.shape != b.shape for a, b in pairs):
         raise ValueError(f"sweeps need the same training seeds and prompts, not {sorted(shapes)}")
-    gaps = np.any([np.isnan(array).any(axis=(0, 1)) for pair in pairs for array in pair], axis=0)
-    return [np.stack(pair)[..., ~gaps] for pair in pairs]
+    there = numbered_prompts(sweeps)
+    return [without_gaps(np.stack(pair)[..., there]) for pair in pairs]

@@ -128,11 +128,12 @@ def measure(family: str, work: Path, **changes: Any) -> Footprint:
 
 
 def _build(job: tuple[str, Path]) -> None:
-    from benchmark.studies import random_folders
+    from benchmark.models.published import SD15, SDXL
+    from benchmark.studies.random_folders import write_random_folder
 
     family, folder = job
-    sizes = {"sd15": random_folders.SD15, "sdxl": random_folders.SDXL}[family]
-    random_folders.write_random_folder(folder, sizes, half=True)
+    sizes = {"sd15": SD15, "sdxl": SDXL}[family]
+    write_random_folder(folder, sizes, half=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

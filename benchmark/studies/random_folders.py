@@ -7,7 +7,6 @@ SDXL, the numbers in the weights are not.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -17,67 +16,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
+from benchmark.models.published import SCHEDULER, Config, Sizes
 from benchmark.studies.build_shapes.tokenizer import END, START, byte_symbols
-
-Config = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """The configs of a folder's networks.
-
-    Attributes:
-        unet: UNet2DConditionModel's.
-        vae: AutoencoderKL's.
-        text: The first text encoder's.
-        text_2: The second one's; None for Stable Diffusion 1.x.
-        length: Tokens of a prompt.
-    """
-
-    unet: Config
-    vae: Config
-    text: Config
-    text_2: Config | None = None
-    length: int = 77
-
-
-_CLIP_L: Final = {
-    "vocab_size": 49408, "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12,
-    "num_attention_heads": 12, "projection_dim": 768, "hidden_act": "quick_gelu",
-}  # fmt: skip
-_VAE: Final = {
-    "down_block_types": ["DownEncoderBlock2D"] * 4, "up_block_types": ["UpDecoderBlock2D"] * 4,
-    "block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "latent_channels": 4,
-}  # fmt: skip
-SD15: Final = Sizes(
-    unet={
-        "sample_size": 64, "cross_attention_dim": 768, "attention_head_dim": 8, "layers_per_block": 2,
-        "block_out_channels": [320, 640, 1280, 1280],
-        "down_block_types": [*["CrossAttnDownBlock2D"] * 3, "DownBlock2D"],
-        "up_block_types": ["UpBlock2D", *["CrossAttnUpBlock2D"] * 3],
-    },
-    vae={**_VAE, "sample_size": 512},
-    text=_CLIP_L,
-)  # fmt: skip
-"""Stable Diffusion 1.5: 860 million weights in the UNet, 84 in the autoencoder, 123 in the text encoder."""
-SDXL: Final = Sizes(
-    unet={
-        "sample_size": 128, "cross_attention_dim": 2048, "attention_head_dim": [5, 10, 20],
-        "layers_per_block": 2, "block_out_channels": [320, 640, 1280],
-        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
-        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
-        "transformer_layers_per_block": [1, 2, 10], "use_linear_projection": True,
-        "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
-        "projection_class_embeddings_input_dim": 2816,
-    },
-    vae={**_VAE, "sample_size": 1024, "scaling_factor": 0.13025, "force_upcast": True},
-    text=_CLIP_L,
-    text_2={
-        **_CLIP_L, "hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32,
-        "num_attention_heads": 20, "projection_dim": 1280, "hidden_act": "gelu",
-    },
-)  # fmt: skip
-"""SDXL base 1.0: 2.6 billion weights in the UNet, 0.7 in the second text encoder."""
 
 _TINY_TEXT: Final = {
     "vocab_size": 514, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
@@ -161,18 +101,11 @@ def write_random_folder(
     for name in texts:
         suffix = name.removeprefix("text_encoder")
         _write_tokenizer(folder / f"tokenizer{suffix}", sizes.length, pad="!" if suffix else END)
-    noise = _SCHEDULER | {"prediction_type": prediction_type} | dict(scheduler or {})
+    noise = SCHEDULER | {"prediction_type": prediction_type} | dict(scheduler or {})
     kind = "EulerDiscreteScheduler" if xl else "PNDMScheduler"
     _write_json(folder / "scheduler" / "scheduler_config.json", {"_class_name": kind, **noise})
     _write_json(folder / "model_index.json", _index(kind, xl=xl))
     return folder
-
-
-_SCHEDULER: Final = {
-    "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000,
-    "clip_sample": False, "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1,
-    "trained_betas": None, "timestep_spacing": "leading",
-}  # fmt: skip
 
 
 def _index(scheduler: str, *, xl: bool) -> Config:

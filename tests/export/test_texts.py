@@ -28,10 +28,11 @@ def test_csv_has_the_columns_that_scripts_depend_on(leaderboard: Leaderboard) ->
     names = ["checkpoint", "base_model", "objective", "divergence", "beta", "log_ratio_scale", "steps"]
     names += ["n_prompts", "n_images", "n_missing"]
     endings = ["", "_lo", "_hi", "_winrate", "_group", "_diff", "_diff_lo", "_diff_hi", "_p", "_note"]
+    endings += ["_n", "_diff_n"]
     for column in leaderboard.columns:
         names += [column.name + ending for ending in endings]
     beside = ["train_seconds", "eval_seconds", "memory_gb"]
-    beside += ["hacking_pickscore", "hacking_pickscore_lo", "hacking_pickscore_hi"]
+    beside += [f"hacking_pickscore{ending}" for ending in ("", "_lo", "_hi", "_n")]
     for pair in ("true_diversity_pickscore", "true_diversity_hps"):
         beside += [f"front_{pair}", f"support_{pair}"]
     assert list(frame.columns) == [*names, *beside, "signature"]

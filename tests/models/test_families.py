@@ -16,7 +16,6 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from huggingface_hub.utils import filter_repo_objects  # type: ignore[attr-defined]
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -24,7 +23,7 @@ from benchmark.core.errors import MissingFileError, NotComparableError, UserErro
 from benchmark.models import base, load_pipeline, model_facts, open_checkpoint
 from benchmark.models.base import Pipeline
 from benchmark.models.conditioning import TextConditioning
-from benchmark.models.hub import WANTED
+from benchmark.models.hub import wanted_files
 
 Folder = Callable[..., Path]
 FAMILIES = ["sd15", "sdxl"]
@@ -252,8 +251,8 @@ def test_of_a_published_repository_only_what_is_needed_is_fetched() -> None:
         *(f"{part}/{file}" for part in networks for file in
           ("model.onnx", "model.onnx_data", "openvino_model.bin", "flax_model.msgpack", "pytorch_model.bin")),
     ]  # fmt: skip
-    assert set(filter_repo_objects([*needed, *others], allow_patterns=list(WANTED))) == set(needed)
+    assert set(wanted_files([*needed, *others])) == set(needed)
     # Weights of more than 10 GB, such as a trained SDXL UNet, are saved in parts.
-    parts = ["unet/diffusion_pytorch_model.safetensors.index.json"]
+    parts = ["unet/config.json", "unet/diffusion_pytorch_model.safetensors.index.json"]
     parts += [f"unet/diffusion_pytorch_model-0000{i}-of-00002.safetensors" for i in (1, 2)]
-    assert list(filter_repo_objects(parts, allow_patterns=list(WANTED))) == parts
+    assert wanted_files([*parts, "unet/diffusion_pytorch_model-00001-of-00002.bin"]) == sorted(parts)

@@ -77,10 +77,40 @@ def test_it_covers_both_means_together() -> None:
     assert 0.91 <= np.mean(inside) <= 0.985
 
 
-def test_gaps_are_left_out_and_too_few_prompts_have_no_region(x: np.ndarray) -> None:
-    gap = np.vstack([x, [[np.nan, 1.0]]])
+def test_prompts_without_a_number_are_left_out_and_too_few_have_no_region(x: np.ndarray) -> None:
+    gap = np.vstack([x, [[np.nan, np.nan]]])
     assert region_of(gap).q == region_of(x).q
     assert joint_region(x[:2]) is None
+    x[2:, 1] = np.nan
+    assert joint_region(x) is None
+
+
+def test_each_axis_has_the_mean_and_the_error_of_its_own_prompts(x: np.ndarray) -> None:
+    x[:30, 0], x[50:, 1] = np.nan, np.nan
+    region = region_of(x)
+    for axis in range(2):
+        own = x[~np.isnan(x[:, axis]), axis]
+        assert region.centre[axis] == pytest.approx(own.mean())
+        assert region.covariance[axis, axis] == pytest.approx(own.var(ddof=1) / own.size)
+    # Prompts that both have are all that moves the two together.
+    both = x[30:50] - region.centre
+    weight = 80 * 79 / (50 * 49)
+    assert region.covariance[0, 1] == pytest.approx((both.prod(axis=1)).sum() * weight / (80 * 79))
+    x[30:50, 0] = np.nan
+    assert region_of(x).covariance[0, 1] == pytest.approx(0.0, abs=1e-12)
+
+
+def test_regions_with_gaps_cover_both_means_together() -> None:
+    generator = np.random.default_rng(5)
+    inside = []
+    for table in range(300):
+        x = generator.gamma(4.0, size=(80, 2))
+        x[:, 1] -= 0.7 * x[:, 0]
+        x[generator.random(80) < 0.4, 0] = np.nan
+        region = joint_region(x, resamples=300, seed=table)
+        assert region is not None
+        inside.append(region.contains(np.array([4.0, 1.2])))
+    assert 0.91 <= np.mean(inside) <= 0.985
 
 
 def test_the_reference_against_itself_is_a_point() -> None:

@@ -6,7 +6,7 @@ from scipy.optimize import isotonic_regression
 
 from benchmark.stats.curve import Curves, sweep_curves, used_points
 from benchmark.stats.methods import NO_CLAIM
-from benchmark.stats.sweeps import NO_OVERLAP, Contrast, Sweep, contrasts_at_equal_level
+from benchmark.stats.sweeps import NO_OVERLAP, Contrast, Sweep, contrasts_at_equal_level, without_gaps
 
 
 def test_curves_are_scipys_isotonic_regression_up_to_the_maximum() -> None:
@@ -93,15 +93,29 @@ def test_a_common_range_that_chance_made_is_none() -> None:
     assert all(c.note == NO_OVERLAP for c in contrasts((level, outcome), (further, outcome)))
 
 
-def test_prompts_with_a_gap_are_left_out_everywhere() -> None:
+def test_a_prompt_that_no_run_has_is_left_out() -> None:
     generator = np.random.default_rng(5)
     a, b = noisy(generator, 0.5), noisy(generator, 0.2)
-    holed = a[0].copy()
-    holed[2, 3, 7] = np.nan
     without = [tuple(np.delete(array, 7, axis=2) for array in pair) for pair in (a, b)]
-    assert contrasts((holed, a[1]), b) == contrasts(
+    holed = [tuple(array.copy() for array in pair) for pair in (a, b)]
+    for level, outcome in holed:
+        level[..., 7] = outcome[..., 7] = np.nan
+    assert contrasts((holed[0][0], holed[0][1]), (holed[1][0], holed[1][1])) == contrasts(
         (without[0][0], without[0][1]), (without[1][0], without[1][1])
     )
+
+
+def test_every_run_keeps_the_mean_of_its_own_prompts() -> None:
+    """A gap in one run takes nothing from the others, nor from its own other scorer."""
+    values = np.random.default_rng(6).normal(size=(5, 6, 30))
+    values[2, 3, :12], values[4, 1, 25] = np.nan, np.nan
+    filled = without_gaps(values)
+    np.testing.assert_allclose(filled.mean(axis=-1), np.nanmean(values, axis=-1))
+    n = (~np.isnan(values)).sum(axis=-1)
+    errors = np.nanstd(values, axis=-1, ddof=1) / np.sqrt(n)
+    np.testing.assert_allclose(filled.std(axis=-1, ddof=1) / np.sqrt(30), errors)
+    whole = n == 30
+    np.testing.assert_array_equal(filled[whole], values[whole])
 
 
 def test_one_training_seed_is_over_prompts_alone() -> None:

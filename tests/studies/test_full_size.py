@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from benchmark.models.published import SD15, SDXL, Sizes
 from benchmark.studies import full_size
-from benchmark.studies.random_folders import SD15, SDXL, Sizes
 
 
 def test_a_fresh_process_trains_one_step_and_says_what_it_took(

@@ -39,7 +39,7 @@ class LeaderboardCell:
 
     Attributes:
         scorer: Name of the column.
-        mean: Mean over prompts.
+        mean: Mean over the prompts that this checkpoint has for this scorer.
         lo: Lower end of its 95 % interval, within the scorer's bounds.
         hi: Upper end of its 95 % interval, likewise.
         difference: Paired mean difference to the reference checkpoint, in the scorer's own sign.
@@ -52,6 +52,8 @@ class LeaderboardCell:
         n_missing: Rows without a value.
         note: What one must know, such as ``missing: n < 5d``.
         detectable: Minimum detectable difference from the reference (80 % power, 5 %).
+        n_prompts: Prompts behind the mean; None for a scorer of whole sets.
+        difference_n_prompts: Prompts behind the difference: those that both checkpoints have.
     """
 
     scorer: str
@@ -68,6 +70,8 @@ class LeaderboardCell:
     n_missing: int = 0
     note: str = ""
     detectable: float | None = None
+    n_prompts: int | None = None
+    difference_n_prompts: int | None = None
 
 
 @dataclass(frozen=True)
@@ -118,14 +122,16 @@ class PlanePoint:
 
     Attributes:
         checkpoint: Its id.
-        x: Mean on the first axis, in the scorer's own unit and sign, on the prompts that all share.
+        x: Mean on the first axis, in the scorer's own unit and sign: the number of its table cell.
         y: Mean on the second axis, likewise.
-        covariance: $(V_{xx}, V_{xy}, V_{yy})$ of the paired differences from the reference; None with fewer
-            than three prompts.
+        covariance: $(V_{xx}, V_{xy}, V_{yy})$ of the two means less those of the reference, under one
+            resampling of prompts; None with fewer than three prompts on an axis.
         q: Its 95 % region is $(z - c)^\top V^{-1} (z - c) \le q$ with $c = (x, y)$; the reference's own is a
             point.
         may_be_on_front: Whether it is in the 95 % confidence set of the Pareto front.
         support: Share of resamples in which it is on the front: no probability.
+        n_x: Prompts behind the first mean.
+        n_y: Prompts behind the second.
     """
 
     checkpoint: str
@@ -135,6 +141,8 @@ class PlanePoint:
     q: float | None
     may_be_on_front: bool
     support: float
+    n_x: int | None = None
+    n_y: int | None = None
 
 
 @dataclass(frozen=True)
@@ -145,8 +153,10 @@ class FrontierPoint:
         label: Such as ``cfg 3`` or ``n = 4``.
         x: As in :class:`PlanePoint`, and so the rest.
         y: Mean on the second axis.
-        covariance: Of the paired differences from the reference.
+        covariance: Of the two means less those of the base model.
         q: Squared radius of the 95 % region.
+        n_x: Prompts behind the first mean.
+        n_y: Prompts behind the second.
     """
 
     label: str
@@ -154,6 +164,8 @@ class FrontierPoint:
     y: float
     covariance: tuple[float, float, float] | None = None
     q: float | None = None
+    n_x: int | None = None
+    n_y: int | None = None
 
 
 @dataclass(frozen=True)
@@ -204,6 +216,7 @@ class Gap:
             where it says how much of the gain is one population's taste.
         lo: Lower end of the 95 % interval; None with fewer than two prompts.
         hi: Upper end.
+        n_prompts: Prompts that both checkpoints have for all of these scorers.
     """
 
     checkpoint: str
@@ -213,6 +226,7 @@ class Gap:
     value: float
     lo: float | None
     hi: float | None
+    n_prompts: int | None = None
 
 
 @dataclass(frozen=True)

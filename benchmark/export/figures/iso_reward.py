@@ -166,7 +166,8 @@ def _words(found: EqualLevel) -> str:
     elif len(found.curves) > 1:
         parts.append("Grey: the common range. Below: differences at 25, 50 and 75 % of it, 95 % intervals.")
     seeds = f"{found.n_seeds} training seed{'s' * (found.n_seeds > 1)}"
-    parts.append(f"{seeds}, {found.n_prompts} prompts.")
+    fewest = f"{found.n_prompts_least} to " if found.n_prompts_least < found.n_prompts else ""
+    parts.append(f"{seeds}, means over {fewest}{found.n_prompts} prompts.")
     notes = {c.note for c in found.contrasts if c.note not in ("", NO_OVERLAP)}
     return " ".join([*parts, *sorted(notes)])
 

@@ -72,11 +72,12 @@ def draw_trade_off(
 ) -> Figure:
     """Draws preference against diversity, the reference as a star at the cross-hair.
 
-    A point's ellipse is the joint 95 % region of its two paired differences from the reference, drawn at its
-    means: prompts that are hard for all do not widen it. A ring marks the 95 % confidence set of the Pareto
-    front, with the support in brackets; the dashed steps are the front of the means alone. Hollow points
-    are past the highest preference of their sweep. Two scorers without a common plane, such as one of whole
-    sets, have bars of the two intervals instead, and no front. Both axes point to the better side.
+    A point stands at the means of the table, each over the prompts that it has. Its ellipse is the joint 95 %
+    region of these two less the reference's: prompts that are hard for all do not widen it. A ring marks the
+    95 % confidence set of the Pareto front, with the support in brackets; the dashed steps are the front of
+    the means alone. Hollow points are past the highest preference of their sweep. Two scorers without a
+    common plane, such as one of whole sets, have bars of the two paired differences instead, laid at the
+    reference's means, and no front. Both axes point to the better side.
 
     Labels are whole names if few methods have one checkpoint each, else what tells the checkpoints of a
     method apart, and numbers where that does not fit.
@@ -172,10 +173,8 @@ def _draw_point(axes: Axes, point: Point, colour: str, marker: str, alpha: float
         axes.plot(*point.outline.T, color=colour, lw=0.7, zorder=2)
     if point.bars is not None:
         (left, right), (low, high) = point.bars
-        axes.errorbar(
-            point.x, point.y, xerr=[[point.x - left], [right - point.x]],
-            yerr=[[point.y - low], [high - point.y]], fmt="none", ecolor=colour, elinewidth=0.9, zorder=2,
-        )  # fmt: skip
+        axes.plot([left, right], [point.y, point.y], color=colour, lw=0.9, zorder=2)
+        axes.plot([point.x, point.x], [low, high], color=colour, lw=0.9, zorder=2)
     axes.plot(
         point.x, point.y, marker=marker, ms=_MARKER, color=colour if point.used else "white",
         mec=dark(colour), mew=0.7, ls="none", zorder=4,
@@ -255,11 +254,10 @@ def _words(leaderboard: Leaderboard, view: View) -> str:
     reference = shown(leaderboard.reference, 30)
     words = []
     if any(point.outline is not None for point in view.points):
-        words.append(f"Ellipses: joint 95 % regions of the paired differences from {reference}.")
-    if not view.same_prompts:
-        words.append("Means on the prompts that have both, not on all of the table.")
+        words.append(f"Ellipses: joint 95 % regions of the differences from {reference}.")
     if any(point.bars is not None for point in view.points):
-        words.append(f"Bars: 95 % intervals of paired differences from {reference}.")
+        words.append(f"Bars: 95 % intervals of paired differences from {reference}, laid at its means.")
+    words.append(_sizes(view))
     if view.front:
         words.append(
             "Rings: 95 % confidence set of the Pareto front, in brackets the support. "
@@ -267,4 +265,17 @@ def _words(leaderboard: Leaderboard, view: View) -> str:
         )
     if not all(point.used for point in view.points):
         words.append(f"Hollow: past the highest {shown(view.upward.name, 30)} of its sweep.")
-    return " ".join(words)
+    return " ".join(word for word in words if word)
+
+
+def _sizes(view: View) -> str:
+    """How many prompts are behind the means of each axis, the fewest and the most."""
+    parts = []
+    for column, sizes in zip(
+        (view.across, view.upward), zip(*(p.n for p in view.points), strict=True), strict=True
+    ):
+        known = sorted(n for n in sizes if n is not None)
+        if known:
+            span = f"{known[0]}" if known[0] == known[-1] else f"{known[0]} to {known[-1]}"
+            parts.append(f"{shown(column.name, 30)} {span}")
+    return f"n, in prompts: {', '.join(parts)}." if parts else ""

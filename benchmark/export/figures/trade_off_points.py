@@ -1,6 +1,5 @@
 """What the trade-off figure shows, read off a leaderboard."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -38,7 +37,9 @@ class Point:
         x: Diversity.
         y: Preference.
         outline: Edge of the joint 95 % region, (m, 2); None where there is none.
-        bars: Ends of the two intervals of the paired difference, where there is no region.
+        bars: Where there is no region, ends of the two intervals of the paired difference, laid at the
+            reference's means: beside the point where the two checkpoints have numbers of other prompts.
+        n: Prompts behind x and behind y; None for a scorer of whole sets.
         support: Share of resamples on the front; None where it may not be on it, or nothing is known.
         used: False past the highest preference of its sweep.
     """
@@ -51,6 +52,7 @@ class Point:
     y: float
     outline: NDArray[np.float64] | None = None
     bars: tuple[Ends, Ends] | None = None
+    n: tuple[int | None, int | None] = (None, None)
     support: float | None = None
     used: bool = True
 
@@ -66,7 +68,6 @@ class View:
         has_reference: Whether it is.
         front: Means that no other mean dominates, from the left to the right; empty without a plane.
         frontiers: What needs no training.
-        same_prompts: Whether the means are those of the table, which each scorer has on prompts of its own.
     """
 
     across: ScorerColumn
@@ -75,7 +76,6 @@ class View:
     has_reference: bool
     front: tuple[tuple[float, float], ...] = ()
     frontiers: tuple[Frontier, ...] = ()
-    same_prompts: bool = True
 
     @property
     def signs(self) -> tuple[float, float]:
@@ -104,8 +104,7 @@ def view_of(leaderboard: Leaderboard, preference: str | None, diversity: str | N
     view = View(across, upward, tuple(points), points[0].id == leaderboard.reference)
     if plane is None:
         return view
-    same = _same_prompts(leaderboard, view)
-    return replace(view, front=_front(view), frontiers=plane.frontiers, same_prompts=same)
+    return replace(view, front=_front(view), frontiers=plane.frontiers)
 
 
 def axes_of(leaderboard: Leaderboard, preference: str | None, diversity: str | None) -> tuple[str, str]:
@@ -168,7 +167,7 @@ def _of_plane(leaderboard: Leaderboard, plane: Plane) -> list[Point]:
     named = _names(leaderboard)
     return [
         replace(
-            named[p.checkpoint], x=p.x, y=p.y, outline=_outline(p),
+            named[p.checkpoint], x=p.x, y=p.y, outline=_outline(p), n=(p.n_x, p.n_y),
             support=p.support if p.may_be_on_front else None,
         )
         for p in plane.points
@@ -190,10 +189,11 @@ def _of_cells(leaderboard: Leaderboard, across: ScorerColumn, upward: ScorerColu
     reference = next((row for row in leaderboard.rows if row.checkpoint.id == leaderboard.reference), None)
     points = []
     for row in leaderboard.rows:
-        x, y = (_place(row.cells[i], reference.cells[i] if reference else None) for i in at)
-        if x and y:
-            bars = ((x[1], x[2]), (y[1], y[2]))
-            points.append(replace(named[row.checkpoint.id], x=x[0], y=y[0], bars=bars))
+        x, y = (row.cells[i] for i in at)
+        if x.mean is not None and y.mean is not None:
+            bars = tuple(_bar(row.cells[i], reference.cells[i] if reference else None) for i in at)
+            n = (x.n_prompts, y.n_prompts)
+            points.append(replace(named[row.checkpoint.id], x=x.mean, y=y.mean, bars=bars, n=n))
     return points
 
 
@@ -209,22 +209,15 @@ def _names(leaderboard: Leaderboard) -> dict[str, Point]:
     return named
 
 
-def _place(cell: LeaderboardCell, reference: LeaderboardCell | None) -> tuple[float, float, float] | None:
-    """Position and interval: by paired difference where there is one, else the mean alone."""
-    if reference and reference.mean is not None and cell.difference is not None:
-        middle = reference.mean + cell.difference
-        low, high = cell.difference_lo, cell.difference_hi
-        if low is None or high is None:
-            return middle, middle, middle
-        return middle, reference.mean + low, reference.mean + high
-    return None if cell.mean is None else (cell.mean, cell.mean, cell.mean)
-
-
-def _same_prompts(leaderboard: Leaderboard, view: View) -> bool:
-    at = [[c.name for c in leaderboard.columns].index(scorer.name) for scorer in (view.across, view.upward)]
-    means = {row.checkpoint.id: [row.cells[i].mean for i in at] for row in leaderboard.rows}
-    pairs = [(mean, here) for p in view.points for mean, here in zip(means[p.id], (p.x, p.y), strict=True)]
-    return all(mean is not None and math.isclose(mean, here, rel_tol=1e-6) for mean, here in pairs)
+def _bar(cell: LeaderboardCell, reference: LeaderboardCell | None) -> Ends:
+    """The paired difference's interval at the reference's mean; where there is none, the mean alone."""
+    assert cell.mean is not None, "only means are drawn"
+    if reference is None or reference.mean is None or cell.difference is None:
+        return cell.mean, cell.mean
+    low, high = cell.difference_lo, cell.difference_hi
+    if low is None or high is None:
+        return reference.mean + cell.difference, reference.mean + cell.difference
+    return reference.mean + low, reference.mean + high
 
 
 def _front(view: View) -> tuple[tuple[float, float], ...]:

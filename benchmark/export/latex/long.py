@@ -12,7 +12,7 @@ from benchmark.export.sections import Section, sections, signature_of
 _ROOM, _SIZE, _GAP = 480, 7, 3.0
 _NAME = 120
 _LETTER = width("0", _SIZE)
-_NUMBERS = ("mean", "95 %", "difference", "95 %", "p", "wins", "group", "n", "missing")
+_NUMBERS = ("mean", "95 %", "n", "difference", "95 %", "n", "p", "wins", "group", "scores", "missing")
 _EMPTY = "--"
 
 
@@ -28,7 +28,8 @@ def long_text(leaderboard: Leaderboard) -> str:
     intro = (
         f"{escape_latex(leaderboard.suite)}. Differences are from {escape_latex(leaderboard.reference)}; p "
         f"is Holm-adjusted over the checkpoints of a scorer and bold below {SIGNIFICANT}; wins is the share "
-        "of (prompt, image) pairs won; a bold mean may be the best (group 1). "
+        "of (prompt, image) pairs won; a bold mean may be the best (group 1); n is the number of prompts "
+        "behind a mean or a difference, scores that of the numbers. "
         f"Signature: {signature(signature_of(leaderboard))}"
     )
     tables = [_scorer(leaderboard, column) for column in by_axis(leaderboard)]
@@ -69,8 +70,10 @@ def _row(row: LeaderboardRow, column: PanelColumn) -> Iterator[str]:
     mean = _number(cell.mean, places)
     yield rf"\textbf{{{mean}}}" if cell.group == 1 else mean
     yield _interval(cell.lo, cell.hi, places)
+    yield _EMPTY if cell.n_prompts is None else str(cell.n_prompts)
     yield _number(cell.difference, places, sign="+")
     yield _interval(cell.difference_lo, cell.difference_hi, places)
+    yield _EMPTY if cell.difference_n_prompts is None else str(cell.difference_n_prompts)
     p = _EMPTY if cell.p_value is None else p_text(cell.p_value).removeprefix("p ").removeprefix("= ")
     p = p.replace("<", "$<$")
     yield rf"\textbf{{{p}}}" if cell.p_value is not None and cell.p_value < SIGNIFICANT else p

@@ -186,6 +186,8 @@ def _cell(cell: LeaderboardCell, higher: bool) -> dict[str, Any]:
         "p": cell.p_value,
         "win": cell.winrate,
         "group": cell.group,
+        "n": cell.n_prompts,
+        "diffN": cell.difference_n_prompts,
         "missing": cell.n_missing,
         "note": cell.note,
         "verdict": verdict(cell, higher_is_better=higher),

@@ -7,9 +7,7 @@ from benchmark.core.records import FrontierPoint, Leaderboard, Plane, PlanePoint
 from benchmark.export.numbers import round_to
 
 _FINE = 7
-"""Significant digits of what is drawn: finer than a pixel, whatever the unit."""
-_EXTRA_PLACES = 1
-"""What is rounded here is rounded again, to the scorer's own places, where it is shown."""
+"""Significant digits of what is drawn and never written out: finer than a pixel, whatever the unit."""
 
 
 def planes_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -34,7 +32,7 @@ def _plane(plane: Plane, scorers: Mapping[str, int], positions: Mapping[str, int
             {
                 "i": positions[p.checkpoint],
                 "may": p.may_be_on_front,
-                "support": round(p.support, 3),
+                "support": p.support,
                 **_place(p),
             }
             for p in plane.points
@@ -52,7 +50,8 @@ def _place(point: PlanePoint | FrontierPoint) -> dict[str, Any]:
     region = None
     if point.covariance is not None and point.q is not None:
         region = [round_to(v, _FINE) for v in (*point.covariance, point.q)]
-    return {"at": [round_to(point.x, _FINE), round_to(point.y, _FINE)], "region": region}
+    # Unrounded: rounded twice a number may end in another digit than the table's.
+    return {"at": [point.x, point.y], "n": [point.n_x, point.n_y], "region": region}
 
 
 def gaps_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str, Any]]:
@@ -64,7 +63,7 @@ def gaps_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str, 
 
     Returns:
         Entries of ``kind``, ``gained``, ``heldOut`` and ``values``: for each checkpoint value, lower and
-        upper end, or None.
+        upper end and number of prompts, or None.
     """
     found: dict[tuple[str, str, tuple[str, ...]], dict[str, Any]] = {}
     for gap in board.gaps:
@@ -73,7 +72,7 @@ def gaps_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str, 
             (gap.kind, gap.gained, gap.held_out), asked | {"values": [None] * len(positions)}
         )
         numbers = (gap.value, gap.lo, gap.hi)
-        entry["values"][positions[gap.checkpoint]] = [None if v is None else round(v, 4) for v in numbers]
+        entry["values"][positions[gap.checkpoint]] = [*numbers, gap.n_prompts]
     return list(found.values())
 
 
@@ -103,6 +102,7 @@ def tags_of(
         if cells[j] is None:
             cells[j] = [[None] * len(positions) for _ in tags]
         numbers = (cell.mean, cell.difference, cell.lo, cell.hi)
-        rounded = [None if v is None else round(v, places[j] + _EXTRA_PLACES) for v in numbers]
+        # As it is shown: a second rounding could end in another digit than the tables do.
+        rounded = [None if v is None else round(v, places[j]) for v in numbers]
         cells[j][tags[cell.tag]][positions[cell.checkpoint]] = [cell.n_prompts, *rounded]
     return {"tags": list(tags), "cells": cells}

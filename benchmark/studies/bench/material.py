@@ -144,7 +144,8 @@ def random_sd15(size: int, builds: Path = Path(".build")) -> Path:
 
 
 def _write_random_sd15(job: tuple[Path, int]) -> None:
-    from benchmark.studies.random_folders import SD15, write_random_folder
+    from benchmark.models.published import SD15
+    from benchmark.studies.random_folders import write_random_folder
 
     folder, size = job
     sizes = replace(SD15, unet={**SD15.unet, "sample_size": size // 8})

@@ -26,6 +26,7 @@ class Outcome:
         n: Of how many.
         least: The share asked for is at least this.
         most: ... and at most this.
+        total: Sum of a quantity, where its mean is told and not a share; nothing is asked of it.
     """
 
     row: str
@@ -34,6 +35,7 @@ class Outcome:
     n: int
     least: float = 0.0
     most: float = 1.0
+    total: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ def outcome(
     """The outcome of one hit or miss a table."""
     array = np.fromiter(hits, dtype=np.bool_)
     return Outcome(row, column, int(array.sum()), array.size, least, most)
+
+
+def average(row: str, column: str, values: FloatArray) -> Outcome:
+    """The outcome of one number a table: their mean."""
+    return Outcome(row, column, 0, values.size, total=float(values.sum()))
 
 
 def noise(generator: np.random.Generator, shape: Shape, size: tuple[int, ...]) -> FloatArray:

@@ -66,6 +66,15 @@ def record(results: Sequence[CaseResult], tables: int, resamples: int, command: 
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
+    if outcome.total is not None:
+        mean = round(outcome.total / outcome.n, 4)
+        return {
+            "row": outcome.row,
+            "column": outcome.column,
+            "n": outcome.n,
+            "mean": mean,
+            "asked": [0.0, 1.0],
+        }
     lo, hi = wilson(outcome.hits, outcome.n)
     return {
         "row": outcome.row,
@@ -106,6 +115,8 @@ def _only(asked: set[str]) -> str:
 
 
 def _cell(outcome: dict[str, Any], *, alone: bool) -> str:
+    if "mean" in outcome:
+        return f"{outcome['mean']:+.3f}"
     asked = _asked(*outcome["asked"])
     word = f" ({asked})" if alone and asked else ""
     return f"{_percent(outcome['share'])}{word}{' ✗' if outcome['kept'] is False else ''}"

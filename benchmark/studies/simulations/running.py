@@ -16,6 +16,7 @@ from benchmark.studies.processes import run_workers
 from benchmark.studies.simulations.best import BEST
 from benchmark.studies.simulations.cases import Case, Draw, Outcome
 from benchmark.studies.simulations.fronts import FRONTS, PLANES
+from benchmark.studies.simulations.gaps import GAPS
 from benchmark.studies.simulations.gating import CHECKPOINTS, GATE, METHODS
 from benchmark.studies.simulations.iso import ISO
 from benchmark.studies.simulations.means import MEANS
@@ -26,7 +27,7 @@ from benchmark.studies.simulations.sets import SETS
 CASES: Final[dict[str, Case]] = {
     case.name: case
     for case in (
-        MEANS, RESAMPLES, TESTS, HOLM, BEST, FRONTS, PLANES, SETS, ISO, METHODS, GATE, CHECKPOINTS
+        MEANS, GAPS, RESAMPLES, TESTS, HOLM, BEST, FRONTS, PLANES, SETS, ISO, METHODS, GATE, CHECKPOINTS
     )
 }  # fmt: skip
 
@@ -141,6 +142,7 @@ def _summed(name: str, chunks: Sequence[Chunk]) -> CaseResult:
         for raw in kept["outcomes"]:
             new = Outcome(**raw)
             key = (new.row, new.column)
-            known = found.get(key, replace(new, hits=0, n=0))
-            found[key] = replace(new, hits=known.hits + new.hits, n=known.n + new.n)
+            known = found.get(key, replace(new, hits=0, n=0, total=None if new.total is None else 0.0))
+            total = None if new.total is None or known.total is None else known.total + new.total
+            found[key] = replace(new, hits=known.hits + new.hits, n=known.n + new.n, total=total)
     return CaseResult(name, CASES[name].setting, round(seconds, 1), tuple(found.values()))

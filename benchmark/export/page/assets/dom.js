@@ -32,9 +32,17 @@ function options(select, pairs) {
   select.replaceChildren(...pairs.map(([value, text]) => el("option", { value, dir: "auto" }, text)));
 }
 
+// As the other exports round: a number in the very middle goes to the even digit, where toFixed goes outwards.
+function rounded(value, places) {
+  const middle = Math.abs(value * 2 ** (places + 1)) % 2 === 1;
+  const text = value.toFixed(places);
+  return middle && Number(text.at(-1)) % 2 ? (value - Math.sign(value) * 10 ** -places / 4).toFixed(places) : text;
+}
 // Nothing is less than nothing: what rounds to 0 has no sign.
-const number = (value, places) => (value === null ? "–" : value.toFixed(places).replace(/^-(?!0(\.0+)?$)/, "−").replace("-", ""));
-const signed = (value, places) => (Number(value.toFixed(places)) > 0 ? "+" : "") + number(value, places);
+const number = (value, places) => (value === null ? "–" : rounded(value, places).replace(/^-(?!0(\.0+)?$)/, "−").replace("-", ""));
+const signed = (value, places) => (Number(rounded(value, places)) > 0 ? "+" : "") + number(value, places);
+// The prompts behind a number; nothing for a scorer of whole sets.
+const size = (n) => (n === null ? "" : `n ${n.toLocaleString("en")}`);
 const interval = (lo, hi, places) => (lo === null || hi === null ? "" : `[${number(lo, places)}, ${number(hi, places)}]`);
 const probability = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
 const duration = (s) => (s < 99.5 ? `${s.toFixed(s < 9.95 ? 1 : 0)} s` : s < 5970 ? `${(s / 60).toFixed(0)} min` : `${(s / 3600).toFixed(1)} h`);

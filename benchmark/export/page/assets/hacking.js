@@ -15,7 +15,7 @@ const gapTable = sortable(byId("gaps"), {
 });
 
 // The width of the little pictures in standard deviations, the same for all of them.
-const widest = Math.max(0.1, ...gaps.flatMap((gap) => gap.values.flatMap((v) => (v ?? []).map((end) => Math.abs(end ?? 0)))));
+const widest = Math.max(0.1, ...gaps.flatMap((gap) => gap.values.flatMap((v) => (v ?? []).slice(0, 3).map((end) => Math.abs(end ?? 0)))));
 
 const against = (names) => (names.length > 1 ? `mean of ${names.join(", ")}` : names[0]);
 
@@ -28,11 +28,11 @@ function drawGaps(shown) {
 
 function gapCell(numbers) {
   if (!numbers) return el("td", { class: "number" }, "–");
-  const [value, lo, hi] = numbers;
+  const [value, lo, hi, n] = numbers;
   const surely = lo !== null && lo > 0;
   const words = el("div", {}, el("span", { class: "mean" }, signed(value, GAP_PLACES)));
   if (surely) words.append(el("span", { class: "mark down", "aria-hidden": "true" }, "▲"), spoken(" above 0"));
-  words.append(el("small", {}, interval(lo, hi, GAP_PLACES)));
+  words.append(el("small", {}, [interval(lo, hi, GAP_PLACES), size(n)].filter(Boolean).join(", ")));
   return el("td", { class: "number" }, el("div", { class: "gap" }, whisker(value, lo, hi, surely), words));
 }
 

@@ -11,6 +11,8 @@ const COSTS = [
   { key: "evaluation", text: "evaluation", show: duration },
   { key: "memory", text: "memory", show: (gigabytes) => `${gigabytes.toFixed(1)} GB` },
 ].filter(({ key }) => checkpoints.some((c) => c.cost[key] !== null));
+// What goes without saying beside a mean: a note below the table says it once.
+const USUAL = Math.max(...checkpoints.flatMap((c) => c.cells.map((cell) => cell.n ?? 0)));
 const board = sortable(byId("board"), {
   value(key, i) {
     if (typeof key === "number") return checkpoints[i].cells[key].mean;
@@ -80,10 +82,10 @@ function cellOf(i, s) {
   const mark = MARKS[cell.verdict];
   if (mark) box.append(el("span", { class: `mark ${cell.verdict > 0 ? "up" : "down"}`, "aria-hidden": "true" }, mark[0]), spoken(` ${mark[1]}`));
   if (cell.group) box.append(" ", el("span", { class: "group" }, spoken("group "), String(cell.group)));
-  box.append(el("small", {}, interval(cell.lo, cell.hi, s.places)));
+  box.append(el("small", {}, [interval(cell.lo, cell.hi, s.places), cell.n === USUAL ? "" : size(cell.n)].filter(Boolean).join(", ")));
   if (byId("details").checked && cell.diff !== null) {
     box.append(el("small", {}, `${signed(cell.diff, s.places)} ${interval(cell.diffLo, cell.diffHi, s.places)}`));
-    const rest = [cell.p === null ? "" : probability(cell.p), cell.win === null ? "" : `wins ${(100 * cell.win).toFixed(0)} %`];
+    const rest = [size(cell.diffN), cell.p === null ? "" : probability(cell.p), cell.win === null ? "" : `wins ${(100 * cell.win).toFixed(0)} %`];
     box.append(el("small", {}, rest.filter(Boolean).join(", ")));
   }
   return box;

@@ -7,12 +7,14 @@ const LABELLED = 10;
 const axesChosen = () => [Number(byId("axis-x").value), Number(byId("axis-y").value)];
 const planeOf = (x, y) => content.planes.find((plane) => plane.x === x && plane.y === y) ?? null;
 
-// Without a plane, as of a scorer that was not asked for: the reference's mean plus the paired difference.
+// Without a plane, as of a scorer that was not asked for: the mean, and the paired difference's interval laid at
+// the reference's, beside which the mean may lie where the two have numbers of other prompts.
 function placed(i, j) {
   const cell = checkpoints[i].cells[j];
   const base = checkpoints.find((c) => c.id === content.reference)?.cells[j].mean ?? null;
-  if (base !== null && cell.diff !== null) return { at: base + cell.diff, ends: [base + (cell.diffLo ?? cell.diff), base + (cell.diffHi ?? cell.diff)] };
-  return cell.mean === null ? null : { at: cell.mean, ends: [cell.mean, cell.mean] };
+  if (cell.mean === null) return null;
+  const ends = base === null || cell.diff === null ? [cell.mean, cell.mean] : [base + (cell.diffLo ?? cell.diff), base + (cell.diffHi ?? cell.diff)];
+  return { at: cell.mean, ends };
 }
 
 function pointsOf(plane, x, y) {
@@ -24,23 +26,19 @@ function pointsOf(plane, x, y) {
   return points.sort((a, b) => (checkpoints[a.i].id === content.reference) - (checkpoints[b.i].id === content.reference));
 }
 
-// A scorer's word on a checkpoint; on a plane's own prompts its mean may be another than on all.
-function wordOf(p, axis, j) {
-  const { cells } = checkpoints[p.i];
-  const [cell, places] = [cells[j], scorers[j].places];
-  const all = `${number(cell.mean, places)} ${interval(cell.lo, cell.hi, places)}`;
-  const here = p.support === undefined ? "" : number(p.at[axis], places);
-  return here === "" || here === number(cell.mean, places) ? all : `${here}; on all its prompts ${all}`;
+// What is behind a mean: its interval and its prompts.
+function behind(cell, places) {
+  return [interval(cell.lo, cell.hi, places), size(cell.n)].filter(Boolean).join(", ");
 }
 
 function describe(p, x, y) {
   const c = checkpoints[p.i];
-  const one = (axis, j) => {
+  const one = (j) => {
     const [cell, places] = [c.cells[j], scorers[j].places];
-    const difference = cell.diff === null ? "" : `; difference ${signed(cell.diff, places)} ${interval(cell.diffLo, cell.diffHi, places)}`;
-    return `${scorers[j].name} ${wordOf(p, axis, j)}${difference}${cell.group ? `; group ${cell.group}` : ""}`;
+    const difference = cell.diff === null ? "" : `; difference ${signed(cell.diff, places)} ${[interval(cell.diffLo, cell.diffHi, places), size(cell.diffN)].filter(Boolean).join(", ")}`;
+    return `${scorers[j].name} ${number(cell.mean, places)} ${behind(cell, places)}${difference}${cell.group ? `; group ${cell.group}` : ""}`;
   };
-  return { name: c.name, id: c.id, lines: [one(1, y), one(0, x), ...(p.support === undefined ? [] : [standing(p)])] };
+  return { name: c.name, id: c.id, lines: [one(y), one(x), ...(p.support === undefined ? [] : [standing(p)])] };
 }
 
 const nameOf = (p, letters) => short(checkpoints[p.i].name, letters) + (p.may ? ` (${p.support.toFixed(2)})` : "");
@@ -124,8 +122,8 @@ function drawFrontier(frontier, across, up, x, y) {
   const group = svg("g", { class: `frontier ${dashOf(frontier.name)}`, role: "group", "aria-label": `${frontier.name}, without training` });
   group.append(svg("polyline", { class: "line", points: at.map((place) => place.join(",")).join(" ") }));
   const stops = frontier.points.map((p, n) => {
-    const value = (j, v) => `${scorers[j].name} ${number(v, scorers[j].places)}`;
-    const told = { name: `${frontier.name}, ${p.label}`, lines: [value(y, p.at[1]), value(x, p.at[0]), "the base model, without training"] };
+    const value = (j, v, n) => [`${scorers[j].name} ${number(v, scorers[j].places)}`, size(n)].filter(Boolean).join(", ");
+    const told = { name: `${frontier.name}, ${p.label}`, lines: [value(y, p.at[1], p.n[1]), value(x, p.at[0], p.n[0]), "the base model, without training"] };
     const stop = svg("g", {
       class: "stop", tabindex: n ? -1 : 0, role: "img", "aria-label": [told.name, ...told.lines].join(". "),
       onkeydown: (event) => {
@@ -194,23 +192,31 @@ function followPointer(picture) {
 function drawCaption(plane) {
   const reference = foreign(checkpoints.find((c) => c.id === content.reference)?.name ?? content.reference);
   const marks = plane
-    ? ["Ellipses are joint 95 % regions of the paired differences from ", reference, ", laid at its means on the prompts where all have both numbers. Rings mark the 95 % confidence set of the Pareto front, with the support: the share of resamples in which a checkpoint is on the front, which is no probability. Dashes are the front of the means. "]
+    ? ["A point is the table's two means, each over the prompts that have a number. Ellipses are joint 95 % regions of their differences from those of ", reference, ". Rings mark the 95 % confidence set of the Pareto front, with the support: the share of resamples in which a checkpoint is on the front, which is no probability. Dashes are the front of the means. "]
     : ["Bars are 95 % intervals of paired differences from ", reference, ", laid at its mean. "];
   byId("plot-caption").replaceChildren(...marks, "Hover or focus tells the numbers; a click or Enter filters the page by the checkpoint.");
-  const notes = [...(plane?.notes ?? [])];
+  const notes = [...(plane?.notes ?? []), ...selection(...axesChosen())];
   const absent = plane ? checkpoints.filter((_, i) => !plane.points.some((p) => p.i === i)).map((c) => c.name) : [];
   if (absent.length) notes.push(`Not drawn, for too many numbers are missing: ${absent.join("; ")}.`);
   byId("front-notes").replaceChildren(...notes.map((note) => el("li", { dir: "auto" }, note)));
 }
 
+// What a mean over the prompts that have a number hides.
+function selection(x, y) {
+  const partial = [x, y].filter((j) => checkpoints.some((c) => c.cells[j].n !== null && c.cells[j].n !== USUAL)).map((j) => scorers[j].name);
+  if (!partial.length) return [];
+  const accepted = partial.some((name) => name.startsWith("true_")) && scorers.some((s) => s.name === "scene_rate");
+  return [`${partial.join(" and ")}: a prompt without a number is not in the mean. Where a worse checkpoint lacks more of them its mean flatters it, and a checkpoint that repairs hard prompts is measured on them too; the paired difference, over prompts that both have, says more.${accepted ? " Only accepted scenes enter: scene_rate stands beside it." : ""}`];
+}
+
 function drawNumbers(plane, x, y, shown) {
   const points = pointsOf(plane, x, y).filter((p) => shown.includes(p.i)).sort((a, b) => (b.support ?? 0) - (a.support ?? 0) || a.i - b.i);
   const titles = ["checkpoint", scorers[y].name, scorers[x].name, ...(plane ? ["support", "front"] : [])];
-  const value = (p, axis, j) => el("td", { class: "number" }, number(p.at[axis], scorers[j].places), el("small", {}, wordOf(p, axis, j).replace(/^.*prompts /, "")));
+  const value = (p, axis, j) => el("td", { class: "number" }, number(p.at[axis], scorers[j].places), el("small", {}, behind(checkpoints[p.i].cells[j], scorers[j].places)));
   const rows = points.map((p) => el("tr", {}, el("th", { scope: "row" }, foreign(checkpoints[p.i].name)), value(p, 1, y), value(p, 0, x),
     ...(plane ? [el("td", { class: "number" }, p.support.toFixed(2)), el("td", {}, p.may ? "may be" : "is not")] : [])));
   byId("numbers-table").replaceChildren(
-    el("caption", {}, "Means as drawn; small, on all prompts with 95 % intervals"),
+    el("caption", {}, "Means; small, their 95 % intervals and the prompts behind them"),
     el("thead", {}, el("tr", {}, ...titles.map((title, n) => el("th", { scope: "col", class: n > 0 && n < 4 ? "number" : null }, title)))), el("tbody", {}, ...rows));
 }
 

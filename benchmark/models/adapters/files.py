@@ -1,0 +1,181 @@
+"""The files of an adapter, read whole: nothing is filtered away before it is counted."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.store import read_json
+
+PARTS = ("unet", "text_encoder", "text_encoder_2")
+"""The networks of a pipeline that an adapter may change."""
+
+PEFT_CONFIG = "adapter_config.json"
+_WEIGHTS = ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin")
+_PEFT_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
+_PICKLES = (".bin", ".pt", ".pth")
+_METADATA = "lora_adapter_metadata"
+# What PEFT's config names as the class of the network that was trained.
+_CLASSES = {
+    "UNet2DConditionModel": "unet",
+    "CLIPTextModel": "text_encoder",
+    "CLIPTextModelWithProjection": "text_encoder_2",
+}
+
+
+@dataclass(frozen=True)
+class AdapterFile:
+    """One file of an adapter.
+
+    Attributes:
+        path: Where it is.
+        model: The base model it is opened for; for messages.
+        tensors: All that it holds, by the names in the file.
+        settings: What PEFT's config or diffusers' metadata states of each part; under an empty name, of all.
+        part: The network that names without a prefix mean; empty where the names alone tell.
+    """
+
+    path: Path
+    model: str
+    tensors: Mapping[str, Tensor]
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    part: str = ""
+
+    def refused(self, why: object, do: str = "") -> UserError:
+        """The error that says why this file is no adapter of the base model."""
+        return UnreadableFileError(self.path, f"a LoRA of {self.model}", why, do)
+
+
+def is_adapter(place: Path) -> bool:
+    """Whether a folder holds an adapter: diffusers' weights, or PEFT's config at its top or by part."""
+    return bool(_sources(place))
+
+
+def adapter_place(path: Path) -> Path:
+    """The folder of PEFT's weights, whose config states their scale; every other path as it is."""
+    whole = path.name in _PEFT_WEIGHTS and (path.parent / PEFT_CONFIG).is_file()
+    return path.parent if whole else path
+
+
+def adapter_files(place: Path) -> list[Path]:
+    """All files that decide what an adapter's folder holds: weights, and configs that state their scale."""
+    return [path for one in _sources(place) for path in (one.weights, one.config) if path and path.is_file()]
+
+
+def read_adapter(place: Path, model: str) -> list[AdapterFile]:
+    """All files of an adapter.
+
+    Args:
+        place: A file of weights, or a folder for which :func:`is_adapter` holds.
+        model: The base model's name.
+
+    Raises:
+        UserError: if a file is missing, unreadable, or holds anything but finite numbers.
+    """
+    sources = [_Source(place)] if place.is_file() else _sources(place)
+    return [_read(one.weights, model, one.config, one.part) for one in sources]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A file of weights, PEFT's config beside it, and the part that their folder's name states."""
+
+    weights: Path
+    config: Path | None = None
+    part: str = ""
+
+
+def _sources(place: Path) -> list[_Source]:
+    if weights := _first(place, _WEIGHTS):
+        return [_Source(weights)]
+    own = place.name if place.name in PARTS else ""
+    folders = ((place, own), *((place / part, part) for part in PARTS))
+    return [
+        _Source(_first(folder, _PEFT_WEIGHTS) or folder / _PEFT_WEIGHTS[0], folder / PEFT_CONFIG, part)
+        for folder, part in folders
+        if (folder / PEFT_CONFIG).is_file()
+    ]
+
+
+def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def _read(path: Path, model: str, config: Path | None = None, part: str = "") -> AdapterFile:
+    header: Mapping[str, str] = {}
+    if not path.is_file():
+        raise MissingFileError(path, "weights beside adapter_config.json")
+    try:
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="pt") as opened:
+                header = opened.metadata() or {}
+                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no dictionary
+        elif path.suffix in _PICKLES:
+            # Tensors only: a pickle of anything else may run what it likes.
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+        else:
+            raise UserError(f"{path} is no adapter", allowed=f"a .safetensors file, or {', '.join(_PICKLES)}")
+    except UserError:
+        raise
+    # A damaged file shows as an error of safetensors, pickle, zipfile or torch.
+    except Exception as error:
+        raise UnreadableFileError(path, f"a LoRA of {model}", error) from error
+    settings: dict[str, Mapping[str, Any]] = {}
+    if config is not None:
+        settings = {"": _table(read_json(config, "an adapter's config"), config)}
+        part = part or _CLASSES.get(_base_class(settings[""]), "")
+    elif text := header.get(_METADATA):
+        settings = _by_part(text, path)
+    file = AdapterFile(path, model, tensors, settings, part)
+    _check_values(file)
+    if config is None and any(name.startswith("base_model.model.") for name in tensors):
+        why = f"it is PEFT's, which states the scale in {PEFT_CONFIG}, and none is beside it"
+        raise file.refused(why, do="give the folder that PEFT saved")
+    return file
+
+
+def _check_values(file: AdapterFile) -> None:
+    if not isinstance(file.tensors, dict) or not file.tensors:
+        raise file.refused("it holds no tensors")
+    for name, tensor in file.tensors.items():
+        if not isinstance(name, str) or not isinstance(tensor, Tensor):
+            raise file.refused(
+                f"{name} is no tensor", do="give the adapter's own weights, not a training state"
+            )
+        if tensor.is_complex() or not (tensor.is_floating_point() or name.endswith("alpha")):
+            raise file.refused(f"{name} holds {str(tensor.dtype).removeprefix('torch.')}, not floats")
+        if not tensor.numel():
+            raise file.refused(f"{name} is empty")
+        # Eight-bit floats have no such question of their own.
+        if not torch.isfinite(tensor.float()).all():
+            raise file.refused(f"{name} is not finite", do="the file is damaged, or its training diverged")
+
+
+def _by_part(text: str, path: Path) -> dict[str, Mapping[str, Any]]:
+    """The metadata of diffusers: PEFT's settings, each under `part.name`."""
+    try:
+        stated = _table(json.loads(text), path)
+    except ValueError as error:
+        raise UnreadableFileError(path, "a LoRA", f"its {_METADATA} is no JSON") from error
+    parts: dict[str, dict[str, Any]] = {}
+    for key, value in stated.items():
+        part, _, name = key.partition(".")
+        parts.setdefault(part, {})[name] = value
+    return dict(parts)
+
+
+def _table(content: object, path: Path) -> Mapping[str, Any]:
+    if not isinstance(content, dict):
+        raise UnreadableFileError(path, "an adapter's settings", "they are no table of keys")
+    return content
+
+
+def _base_class(config: Mapping[str, Any]) -> str:
+    mapping = config.get("auto_mapping")
+    return str(mapping.get("base_model_class", "")) if isinstance(mapping, dict) else ""
