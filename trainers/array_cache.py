@@ -1,16 +1,16 @@
 """Arrays that are computed once and then mapped into memory, shared by runs and processes.
 
 An entry is a folder whose name is the hash of what determines its content, so nothing stale is ever
-read. It takes its place in one rename: it is whole, or it is not there. A lock, which the system frees
-when its owner dies, keeps processes that start together from computing the same entry twice.
+read. It takes its place in one rename, and its files carry checksums: it is what was written, or it is made
+again. A lock, which the system frees when its owner dies, keeps processes that start together from computing
+the same entry twice.
 """
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.core import store
-from benchmark.core.errors import DiskFullError, UnreadableFileError
+from benchmark.core.errors import DiskFullError, FbenchError, UnreadableFileError
 from benchmark.core.hashing import sha256_json
+from benchmark.core.sealed import is_whole, sealed_file
 from benchmark.generate import Progress, console_progress
+from trainers.progress import say
 
 Array = NDArray[Any]
 
@@ -73,25 +75,48 @@ def cached_arrays(
 
     Raises:
         DiskFullError: if the entry would not fit.
-        UnreadableFileError: if an entry that is there cannot be read.
     """
     content = {name: [list(spec.shape), spec.dtype] for name, spec in specs.items()}
     entry = cache / f"{kind}-{sha256_json([kind, content, key])[:32]}"
     count, size = next(iter(specs.values())).shape[0], sum(spec.bytes for spec in specs.values())
     what = f"{kind}: {count:,} {things}, {size / 1e6:,.{0 if size >= 1e7 else 1}f} MB"
-    if entry.is_dir():
+    found = _read(entry, specs)
+    if found is not None:
         # One of several processes is enough to tell.
         if os.environ.get("RANK", "0") == "0":
-            seconds = store.read_json(entry / "entry.json", "cache entry")["seconds"]
-            _say(f"{what}, found in cache (it took {seconds:.0f} s)")
-    else:
-        with _alone(entry, f"{kind}: another process is making them; waiting"):
-            if not entry.is_dir():
-                _say(f"{what}, {_make(entry, kind, specs, size, fill):.0f} s")
+            say(f"{what}, found in cache (it took {found.seconds:.0f} s)")
+        return found.arrays
+    with _alone(entry, f"{kind}: another process is making them; waiting"):
+        found = _read(entry, specs)
+        if found is None:
+            damaged = " made again, as the cached ones are damaged," if entry.exists() else ""
+            say(f"{what},{damaged} {_make(entry, kind, specs, size, fill):.0f} s")
+            found = _read(entry, specs)
+    if found is None:
+        raise UnreadableFileError(entry, f"cached {kind}", "it was just written", do="is the disk failing?")
+    return found.arrays
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A whole entry, and the seconds it took."""
+
+    arrays: dict[str, Array]
+    seconds: float
+
+
+def _read(entry: Path, specs: Mapping[str, Spec]) -> _Found | None:
+    """An entry; None if it is not there, or not what was written."""
+    files = {name: entry / f"{name}.npy" for name in specs}
+    if not all(is_whole(file) for file in files.values()):
+        return None
     try:
-        return {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in specs}
-    except (OSError, ValueError) as error:
-        raise UnreadableFileError(entry, f"cached {kind}", error, do="delete it") from error
+        arrays: dict[str, Array] = {name: np.load(file, mmap_mode="r") for name, file in files.items()}
+        seconds = float(store.read_json(entry / "entry.json", "cache entry")["seconds"])
+    except (FbenchError, KeyError, OSError, TypeError, ValueError):
+        return None
+    right = all(Spec(x.shape, x.dtype.name) == specs[name] for name, x in arrays.items())
+    return _Found(arrays, seconds) if right else None
 
 
 def _make(entry: Path, kind: str, specs: Mapping[str, Spec], size: int, fill: Fill) -> float:
@@ -103,16 +128,18 @@ def _make(entry: Path, kind: str, specs: Mapping[str, Spec], size: int, fill: Fi
         raise DiskFullError(error.given, do=do) from error
     start = time.monotonic()
     with store.atomic_folder(entry) as folder:
-        arrays = {
-            name: np.lib.format.open_memmap(
-                folder / f"{name}.npy", mode="w+", dtype=spec.dtype, shape=spec.shape
-            )
-            for name, spec in specs.items()
-        }
-        with console_progress(f"encoding {kind}") as tell:
-            fill(arrays, tell)
-        for array in arrays.values():
-            array.flush()
+        with ExitStack() as files:
+            arrays = {
+                name: np.lib.format.open_memmap(
+                    files.enter_context(sealed_file(folder / f"{name}.npy")),
+                    mode="w+", dtype=spec.dtype, shape=spec.shape,
+                )
+                for name, spec in specs.items()
+            }  # fmt: skip
+            with console_progress(f"encoding {kind}") as tell:
+                fill(arrays, tell)
+            for array in arrays.values():
+                array.flush()
         seconds = time.monotonic() - start
         store.write_json(folder / "entry.json", {"kind": kind, "bytes": size, "seconds": seconds})
     return seconds
@@ -128,7 +155,7 @@ def _alone(entry: Path, waiting: str) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except Timeout:
-        _say(waiting)
+        say(waiting)
         lock.acquire()
     except NotImplementedError:
         # A file system without locks: the entry may be made twice, but is still whole or not there.
@@ -140,8 +167,3 @@ def _alone(entry: Path, waiting: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()

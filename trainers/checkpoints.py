@@ -5,6 +5,8 @@ RUN/resume.pt                  weights, optimiser and counters of the last step 
 """
 
 import json
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +16,7 @@ from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import plain, sha256_json, sha256_path
 from benchmark.core.records import Checkpoint, Hyperparameter
+from benchmark.core.sealed import is_whole, sealed_file
 from trainers.networks import FullPolicy, LoraPolicy, Policy
 
 RECORD = "checkpoint.json"
@@ -167,36 +170,62 @@ def _words(text: str) -> str:
     return "".join(c for c in text if c.isalnum() or c in "._-")
 
 
-def save_resume(run: Path, state: dict[str, Any], identity: Mapping[str, Any]) -> None:
-    """Writes what the same command goes on from."""
+def save_resume(run: Path, state: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Writes what the same command goes on from, with a checksum."""
     import torch
 
-    with store.atomic_file(run / RESUME) as temporary:
+    with sealed_file(run / RESUME) as temporary:
         torch.save({**state, "identity": sha256_json(identity)}, temporary)
 
 
-def load_resume(run: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+def load_resume(
+    run: Path, identity: Mapping[str, Any], before: Mapping[str, Any] | None = None
+) -> dict[str, Any] | None:
     """What an earlier attempt left; None if it left nothing.
 
+    Args:
+        run: The run's folder.
+        identity: What it must be the state of.
+        before: The same as a state says it that was written before states had checksums.
+
     Raises:
-        UnreadableFileError: if it cannot be read, or is of other settings.
+        UnreadableFileError: if it is not what was written, or of other settings or inputs.
     """
     import torch
 
     path = run / RESUME
     if not path.is_file():
         return None
+    sealed = is_whole(path)
+    if not (sealed or _is_whole_archive(path)):
+        raise _damaged_state(path, "it is damaged or not complete")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        of_others = state.pop("identity") != sha256_json(identity)
+        own = state.pop("identity")
     # torch raises errors of pickle, zip files and its own for damaged files.
     except Exception as error:
-        raise UnreadableFileError(path, "the state of a run", error, do="delete it to start again") from error
-    if of_others:
-        raise UnreadableFileError(
-            path, "the state of this run", "it has other settings", do="choose another --out"
+        raise _damaged_state(path, error) from error
+    if sealed and own != sha256_json(identity):
+        why = "it has other settings or inputs"
+        raise UnreadableFileError(path, "the state of this run", why, do="choose another --out")
+    if not sealed and own != sha256_json(before):
+        raise _damaged_state(
+            path, "it has no checksum, and is not of this run as it was before there were any"
         )
     return state
+
+
+def _is_whole_archive(path: Path) -> bool:
+    """Whether a state without a checksum is at least a zip archive whose parts have theirs."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error):
+        return False
+
+
+def _damaged_state(path: Path, why: object) -> UnreadableFileError:
+    return UnreadableFileError(path, "the state of a run", why, do="delete it to start again")
 
 
 def _record(checkpoint: Checkpoint) -> dict[str, Any]:

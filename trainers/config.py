@@ -1,5 +1,6 @@
 """The settings of `fbench train`."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,7 +20,14 @@ from trainers.presets import preset_values
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
-_NO_MATTER = frozenset({"out", "cache", "offline", "tracker", "validation_images"})
+_NO_MATTER = frozenset(
+    {"preset", "out", "cache", "offline", "device", "tracker", "validation_images", "max_bad_share"}
+)
+"""Places, and what neither moves the weights nor says what they learn from."""
+_BY_CONTENT = frozenset({"base", "data", "clip", "precision"})
+"""Recognised by what they mean, however they are spelled: see `trainers.identity`."""
+_WITH_CODE = ("objective", "divergence")
+_FOLDER_OF_CODE = re.compile(r"""(^|['"])[^'"(]*[/\\](?=[^'"(/\\]+\.py:[A-Za-z_])""")
 
 
 class TrainConfig(Config):
@@ -169,5 +177,22 @@ class TrainConfig(Config):
         return self.steps // 20 if self.warmup is None else self.warmup
 
     def identity(self) -> dict[str, Any]:
-        """The settings that decide the weights: all but the places, and what is only looked at."""
-        return {k: v for k, v in self.model_dump(mode="json").items() if k not in _NO_MATTER}
+        """The settings that decide the weights by their value; see `deciding`."""
+        return deciding(self.model_dump(mode="json"))
+
+
+def deciding(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a run's settings those that decide the weights by their value; what they name goes by its content.
+
+    Where a Python file lies is taken out of objective and divergence. A setting that is not there, because
+    the run is of before it was added, has its default.
+
+    Args:
+        values: As in a manifest.
+    """
+    own = {
+        name: values.get(name, field.default)
+        for name, field in TrainConfig.model_fields.items()
+        if name not in _NO_MATTER | _BY_CONTENT
+    }
+    return own | {name: _FOLDER_OF_CODE.sub(r"\1", own[name]) for name in _WITH_CODE if own[name]}

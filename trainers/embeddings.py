@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.core import resources
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UnreadableFileError, UserError
+from benchmark.core.hashing import sha256_file, sha256_json
 from benchmark.generate import Progress
 from trainers.array_cache import Array, Spec, cached_arrays
 from trainers.fitting import BATCH, fitted_batches
@@ -65,6 +66,19 @@ class ClipSource:
 
     folder: Path
     bpe: Path | None = None
+
+    def sha256(self) -> str:
+        """Hash of the model and its merges; what else lies in the folder moves no embedding.
+
+        Raises:
+            UserError: if a file cannot be read.
+        """
+        named = ("open_clip_config.json", "open_clip_model.safetensors")
+        parts = [*(self.folder / name for name in named), *([self.bpe] if self.bpe else [])]
+        try:
+            return sha256_json([sha256_file(part) for part in parts])
+        except OSError as error:
+            raise UnreadableFileError(self.folder, "an open_clip model", error) from error
 
 
 def clip_source(base: str, given: Path | None = None) -> ClipSource:

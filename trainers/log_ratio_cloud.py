@@ -59,7 +59,7 @@ def save_log_ratios(
     if step == 0 or s_w is None or s_l is None:
         return
     winner, loser, at = (array.detach().cpu().numpy() for array in (s_w, s_l, t))
-    with store.atomic_file(_file(run, step)) as temporary, temporary.open("wb") as file:
+    with store.atomic_file(log_ratios_file(run, step)) as temporary, temporary.open("wb") as file:
         np.savez(file, s_w=winner, s_l=loser, t=at)
 
 
@@ -86,7 +86,7 @@ def read_log_ratios(run: Path, step: int | None = None) -> LogRatioCloud:
     if step is not None and step not in steps:
         known = ", ".join(str(s) for s in steps)
         raise UserError(f"{run} has no log-ratios of step {step}", allowed=known)
-    path = _file(run, steps[-1] if step is None else step)
+    path = log_ratios_file(run, steps[-1] if step is None else step)
     try:
         with np.load(path, allow_pickle=False) as file:
             s_w, s_l, t = (file[name] for name in _ARRAYS)
@@ -97,5 +97,6 @@ def read_log_ratios(run: Path, step: int | None = None) -> LogRatioCloud:
     return LogRatioCloud(steps[-1] if step is None else step, s_w, s_l, t)
 
 
-def _file(run: Path, step: int) -> Path:
+def log_ratios_file(run: Path, step: int) -> Path:
+    """Where the cloud of a step is."""
     return run / FOLDER / f"step-{step:06d}.npz"

@@ -8,8 +8,10 @@ the bit.
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +25,9 @@ from trainers import checkpoints
 from trainers.config import TrainConfig
 from trainers.draws import Batch, BatchPlan
 from trainers.embeddings import ClipEmbeddings
+from trainers.identity import identity_before, refuse_other_precision
 from trainers.latents import EncodedPairs
+from trainers.log_ratio_cloud import log_ratios_file
 from trainers.material import Material
 from trainers.networks import (
     FullPolicy,
@@ -35,10 +39,12 @@ from trainers.networks import (
     network_errors,
     split,
 )
+from trainers.pairs import BAD_ROWS_FILE
 from trainers.prefetch import batches
 from trainers.progress import progress
 from trainers.recipe import Recipe, hyperparameters
-from trainers.step_logs import Metrics, MetricsFile
+from trainers.run_files import METRICS, damaged, hashes_of, refuse_damaged
+from trainers.step_logs import Metrics, MetricsFile, lines_up_to
 from trainers.tracking import Tracker
 from trainers.trainee import Embedded, Trainee
 from trainers.validation import validation_images, write_strip
@@ -52,10 +58,24 @@ class Member:
         recipe: What they mean.
         name: Unique in this process.
         material: What it shares.
+        identity: What tells the run from others: settings, and hashes of inputs.
+
+    Attributes:
+        files: What it wrote so far, by name and hash.
+
+    Raises:
+        UserError: if an earlier attempt left a state or files that are damaged, or of another run.
     """
 
-    def __init__(self, config: TrainConfig, recipe: Recipe, name: str, material: Material) -> None:
-        self.config, self.recipe, self.material = config, recipe, material
+    def __init__(
+        self,
+        config: TrainConfig,
+        recipe: Recipe,
+        name: str,
+        material: Material,
+        identity: Mapping[str, Any],
+    ) -> None:
+        self.config, self.recipe, self.material, self._identity = config, recipe, material, identity
         state, shared = material.state, material.shared
         self.trainee = Trainee(
             config,
@@ -65,20 +85,27 @@ class Member:
             processes=state.num_processes,
             rank=state.process_index,
         )
-        self.checkpoints: dict[int, Checkpoint] = {}
-        earlier = checkpoints.load_resume(config.out, config.identity())
+        earlier = checkpoints.load_resume(config.out, identity, identity_before(config))
+        self.files: dict[str, str] = {}
+        text, lost = "", False
         if earlier is not None:
+            refuse_other_precision(config, material.pipeline.precision, earlier.get("precision"))
             self.trainee.restore(earlier)
-            found = checkpoints.read_checkpoints(config.out)
-            self.checkpoints = {c.step: c for c in found if c.step <= self.trainee.step}
+            self.files = dict(earlier.get("files", {}))
+            text, lost = self._what_stays(earlier)
+            state.wait_for_everyone()  # all have looked before one writes
         self.failure: UserError | None = None
         self._metrics = self._tracker = None
         if state.is_main_process:
-            self._metrics = MetricsFile(config.out / "metrics.jsonl", self.trainee.step)
+            self._metrics = MetricsFile(config.out / METRICS, text)
             if config.tracker is not None:
                 self._tracker = Tracker(config.tracker, config.out, config.model_dump(mode="json"))
         if earlier is None:
             self._write({"step": 0, **self._look()})
+        elif lost:
+            with self.trainee.result():
+                self._look()
+                self._save()
 
     @property
     def step(self) -> int:
@@ -112,7 +139,7 @@ class Member:
             "shared_seconds": shared_seconds,
             "samples_per_second": samples / (seconds + shared_seconds),
         }
-        due = self.step % self.config.saves == 0 or self.step == self.config.steps
+        due = self._is_due()
         if due:
             with self.trainee.result():
                 metrics |= self._look()
@@ -125,13 +152,38 @@ class Member:
             self.keep_state()
         return metrics
 
+    def _is_due(self) -> bool:
+        """Whether there is a checkpoint of this step."""
+        return self.step % self.config.saves == 0 or self.step == self.config.steps
+
+    def _what_stays(self, earlier: Mapping[str, Any]) -> tuple[str, bool]:
+        """Of an earlier attempt the metrics, and whether the checkpoint of its step must be made again.
+
+        Raises:
+            UserError: if something is damaged that is not made again.
+        """
+        run, step = self.config.out, self.step
+        wrong = damaged(run, self.files)
+        refuse_damaged(run, wrong, step)
+        record = checkpoints.step_folder(run, step) / checkpoints.RECORD
+        lost = self._is_due() and (bool(wrong) or not record.is_file())
+        text = earlier["metrics"] if "metrics" in earlier else lines_up_to(run / METRICS, step)
+        return text, lost
+
     def keep_state(self) -> None:
         """Saves what the same command goes on from; a policy that failed keeps its last checkpoint."""
         if not self.step or self.failure is not None or not self._takes_part():
             return
         state = self.trainee.state()
-        if self.material.state.is_main_process:
-            checkpoints.save_resume(self.config.out, state, self.config.identity())
+        if self._metrics is not None:
+            state |= {"metrics": self._metrics.text, "files": self.files}
+            state["precision"] = self.material.pipeline.precision
+            checkpoints.save_resume(self.config.out, state, self._identity)
+
+    def written(self) -> dict[str, str]:
+        """All files that it leaves, by name and hash; but for the state, which has a checksum of its own."""
+        run = self.config.out
+        return self.files | hashes_of(run, run / METRICS) | hashes_of(run, run / BAD_ROWS_FILE)
 
     def _takes_part(self) -> bool:
         """Whether this process has something to do where one process writes: a shard to give."""
@@ -148,7 +200,14 @@ class Member:
         if held_out is None:
             return {}
         rows = np.arange(len(held_out.pairs))
-        return self.trainee.look(held_out, self._embedded(held_out.embeddings, held_out.pairs, rows))
+        seen = self.trainee.look(held_out, self._embedded(held_out.embeddings, held_out.pairs, rows))
+        self._note(log_ratios_file(self.config.out, self.step))
+        return seen
+
+    def _note(self, place: Path) -> None:
+        """Notes what was written in a place, if anything was."""
+        if self.material.state.is_main_process:
+            self.files |= hashes_of(self.config.out, place)
 
     def _embedded(
         self, embeddings: ClipEmbeddings | None, pairs: EncodedPairs, rows: NDArray[np.int64]
@@ -182,10 +241,10 @@ class Member:
             step=self.step,
             data_sha256=self.material.data_sha256,
         )
-        saved = checkpoints.save_checkpoint(
+        checkpoints.save_checkpoint(
             self.config.out, self.trainee.policy, draft, pipeline.revision, pipeline.content_hash
         )
-        self.checkpoints[self.step] = saved
+        self._note(checkpoints.step_folder(self.config.out, self.step))
         self._show()
 
     def _show(self) -> None:
@@ -193,7 +252,7 @@ class Member:
         images = self._validation_images()
         if images is None:
             return
-        write_strip(images, self.config.out, self.step)
+        self._note(write_strip(images, self.config.out, self.step))
         if self._tracker is not None:
             self._tracker.show(images, self.step)
 

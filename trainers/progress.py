@@ -1,5 +1,6 @@
 """Progress of a run: a bar on a terminal, plain lines otherwise, on stderr."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,3 +47,9 @@ def progress(steps: int, done: int, what: str, *, quiet: bool = False) -> Iterat
             )
 
     yield line
+
+
+def say(line: str) -> None:
+    """Tells what a user should know while a run goes on."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

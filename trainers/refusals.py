@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from benchmark.core import manifest as manifests
 from benchmark.core import store
-from benchmark.core.errors import ConfigError, UserError
+from benchmark.core.errors import ConfigError
 from trainers.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -35,32 +34,6 @@ def refuse_unlike(configs: Sequence[TrainConfig]) -> None:
             raise ConfigError(
                 f"runs trained together differ in {name}: {', '.join(sorted(values))}", do="train them apart"
             )
-
-
-def differences(config: TrainConfig) -> list[str]:
-    """The settings in which the run in a folder differs; one that it did not know yet had its default."""
-    fields = TrainConfig.model_fields
-    earlier = manifests.read_manifest(config.out).config
-    now = config.identity()
-    return sorted(key for key in now if earlier.get(key, fields[key].default) != now[key])
-
-
-def refuse_other_run(config: TrainConfig) -> None:
-    """A folder holds one run: going on with other settings would mix two.
-
-    Raises:
-        UserError: if the folder is another run's, or no folder.
-    """
-    if config.out.exists() and not config.out.is_dir():
-        raise UserError(f"--out {config.out} is a file", allowed="a folder, or a place for one")
-    if not (config.out / manifests.FILE_NAME).is_file():
-        return
-    kind, different = manifests.read_manifest(config.out).kind, differences(config)
-    if kind != "train" or different:
-        what = (
-            f"a run of other settings ({', '.join(different)})" if kind == "train" else f"a run of `{kind}`"
-        )
-        raise UserError(f"{config.out} holds {what}", do="choose another --out, or delete it")
 
 
 def refuse_odd_split(configs: Sequence[TrainConfig], material: "Material") -> None:

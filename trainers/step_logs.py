@@ -1,7 +1,7 @@
 """What is logged of a step, and the file it goes to.
 
-`metrics.jsonl` is one line a step. A line is written whole; a resumed run first cuts off the lines of
-steps that it is about to do again.
+`metrics.jsonl` is one line a step, each written whole. The state of a run holds the lines up to its step: a
+resumed run begins the file anew with them, whatever became of it.
 """
 
 import json
@@ -51,20 +51,24 @@ class MetricsFile:
 
     Args:
         path: The file.
-        step: The last step to keep; later lines are cut off.
+        text: The lines of earlier attempts that stay.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, text: str = "") -> None:
         self.path = path
-        kept = (
-            [line for line in _lines(path) if (line["step"] or 0) <= step] if path.is_file() and step else []
-        )
-        store.write_text(path, "".join(_text(line) for line in kept))
+        self._lines = [text]
+        store.write_text(path, text)
         self._file = path.open("a", encoding="utf-8")
+
+    @property
+    def text(self) -> str:
+        """All lines."""
+        return "".join(self._lines)
 
     def write(self, metrics: Mapping[str, float | int | bool | None]) -> None:
         """Appends one line; what is not finite becomes null, which JSON can hold."""
-        self._file.write(_text(metrics))
+        self._lines.append(_text(metrics))
+        self._file.write(self._lines[-1])
         self._file.flush()
 
     def close(self) -> None:
@@ -79,6 +83,23 @@ def read_metrics(run: Path) -> list[Metrics]:
         UnreadableFileError: if a line is not a step with its numbers.
     """
     return list(_lines(run / "metrics.jsonl"))
+
+
+def lines_up_to(path: Path, step: int) -> str:
+    """The lines of a run whose state does not hold them, up to a step.
+
+    Raises:
+        UnreadableFileError: if some are lost, doubled or damaged.
+    """
+    kept = [line for line in _lines(path) if (line["step"] or 0) <= step] if path.is_file() else []
+    if [line["step"] for line in kept] != list(range(step + 1)):
+        raise UnreadableFileError(
+            path,
+            f"the metrics of steps 0 to {step}",
+            "lines are lost or doubled",
+            do="delete the run's folder",
+        )
+    return "".join(_text(line) for line in kept)
 
 
 def _lines(path: Path) -> list[Metrics]:

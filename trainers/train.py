@@ -13,16 +13,12 @@ from benchmark.core.errors import MissingFileError, UserError
 from benchmark.models import model_facts
 from trainers.config import TrainConfig
 from trainers.pairs import PreferenceData, load_pairs
-from trainers.refusals import (
-    differences,
-    refuse_odd_split,
-    refuse_other_run,
-    refuse_small_disk,
-    refuse_unlike,
-)
+from trainers.progress import say
+from trainers.refusals import refuse_odd_split, refuse_small_disk, refuse_unlike
 
 if TYPE_CHECKING:
     from trainers.checkpoints import RunFailure, RunResult
+    from trainers.identity import Identity
     from trainers.loop import Member
     from trainers.recipe import Recipe
 
@@ -65,17 +61,27 @@ def train_each(configs: Sequence[TrainConfig]) -> "list[RunResult | RunFailure]"
         KeyboardInterrupt: after Ctrl-C; the same command goes on.
     """
     refuse_unlike(configs)
-    done: dict[Path, RunResult | RunFailure | None] = {config.out: _finished(config) for config in configs}
-    todo = [config for config in configs if done[config.out] is None]
+    asked = ask(configs)
+    done: dict[Path, RunResult | RunFailure | None] = {one.config.out: _finished(one) for one in asked}
+    todo = [one for one in asked if done[one.config.out] is None]
     if todo:
         done |= _run(todo)
     return [result for config in configs if (result := done[config.out]) is not None]
 
 
+def are_finished(configs: Sequence[TrainConfig]) -> bool:
+    """Whether `train_each` would find nothing to do; nothing is loaded.
+
+    Raises:
+        UserError: as of `train_each`, for a folder that holds another run or damaged files.
+    """
+    return all(_finished(one) is not None for one in ask(configs))
+
+
 def plan(config: TrainConfig) -> str:
     """What `train` would do, in lines; everything is checked, nothing is written or computed."""
-    checked = check([config])
-    data, recipe = checked.data, checked.recipes[0]
+    (asked,) = ask([config])
+    data, recipe = read_data([asked]), asked.recipe
     facts = model_facts(config.base)
     scale = recipe.scale(facts.latent_shape) if facts.latent_size else None
     weights = (
@@ -102,34 +108,44 @@ def plan(config: TrainConfig) -> str:
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
-    """What the checks before a run leave behind.
+class Asked:
+    """A run as it is asked for.
 
     Attributes:
-        data: The pairs.
-        recipes: What each run's settings mean.
+        config: Its settings.
+        recipe: What they mean.
+        identity: What tells it from other runs.
     """
 
-    data: PreferenceData
-    recipes: "list[Recipe]"
+    config: TrainConfig
+    recipe: "Recipe"
+    identity: "Identity"
 
 
-def check(configs: Sequence[TrainConfig], *, list_bad_rows: bool = False) -> Checked:
-    """Everything that can be wrong and is quick to see: names, files, folders, settings.
-
-    Args:
-        configs: The runs.
-        list_bad_rows: Whether unusable rows are listed in the runs' folders.
+def check(configs: Sequence[TrainConfig]) -> None:
+    """Everything that can be wrong and is seen before a model is loaded: names, settings, folders, pairs.
 
     Raises:
         UserError: for the first thing that is wrong.
     """
+    read_data(ask(configs))
+
+
+def ask(configs: Sequence[TrainConfig]) -> list[Asked]:
+    """Settings with what they mean, and what they name found and recognised by its content.
+
+    Args:
+        configs: At least one; what runs share is that of the first.
+
+    Raises:
+        UserError: for the first thing that is wrong, such as a folder that holds another run.
+    """
     from trainers.embeddings import clip_source
+    from trainers.identity import identities, refuse_other_run
     from trainers.recipe import make_recipe
     from trainers.tracking import refuse_missing_tracker
 
     for config in configs:
-        refuse_other_run(config)
         refuse_missing_tracker(config.tracker)
     recipes = [make_recipe(config) for config in configs]
     shared = configs[0]
@@ -139,6 +155,23 @@ def check(configs: Sequence[TrainConfig], *, list_bad_rows: bool = False) -> Che
     if any(recipe.objective.needs_embeddings for recipe in recipes):
         clip_source(shared.base, shared.clip)
     choose_device(shared.device)
+    found = [Asked(*each) for each in zip(configs, recipes, identities(configs, recipes), strict=True)]
+    for one in found:
+        refuse_other_run(one.identity)
+    return found
+
+
+def read_data(asked: Sequence[Asked], *, list_bad_rows: bool = False) -> PreferenceData:
+    """The pairs of some runs, all of them checked.
+
+    Args:
+        asked: The runs.
+        list_bad_rows: Whether unusable rows are listed in the runs' folders.
+
+    Raises:
+        UserError: if they cannot be read, too many are bad, or they lack the trajectories that are asked for.
+    """
+    shared = asked[0].config
     data = load_pairs(
         shared.data,
         held_out=shared.held_out_pairs,
@@ -146,36 +179,38 @@ def check(configs: Sequence[TrainConfig], *, list_bad_rows: bool = False) -> Che
         ties=shared.ties,
         limit=shared.data_limit,
         offline=shared.offline,
-        runs=[config.out for config in configs] if list_bad_rows else (),
+        runs=[one.config.out for one in asked] if list_bad_rows else (),
     )
     if shared.estimator == "transition":
         from trainers.trajectories import data_folder, refuse_missing_trajectories
 
         refuse_missing_trajectories(data_folder(data.train))
-    return Checked(data, recipes)
+    return data
 
 
-def _run(configs: Sequence[TrainConfig]) -> "dict[Path, RunResult | RunFailure | None]":
+def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
     from accelerate import PartialState
 
     from trainers.loop import Member, run_members
     from trainers.material import load_material, release_encoders
 
+    configs, recipes = [one.config for one in asked], [one.recipe for one in asked]
     # One process writes: the others compute the same losses and keep nothing.
     device = choose_device(configs[0].device)
     state = PartialState(cpu=device == "cpu")
-    writers = configs if state.is_main_process else ()
-    for config in writers:
-        store.clear_leftovers(config.out)
-    checked = check(configs, list_bad_rows=state.is_main_process)
+    writers = asked if state.is_main_process else ()
+    for one in writers:
+        store.clear_leftovers(one.config.out)
+    data = read_data(asked, list_bad_rows=state.is_main_process)
     with ExitStack() as stack:
-        tracked = [manifests.track(c.out, "train", c, device=device) for c in writers]
+        tracked = [
+            manifests.track(
+                one.config.out, "train", one.config, device=device, inputs=one.identity.reading(data)
+            )
+            for one in writers
+        ]
         ends = [stack.enter_context(_ending(one)) for one in tracked]
-        for end in ends:
-            end.record.add_input(checked.data.name, checked.data.sha256)
-        material = load_material(
-            configs[0], checked.data, checked.recipes, state, [config.out for config in writers]
-        )
+        material = load_material(configs[0], data, recipes, state, [one.config.out for one in writers])
         stack.callback(material.shared.release)
         refuse_odd_split(configs, material)
         refuse_small_disk(configs, material)
@@ -183,16 +218,17 @@ def _run(configs: Sequence[TrainConfig]) -> "dict[Path, RunResult | RunFailure |
         order = sorted(range(len(configs)), key=lambda i: configs[i].lora_rank != "full")
         members: dict[int, Member] = {}
         for i in order:
-            members[i] = Member(configs[i], checked.recipes[i], f"policy_{i}", material)
+            known = asked[i].identity.of_state(data)
+            members[i] = Member(configs[i], recipes[i], f"policy_{i}", material, known)
             stack.callback(members[i].close)
         material.shared.halve(material.pipeline.precision)
         if configs[0].cache_latents and not any(config.validation_images for config in configs):
             release_encoders(material.pipeline)
         run_members([members[i] for i in range(len(configs))], material)
         for i, end in enumerate(ends):
-            end.record.add_output("metrics.jsonl", "")
-            for saved in members[i].checkpoints.values():
-                end.record.add_output(f"checkpoints/step-{saved.step:06d}", saved.revision or "")
+            end.record.outputs.clear()
+            for name, sha256 in members[i].written().items():
+                end.record.add_output(name, sha256)
             end.failure = members[i].failure
         state.wait_for_everyone()
         return {c.out: _result(members[i]) for i, c in enumerate(configs)}
@@ -231,23 +267,31 @@ def _result(member: "Member") -> "RunResult | RunFailure":
     return RunResult(out, every[-1], every, watch.diverged, watch.held_out_loss, watch.at_reference)
 
 
-def _finished(config: TrainConfig) -> "RunResult | None":
-    """The result of a run that needs nothing more."""
-    if not (config.out / manifests.FILE_NAME).is_file():
+def _finished(asked: Asked) -> "RunResult | None":
+    """The result of a run that needs nothing more, when its files are what was written."""
+    run, steps = asked.config.out, asked.config.steps
+    if not (run / manifests.FILE_NAME).is_file():
         return None
-    record = manifests.read_manifest(config.out)
-    if record.status != "success" or record.kind != "train" or differences(config):
+    record = manifests.read_manifest(run)
+    if record.status != "success":
         return None
     from trainers.checkpoints import RunResult, read_checkpoints
+    from trainers.run_files import METRICS, damaged, refuse_damaged
 
-    every = read_checkpoints(config.out)
-    if not every or every[-1].step != config.steps:
+    # Of runs of before inputs were hashed, what is written as a hash is another thing.
+    known = {one.path: one.sha256 for one in record.outputs} if record.read_as("base") else {}
+    wrong = damaged(run, known)
+    refuse_damaged(run, wrong, steps)
+    lost = [name for name in known if name == METRICS and not (run / name).exists()]
+    if wrong or lost:
+        say(f"{run / [*wrong, *lost][0]} is not what was written: made again from the state of the run")
+        return None
+    every = read_checkpoints(run)
+    if not every or every[-1].step != steps:
         return None
     numbers = every[-1].hyperparameters
     losses = [
         float(v) if isinstance(v := numbers.get(f"held_out_loss{s}"), float) else None
         for s in ("", "_at_reference")
     ]
-    return RunResult(
-        config.out, every[-1], every, bool(numbers.get("diverged")), losses[0], losses[1], reused=True
-    )
+    return RunResult(run, every[-1], every, bool(numbers.get("diverged")), losses[0], losses[1], reused=True)

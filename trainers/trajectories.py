@@ -20,9 +20,11 @@ from torch import Tensor
 
 from benchmark.core import store
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.hashing import sha256_file, sha256_json
+from benchmark.core.sealed import is_whole, sealed_file
 from benchmark.generate.transition import Steps, sampler_steps
 from benchmark.models.base import Pipeline
-from trainers.pairs import PairSet
+from trainers.pairs import PairSet, Source
 from trainers.transfer import send
 
 RECORD: Final = "trajectories.json"
@@ -42,6 +44,7 @@ class WalkRecord:
         digests: Hash of the encoded image each walk ended in.
         place: The folder of the parts, as seen from the record's.
         part: Walks in a part.
+        sealed: Whether the parts carry checksums, as all do that are written now.
     """
 
     steps: int
@@ -50,6 +53,7 @@ class WalkRecord:
     digests: tuple[str, ...]
     place: str
     part: int = PART
+    sealed: bool = False
 
     @property
     def parts(self) -> int:
@@ -118,6 +122,7 @@ def open_trajectories(folder: Path, pipeline: Pipeline, image_digests: Sequence[
             f"{len(missing)} of {len(image_digests)} images of the pairs have no trajectory in {place}",
             do="make the pairs again with `fbench pairs --trajectories`",
         )
+    _refuse_damaged(place, record)
     try:
         parts = tuple(np.load(part_file(place, i), mmap_mode="r") for i in range(record.parts))
     except (OSError, ValueError) as error:
@@ -137,6 +142,19 @@ def data_folder(pairs: PairSet) -> Path:
     return pairs.pairs[0].preferred.path.parent
 
 
+def source_folder(source: Source) -> Path:
+    """The same of data that has not been read yet.
+
+    Raises:
+        UserError: if it cannot be read, or names no image.
+    """
+    found = (ref.path.parent for file in source.train for row in file.rows() for ref in row.refs)
+    folder = next(found, None)
+    if folder is None:
+        raise UserError("the data names no image, so there are no trajectories beside one")
+    return folder
+
+
 def refuse_missing_trajectories(folder: Path) -> None:
     """Says that data has no walks, before anything is loaded.
 
@@ -150,6 +168,39 @@ def refuse_missing_trajectories(folder: Path) -> None:
         )
 
 
+def trajectories_sha256(folder: Path) -> str:
+    """Hash of the walks of some data, wherever their parts lie.
+
+    Raises:
+        UserError: if there are none, or a part is not what was written.
+    """
+    refuse_missing_trajectories(folder)
+    record = _read_record(folder)
+    place = folder / record.place
+    _refuse_damaged(place, record)
+    try:
+        parts = [sha256_file(part_file(place, i)) for i in range(record.parts)]
+    except OSError as error:
+        raise UnreadableFileError(place, "trajectories", error) from error
+    return sha256_json([asdict(record) | {"place": ""}, parts])
+
+
+def has_whole_trajectories(folder: Path) -> bool:
+    """Whether the walks of some data are there, and what was written."""
+    try:
+        trajectories_sha256(folder)
+    except UserError:
+        return False
+    return True
+
+
+def _refuse_damaged(place: Path, record: WalkRecord) -> None:
+    for number in range(record.parts if record.sealed else 0):
+        if not is_whole(part_file(place, number)):
+            why, do = "it is damaged or not complete", "make it again with `fbench pairs --trajectories`"
+            raise UnreadableFileError(part_file(place, number), "trajectories", why, do=do)
+
+
 def part_file(place: Path, number: int) -> Path:
     """Where a part is."""
     return place / f"part-{number:05d}.npy"
@@ -157,7 +208,7 @@ def part_file(place: Path, number: int) -> Path:
 
 def write_part(place: Path, number: int, walks: Float[np.ndarray, "n steps c h w"]) -> None:
     """Writes a part, whole or not at all."""
-    with store.atomic_file(part_file(place, number)) as temporary:
+    with sealed_file(part_file(place, number)) as temporary:
         np.save(temporary, walks.astype(np.float32, copy=False))
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,12 +24,15 @@ class Artefact(BaseModel):
     Attributes:
         path: As given on the command line, or below the run's folder.
         sha256: Of its content; empty where nobody needs to check it.
+        role: What it is to the run, such as ``base`` or ``data``: by this it is found again, whatever it is
+            called then. Empty for outputs, and in records of before there were roles.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str
     sha256: str = ""
+    role: str = ""
 
 
 class Manifest(BaseModel):
@@ -69,13 +72,17 @@ class Manifest(BaseModel):
     attempts: int = 1
     error: str = ""
 
-    def add_input(self, path: Path | str, sha256: str | None = None) -> None:
+    def add_input(self, path: Path | str, sha256: str | None = None, role: str = "") -> None:
         """Notes something that was read; hashes it unless the hash is given."""
-        self.inputs = _with(self.inputs, path, sha256_path(Path(path)) if sha256 is None else sha256)
+        self.inputs = _with(self.inputs, path, sha256_path(Path(path)) if sha256 is None else sha256, role)
 
     def add_output(self, path: Path | str, sha256: str | None = None) -> None:
         """Notes something that was written; hashes it unless the hash is given."""
         self.outputs = _with(self.outputs, path, sha256_path(Path(path)) if sha256 is None else sha256)
+
+    def read_as(self, role: str) -> Artefact | None:
+        """What was read in a role; None where that was not recorded."""
+        return next((item for item in self.inputs if item.role == role), None)
 
     def differences(self, config: Mapping[str, Any]) -> list[str]:
         """The keys in which other settings differ: empty means that the run may be resumed."""
@@ -95,6 +102,7 @@ def track(
     *,
     device: str = "",
     command: str | None = None,
+    inputs: Iterable[Artefact] = (),
 ) -> Iterator[Manifest]:
     """Writes the manifest of a run before it starts, and how it ended when it ends.
 
@@ -106,6 +114,7 @@ def track(
         config: The settings as resolved.
         device: What it computes on.
         command: As typed; None for this process's own.
+        inputs: What is known before it starts; a run that is killed must not forget what it read.
 
     Yields:
         The manifest, to which inputs and outputs are added.
@@ -119,6 +128,7 @@ def track(
         git_revision=environment.git_revision(),
         packages=environment.package_versions(),
         device=device,
+        inputs=list(inputs),
         outputs=earlier.outputs if earlier else [],
         started_at=earlier.started_at if earlier else _now(),
         attempts=earlier.attempts + 1 if earlier else 1,
@@ -162,10 +172,11 @@ def typed_command() -> str:
     return shlex.join([program, *sys.argv[1:]])
 
 
-def _with(known: list[Artefact], path: Path | str, sha256: str) -> list[Artefact]:
-    """One entry a path: a resumed run writes the same file again."""
+def _with(known: list[Artefact], path: Path | str, sha256: str, role: str = "") -> list[Artefact]:
+    """One entry a path and role: a resumed run writes the same file again."""
     text = path.as_posix() if isinstance(path, Path) else path
-    return [*(item for item in known if item.path != text), Artefact(path=text, sha256=sha256)]
+    others = (item for item in known if (item.path, item.role) != (text, role))
+    return [*others, Artefact(path=text, sha256=sha256, role=role)]
 
 
 def _end(

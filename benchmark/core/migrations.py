@@ -11,10 +11,16 @@ from typing import Any
 
 from benchmark.core.errors import UnreadableFileError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+
+
+def _to_2(record: dict[str, Any]) -> dict[str, Any]:
+    """Inputs got roles; what was read in which role is not known of older runs, so theirs stay empty."""
+    return record
+
 
 # version it makes -> how
-_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {2: _to_2}
 
 
 def migrate(record: object, path: Path) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from typing import Any
 
 from benchmark.core.errors import MissingFileError, UnknownNameError, UserError
 
+FILE_MODULE = "fbench_file_"
+"""What the names of modules begin with that are a user's file."""
+
 _FILE_TARGET = re.compile(r"^(?P<path>.+\.py):(?P<name>[A-Za-z_]\w*)$")
 
 
@@ -102,7 +105,7 @@ def _run_file(path: Path) -> ModuleType:
     # The content is part of the name: an edited file is run again, an unedited one is not, so that
     # its classes keep their identity.
     digest = hashlib.sha256(str(path).encode() + path.read_bytes()).hexdigest()[:12]
-    name = f"fbench_file_{path.stem}_{digest}"
+    name = f"{FILE_MODULE}{path.stem}_{digest}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)

@@ -12,6 +12,7 @@ from benchmark.core.calls import NOTE, SETTLED, Call
 Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 _NAME = "__fbench_name__"
+_MODULE = "__fbench_module__"
 
 
 def recording(maker: Maker, name: str, text: str = "") -> Maker:
@@ -36,6 +37,7 @@ def recording(maker: Maker, name: str, text: str = "") -> Maker:
     def made(*args: Any, **kwargs: Any) -> Any:
         thing = maker(*args, **kwargs)
         _note(thing, name, signature.bind(*args, **kwargs), text)
+        _keep(thing, _MODULE, maker.__module__)
         return thing
 
     setattr(made, _NAME, name)
@@ -46,6 +48,11 @@ def call_of(thing: object) -> Call | None:
     """How a thing was made, default arguments included; None if nobody took note."""
     call = getattr(thing, NOTE, None)
     return call if isinstance(call, Call) else None
+
+
+def module_of(thing: object) -> str:
+    """The module of the function that made a thing; empty where its class was called."""
+    return str(getattr(thing, _MODULE, ""))
 
 
 def _record_init(cls: type, name: str, text: str) -> None:
@@ -78,6 +85,10 @@ def _note(thing: object, name: str, bound: inspect.BoundArguments, text: str) ->
         if text:
             behind = arguments.pop(text)
             call = Call(name, (), {k: v for k, v in arguments.items() if v is not None}, behind)
+    _keep(thing, NOTE, call)
+
+
+def _keep(thing: object, name: str, value: object) -> None:
     # Frozen dataclasses take a note only this way; things with slots go without one.
     with contextlib.suppress(AttributeError, TypeError):
-        object.__setattr__(thing, NOTE, call)
+        object.__setattr__(thing, name, value)

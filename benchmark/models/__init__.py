@@ -5,13 +5,16 @@ Importing this room needs no torch; `benchmark.models.base.Pipeline` is what a l
 
 from typing import TYPE_CHECKING
 
+from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Checkpoint
 from benchmark.models.facts import ModelFacts, model_facts, models
 
 if TYPE_CHECKING:
     from benchmark.models.base import Pipeline
 
-__all__ = ["ModelFacts", "base_hash", "load_pipeline", "model_facts", "models", "open_checkpoint"]
+__all__ = [
+    "ModelFacts", "base_hash", "checkpoint_hash", "load_pipeline", "model_facts", "models", "open_checkpoint",
+]  # fmt: skip
 
 
 def base_hash(spec: str, *, offline: bool = False) -> str:
@@ -32,6 +35,25 @@ def base_hash(spec: str, *, offline: bool = False) -> str:
 
     facts = model_facts(spec)
     return content_hash(download(facts.hub_id, offline=offline)[0] if facts.local is None else facts.local())
+
+
+def checkpoint_hash(spec: str, base: str, *, offline: bool = False) -> str:
+    """Hash of the content of a checkpoint and of its base model, whatever both are called; loads neither.
+
+    Args:
+        spec: As of :func:`open_checkpoint`.
+        base: As of :func:`base_hash`.
+        offline: Forbid every network access.
+
+    Raises:
+        UserError: if there is nothing of the kind.
+    """
+    under = base_hash(base, offline=offline)
+    if spec == "base":
+        return under
+    from benchmark.models.checkpoints import _digest, find_checkpoint
+
+    return sha256_json([_digest(find_checkpoint(spec, offline=offline)), under])
 
 
 def load_pipeline(

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 from benchmark.core import resources, store
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.hashing import sha256_json
 from benchmark.core.image_files import counted, find_images
 from benchmark.core.pixels import decode_rgb
 from benchmark.core.records import Prompt
 from benchmark.scorers._reference import Files, readable_images
-from benchmark.scorers._weights import EMBEDDED
+from benchmark.scorers._weights import EMBEDDED, short_hash
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
@@ -83,6 +84,17 @@ def styles_in_words(places: Mapping[str, Path], counts: Mapping[str, int]) -> st
         loose = [p for p in find_images(parent).images if not any(p.is_relative_to(f) for f in folders)]
         beside.append(counted(loose, parent, "is of no style", "are of no style", "image"))
     return "; ".join(part for part in (f"reference images by style: {sizes}", *beside) if part)
+
+
+def styles_hash(weights: Path, places: Mapping[str, Path]) -> str:
+    """Short hash of a scorer's weights and of the styles that it compares with.
+
+    The styles' names decide which prompts are scored, so they count as well; those of the embedded world go
+    without saying.
+    """
+    known = short_hash(weights, references=places.values())
+    own = sorted(places)
+    return known if own == sorted(STYLES) else sha256_json([known, own])[:8]
 
 
 def style_of(prompt: Prompt) -> str:

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import ClassVar, final
 
 from benchmark.core.hashing import sha256_json
+from benchmark.core.origin import code_sha256
 from benchmark.core.recording import call_of
 from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
 from benchmark.core.registry import Registry
@@ -95,9 +96,12 @@ class Scorer(ABC):
     def scorer_version(self) -> str:
         """Version of the definition, the precision unless it is float32, and the hash of the weights.
 
-        Rows of two versions are never mixed.
+        Of a plug-in the start of its code's hash stands beside the version it states, which nobody may have
+        raised. Rows of two versions are never mixed.
         """
         version = self.version if self.precision == "fp32" else f"{self.version}+{self.precision}"
+        if code := code_sha256(self):
+            version += f"+{code[:8]}"
         return f"{version}@{self.weights_hash}" if self.weights_hash else version
 
     @final

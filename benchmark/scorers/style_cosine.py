@@ -63,7 +63,7 @@ class StyleCosine(ImageScorer):
     @cached_property
     def weights_hash(self) -> str:
         """Of the model and the reference images."""
-        return _weights.short_hash(self._place, references=self._places.values())
+        return _styles.styles_hash(self._place, self._places)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the model and embeds the references; without any named, as `AgainstReference.load`."""

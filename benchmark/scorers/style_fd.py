@@ -54,7 +54,7 @@ class StyleFd(OnFeatures):
     @cached_property
     def weights_hash(self) -> str:
         """Of the feature network and the reference images; Inception's layer and resize before it."""
-        known = _weights.short_hash(self.place, references=self._places.values())
+        known = _styles.styles_hash(self.place, self._places)
         return f"{self.extractor}-{known}" if self.of_inception else known
 
     def load(self, device: str = "cpu") -> None:

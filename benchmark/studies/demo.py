@@ -96,8 +96,9 @@ def eval_config(out: Path, checkpoints: tuple[str, ...], *, offline: bool) -> Ev
 
 
 def _finished(config: EvalConfig, runs: list[TrainConfig]) -> bool:
-    """Whether an earlier call got to its leaderboard with these steps."""
-    saved = all(
-        (run.out / "checkpoints" / f"step-{run.steps:06d}" / "checkpoint.json").is_file() for run in runs
-    )
-    return saved and (config.out / "leaderboard.json").is_file()
+    """Whether an earlier call got to its leaderboard with these runs, and they are still what was written."""
+    if not (config.out / "leaderboard.json").is_file():
+        return False
+    from trainers.train import are_finished
+
+    return are_finished(runs)

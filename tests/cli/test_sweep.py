@@ -1,9 +1,12 @@
 """`fbench sweep`: many policies, each as if it were alone."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import Result
 
@@ -110,6 +113,18 @@ def test_the_same_command_reuses_what_is_finished_and_does_what_is_not(
     # With beta in their names only the four that have a beta are new.
     assert [one["reused"] for one in told["finished"]] == [True, False, False, True, False, False]
     assert json.loads((swept / "sweep.json").read_text()) == told
+
+
+def test_a_member_of_other_data_is_refused(
+    fbench: Fbench, refused: Callable[..., str], world: dict[str, Path], tmp_path: Path
+) -> None:
+    data = Path(shutil.copy(world["pairs"], tmp_path))
+    words = ("--config", world["config"], "--data", data, "--lr", "1e-2", "--out", tmp_path / "s")
+    assert fbench("sweep", *words).exit_code == 0
+    table = pq.read_table(data)
+    turned = {"label_0": table["label_1"], "label_1": table["label_0"]}
+    pq.write_table(pa.table({name: turned.get(name, table[name]) for name in table.column_names}), data)
+    assert "holds a run of another data" in refused("sweep", *words)
 
 
 def test_one_that_fails_leaves_the_others_alone(

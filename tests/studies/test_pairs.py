@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import ConfigError, MissingFileError, UnreadableFileError, UserError
 from benchmark.core.manifest import read_manifest
@@ -171,6 +173,49 @@ def test_the_same_command_reuses_and_another_label_costs_no_image(
     for row in rows_of(several):
         gap = abs(float(str(row["score_0"])) - float(str(row["score_1"])))
         assert (row["label_0"] == row["label_1"] == 0.5) == (gap <= 0.5)
+
+
+SCORER = """
+from benchmark.scorers.base import ImageScorer
+class Mine(ImageScorer):
+    name, axis, weights_hash = "mine", "preference", ""
+    def load(self, device="cpu"): ...
+    def values(self, shown): return [{sign} * float(image.mean()) for image in shown.images]
+"""
+
+
+def test_pairs_are_recognised_by_what_they_are_made_of(
+    settings: Settings, world: Path, tmp_path: Path, write: Callable[[str, str], Path]
+) -> None:
+    unet = shutil.copytree(world / "shapes-sd" / "unet", tmp_path / "policy" / "unet")
+    scorer = write("mine.py", SCORER.format(sign=1))
+
+    def made(**changes: object) -> bool:
+        plain = {"checkpoint": str(tmp_path / "policy"), "scorers": f"{scorer}:Mine"}
+        config = settings(**{**plain, **changes})
+        return not make_pairs(config).reused
+
+    assert made()
+    assert not made()
+    # Names, places and the device say nothing.
+    moved = write("else/prompts.txt", (tmp_path / "prompts.txt").read_text())
+    assert not made(prompts=str(moved), device="auto")
+    assert not made(checkpoint=str(shutil.copytree(tmp_path / "policy", tmp_path / "else" / "policy")))
+    # The same names with other content do.
+    write("mine.py", SCORER.format(sign=-1))
+    assert made()
+    (tmp_path / "prompts.txt").write_text("\n".join((*TEXTS[:-1], "a blue ring")))
+    assert made()
+    assert not made()
+    (file,) = unet.glob("*.safetensors")
+    save_file({k: v * 1.5 for k, v in load_file(file).items()}, file, {"format": "pt"})
+    assert made()
+    # What was written is still that, or is made again.
+    for name in ("pairs/card.json", "images.jsonl"):
+        path = settings().out / name
+        path.write_bytes(path.read_bytes()[:-2])
+        assert made(), name
+        assert not made(), name
 
 
 def test_broken_off_between_any_two_steps_it_goes_on(

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.core.errors import ConfigError
+from benchmark.core.errors import ConfigError, UnreadableFileError
 from benchmark.studies.pairs import PairsConfig, make_pairs, sampling
 from trainers.config import TrainConfig
 from trainers.step_logs import read_metrics
 from trainers.train import train
-from trainers.trajectories import part_file, write_part
+from trainers.trajectories import part_file, trajectories_sha256, write_part
 
 TEXTS = ("a red star", "two hearts, winter", "a tiny blue circle at night", "a green cross")
 
@@ -68,6 +68,18 @@ def test_a_broken_off_walk_is_gone_on_from(config: PairsConfig, monkeypatch: pyt
         assert make_pairs(config).pairs == 3
     again = make_pairs(config)
     assert again.reused
+
+
+def test_a_damaged_walk_is_drawn_again_and_never_learned_from(config: PairsConfig) -> None:
+    result = make_pairs(config)
+    (parts,) = (config.out / sampling.WALKS).iterdir()
+    whole = part_file(parts, 0).read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", whole[:300] + b"\x7f" + whole[301:]):
+        part_file(parts, 0).write_bytes(damaged)
+        with pytest.raises(UnreadableFileError, match="fbench pairs --trajectories"):
+            trajectories_sha256(result.folder)
+        assert not make_pairs(config).reused
+        assert part_file(parts, 0).read_bytes() == whole
 
 
 def test_trajectories_are_of_eta_one(config: PairsConfig) -> None:

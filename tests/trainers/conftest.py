@@ -73,6 +73,18 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_rows() -> Callable[[Path], Path]:
+    """Writes the smallest data there is: 8 pairs to learn from, 2 held out, and one row that is bad."""
+
+    def write(folder: Path) -> Path:
+        make_file(folder / "train.parquet", [*(make_row(i) for i in range(8)), make_row(8, caption="")])
+        make_file(folder / "heldout.parquet", [make_row(i, caption=f"a star {i}") for i in (100, 101)])
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
 def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache of latents for all tests."""
     return tmp_path_factory.mktemp("cache")

@@ -10,7 +10,7 @@ from trainers.pairs.images import read_images
 from trainers.pairs.load import MAX_HELD_OUT_SHARE, load_pairs
 from trainers.pairs.parquet import COLUMNS
 from trainers.pairs.records import BadRow, PairSet, PreferenceData, Ties
-from trainers.pairs.sources import HELD_OUT_NAMES
+from trainers.pairs.sources import HELD_OUT_NAMES, Source, find_source
 
 __all__ = [
     "BAD_ROWS_FILE",
@@ -20,7 +20,9 @@ __all__ = [
     "BadRow",
     "PairSet",
     "PreferenceData",
+    "Source",
     "Ties",
+    "find_source",
     "load_pairs",
     "read_images",
     "refuse_bad_rows",

@@ -67,6 +67,21 @@ def image_bytes(cell: object, folder: Path) -> bytes | str:
     return found if isinstance(found, bytes) else f"an image is {type(found).__name__}, not bytes or a path"
 
 
+def holds_its_images(path: Path) -> bool:
+    """Whether a file is parquet whose images are all bytes in it, and none lies elsewhere."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowException):
+        return False
+    kinds = [schema.field(name).type for name in ("jpg_0", "jpg_1") if name in schema.names]
+    return len(kinds) == 2 and all(
+        pa.types.is_binary(kind) or pa.types.is_large_binary(kind) for kind in kinds
+    )
+
+
 def _row(path: Path, name: str, number: int, cells: dict[str, Any]) -> Row:
     where = f"{name}:{number}"
     try:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from benchmark.core.hashing import sha256_json
@@ -65,7 +66,7 @@ class PairSet:
         """The number of pairs."""
         return len(self.pairs)
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash of captions, images, preferences and weights, whatever files they are spread over."""
         return sha256_json(

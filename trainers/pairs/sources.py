@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from benchmark.core import resources
-from benchmark.core.errors import MissingFileError, UnknownNameError, UserError
+from benchmark.core.errors import MissingFileError, UnknownNameError, UnreadableFileError, UserError
+from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_json
 from benchmark.core.image_files import counted, find_images
 from benchmark.core.notices import notice
 from benchmark.core.registry import normalise
 from trainers.pairs.hub import Hub, HubClient, HubName
 from trainers.pairs.listing import NAMES, listing_rows
-from trainers.pairs.parquet import parquet_rows
+from trainers.pairs.parquet import holds_its_images, parquet_rows
 from trainers.pairs.records import Row
 
 HELD_OUT_NAMES = ("heldout", "held_out", "validation")
@@ -31,10 +32,12 @@ class DataFile:
     Attributes:
         name: In messages: its path below the source.
         fetch: Where it is; a file of the hub is downloaded when it is asked for.
+        revision: Of a file of the hub the commit, by which its content is known without fetching it.
     """
 
     name: str
     fetch: Callable[[], Path]
+    revision: str = ""
 
     def rows(self) -> Iterator[Row]:
         """Its rows, unchecked."""
@@ -43,6 +46,24 @@ class DataFile:
         if suffix not in _SUFFIXES:
             raise UserError(f"cannot tell the format of {path}", allowed=_ALLOWED)
         return parquet_rows(path, self.name) if suffix == ".parquet" else listing_rows(path, self.name)
+
+    def sha256(self) -> str:
+        """Hash of its bytes, and of the images that it only names; nothing is decoded.
+
+        Raises:
+            UserError: if it cannot be read.
+        """
+        if self.revision:
+            return sha256_json([self.revision, self.name])
+        path = self.fetch()
+        named: list[str] = []
+        if not holds_its_images(path):
+            images = (image for row in self.rows() for image in row.images)
+            named = [sha256_bytes(image) if isinstance(image, bytes) else "" for image in images]
+        try:
+            return sha256_json([sha256_file(path), *named])
+        except OSError as error:
+            raise UnreadableFileError(path, "preference data", error) from error
 
 
 @dataclass(frozen=True)
@@ -56,6 +77,10 @@ class Source:
 
     train: tuple[DataFile, ...]
     held_out: tuple[DataFile, ...] = ()
+
+    def sha256(self) -> str:
+        """Hash of all files in the order they are read, whatever they are called."""
+        return sha256_json([[file.sha256() for file in part] for part in (self.train, self.held_out)])
 
 
 def find_source(text: str, *, offline: bool = False, hub: Hub | None = None) -> Source:
@@ -162,7 +187,7 @@ def _on_hub(name: HubName, hub: Hub) -> Source:
 
 
 def _shard(file: str, name: HubName, revision: str, hub: Hub) -> DataFile:
-    return DataFile(file, lambda: hub.fetch(name, revision, file))
+    return DataFile(file, lambda: hub.fetch(name, revision, file), f"{name.repository}@{revision}")
 
 
 def _splits(file: str) -> Iterable[str]:

@@ -4,23 +4,27 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 from benchmark.core import store
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingFileError, UserError
-from benchmark.core.hashing import sha256_file, sha256_path
-from benchmark.core.manifest import FILE_NAME, read_manifest, track
+from benchmark.core.hashing import sha256_file, sha256_json, sha256_path
+from benchmark.core.manifest import FILE_NAME, Artefact, read_manifest, track
 from benchmark.core.records import ImageSet
 from benchmark.evaluate import EvalPlan, plan
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress
+from benchmark.models import checkpoint_hash
 from benchmark.studies.pairs.config import PairsConfig
 from benchmark.studies.pairs.labels import Choice, choose, read_labels, scores_of
-from benchmark.studies.pairs.sampling import keep_walks, list_images, sample_images
+from benchmark.studies.pairs.sampling import LISTING, keep_walks, list_images, sample_images
 from benchmark.studies.pairs.shards import held_out_prompts, write_shards
-from trainers.trajectories import WalkRecord, write_record
+from trainers.trajectories import WalkRecord, has_whole_trajectories, write_record
 
 FOLDER, CARD = "pairs", "card.json"
+_NAMED: Final = frozenset({"base", "checkpoint", "prompts", "labels", "scorers", "out", "device", "offline"})
+"""Settings that are recognised by the content of what they name, and places; the others by their value."""
 
 
 @dataclass(frozen=True)
@@ -81,13 +85,12 @@ def make_pairs(config: PairsConfig) -> PairsResult:
         UserError: for anything that is wrong with the inputs, before the first image is made.
     """
     agenda = _check(config)
-    labels_sha256 = sha256_file(config.labels) if config.labels else ""
-    if (done := _finished(config, labels_sha256)) is not None:
+    inputs = _inputs(config, agenda)
+    if (done := _finished(config, inputs)) is not None:
         return done
-    with track(config.out, "pairs", config, device=choose_device(config.device)) as manifest:
+    device = choose_device(config.device)
+    with track(config.out, "pairs", config, device=device, inputs=inputs) as manifest:
         images = sample_images(agenda)
-        manifest.add_input(images.checkpoint.id, images.checkpoint.revision or "")
-        manifest.add_input(agenda.prompt_set.name, agenda.prompt_set.sha256)
         listing = list_images(images, config.out)
         manifest.add_output(listing.name, sha256_path(listing))
         if not images.ok:
@@ -96,8 +99,6 @@ def make_pairs(config: PairsConfig) -> PairsResult:
         if config.labels is None and not agenda.scorers:
             shutil.rmtree(folder, ignore_errors=True)
             return PairsResult(folder, images.checkpoint.id, len(images.ok))
-        if config.labels is not None:
-            manifest.add_input(config.labels, labels_sha256)
         choices = _label(config, agenda, images)
         walks = None
         if config.trajectories:
@@ -105,7 +106,8 @@ def make_pairs(config: PairsConfig) -> PairsResult:
             kept = [record for record in images.ok if (record.prompt_id, record.seed) in used]
             walks = keep_walks(agenda, images, kept, config.out)
         by = _labelled_by(config, agenda)
-        result = _write(config, images, choices, folder, by, labels_sha256, walks)
+        labels = manifest.read_as("labels")
+        result = _write(config, images, choices, folder, by, labels.sha256 if labels else "", walks)
         manifest.add_output(FOLDER, sha256_path(folder))
     return result
 
@@ -183,14 +185,41 @@ def _write(
     return result
 
 
-def _finished(config: PairsConfig, labels_sha256: str) -> PairsResult | None:
-    """The result of an earlier call that needs nothing more."""
+def _inputs(config: PairsConfig, agenda: EvalPlan) -> list[Artefact]:
+    """What pairs are made of, each by its content; who labels by name, version and options."""
+    prompts, who = agenda.prompt_set, [scorer.identity for scorer in agenda.scorers]
+    model = checkpoint_hash(config.checkpoint, config.base, offline=config.offline)
+    found = [
+        Artefact(path=config.checkpoint, sha256=model, role="checkpoint"),
+        Artefact(path=prompts.name, sha256=prompts.sha256, role="prompts"),
+    ]
+    if who:
+        found.append(Artefact(path=",".join(config.scorers), sha256=sha256_json(who), role="scorers"))
+    if config.labels is not None:
+        labels = sha256_file(config.labels)
+        found.append(Artefact(path=config.labels.as_posix(), sha256=labels, role="labels"))
+    return found
+
+
+def _finished(config: PairsConfig, inputs: Sequence[Artefact]) -> PairsResult | None:
+    """The result of an earlier call of the same inputs, if it is still what was written."""
     card = config.out / FOLDER / CARD
     if not (config.out / FILE_NAME).is_file() or not card.is_file():
         return None
     record = read_manifest(config.out)
-    same = record.kind == "pairs" and not record.differences(config.model_dump(mode="json"))
-    if record.status != "success" or not same:
+    then, now = (
+        {k: v for k, v in s.items() if k not in _NAMED}
+        for s in (record.config, config.model_dump(mode="json"))
+    )
+    hashes = [{one.role: one.sha256 for one in some} for some in (record.inputs, inputs)]
+    if record.kind != "pairs" or record.status != "success" or then != now or hashes[0] != hashes[1]:
         return None
-    found = PairsResult(folder=config.out / FOLDER, reused=True, **store.read_json(card, "card of pairs"))
-    return found if found.labels_sha256 == labels_sha256 else None
+    written = {one.path: one.sha256 for one in record.outputs}
+    listing = config.out / LISTING
+    if not listing.is_file() or any(
+        sha256_path(place) != written.get(place.name) for place in (config.out / FOLDER, listing)
+    ):
+        return None
+    if config.trajectories and not has_whole_trajectories(config.out / FOLDER):
+        return None
+    return PairsResult(folder=config.out / FOLDER, reused=True, **store.read_json(card, "card of pairs"))

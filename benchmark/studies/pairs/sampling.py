@@ -9,6 +9,7 @@ from benchmark.core import store
 from benchmark.core.devices import choose_device
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet
+from benchmark.core.sealed import is_whole
 from benchmark.generate import console_progress, generate, image_seed, sample_walks
 from benchmark.models import load_pipeline, open_checkpoint
 from trainers.pairs.writing import encode_jpeg
@@ -51,13 +52,18 @@ def keep_walks(agenda: "EvalPlan", images: ImageSet, used: Sequence[ImageRecord]
     sampler = images.sampler
     key = sha256_json([digests, sampler.signature, images.checkpoint.revision])[:16]
     found = WalkRecord(
-        sampler.steps, max(1.0, sampler.guidance), images.checkpoint.id, digests, f"../{WALKS}/{key}"
+        sampler.steps,
+        max(1.0, sampler.guidance),
+        images.checkpoint.id,
+        digests,
+        f"../{WALKS}/{key}",
+        sealed=True,
     )
     place, policy = folder / WALKS / key, None
     with console_progress("keeping trajectories") as tell:
         for number in range(found.parts):
             part = used[number * found.part : (number + 1) * found.part]
-            if not part_file(place, number).is_file():
+            if not is_whole(part_file(place, number)):
                 policy = policy or _open(agenda)[2]
                 texts = [images.prompt(record).text for record in part]
                 seeds = [
