@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from benchmark.cli.streams import ReaderGoneError
 from benchmark.core.errors import EXIT_BUG, EXIT_OK, EXIT_USER, FbenchError, close_matches
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -20,6 +21,8 @@ def exit_code_of(run: Callable[[], Any]) -> int:
     """
     try:
         code = run()
+    except ReaderGoneError as gone:
+        return gone.exit_code
     except FbenchError as error:
         if error.exit_code == EXIT_BUG:
             raise
