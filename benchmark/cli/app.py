@@ -50,7 +50,7 @@ class Root(Group):
         found = typer.main.get_command(importlib.import_module(f"benchmark.cli.{cmd_name}").app)
         found.name = cmd_name
         for leaf in getattr(found, "commands", {"": found}).values():
-            leaf.callback = streams.ours_alone()(leaf.callback)
+            leaf.callback = streams.keep_stdout()(leaf.callback)
         return found
 
     def invoke(self, ctx: Any) -> Any:
@@ -85,7 +85,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 1 a bug, with its traceback, or a regression that the gate found; "
     "2 something you can put right, in one line; 3 the gate is inconclusive; 4 finished, but some rows have "
-    "no value; 130 interrupted, the same command goes on; 141 the reader of its output has gone, as after `| head`.",
+    "no value; 130 interrupted, the same command goes on; 141 nobody reads stdout any more, as in `| head`.",
 )
 
 

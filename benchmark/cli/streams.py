@@ -1,4 +1,4 @@
-"""Who may write to stdout: commands alone, by `benchmark.cli.output`; whatever else is printed goes to stderr."""
+"""stdout is for commands alone, by `benchmark.cli.output`; whatever else is printed goes to stderr."""
 
 import codecs
 import io
@@ -69,9 +69,9 @@ class _Stderr(io.TextIOWrapper):
 def take_over() -> None:
     """Makes stdout ours for the rest of this process, down to its file descriptor.
 
-    What compiled code and child processes write to descriptor 1 goes to stderr from now on, and `sys.stdout` writes
-    to a copy of the old one. Nothing is put back: compiled code may keep lines until the process ends. So this is
-    for the process of the command ``fbench``, and not for a program that calls it.
+    What compiled code and child processes write to descriptor 1 goes to stderr from now on, and `sys.stdout`
+    writes to a copy of the old one. Nothing is put back: compiled code may keep lines until the process ends.
+    So this is for the process of the command ``fbench``, and not for a program that calls it.
     """
     shown, heard = sys.stdout, sys.stderr
     for descriptor in (1, 2):
@@ -80,8 +80,8 @@ def take_over() -> None:
             _lead_nowhere(descriptor)
     ours = os.dup(1)
     os.dup2(2, 1)
-    sys.stdout = _Stdout(open(ours, "wb"), **_like(shown))  # noqa: SIM115  # as long as the process
-    sys.stderr = _Stderr(open(2, "wb", closefd=False), **_like(heard))  # noqa: SIM115
+    sys.stdout = _Stdout(os.fdopen(ours, "wb"), **_like(shown))
+    sys.stderr = _Stderr(os.fdopen(2, "wb", closefd=False), **_like(heard))
     if shown is None:
         sys.stderr.write("note: stdout is closed: results are not shown\n")
 
@@ -94,24 +94,23 @@ def accept_any_character() -> None:
             stream.reconfigure(errors=_ERRORS)
 
 
-_ours: TextIO | None = None
+_KEPT: list[TextIO] = []
 
 
 @contextmanager
-def ours_alone() -> Iterator[None]:
-    """Keeps `stdout` for commands while one runs: what anybody else prints, in any thread, goes to stderr."""
-    global _ours
-    _ours, before = sys.stdout, _ours
+def keep_stdout() -> Iterator[None]:
+    """Keeps `stdout` for a command while it runs: what anybody else prints, in any thread, goes to stderr."""
+    _KEPT.append(sys.stdout)
     try:
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        _ours = before
+        _KEPT.pop()
 
 
 def stdout() -> TextIO:
     """Where a command's results go."""
-    return _ours or sys.stdout
+    return _KEPT[-1] if _KEPT else sys.stdout
 
 
 def _like(stream: TextIO | None) -> dict[str, Any]:

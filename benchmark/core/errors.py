@@ -11,7 +11,7 @@
     │   └── NotComparableError      numbers whose signatures differ
     └── MissingRowsError        4   the evaluation finished, and some of its rows have no value
 
-``KeyboardInterrupt`` ends a command with 130, and a stdout whose reader has gone with 141, as a shell expects.
+``KeyboardInterrupt`` ends a command with 130, and a stdout that nobody reads with 141, as a shell expects.
 """
 
 from collections.abc import Iterable

@@ -12,6 +12,7 @@ from benchmark.generate import Shard
 from benchmark.models import model_facts
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import Scorer, make_scorers
+from benchmark.scorers._ready import require_weights
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,7 @@ def plan(config: EvalConfig) -> EvalPlan:
         if config.shard
         else tuple(make_scorers(config.scorer_texts, config.weights, config.scorer_precision))
     )
-    for scorer in scorers:
-        # Finding the weights to hash them is the check that they are there.
-        _ = scorer.weights_hash
+    require_weights(scorers)
     _check_names(scorers, config.primary)
     if not config.distance and any(scorer.name == PATH_KL for scorer in scorers):
         raise UserError(f"scorer {PATH_KL} reads what is measured while images are made", do="add --distance")

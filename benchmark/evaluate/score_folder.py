@@ -13,6 +13,7 @@ from benchmark.evaluate.result import EvalResult
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress
 from benchmark.scorers import make_scorers
+from benchmark.scorers._ready import require_weights
 
 
 def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResult:
@@ -30,8 +31,7 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
     """
     images = read_images(config.path, config.layout, config.prompts)
     scorers = make_scorers(config.scorer_texts, config.weights, config.scorer_precision)
-    for scorer in scorers:
-        _ = scorer.weights_hash
+    require_weights(scorers)
     device = choose_device(config.device)
     cache, loaded = ScoreCache(config.out), Loaded(device)
     loaded.load(scorer for scorer in scorers if cache.read(images, scorer) is None)

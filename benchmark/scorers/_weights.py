@@ -9,7 +9,7 @@ from typing import Final, NoReturn
 from benchmark.core import resources
 from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_json, sha256_path
-from benchmark.scorers._published import RELEASES, Release, release_at
+from benchmark.scorers._published import RELEASES, Release, release_at, said_size
 
 EMBEDDED: Final = "embedded"
 PUBLISHED: Final = "published"
@@ -121,8 +121,9 @@ def short_hash(*paths: Path) -> str:
 
 def _missing(scorer: str, release: Release) -> NoReturn:
     lacking = ", ".join(missing_files(release))
+    size = f" ({said_size(release.size)})" if release.size else ""
     raise MissingWeightsError(
-        f"scorer {scorer}: no {lacking} at {published_folder() / release.folder}, and not in the caches of "
+        f"scorer {scorer}: no {lacking}{size} at {published_folder() / release.folder}, and not in the caches of "
         "huggingface_hub and torch",
         do=f"`fbench weights fetch {release.name}` gets it; {VARIABLE} names another folder",
     )
