@@ -76,7 +76,9 @@ class Member:
         if state.is_main_process:
             self._metrics = MetricsFile(config.out / "metrics.jsonl", self.trainee.step)
             if config.tracker is not None:
-                self._tracker = Tracker(config.tracker, config.out, config.model_dump(mode="json"))
+                self._tracker = Tracker(
+                    config.tracker, config.out, config.model_dump(mode="json"), offline=config.offline
+                )
         if earlier is None:
             self._write({"step": 0, **self._look()})
 

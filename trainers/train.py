@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from benchmark.core import manifest as manifests
 from benchmark.core import store
 from benchmark.core.devices import choose_device
-from benchmark.core.errors import MissingFileError, UserError
-from benchmark.models import model_facts
+from benchmark.core.errors import UserError
+from benchmark.models import model_facts, whereabouts
 from trainers.config import TrainConfig
 from trainers.pairs import PreferenceData, load_pairs
 from trainers.refusals import (
@@ -77,6 +77,7 @@ def plan(config: TrainConfig) -> str:
     checked = check([config])
     data, recipe = checked.data, checked.recipes[0]
     facts = model_facts(config.base)
+    source = whereabouts(facts, offline=config.offline)
     scale = recipe.scale(facts.latent_shape) if facts.latent_size else None
     weights = (
         "all weights"
@@ -90,6 +91,7 @@ def plan(config: TrainConfig) -> str:
     watched, bad = len(data.held_out), len(data.bad)
     lines = [
         f"train      {weights} of {facts.name} with {what}",
+        f"weights    {source}",
         f"data       {data.name}: {len(data.train)} pairs, {watched} held out, {data.ties} ties, {bad} bad",
         f"steps      {config.steps} of {config.batch_size} pairs x {config.draws} draws: {epochs:.2g} epochs",
         f"timestep   one for each {recipe.plan.share_t}",
@@ -126,16 +128,14 @@ def check(configs: Sequence[TrainConfig], *, list_bad_rows: bool = False) -> Che
     """
     from trainers.embeddings import clip_source
     from trainers.recipe import make_recipe
-    from trainers.tracking import refuse_missing_tracker
+    from trainers.tracking import refuse_tracker
 
     for config in configs:
         refuse_other_run(config)
-        refuse_missing_tracker(config.tracker)
+        refuse_tracker(config.tracker, offline=config.offline)
     recipes = [make_recipe(config) for config in configs]
     shared = configs[0]
-    facts = model_facts(shared.base)
-    if facts.local is not None and not (place := facts.local()).is_dir():
-        raise MissingFileError(place, f"base model {facts.name}")
+    whereabouts(model_facts(shared.base), offline=shared.offline)
     if any(recipe.objective.needs_embeddings for recipe in recipes):
         clip_source(shared.base, shared.clip)
     choose_device(shared.device)

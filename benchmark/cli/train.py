@@ -149,9 +149,9 @@ def train(
     """
     from trainers.config import TrainConfig
 
-    options.forbid_network(offline=offline)
     flags = options.settings_of(context, out=f"runs/{preset or 'train'}")
     settings = TrainConfig.resolve(config, flags)
+    options.forbid_network(offline=settings.offline)
     from trainers import train as trainer
 
     if dry_run:

@@ -47,3 +47,8 @@ def git_revision() -> str:
         return git("rev-parse", "HEAD") + changed
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def network_forbidden() -> bool:
+    """Whether ``--offline`` or the environment forbids every network access."""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")

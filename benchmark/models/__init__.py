@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from benchmark.core.records import Checkpoint
 from benchmark.models.facts import ModelFacts, model_facts, models
+from benchmark.models.hub import whereabouts
 
 if TYPE_CHECKING:
     from benchmark.models.base import Pipeline
 
-__all__ = ["ModelFacts", "load_pipeline", "model_facts", "models", "open_checkpoint"]
+__all__ = ["ModelFacts", "load_pipeline", "model_facts", "models", "open_checkpoint", "whereabouts"]
 
 
 def load_pipeline(

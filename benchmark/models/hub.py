@@ -2,13 +2,21 @@
 
 from pathlib import Path
 
-from benchmark.core.errors import MissingWeightsError
+from benchmark.core.environment import network_forbidden
+from benchmark.core.errors import MissingFileError, MissingWeightsError
+from benchmark.core.sizes import said_size
+from benchmark.core.store import read_json
+from benchmark.models.facts import ModelFacts
+
+_INDEX = "model_index.json"
+_ADAPTER = "pytorch_lora_weights.safetensors"
+_NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
 
 # What a pipeline needs, and nothing else: the repositories also hold pickles, other precisions,
 # other frameworks' weights, second autoencoders and single-file copies, several times its size. The
 # last of each pair are the parts that large weights are cut into.
 WANTED = (
-    "model_index.json", "scheduler/scheduler_config.json", "pytorch_lora_weights.safetensors",
+    _INDEX, "scheduler/scheduler_config.json", _ADAPTER,
     *(f"{part}/{file}" for part in ("tokenizer", "tokenizer_2") for file in ("*.json", "merges.txt")),
     *(f"{part}/{file}" for part in ("unet", "vae") for file in (
         "config.json", "diffusion_pytorch_model.safetensors*", "diffusion_pytorch_model-*.safetensors",
@@ -17,6 +25,49 @@ WANTED = (
         "config.json", "model.safetensors*", "model-*.safetensors",
     )),
 )  # fmt: skip
+
+
+def cached(hub_id: str) -> Path | None:
+    """The local copy of a published pipeline or adapter, asked without a network; None: it is not whole."""
+    from huggingface_hub import try_to_load_from_cache
+
+    adapter = try_to_load_from_cache(hub_id, _ADAPTER)
+    if isinstance(adapter, str):
+        return Path(adapter).parent
+    index = try_to_load_from_cache(hub_id, _INDEX)
+    if not isinstance(index, str):
+        return None
+    folder = Path(index).parent
+    parts = [name for name in _NETWORKS if name in read_json(Path(index), "a diffusers model index")]
+    return folder if all(any((folder / part).glob("*.safetensors")) for part in parts) else None
+
+
+def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
+    """Where a model lies, or what would be fetched: known before anything is.
+
+    Args:
+        facts: Of the model.
+        offline: Forbid every network access.
+
+    Raises:
+        MissingFileError: if a local one is not there.
+        MissingWeightsError: if a published one is not here and may not be fetched.
+    """
+    if facts.local is not None:
+        place = facts.local()
+        if not place.is_dir():
+            raise MissingFileError(place, f"base model {facts.name}")
+        return f"{facts.name}: {place}"
+    here = cached(facts.hub_id)
+    if here is not None:
+        return f"{facts.name}: {here}"
+    size = said_size(facts.download) if facts.download else "size not known"
+    if offline or network_forbidden():
+        raise MissingWeightsError(
+            f"the weights of {facts.name} ({size}) are not on this machine, and offline nothing is fetched",
+            do=f"`hf download {facts.hub_id}` where there is a network, or give a local diffusers folder",
+        )
+    return f"{facts.name}: not on this machine, would be fetched from {facts.hub_id} ({size})"
 
 
 def download(hub_id: str, *, offline: bool = False) -> tuple[Path, str]:

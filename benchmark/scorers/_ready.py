@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 
 from benchmark.core.errors import MissingWeightsError
+from benchmark.core.sizes import said_size
 from benchmark.scorers._needs import releases_of
-from benchmark.scorers._published import said_size
+from benchmark.scorers._published import Release
 from benchmark.scorers._weights import find, published_folder
 from benchmark.scorers.base import Scorer, expected
 
@@ -13,30 +14,31 @@ def require_weights(scorers: Iterable[Scorer]) -> None:
     """Finds the weights of scorers, and hashes them.
 
     Raises:
-        MissingWeightsError: if published weights are not here; names all of them, with their sizes.
-        UserError: if another scorer's weights are missing, or its hash cannot be told.
+        MissingWeightsError: if some are not here; names all of them, with the sizes of published ones.
+        UserError: if the hash of others cannot be told.
     """
-    scorers = list(scorers)
-    users: dict[str, list[str]] = {}
-    sizes: dict[str, int] = {}
+    lacking: dict[Scorer, MissingWeightsError] = {}
     for scorer in scorers:
+        try:
+            expected(f"scorer {scorer.name} does not tell its weights", lambda s=scorer: s.weights_hash)
+        except MissingWeightsError as error:
+            lacking[scorer] = error
+    users: dict[Release, list[str]] = {}
+    for scorer in lacking:
         for release in releases_of(scorer):
             if find(release) is None:
-                users.setdefault(release.name, []).append(scorer.name)
-                sizes[release.name] = release.size
+                users.setdefault(release, []).append(scorer.name)
     if len(users) > 1:
-        known = sum(sizes.values())
-        more = " at least" if not all(sizes.values()) else ""
-        listed = (f"{name} ({_size(sizes[name])}, of {', '.join(who)})" for name, who in users.items())
         raise MissingWeightsError(
-            f"weights of scorers are not at {published_folder()}, nor in the caches of huggingface_hub and torch, "
-            f"and are not fetched unasked: {'; '.join(listed)};{more} {said_size(known)} in all",
-            do=f"`fbench weights fetch {' '.join(users)}` gets them",
+            f"{len(lacking)} scorers have no weights at {published_folder()} or in the caches of "
+            "huggingface_hub and torch, and none are fetched unasked: "
+            + ", ".join(map(_listed, users, users.values())),
+            do=f"`fbench weights fetch {' '.join(release.name for release in users)}` gets them",
         )
-    for scorer in scorers:
-        # Finding the weights to hash them is the check that they are there.
-        expected(f"scorer {scorer.name} cannot say its weights' hash", lambda s=scorer: s.weights_hash)
+    for error in lacking.values():
+        raise error
 
 
-def _size(count: int) -> str:
-    return said_size(count) if count else "size not known"
+def _listed(release: Release, users: Iterable[str]) -> str:
+    size = said_size(release.size) if release.size else "size not known"
+    return f"{release.name} ({size}) of {' and '.join(users)}"

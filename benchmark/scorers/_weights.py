@@ -9,7 +9,8 @@ from typing import Final, NoReturn
 from benchmark.core import resources
 from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_json, sha256_path
-from benchmark.scorers._published import RELEASES, Release, release_at, said_size
+from benchmark.core.sizes import said_size
+from benchmark.scorers._published import RELEASES, Release, release_at
 
 EMBEDDED: Final = "embedded"
 PUBLISHED: Final = "published"
@@ -123,8 +124,8 @@ def _missing(scorer: str, release: Release) -> NoReturn:
     lacking = ", ".join(missing_files(release))
     size = f" ({said_size(release.size)})" if release.size else ""
     raise MissingWeightsError(
-        f"scorer {scorer}: no {lacking}{size} at {published_folder() / release.folder}, and not in the caches of "
-        "huggingface_hub and torch",
+        f"scorer {scorer}: no {lacking}{size} at {published_folder() / release.folder}, and not in the "
+        "caches of huggingface_hub and torch",
         do=f"`fbench weights fetch {release.name}` gets it; {VARIABLE} names another folder",
     )
 
