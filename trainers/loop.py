@@ -20,8 +20,9 @@ from benchmark.core.devices import peak_memory_gb
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
 from trainers import checkpoints
+from trainers.batch_plan import BatchPlan
 from trainers.config import TrainConfig
-from trainers.draws import Batch, BatchPlan
+from trainers.draws import Batch
 from trainers.embeddings import ClipEmbeddings
 from trainers.latents import EncodedPairs
 from trainers.material import Material

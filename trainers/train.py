@@ -126,7 +126,7 @@ def check(configs: Sequence[TrainConfig], *, list_bad_rows: bool = False) -> Che
     Raises:
         UserError: for the first thing that is wrong.
     """
-    from trainers.embeddings import clip_source
+    from trainers.clip_source import clip_source
     from trainers.recipe import make_recipe
     from trainers.tracking import refuse_tracker
 
