@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,11 @@ def say(text: str) -> None:
     """A line on stdout; under a launcher of several processes only the first one speaks."""
     if os.environ.get("RANK", "0") == "0":
         typer.echo(text, file=streams.stdout())
+
+
+def say_next(*words: object) -> None:
+    """The command that goes on from here, as a shell takes it: paths with spaces and quotes are quoted."""
+    say(f"next: {shlex.join(map(str, words))}")
 
 
 def say_json(value: object) -> None:
