@@ -62,7 +62,7 @@ def number(value: Any) -> Value:
     """
     if isinstance(value, Missing):
         return value
-    scalar = value.item() if hasattr(value, "item") else value
+    scalar = value.item() if getattr(value, "ndim", None) == 0 else value
     if not hasattr(scalar, "__float__"):
         raise TypeError(f"the scorer returned {type(value).__name__}, which is no number")
     return float(scalar)
