@@ -1,4 +1,4 @@
-"""What is not on this machine is seen by a dry run, with its size; and what a command says next can be pasted."""
+"""A dry run sees what is not on this machine, with its size; what a command says next can be pasted."""
 
 import json
 import shlex
@@ -117,15 +117,8 @@ def test_a_dry_run_of_scoring_says_what_it_would_do(
     for name in "ab":
         (bare / "images" / f"{name}.png").write_bytes(b"never opened")
         (bare / "images" / f"{name}.txt").write_text(name)
-    words = (
-        "score",
-        bare / "images",
-        "--scorers",
-        f"{world['scorers']}:Light",
-        "--out",
-        bare / "out",
-        "--dry-run",
-    )
+    light = f"{world['scorers']}:Light"
+    words = ("score", bare / "images", "--scorers", light, "--out", bare / "out", "--dry-run")
     plan = json.loads(fbench(*words, "--json").stdout)["plan"]
     assert plan[0].split() == ["images", "2", "of", "2", "prompts", "in", str(bare / "images")]
     assert "light (image, 1)" in plan[1]
@@ -136,7 +129,7 @@ def test_a_dry_run_of_scoring_says_what_it_would_do(
     )
 
 
-@pytest.mark.parametrize("name", ["a b", "it's", 'say "x"', "$HOME;x", "a  b", "ü*"])
+@pytest.mark.parametrize("name", ["a  b", """it's "x" $HOME;ü*`ls`"""])
 def test_what_is_said_to_come_next_can_be_pasted(
     fbench: Fbench, world: dict[str, Path], tmp_path: Path, name: str
 ) -> None:
