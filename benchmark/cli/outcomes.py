@@ -28,6 +28,10 @@ def exit_code_of(run: Callable[[], Any]) -> int:
             raise
         close_message(f"error: {error}")
         return error.exit_code
+    except SystemExit as left:
+        # Of a library that was written as a program: its code, maybe 0, must not pass for ours.
+        close_message(f"error: something called sys.exit({left.code!r}) and ended the command")
+        return EXIT_BUG
     except typer.TyperException as error:
         close_message(f"error: {_usage(error)}")
         return EXIT_USER

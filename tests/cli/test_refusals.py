@@ -126,6 +126,12 @@ def test_a_bug_keeps_its_traceback() -> None:
             exit_code_of(raising(bug))
 
 
+@pytest.mark.parametrize("code", [None, 0, 2, "usage: train FILE"])
+def test_an_exit_of_a_library_is_no_success(capsys: pytest.CaptureFixture[str], code: Any) -> None:
+    assert exit_code_of(raising(SystemExit(code))) == 1
+    assert capsys.readouterr().err == f"error: something called sys.exit({code!r}) and ended the command\n"
+
+
 def test_rows_without_a_value_have_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code_of(raising(MissingRowsError(2, 30, "scores.parquet"))) == 4
     assert capsys.readouterr().err == (
