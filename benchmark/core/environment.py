@@ -1,6 +1,7 @@
 """What a number depends on besides its inputs: the code's revision and the packages' versions."""
 
 import functools
+import os
 import platform
 import subprocess
 from importlib import metadata
