@@ -1,6 +1,7 @@
 """Whether scorers have their weights: asked before anything is loaded or made, of all of them at once."""
 
 from collections.abc import Iterable
+from functools import partial
 
 from benchmark.core.errors import MissingWeightsError
 from benchmark.core.sizes import said_size
@@ -20,9 +21,11 @@ def require_weights(scorers: Iterable[Scorer]) -> None:
     lacking: dict[Scorer, MissingWeightsError] = {}
     for scorer in scorers:
         try:
-            expected(f"scorer {scorer.name} does not tell its weights", lambda s=scorer: s.weights_hash)
-        except MissingWeightsError as error:
-            lacking[scorer] = error
+            expected(
+                f"scorer {scorer.name} does not tell its weights", partial(getattr, scorer, "weights_hash")
+            )
+        except MissingWeightsError as missing:
+            lacking[scorer] = missing
     users: dict[Release, list[str]] = {}
     for scorer in lacking:
         for release in releases_of(scorer):
