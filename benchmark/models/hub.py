@@ -38,8 +38,7 @@ def cached(hub_id: str) -> Path | None:
     if not isinstance(index, str):
         return None
     folder = Path(index).parent
-    parts = [name for name in _NETWORKS if name in read_json(Path(index), "a diffusers model index")]
-    return folder if all(any((folder / part).glob("*.safetensors")) for part in parts) else None
+    return None if _without_weights(folder) else folder
 
 
 def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
@@ -50,13 +49,18 @@ def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
         offline: Forbid every network access.
 
     Raises:
-        MissingFileError: if a local one is not there.
+        MissingFileError: if a local one, or the weights of one of its networks, is not there.
         MissingWeightsError: if a published one is not here and may not be fetched.
     """
     if facts.local is not None:
         place = facts.local()
-        if not place.is_dir():
+        if not place.exists():
             raise MissingFileError(place, f"base model {facts.name}")
+        lacking = _without_weights(place) if (place / _INDEX).is_file() else []
+        if lacking:
+            raise MissingFileError(
+                place / lacking[0], "weights (.safetensors or .bin)", do="copy them as well"
+            )
         return f"{facts.name}: {place}"
     here = cached(facts.hub_id)
     if here is not None:
@@ -68,6 +72,13 @@ def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
             do=f"`hf download {facts.hub_id}` where there is a network, or give a local diffusers folder",
         )
     return f"{facts.name}: not on this machine, would be fetched from {facts.hub_id} ({size})"
+
+
+def _without_weights(folder: Path) -> list[str]:
+    """The networks of a pipeline's folder of which only the config is there, or nothing."""
+    index = read_json(folder / _INDEX, "a diffusers model index")
+    files = {name: [f.suffix for f in (folder / name).glob("*")] for name in _NETWORKS if name in index}
+    return [name for name, endings in files.items() if not {".safetensors", ".bin"} & set(endings)]
 
 
 def download(hub_id: str, *, offline: bool = False) -> tuple[Path, str]:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -53,6 +54,20 @@ def test_a_base_model_that_is_not_here_is_seen_with_its_size(
         assert f"the weights of {name} ({size}) are not on this machine, and offline nothing" in line
         assert "`hf download " in line
     assert not list(bare.iterdir())
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_folder_without_the_weights_of_a_network_is_seen(
+    refused: Refused, world: dict[str, Path], tmp_path: Path, part: str
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(world["base"], base)
+    for file in (base / part).glob("*.safetensors"):
+        file.unlink()
+    words = ("train", "--base", base, "--data", world["pairs"], "--beta", 1, "--out", tmp_path / "out")
+    assert f"no weights (.safetensors or .bin) at {base / part}" in refused(*words, "--dry-run")
+    words = ("eval", "--base", base, "--scorers", f"{world['scorers']}:Light", "--out", tmp_path / "out")
+    assert f"no weights (.safetensors or .bin) at {base / part}" in refused(*words, "--dry-run")
 
 
 def test_a_checkpoint_of_the_hub_is_not_fetched_by_a_dry_run(
