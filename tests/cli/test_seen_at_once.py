@@ -25,7 +25,9 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("FBENCH_WEIGHTS", str(tmp_path / "weights"))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    # Set here, so that what `--offline` makes of them does not outlive the test.
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.setenv(name, "0")
     return tmp_path
 
 
@@ -50,7 +52,8 @@ def test_a_base_model_that_is_not_here_is_seen_with_its_size(
         assert name in line
         assert "would be fetched" in line
         assert size in line
-        line = refused(*words, *out, "--offline")
+    for words in commands:
+        line = refused(*words, "--out", bare / "out", "--dry-run", "--offline")
         assert f"the weights of {name} ({size}) are not on this machine, and offline nothing" in line
         assert "`hf download " in line
     assert not list(bare.iterdir())
