@@ -6,7 +6,6 @@ before: so a resumed run, a run on more devices and a policy trained beside othe
 
 import functools
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -16,34 +15,12 @@ from torch import Tensor
 
 from benchmark.models.base import Pipeline
 from benchmark.models.conditioning import TextConditioning, time_ids
+from trainers.batch_plan import BatchPlan
 from trainers.latents import EncodedPairs
 from trainers.transfer import send
 
 # Independent streams of random numbers under one seed.
 _ORDER, _ROW, _BATCH, _HELD_OUT, _FLIP = range(5)
-
-
-@dataclass(frozen=True)
-class BatchPlan:
-    """What determines the batches of a run; policies with equal plans share them.
-
-    Attributes:
-        seed: Of the run.
-        batch_size: Pairs a step, over all processes.
-        draws: Independent (t, noise) for each pair of a batch.
-        share_t: One timestep for each `pair`, or for the whole `batch`.
-        prompt_dropout: Share of captions replaced by the empty one.
-        micro_batches: Parts that a process's share of a batch goes through the networks in.
-        flip: Whether half of the pairs, both images of each, are seen in the mirror.
-    """
-
-    seed: int
-    batch_size: int
-    draws: int = 1
-    share_t: Literal["batch", "pair"] = "pair"
-    prompt_dropout: float = 0.0
-    micro_batches: int = 1
-    flip: bool = False
 
 
 @dataclass(frozen=True, eq=False)

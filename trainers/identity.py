@@ -17,7 +17,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.manifest import Artefact, Manifest
 from benchmark.core.origin import code_sha256
 from benchmark.core.records import Checkpoint
-from benchmark.models import base_hash
+from benchmark.models import base_hash, is_here
 from trainers.config import TrainConfig, deciding
 from trainers.pairs import PreferenceData, find_source, load_pairs
 from trainers.progress import say
@@ -54,16 +54,25 @@ class Identity:
         return {"settings": self.config.identity(), "inputs": hashes}
 
 
-def identities(configs: Sequence[TrainConfig], recipes: "Sequence[Recipe]") -> list[Identity]:
+def identities(
+    configs: Sequence[TrainConfig], recipes: "Sequence[Recipe]", *, fetch: bool = True
+) -> list[Identity]:
     """The identities of runs that share base model and data.
 
     Weights and files of data are hashed as they lie there: nothing is loaded, no image is decoded.
+
+    Args:
+        configs: The runs.
+        recipes: What their settings mean.
+        fetch: Whether a published base model that is not here is fetched; if not, its hash is empty.
 
     Raises:
         UserError: if something that is named is not there or cannot be read.
     """
     shared = configs[0]
-    base = Artefact(path=shared.base, sha256=base_hash(shared.base, offline=shared.offline), role="base")
+    here = fetch or is_here(shared.base)
+    base_sha256 = base_hash(shared.base, offline=shared.offline) if here else ""
+    base = Artefact(path=shared.base, sha256=base_sha256, role="base")
     source = find_source(shared.data, offline=shared.offline)
     data = Artefact(path=shared.data, sha256=source.sha256(), role="data")
     walks = []
@@ -75,7 +84,7 @@ def identities(configs: Sequence[TrainConfig], recipes: "Sequence[Recipe]") -> l
         walks = [Artefact(path=folder.as_posix(), sha256=sha256, role="trajectories")]
     clip = []
     if any(recipe.objective.needs_embeddings for recipe in recipes):
-        from trainers.embeddings import clip_source
+        from trainers.clip_source import clip_source
 
         found = clip_source(shared.base, shared.clip)
         clip = [Artefact(path=found.folder.as_posix(), sha256=found.sha256(), role="clip")]
@@ -154,7 +163,7 @@ def _other_inputs(identity: Identity, earlier: Manifest) -> str:
         return _other_than_before(identity, earlier)
     for now in identity.inputs:
         then = earlier.read_as(now.role)
-        if then is not None and then.sha256 == now.sha256:
+        if not now.sha256 or (then is not None and then.sha256 == now.sha256):
             continue
         if now.role == "data":
             # Other bytes may be the same pairs: another compression, or files cut elsewhere.

@@ -22,8 +22,9 @@ from benchmark.core.devices import peak_memory_gb
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
 from trainers import checkpoints
+from trainers.batch_plan import BatchPlan
 from trainers.config import TrainConfig
-from trainers.draws import Batch, BatchPlan
+from trainers.draws import Batch
 from trainers.embeddings import ClipEmbeddings
 from trainers.identity import identity_before, refuse_other_precision
 from trainers.latents import EncodedPairs
@@ -99,7 +100,9 @@ class Member:
         if state.is_main_process:
             self._metrics = MetricsFile(config.out / METRICS, text)
             if config.tracker is not None:
-                self._tracker = Tracker(config.tracker, config.out, config.model_dump(mode="json"))
+                self._tracker = Tracker(
+                    config.tracker, config.out, config.model_dump(mode="json"), offline=config.offline
+                )
         if earlier is None:
             self._write({"step": 0, **self._look()})
         elif lost:

@@ -9,8 +9,9 @@ from accelerate import PartialState
 from benchmark.models import load_pipeline
 from benchmark.models.base import Pipeline
 from trainers.array_cache import cache_folder
+from trainers.clip_source import clip_source
 from trainers.config import TrainConfig
-from trainers.embeddings import ClipEmbeddings, clip_embeddings, clip_source
+from trainers.embeddings import ClipEmbeddings, clip_embeddings
 from trainers.heldout import HeldOut
 from trainers.latents import EncodedPairs, encode_pairs
 from trainers.networks import SharedUNet, share_unet

@@ -5,7 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Protocol
 
-from trainers.draws import Batch, BatchPlan, draw_batch
+from trainers.batch_plan import BatchPlan
+from trainers.draws import Batch, draw_batch
 from trainers.material import Material
 
 

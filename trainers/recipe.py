@@ -8,9 +8,9 @@ from typing import Any
 from benchmark.core.calls import parse_call
 from benchmark.core.errors import ConfigError
 from benchmark.core.records import Hyperparameter
+from trainers.batch_plan import BatchPlan
 from trainers.config import TrainConfig
 from trainers.divergences import Divergence, divergences
-from trainers.draws import BatchPlan
 from trainers.log_ratio import log_ratio_scale
 from trainers.objectives import Objective, objectives, slope_matched_beta
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from benchmark.core import manifest as manifests
 from benchmark.core import store
 from benchmark.core.devices import choose_device
-from benchmark.core.errors import MissingFileError, UserError
-from benchmark.models import model_facts
+from benchmark.core.errors import UserError
+from benchmark.models import model_facts, whereabouts
 from trainers.config import TrainConfig
 from trainers.pairs import PreferenceData, load_pairs
 from trainers.progress import say
@@ -80,9 +80,10 @@ def are_finished(configs: Sequence[TrainConfig]) -> bool:
 
 def plan(config: TrainConfig) -> str:
     """What `train` would do, in lines; everything is checked, nothing is written or computed."""
-    (asked,) = ask([config])
+    (asked,) = ask([config], fetch=False)
     data, recipe = read_data([asked]), asked.recipe
     facts = model_facts(config.base)
+    source = whereabouts(facts, offline=config.offline)
     scale = recipe.scale(facts.latent_shape) if facts.latent_size else None
     weights = (
         "all weights"
@@ -96,6 +97,7 @@ def plan(config: TrainConfig) -> str:
     watched, bad = len(data.held_out), len(data.bad)
     lines = [
         f"train      {weights} of {facts.name} with {what}",
+        f"weights    {source}",
         f"data       {data.name}: {len(data.train)} pairs, {watched} held out, {data.ties} ties, {bad} bad",
         f"steps      {config.steps} of {config.batch_size} pairs x {config.draws} draws: {epochs:.2g} epochs",
         f"timestep   one for each {recipe.plan.share_t}",
@@ -131,31 +133,32 @@ def check(configs: Sequence[TrainConfig]) -> None:
     read_data(ask(configs))
 
 
-def ask(configs: Sequence[TrainConfig]) -> list[Asked]:
+def ask(configs: Sequence[TrainConfig], *, fetch: bool = True) -> list[Asked]:
     """Settings with what they mean, and what they name found and recognised by its content.
 
     Args:
         configs: At least one; what runs share is that of the first.
+        fetch: Whether a published base model that is not here is fetched, so that its content is known.
 
     Raises:
         UserError: for the first thing that is wrong, such as a folder that holds another run.
     """
-    from trainers.embeddings import clip_source
+    from trainers.clip_source import clip_source
     from trainers.identity import identities, refuse_other_run
     from trainers.recipe import make_recipe
-    from trainers.tracking import refuse_missing_tracker
+    from trainers.tracking import refuse_tracker
 
     for config in configs:
-        refuse_missing_tracker(config.tracker)
+        refuse_tracker(config.tracker, offline=config.offline)
     recipes = [make_recipe(config) for config in configs]
     shared = configs[0]
-    facts = model_facts(shared.base)
-    if facts.local is not None and not (place := facts.local()).is_dir():
-        raise MissingFileError(place, f"base model {facts.name}")
+    whereabouts(model_facts(shared.base), offline=shared.offline)
     if any(recipe.objective.needs_embeddings for recipe in recipes):
         clip_source(shared.base, shared.clip)
     choose_device(shared.device)
-    found = [Asked(*each) for each in zip(configs, recipes, identities(configs, recipes), strict=True)]
+    found = [
+        Asked(*each) for each in zip(configs, recipes, identities(configs, recipes, fetch=fetch), strict=True)
+    ]
     for one in found:
         refuse_other_run(one.identity)
     return found

@@ -3,18 +3,25 @@
 What a command needs is imported when it runs, so that ``fbench --help`` and the lists answer at once.
 """
 
+import sys
+
+from benchmark.cli import streams
 from benchmark.core.errors import EXIT_INTERRUPTED
 
 
 def main() -> None:
     """Runs the command line of this process and ends it with the documented exit code."""
     try:
+        streams.take_over()
         from benchmark.cli.app import command
 
         command().main()
     except KeyboardInterrupt:
         # Ctrl-C while Python still imports: there is nothing to keep.
         raise SystemExit(EXIT_INTERRUPTED) from None
+    finally:
+        # What libraries print when the process ends is not ours either.
+        sys.stdout = sys.stderr
 
 
 __all__ = ["main"]

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from benchmark.cli import streams
 from benchmark.cli.outcomes import close_message, exit_code_of
 from benchmark.core.errors import EXIT_INTERRUPTED, UnknownNameError
 
@@ -48,6 +49,8 @@ class Root(Group):
             return None
         found = typer.main.get_command(importlib.import_module(f"benchmark.cli.{cmd_name}").app)
         found.name = cmd_name
+        for leaf in getattr(found, "commands", {"": found}).values():
+            leaf.callback = streams.keep_stdout()(leaf.callback)
         return found
 
     def invoke(self, ctx: Any) -> Any:
@@ -65,6 +68,7 @@ class Root(Group):
     def main(self, *args: Any, **extra: Any) -> Any:
         """Runs a command line; a bug keeps its traceback, everything else ends with its exit code."""
         standalone = extra.pop("standalone_mode", True)
+        streams.accept_any_character()
         run = super().main
         extra |= {"prog_name": "fbench", "standalone_mode": False}
         code = exit_code_of(lambda: run(*args, **extra))
@@ -81,7 +85,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 1 a bug, with its traceback, or a regression that the gate found; "
     "2 something you can put right, in one line; 3 the gate is inconclusive; 4 finished, but some rows have "
-    "no value; 130 interrupted, the same command goes on.",
+    "no value; 130 interrupted, the same command goes on; 141 nobody reads stdout any more, as in `| head`.",
 )
 
 

@@ -129,9 +129,9 @@ def evaluate(
     from benchmark.evaluate import EvalConfig, plan
     from benchmark.evaluate import evaluate as run
 
-    options.forbid_network(offline=offline)
     options.use_weights_folder(weights_folder)
     settings = EvalConfig.resolve(config, options.settings_of(context, out="runs/eval"))
+    options.forbid_network(offline=settings.offline)
     if dry_run:
         say_plan(plan(settings).lines(), as_json=as_json)
         return

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli import options
-from benchmark.cli.output import say, say_json, say_plan, say_table
+from benchmark.cli.output import say, say_json, say_next, say_plan, say_table
 
 if TYPE_CHECKING:
     from benchmark.core.records import Plane
@@ -79,11 +79,11 @@ def frontier(
         return
     options.use_free_threads()
     typer.echo(f"images {plan.cost}", err=True)
-    _say(make_frontier(settings), as_json=as_json)
+    _say(make_frontier(settings), evaluation, as_json=as_json)
 
 
-def _say(result: "FrontierResult", *, as_json: bool) -> None:
-    """The points in the first plane, and where the table lies.
+def _say(result: "FrontierResult", evaluation: Path, *, as_json: bool) -> None:
+    """The points in the first plane, where the table lies, and how it is drawn.
 
     Raises:
         MissingRowsError: if rows have no value; the command then ends with exit code 4.
@@ -95,7 +95,8 @@ def _say(result: "FrontierResult", *, as_json: bool) -> None:
         for plane in planes[:1]:
             say_table([["", plane.across, "n", plane.upward, "n"], *_rows(plane)])
             say("")
-        say(f"scores.parquet is in {result.folder}; draw it with --frontier {result.folder}")
+        say(f"scores.parquet is in {result.folder}")
+        say_next("fbench", "plot", "trade-off", evaluation, "--frontier", result.folder)
     result.raise_if_missing()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli import options
-from benchmark.cli.output import say
+from benchmark.cli.output import console, say, say_json_text
 
 if TYPE_CHECKING:
     from benchmark.core.records import Leaderboard
@@ -159,9 +159,9 @@ def leaderboard(
 
         from benchmark.export.terminal import print_leaderboard
 
-        console = Console() if output is None else Console(file=StringIO(), width=120)
-        print_leaderboard(board, console)
-        text = console.file.getvalue() if isinstance(console.file, StringIO) else ""
+        page = console() if output is None else Console(file=StringIO(), width=120)
+        print_leaderboard(board, page)
+        text = page.file.getvalue() if isinstance(page.file, StringIO) else ""
     else:
         from benchmark.export import TEXT_FORMATS, latex_text
 
@@ -170,7 +170,7 @@ def leaderboard(
         write_text(output, text)
         say(f"wrote {output}")
     elif text:
-        say(text.rstrip("\n"))
+        (say_json_text if form == "json" else say)(text.rstrip("\n"))
     if form == "csv" and output is not None and by_tag:
         from benchmark.core.naming import name_of
         from benchmark.export.csv_table import tags_csv_text

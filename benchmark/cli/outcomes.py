@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from benchmark.cli.streams import ReaderGoneError
 from benchmark.core.errors import EXIT_BUG, EXIT_OK, EXIT_USER, FbenchError, close_matches
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -20,11 +21,17 @@ def exit_code_of(run: Callable[[], Any]) -> int:
     """
     try:
         code = run()
+    except ReaderGoneError as gone:
+        return gone.exit_code
     except FbenchError as error:
         if error.exit_code == EXIT_BUG:
             raise
         close_message(f"error: {error}")
         return error.exit_code
+    except SystemExit as left:
+        # Of a library that was written as a program: its code, maybe 0, must not pass for ours.
+        close_message(f"error: something called sys.exit({left.code!r}) and ended the command")
+        return EXIT_BUG
     except typer.TyperException as error:
         close_message(f"error: {_usage(error)}")
         return EXIT_USER

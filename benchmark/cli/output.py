@@ -2,26 +2,53 @@
 
 import json
 import os
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
+from benchmark.cli import streams
+
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from benchmark.evaluate import EvalResult
 
 
 def say(text: str) -> None:
     """A line on stdout; under a launcher of several processes only the first one speaks."""
     if os.environ.get("RANK", "0") == "0":
-        typer.echo(text)
+        typer.echo(text, file=streams.stdout())
+
+
+def say_next(*words: object) -> None:
+    """The command that goes on from here, as a shell takes it: paths with spaces and quotes are quoted."""
+    say(f"next: {shlex.join(map(str, words))}")
 
 
 def say_json(value: object) -> None:
     """A record, or anything made of plain values, as JSON."""
     from benchmark.core.hashing import plain
 
-    say(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+    say_json_text(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say_json_text(text: str) -> None:
+    """JSON that stays JSON of the same values where stdout lacks a character: it is escaped then."""
+    try:
+        text.encode(streams.stdout().encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
+    say(text)
+
+
+def console() -> "Console":
+    """Rich's console for tables on stdout."""
+    from rich.console import Console
+
+    return Console(file=streams.stdout(), highlight=False)
 
 
 def say_plan(lines: Sequence[str], *, as_json: bool) -> None:
@@ -63,11 +90,11 @@ def say_evaluation(
     if as_json:
         from benchmark.export import json_text
 
-        say(json_text(result.leaderboard).rstrip())
+        say_json_text(json_text(result.leaderboard).rstrip())
     else:
         from benchmark.export.terminal import print_leaderboard
 
-        print_leaderboard(result.leaderboard)
+        print_leaderboard(result.leaderboard, console())
         say(
             f"\n{_clock(seconds or result.seconds)}report.html, tables, scores.parquet and figures/ are in "
             f"{result.folder}"

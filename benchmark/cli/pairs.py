@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli import options
-from benchmark.cli.output import say, say_json, say_plan
+from benchmark.cli.output import say, say_json, say_next, say_plan
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -138,4 +138,4 @@ def pairs(
         f"{'were there' if result.reused else 'made'}: {result.pairs} pairs and {result.held_out} held-out "
         f"ones, {result.ties} of them ties, of {result.images} images labelled by {result.labelled_by}"
     )
-    say(f"next: fbench train --base {settings.base} --data {result.folder}")
+    say_next("fbench", "train", "--base", settings.base, "--data", result.folder)

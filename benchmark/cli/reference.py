@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmark.cli.app import COMMANDS, command
 
-_HEAD = """# Commands
+_HEAD = r"""# Commands
 
 Written by `python -m benchmark.cli.reference docs/commands.md` from what `--help` says; a test keeps it so.
 
@@ -20,6 +20,10 @@ Written by `python -m benchmark.cli.reference docs/commands.md` from what `--hel
 | 3 | the verdict of `fbench gate` or `fbench regress` is inconclusive |
 | 4 | finished, but some rows have no value |
 | 130 | interrupted by Ctrl-C; the same command goes on from what is finished |
+| 141 | nobody reads stdout any more, as in `fbench list scorers \| head -1`; what was made is kept |
+
+Results go to stdout, all else to stderr, also what scorers and libraries print: with `--json` stdout is JSON
+alone. What the encoding of stdout lacks is written in ASCII, in JSON as an escape.
 """
 
 

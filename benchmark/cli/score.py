@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli import options
-from benchmark.cli.output import say_evaluation
+from benchmark.cli.output import say_evaluation, say_plan
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -49,6 +49,7 @@ def score(
     device: options.Device = None,
     scorer_precision: options.ScorerPrecision = None,
     offline: options.Offline = False,
+    dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Scores images that were made elsewhere: one set, or several models' of the same prompts side by side.
@@ -61,14 +62,18 @@ def score(
       fbench score images.jsonl --scorers hps,pickscore --out runs/score
       fbench score sdxl-1.0 mine/images --name sdxl --name mine --scorers hps --out runs/both
       fbench score my_folder --scorers clip --weights embedded --json
+      fbench score my_folder --scorers hps,pickscore --dry-run
       fbench score hps_images --prompts HPDv2/benchmark --scorers hps
     """
-    from benchmark.evaluate import ScoreConfig, score_folder
+    from benchmark.evaluate import ScoreConfig, plan_score, score_folder
 
     options.forbid_network(offline=offline)
     options.use_weights_folder(weights_folder)
     settings = ScoreConfig.resolve(
         config, {k: v for k, v in options.settings_of(context, out="runs/score").items() if k != "offline"}
     )
+    if dry_run:
+        say_plan(plan_score(settings).lines(), as_json=as_json)
+        return
     options.use_free_threads()
     say_evaluation(score_folder(settings), as_json=as_json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from benchmark.cli import options
-from benchmark.cli.output import say, say_json, say_plan, say_table
+from benchmark.cli.output import say_json, say_next, say_plan, say_table
 from benchmark.core.config import load_config_file, parse_settings
 from benchmark.core.errors import ConfigError, UserError
 
@@ -103,7 +103,7 @@ def sweep(
         return
     options.use_free_threads()
     result = run(what)
-    _tell(result, as_json=as_json)
+    _tell(result, what.members()[0].base, as_json=as_json)
 
 
 def _plan(what: "Sweep") -> list[str]:
@@ -117,8 +117,13 @@ def _plan(what: "Sweep") -> list[str]:
     ]
 
 
-def _tell(result: "SweepResult", *, as_json: bool) -> None:
+def _tell(result: "SweepResult", base: str, *, as_json: bool) -> None:
     """The runs in a table; those that failed end the command with exit code 2.
+
+    Args:
+        result: What was trained.
+        base: The base model, as it was named.
+        as_json: Print JSON instead.
 
     Raises:
         UserError: if a run failed.
@@ -127,9 +132,9 @@ def _tell(result: "SweepResult", *, as_json: bool) -> None:
         say_json(result)
     else:
         say_table([["run", "held-out loss", "marked", "checkpoint"], *map(_row, result.finished)])
-        specs = " ".join(f"--checkpoint {run.folder}" for run in result.finished)
+        specs = [word for run in result.finished for word in ("--checkpoint", run.folder)]
         if specs:
-            say(f"next: fbench eval --checkpoint base {specs}")
+            say_next("fbench", "eval", "--base", base, "--checkpoint", "base", *specs)
     if result.failed:
         first = result.failed[0]
         raise UserError(

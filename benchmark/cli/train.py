@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli import options
-from benchmark.cli.output import say, say_json, say_plan
+from benchmark.cli.output import say, say_json, say_next, say_plan
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -149,9 +149,9 @@ def train(
     """
     from trainers.config import TrainConfig
 
-    options.forbid_network(offline=offline)
     flags = options.settings_of(context, out=f"runs/{preset or 'train'}")
     settings = TrainConfig.resolve(config, flags)
+    options.forbid_network(offline=settings.offline)
     from trainers import train as trainer
 
     if dry_run:
@@ -167,4 +167,6 @@ def train(
         say(f"held-out loss {result.held_out_loss_at_reference:.4f} -> {result.held_out_loss:.4f}")
     if result.diverged:
         say("diverged (see metrics.jsonl): a larger beta or a smaller learning rate may help")
-    say(f"next: fbench eval --base {settings.base} --checkpoint base --checkpoint {result.folder}")
+    say_next(
+        "fbench", "eval", "--base", settings.base, "--checkpoint", "base", "--checkpoint", result.folder
+    )  # fmt: skip

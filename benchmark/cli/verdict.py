@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from benchmark.cli.output import say, say_json
+from benchmark.cli.output import console, say, say_json
 from benchmark.core.errors import EXIT_INCONCLUSIVE, EXIT_OK, EXIT_REGRESSION, UserError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def tell_verdict(
     if as_json:
         say_json(verdict_record(report))
     else:
-        print_verdict(report)
+        print_verdict(report, console())
         for file in (junit, markdown):
             if file is not None:
                 say(f"wrote {file}")

@@ -39,8 +39,9 @@ def list_weights(
       fbench weights list --weights-folder /shared/weights --json
     """
     options.use_weights_folder(weights_folder)
+    from benchmark.core.sizes import said_size
     from benchmark.scorers._needs import users_of
-    from benchmark.scorers._published import RELEASES, said_size
+    from benchmark.scorers._published import RELEASES
     from benchmark.scorers._weights import find, published_folder
 
     listed = [

@@ -1,6 +1,7 @@
 """What a number depends on besides its inputs: the code's revision and the packages' versions."""
 
 import functools
+import os
 import platform
 import subprocess
 from importlib import metadata
@@ -47,3 +48,8 @@ def git_revision() -> str:
         return git("rev-parse", "HEAD") + changed
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def network_forbidden() -> bool:
+    """Whether ``--offline`` or the environment forbids every network access."""
+    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")

@@ -11,7 +11,7 @@
     │   └── NotComparableError      numbers whose signatures differ
     └── MissingRowsError        4   the evaluation finished, and some of its rows have no value
 
-``KeyboardInterrupt`` ends a command with 130, as a shell expects.
+``KeyboardInterrupt`` ends a command with 130, and a stdout that nobody reads with 141, as a shell expects.
 """
 
 from collections.abc import Iterable
@@ -25,6 +25,7 @@ EXIT_USER = 2
 EXIT_INCONCLUSIVE = 3
 EXIT_MISSING_ROWS = 4
 EXIT_INTERRUPTED = 130
+EXIT_CLOSED_PIPE = 141
 
 
 class FbenchError(Exception):

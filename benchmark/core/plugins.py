@@ -115,7 +115,8 @@ def _run_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    # A script ends by SystemExit, and must not end this process.
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         where = f"{type(error).__name__}: {error}"
         raise UserError(f"{path} fails when it is run: {where}") from error

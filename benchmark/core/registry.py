@@ -200,6 +200,8 @@ class Registry(Generic[T]):
             return maker(*bound.args, **bound.kwargs)
         except ValueError as error:
             raise UserError(f"{self.kind} {shortened(text)}: {error}") from error
+        except SystemExit as left:
+            raise UserError(f"{self.kind} {shortened(text)} raises SystemExit({left.code!r})") from left
 
     def _maker_of(self, call: Call) -> tuple[Callable[..., T], dict[str, Any]]:
         """What makes the thing, and its arguments by name, a text among them."""

@@ -9,8 +9,9 @@ from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.evaluate.plan import EvalPlan, plan
 from benchmark.evaluate.result import EvalResult
 from benchmark.evaluate.run import evaluate, prepare
-from benchmark.evaluate.score_folder import score_folder
+from benchmark.evaluate.score_folder import plan_score, score_folder
 
 __all__ = [
-    "EvalConfig", "EvalPlan", "EvalResult", "ScoreConfig", "evaluate", "plan", "prepare", "score_folder",
+    "EvalConfig", "EvalPlan", "EvalResult", "ScoreConfig", "evaluate", "plan", "plan_score", "prepare",
+    "score_folder",
 ]  # fmt: skip

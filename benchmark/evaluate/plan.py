@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.core.devices import choose_device
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import PromptSet, Sampler
 from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.result import suite_of
 from benchmark.generate import Shard
-from benchmark.models import model_facts
+from benchmark.models import ModelFacts, model_facts, whereabouts
+from benchmark.models.facts import looks_like_hub_id
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import Scorer, make_scorers
+from benchmark.scorers._ready import require_weights
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class EvalPlan:
         sampler: How; the precision is settled when the model is loaded.
         scorers: By what; not loaded.
         shard: The part of the prompts whose images are made.
+        sources: Where the base model and published checkpoints lie, or what would be fetched.
     """
 
     config: EvalConfig
@@ -31,6 +35,7 @@ class EvalPlan:
     sampler: Sampler
     scorers: tuple[Scorer, ...]
     shard: Shard
+    sources: tuple[str, ...] = ()
 
     @property
     def n_images(self) -> int:
@@ -43,6 +48,7 @@ class EvalPlan:
         prompts = self.prompt_set
         return [
             f"checkpoints  {', '.join(self.config.checkpoint)} of {self.config.base}",
+            *(f"weights      {source}" for source in self.sources),
             f"prompts      {suite_of(prompts, self.config.images_per_prompt)}",
             f"sampling     {self.sampler.signature}",
             f"images       {self.n_images}"
@@ -61,9 +67,12 @@ def plan(config: EvalConfig) -> EvalPlan:
 
     Raises:
         UserError: for an unknown base model, prompt set, scorer or sampler, a checkpoint or weights that are
-            not there, or a shard that does not exist.
+            not there, a device that is not there, or a shard that does not exist.
     """
+    if config.device != "auto":
+        choose_device(config.device)
     facts = model_facts(config.base)
+    sources = [whereabouts(facts, offline=config.offline)]
     sampler = config.sampling(facts.sampler)
     if sampler.name != "ddim":
         raise UnknownNameError("sampler", sampler.name, ["ddim"])
@@ -74,30 +83,37 @@ def plan(config: EvalConfig) -> EvalPlan:
         if config.shard
         else tuple(make_scorers(config.scorer_texts, config.weights, config.scorer_precision))
     )
-    for scorer in scorers:
-        # Finding the weights to hash them is the check that they are there.
-        _ = scorer.weights_hash
-    _check_names(scorers, config.primary)
+    require_weights(scorers)
+    check_names(scorers, config.primary)
     if not config.distance and any(scorer.name == PATH_KL for scorer in scorers):
         raise UserError(f"scorer {PATH_KL} reads what is measured while images are made", do="add --distance")
     for spec in dict.fromkeys(config.checkpoint):
-        _check_checkpoint(spec, config)
-    return EvalPlan(config, prompt_set, sampler, scorers, shard)
+        sources += _checkpoint_source(spec, config)
+    return EvalPlan(config, prompt_set, sampler, scorers, shard, tuple(sources))
 
 
-def _check_names(scorers: Sequence[Scorer], primary: Sequence[str]) -> None:
+def check_names(scorers: Sequence[Scorer], primary: Sequence[str]) -> None:
+    """Refuses primary scorers that are not among those asked for.
+
+    Raises:
+        UnknownNameError: for the first such name.
+    """
     names = [scorer.name for scorer in scorers]
     for name in primary if scorers else ():
         if name not in names:
             raise UnknownNameError("primary scorer", name, names)
 
 
-def _check_checkpoint(spec: str, config: EvalConfig) -> None:
+def _checkpoint_source(spec: str, config: EvalConfig) -> list[str]:
+    """Where a published checkpoint lies or would be fetched from; nothing for others, once they are found."""
     if config.checkpoint.count(spec) > 1:
         raise UserError(f"checkpoint {spec} is named twice")
-    # Only a path that is there needs no further question; names of the hub are the loader's business.
-    if spec == "base" or Path(spec).expanduser().exists():
-        return
+    path = Path(spec).expanduser()
+    if spec == "base" or path.exists():
+        return []
+    if looks_like_hub_id(spec) and not path.parent.exists():
+        return [whereabouts(ModelFacts(name=spec, hub_id=spec), offline=config.offline)]
     from benchmark.models.checkpoints import find_checkpoint
 
     find_checkpoint(spec, offline=config.offline)
+    return []

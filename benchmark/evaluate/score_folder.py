@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
@@ -10,13 +11,58 @@ from benchmark.core.manifest import FILE_NAME, read_manifest, track
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
+from benchmark.evaluate.plan import check_names
 from benchmark.evaluate.ranking import columns_of, rank
 from benchmark.evaluate.result import EvalResult
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.evaluate.side_by_side import read_side_by_side
 from benchmark.generate import console_progress
 from benchmark.leaderboard import read_score_table
-from benchmark.scorers import make_scorers
+from benchmark.scorers import Scorer, make_scorers
+from benchmark.scorers._ready import require_weights
+
+
+@dataclass(frozen=True)
+class ScorePlan:
+    """Checked settings, with what they name.
+
+    Attributes:
+        config: The settings.
+        image_sets: What is scored, one a path.
+        scorers: By what; not loaded.
+    """
+
+    config: ScoreConfig
+    image_sets: tuple[ImageSet, ...]
+    scorers: tuple[Scorer, ...]
+
+    def lines(self) -> list[str]:
+        """The plan in words, for ``--dry-run``."""
+        names = [f"{scorer.name} ({scorer.unit}, {scorer.scorer_version})" for scorer in self.scorers]
+        sets = zip(self.image_sets, self.config.path, strict=True)
+        return [
+            *(
+                f"images       {len(images)} of {len(images.prompt_set)} prompts in {path}, "
+                f"called {images.checkpoint.id}"
+                for images, path in sets
+            ),
+            f"scorers      {', '.join(names)}",
+            f"out          {self.config.out}",
+        ]
+
+
+def plan_score(config: ScoreConfig) -> ScorePlan:
+    """Checks everything that can be wrong before anything is loaded; pictures are not opened.
+
+    Raises:
+        UserError: for anything that is wrong with the inputs, an unknown scorer, weights that are not there.
+    """
+    image_sets = read_side_by_side(config)
+    _refuse_to_replace(config, image_sets)
+    scorers = make_scorers(config.scorer_texts, config.weights, config.scorer_precision)
+    require_weights(scorers)
+    check_names(scorers, config.primary)
+    return ScorePlan(config, tuple(image_sets), tuple(scorers))
 
 
 def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResult:
@@ -32,11 +78,8 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
     Raises:
         UserError: for anything that is wrong with the inputs; a single image that cannot be read is a row.
     """
-    image_sets = read_side_by_side(config)
-    _refuse_to_replace(config, image_sets)
-    scorers = make_scorers(config.scorer_texts, config.weights, config.scorer_precision)
-    for scorer in scorers:
-        _ = scorer.weights_hash
+    agenda = plan_score(config)
+    image_sets, scorers = agenda.image_sets, agenda.scorers
     device = choose_device(config.device)
     cache, loaded = ScoreCache(config.out), Loaded(device)
     loaded.load(s for s in scorers if any(cache.read(images, s) is None for images in image_sets))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from benchmark.core import store
@@ -12,10 +13,11 @@ from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
+from benchmark.scorers._apart import apart
 from benchmark.scorers._kept import Kept
 from benchmark.scorers._shown import Shown, parts, shown
 from benchmark.scorers._source import forget, source_of
-from benchmark.scorers.base import SetScorer
+from benchmark.scorers.base import SetScorer, attempt, expected
 
 FOLDER = ".scores"
 KEPT = ".features"
@@ -77,13 +79,14 @@ class Loaded:
         """Loads those that are not loaded yet.
 
         Raises:
-            UserError: if weights are missing or unreadable, or a scorer does not give the golden images the
-                scores that it should.
+            UserError: if a scorer cannot be loaded, or does not give the golden images the scores that it
+                should.
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
-                scorer.load(self._device)
-                ensure(scorer)
+                with apart(scorer):
+                    expected(f"scorer {scorer.name} cannot be loaded", partial(scorer.load, self._device))
+                    ensure(scorer)
                 self._ready.add(scorer.name)
 
 
@@ -125,8 +128,8 @@ def _score_due(
             for scorer in scorers:
                 if isinstance(scorer, SetScorer):
                     # What fails here fails again below, where it becomes a row.
-                    with suppress(Exception):
-                        scorer.look(part)
+                    with apart(scorer), suppress(Exception):
+                        attempt(partial(scorer.look, part))
                 else:
                     found[scorer.name] += _rows(scorer, part)
             done += len(part) + len(part.faults)
@@ -144,7 +147,8 @@ def _score_due(
 def _rows(scorer: Scorer, seen: Shown) -> list[ScoreRow]:
     """What a scorer says; one that raises, against its contract, still takes nobody along."""
     try:
-        return scorer.rows(seen)
+        with apart(scorer):
+            return attempt(partial(scorer.rows, seen))
     except Exception as error:  # noqa: BLE001
         return [scorer.row(seen, error, *where) for where in expected_rows(scorer, seen)]
 

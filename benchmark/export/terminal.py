@@ -24,7 +24,7 @@ _NAME_WIDTH = 34
 _MARKS = {1: (" ▲", "green"), 0: ("  ", ""), -1: (" ▼", "red")}
 
 
-def print_leaderboard(leaderboard: Leaderboard, console: Console | None = None) -> None:
+def print_leaderboard(leaderboard: Leaderboard, console: Console) -> None:
     """Prints as many scorers side by side as the terminal is wide, then notes and signature.
 
     Under each mean stand its n, where it is over fewer prompts than others, and the paired difference from
@@ -32,9 +32,8 @@ def print_leaderboard(leaderboard: Leaderboard, console: Console | None = None) 
 
     Args:
         leaderboard: What to show.
-        console: Where; by default standard output.
+        console: Where.
     """
-    console = console or Console()
     name_width = min(_NAME_WIDTH, max([len(row.checkpoint.id) for row in leaderboard.rows] + [10]))
     console.print(Text(leaderboard.suite, style="bold"))
     for panel in panels(leaderboard, room=console.width - name_width - 2, least=_CELL_WIDTH + 3):

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from benchmark.core import store
 from benchmark.core.errors import MissingFileError, UnreadableFileError
 from benchmark.core.records import Checkpoint, Cost, ScorerColumn, ScoreRow
+from benchmark.core.records.scores import LARGEST
 
 _METADATA_KEY = b"fbench"
 _METADATA_VERSION = 1
@@ -162,4 +163,9 @@ def _column(facts: Mapping[str, Any]) -> ScorerColumn:
 def _frame(arrow: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = arrow.to_pandas(integer_object_nulls=False)
     frame["seed"] = pd.array(arrow.column("seed").to_pylist(), dtype="Int64")
+    beyond = frame[frame["value"].abs() > LARGEST]
+    if len(beyond):
+        first = beyond.iloc[0]
+        who = f"{first['scorer']} of {first['checkpoint']}"
+        raise ValueError(f"{who} is {first['value']:g}, and statistics carry {LARGEST:g}")
     return frame

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Checkpoint
 from benchmark.models.facts import ModelFacts, model_facts, models
+from benchmark.models.hub import cached, whereabouts
 
 if TYPE_CHECKING:
     from benchmark.models.base import Pipeline
 
 __all__ = [
-    "ModelFacts", "base_hash", "checkpoint_hash", "load_pipeline", "model_facts", "models", "open_checkpoint",
+    "ModelFacts", "base_hash", "checkpoint_hash", "is_here", "load_pipeline", "model_facts", "models", "open_checkpoint",
+    "whereabouts",
 ]  # fmt: skip
 
 
@@ -35,6 +37,16 @@ def base_hash(spec: str, *, offline: bool = False) -> str:
 
     facts = model_facts(spec)
     return content_hash(download(facts.hub_id, offline=offline)[0] if facts.local is None else facts.local())
+
+
+def is_here(spec: str) -> bool:
+    """Whether a base model lies on this machine, so that nothing need be fetched.
+
+    Raises:
+        UserError: for an unknown name.
+    """
+    facts = model_facts(spec)
+    return facts.local is not None or cached(facts.hub_id) is not None
 
 
 def checkpoint_hash(spec: str, base: str, *, offline: bool = False) -> str:

@@ -34,6 +34,7 @@ def sd15() -> ModelFacts:
         image_size=512,
         latent_shape=(4, 64, 64),
         licence="CreativeML Open RAIL-M",
+        download=4_270_000_000,
     )
 
 
@@ -47,4 +48,5 @@ def sdxl() -> ModelFacts:
         image_size=1024,
         latent_shape=(4, 128, 128),
         licence="CreativeML Open RAIL++-M",
+        download=13_880_000_000,
     )

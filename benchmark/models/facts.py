@@ -34,6 +34,7 @@ class ModelFacts:
         image_size: Height and width in pixels; 0 where only the weights would tell.
         latent_shape: (C, H, W) of one image's latents; zeros where only the weights would tell.
         licence: Under which the weights may be used.
+        download: Bytes that are fetched from the hub; 0: not known.
         local: Finds the folder or file on this machine; None for a model on the hub.
     """
 
@@ -43,6 +44,7 @@ class ModelFacts:
     image_size: int = 0
     latent_shape: tuple[int, int, int] = (0, 0, 0)
     licence: str = ""
+    download: int = 0
     local: Callable[[], Path] | None = None
 
     @property

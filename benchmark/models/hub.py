@@ -4,7 +4,11 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
-from benchmark.core.errors import MissingWeightsError
+from benchmark.core.environment import network_forbidden
+from benchmark.core.errors import MissingFileError, MissingWeightsError
+from benchmark.core.sizes import said_size
+from benchmark.core.store import read_json
+from benchmark.models.facts import ModelFacts
 from benchmark.models.files import INDEX, NETWORKS, TOKENIZERS, choose_weights
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -38,6 +42,60 @@ def wanted_files(names: Iterable[str]) -> list[str]:
             ending = ".bin" if ".bin" in chosen else ".safetensors"
             found |= {path for name, path in inside.items() if "-of-" in name and name.endswith(ending)}
     return sorted(found)
+
+
+def cached(hub_id: str) -> Path | None:
+    """The local copy of a published pipeline or adapter, asked without a network; None: it is not whole."""
+    from huggingface_hub import try_to_load_from_cache
+
+    adapter = try_to_load_from_cache(hub_id, LORA_FILE)
+    if isinstance(adapter, str):
+        return Path(adapter).parent
+    index = try_to_load_from_cache(hub_id, INDEX)
+    if not isinstance(index, str):
+        return None
+    folder = Path(index).parent
+    return None if _without_weights(folder) else folder
+
+
+def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
+    """Where a model lies, or what would be fetched: known before anything is.
+
+    Args:
+        facts: Of the model.
+        offline: Forbid every network access.
+
+    Raises:
+        MissingFileError: if a local one, or the weights of one of its networks, is not there.
+        MissingWeightsError: if a published one is not here and may not be fetched.
+    """
+    if facts.local is not None:
+        place = facts.local()
+        if not place.exists():
+            raise MissingFileError(place, f"base model {facts.name}")
+        lacking = _without_weights(place) if (place / INDEX).is_file() else []
+        if lacking:
+            raise MissingFileError(
+                place / lacking[0], "weights (.safetensors or .bin)", do="copy them as well"
+            )
+        return f"{facts.name}: {place}"
+    here = cached(facts.hub_id)
+    if here is not None:
+        return f"{facts.name}: {here}"
+    size = said_size(facts.download) if facts.download else "size not known"
+    if offline or network_forbidden():
+        raise MissingWeightsError(
+            f"the weights of {facts.name} ({size}) are not on this machine, and offline nothing is fetched",
+            do=f"`hf download {facts.hub_id}` where there is a network, or give a local diffusers folder",
+        )
+    return f"{facts.name}: not on this machine, would be fetched from {facts.hub_id} ({size})"
+
+
+def _without_weights(folder: Path) -> list[str]:
+    """The networks of a pipeline's folder of which only the config is there, or nothing."""
+    index = read_json(folder / INDEX, "a diffusers model index")
+    named = [name for name in NETWORKS if name in index]
+    return [name for name in named if not choose_weights(file.name for file in (folder / name).glob("*"))]
 
 
 def download(hub_id: str, *, offline: bool = False) -> tuple[Path, str]:

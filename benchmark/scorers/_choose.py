@@ -2,11 +2,12 @@
 
 import inspect
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from benchmark.core.calls import parse_call
 from benchmark.core.errors import UserError
-from benchmark.scorers.base import Scorer, scorers
+from benchmark.scorers.base import Scorer, expected, scorers
 
 FAMILIES: Final = {
     "style": ("style_fd", "style_cosine"),
@@ -24,11 +25,12 @@ def make_scorers(texts: Iterable[str], weights: str = "embedded", precision: str
         precision: ``fp32`` or ``bf16``: for scorers with networks whose text names none.
 
     Raises:
-        UserError: for an unknown name or option, or a name that occurs twice.
+        UserError: for an unknown name or option, a scorer that cannot be made, or a name that occurs twice.
     """
     made: dict[str, Scorer] = {}
     for text in _expanded(texts):
-        scorer = scorers.create(text, **_defaults(text, weights=weights, precision=precision))
+        options = _defaults(text, weights=weights, precision=precision)
+        scorer = expected(f"scorer {text} cannot be made", partial(scorers.create, text, **options))
         if not isinstance(scorer, Scorer):
             raise UserError(
                 f"{text} is no scorer", allowed="a subclass of ImageScorer, PromptScorer or SetScorer"

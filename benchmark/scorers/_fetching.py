@@ -1,6 +1,5 @@
 """Downloads published weights into the folder of weights: resumable, and each file whole or not there."""
 
-import os
 import shutil
 import urllib.error
 import urllib.request
@@ -8,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.core.environment import network_forbidden
 from benchmark.core.errors import MissingWeightsError, UserError
 from benchmark.core.hashing import sha256_file
 from benchmark.core.store import require_space
@@ -73,11 +73,6 @@ def fetch(release: Release, tell: Callable[[str], None] = lambda _: None) -> Fet
                 do=f"the same command goes on from what is there; or copy the file to {folder} yourself",
             ) from error
     return Fetched(release.name, find(release) or folder, tuple(downloaded))
-
-
-def network_forbidden() -> bool:
-    """Whether ``--offline`` or the environment forbids every network access."""
-    return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
 
 
 def _download(release: Release, file: WeightsFile, folder: Path) -> None:

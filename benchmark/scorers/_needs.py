@@ -3,7 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmark.scorers.base import scorers
+from benchmark.core.calls import parse_call
+from benchmark.core.recording import call_of
+from benchmark.scorers._published import Release, release
+from benchmark.scorers._weights import PUBLISHED
+from benchmark.scorers.base import Scorer, scorers
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,21 @@ def needs() -> Iterator[Need]:
             yield Need(entry.name, f"{entry.name}({options})" if options else entry.name, names)
 
 
-def users_of(release: str) -> tuple[str, ...]:
-    """How the scorers that need a release are called."""
-    return tuple(need.call for need in needs() if release in need.releases)
+def releases_of(scorer: Scorer) -> tuple[Release, ...]:
+    """The releases that a scorer opens as it was called; none with weights that are not published ones."""
+    if getattr(scorer, "weights", PUBLISHED) != PUBLISHED or not scorer.published:
+        return ()
+    call = call_of(scorer)
+    given = call.keywords if call is not None else {}
+    chosen = [
+        names
+        for options, names in scorer.published.items()
+        if parse_call(f"{scorer.name}({options})", "scorer").keywords.items() <= given.items()
+    ]
+    # What is said of certain options stands behind what is said of none.
+    return tuple(release(name) for name in chosen[-1]) if chosen else ()
+
+
+def users_of(name: str) -> tuple[str, ...]:
+    """How the scorers that need a release, by its name, are called."""
+    return tuple(need.call for need in needs() if name in need.releases)

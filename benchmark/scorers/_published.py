@@ -177,18 +177,3 @@ def releases(names: Iterable[str]) -> tuple[Release, ...]:
 def release_at(place: str) -> Release | None:
     """The release that a scorer opens at a place below the folder of weights; its name will do as well."""
     return next((known for known in RELEASES if place in (known.place, known.name)), None)
-
-
-def said_size(count: int) -> str:
-    """Bytes as a person reads them; a dash where they are not known.
-
-    Example:
-        >>> said_size(3_940_000_000), said_size(485), said_size(0)
-        ('3.94 GB', '485 B', '-')
-    """
-    if not count:
-        return "-"
-    for unit, least in (("GB", 1e9), ("MB", 1e6), ("KB", 1e3)):
-        if count >= least:
-            return f"{count / least:.3g} {unit}"
-    return f"{count} B"

@@ -143,8 +143,15 @@ class Shown:
 
 
 def _plain(value: Any) -> Any:
-    """A tensor as an array, so that it makes no difference whether it was computed or found."""
-    return value.numpy() if hasattr(value, "numpy") else value
+    """A tensor as an array, so that it makes no difference whether it was computed or found.
+
+    As what was found, it is for all scorers, and none of them can change it.
+    """
+    plain = value.numpy() if hasattr(value, "numpy") else value
+    if hasattr(plain, "setflags"):
+        plain = plain.view()
+        plain.setflags(write=False)
+    return plain
 
 
 def _can_be_kept(value: Any) -> bool:

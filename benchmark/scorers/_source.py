@@ -33,7 +33,7 @@ class Fault:
 
 
 class Pictures(Sequence["RGB"]):
-    """The pixels of some records, decoded when they are first looked at."""
+    """The pixels of some records, decoded when they are first looked at; each look is at a copy."""
 
     def __init__(self, source: "Source", rows: Sequence[int]) -> None:
         self._source, self._rows = source, rows
@@ -49,7 +49,7 @@ class Pictures(Sequence["RGB"]):
         """The pixels of one image, or a part of the sequence that is not decoded yet."""
         if isinstance(index, slice):
             return Pictures(self._source, self._rows[index])
-        return self._source.pixels(self._rows[index])
+        return self._source.pixels(self._rows[index]).copy()
 
 
 class Source:

@@ -4,8 +4,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmark.core.sizes import said_size
 from benchmark.scorers._needs import users_of
-from benchmark.scorers._published import RELEASES, Release, said_size
+from benchmark.scorers._published import RELEASES, Release
 
 _HEAD = """# Weights
 

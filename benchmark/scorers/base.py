@@ -9,7 +9,7 @@ class Brightness(ImageScorer):
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import ClassVar, final
 
@@ -18,18 +18,9 @@ from benchmark.core.origin import code_sha256
 from benchmark.core.recording import call_of
 from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
 from benchmark.core.registry import Registry
+from benchmark.scorers._answers import Missing, Value, attempt, expected, number, number_or_error, said
 from benchmark.scorers._shown import Shown, shown
 from benchmark.scorers._source import NO_IMAGE
-
-
-@dataclass(frozen=True)
-class Missing:
-    """The answer of a scorer that has nothing to score, with the reason."""
-
-    note: str
-
-
-Value = float | Missing
 
 
 class Scorer(ABC):
@@ -179,14 +170,14 @@ class ImageScorer(Scorer):
         if not seen.records:
             return []
         try:
-            values = list(self.values(seen))
+            values = attempt(lambda: list(self.values(seen)))
             if len(values) != len(seen.records):
                 raise ValueError(f"{len(values)} values for {len(seen.records)} images")
         except Exception as error:  # noqa: BLE001  # whatever a scorer raises becomes rows
             if len(seen.records) == 1:
                 return [error]
             return [value for i in range(len(seen.records)) for value in self._careful(seen.at([i]))]
-        return values
+        return [number_or_error(value) for value in values]
 
 
 class PromptScorer(Scorer):
@@ -205,7 +196,7 @@ class PromptScorer(Scorer):
         for prompt in shown.asked:
             mine = shown.of([prompt])
             try:
-                value: Value | Exception = mine.whole(f"values:{self.identity}", self.value)
+                value: Value | Exception = mine.whole(f"values:{self.identity}", self._number)
             except Exception as error:  # noqa: BLE001
                 value = error
             if mine.faults and not isinstance(value, Exception):
@@ -213,6 +204,9 @@ class PromptScorer(Scorer):
                 value = Missing(_gaps(mine))
             rows.append(self.row(shown, value, prompt.id))
         return rows
+
+    def _number(self, shown: Shown) -> Value:
+        return number(attempt(lambda: self.value(shown)))
 
 
 class SetScorer(Scorer):
@@ -243,17 +237,20 @@ class SetScorer(Scorer):
         prompts = [p for p in shown.asked if self.concerns(p)]
         seen = shown.of(prompts)
         try:
-            rows = [self.row(shown, self.value(seen))]
+            rows = [self.row(shown, self._number(seen))]
             if rows[0].status == "ok":
-                said_of = [self.remark(seen), _gaps(seen) if seen.faults else ""]
+                said_of = [attempt(lambda: self.remark(seen)), _gaps(seen) if seen.faults else ""]
                 rows = [replace(rows[0], note="; ".join(part for part in said_of if part))]
             groups = prompt_groups([p.id for p in prompts]) if rows[0].status == "ok" else ()
             for g, group in enumerate(groups):
                 kept = seen.of([p for p in prompts if p.id not in group])
-                rows.append(self.row(shown, self.value(kept), leave_out_id(g)))
+                rows.append(self.row(shown, self._number(kept), leave_out_id(g)))
         except Exception as error:  # noqa: BLE001
             return [self.row(shown, error)]
         return rows
+
+    def _number(self, shown: Shown) -> Value:
+        return number(attempt(lambda: self.value(shown)))
 
 
 def _gaps(shown: Shown) -> str:
@@ -262,15 +259,9 @@ def _gaps(shown: Shown) -> str:
     return f"{NO_IMAGE} for {gone} of {gone + len(shown)}: {shown.faults[0].note}"
 
 
-def said(error: Exception) -> str:
-    """An exception as the note of a row, in one line."""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}: {text}"[:300] if text else type(error).__name__
-
-
 scorers: Registry[Scorer] = Registry("scorer", group="fbench.scorers", modules=("benchmark.scorers.*",))
 
 __all__ = [
-    "ImageScorer", "Missing", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "said",
-    "scorers",
+    "ImageScorer", "Missing", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "attempt",
+    "expected", "said", "scorers",
 ]  # fmt: skip

@@ -54,7 +54,8 @@ def measure(
         steps: How many batches are timed, after one that is not.
         device: Where it computes.
     """
-    from trainers.draws import BatchPlan, draw_batch
+    from trainers.batch_plan import BatchPlan
+    from trainers.draws import draw_batch
     from trainers.latents import EncodedPairs, encode_pairs
     from trainers.pairs import load_pairs
 

@@ -105,6 +105,17 @@ def test_a_full_disk_leaves_no_half_file(
     assert [p.name for p in tmp_path.iterdir()] == ["scores.parquet"]
 
 
+@pytest.mark.parametrize("value", [1e308, -1e61, float("inf")])
+def test_a_table_with_numbers_that_statistics_cannot_carry_is_refused(
+    refused: Refused, tmp_path: Path, value: float
+) -> None:
+    table = simulated_table(n_prompts=12, images_per_prompt=2)
+    table.rows.loc[table.rows["scorer"] == "hps", "value"] = value
+    write_score_table(table, tmp_path / "scores.parquet")
+    for words in (("leaderboard", tmp_path), ("plot", "trade-off", tmp_path)):
+        assert f"hps of base is {value:g}, and statistics carry 1e+60" in refused(*words)
+
+
 def raising(error: BaseException) -> Callable[[], Any]:
     def run() -> None:
         raise error
@@ -124,6 +135,12 @@ def test_a_bug_keeps_its_traceback() -> None:
     for bug in (ZeroDivisionError("x"), FbenchError("cannot happen"), OSError(errno.EIO, "hardware")):
         with pytest.raises(type(bug)):
             exit_code_of(raising(bug))
+
+
+@pytest.mark.parametrize("code", [None, 0, 2, "usage: train FILE"])
+def test_an_exit_of_a_library_is_no_success(capsys: pytest.CaptureFixture[str], code: Any) -> None:
+    assert exit_code_of(raising(SystemExit(code))) == 1
+    assert capsys.readouterr().err == f"error: something called sys.exit({code!r}) and ended the command\n"
 
 
 def test_rows_without_a_value_have_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

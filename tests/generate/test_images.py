@@ -176,7 +176,8 @@ def test_seeds_depend_on_evaluation_seed_prompt_and_k_only() -> None:
     assert image_seed(shared, "a star", 2) == image_seed(shared, "a sun", 2) == 2
 
 
-def test_a_log_gets_plain_lines(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_log_gets_plain_lines(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmark.generate.progress._SECONDS_BETWEEN_LINES", float("inf"))
     with console_progress("generating base") as tell:
         for done in range(5):
             tell(done, 4)

@@ -12,8 +12,9 @@ from safetensors.torch import load_file
 from benchmark.core.records import Sampler
 from benchmark.generate.sampling import sample
 from benchmark.models import load_pipeline
+from trainers.batch_plan import BatchPlan
 from trainers.config import TrainConfig
-from trainers.draws import BatchPlan, draw_batch
+from trainers.draws import draw_batch
 from trainers.latents import encode_pairs
 from trainers.pairs import load_pairs
 from trainers.step_logs import read_metrics

@@ -1,7 +1,7 @@
 """The benches' record and the names; no time is asserted anywhere."""
 
 import json
-import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,14 +30,19 @@ def test_both_sides_of_bootstrap_compute_the_same() -> None:
     assert apart < 8
 
 
-def test_the_fastest_peer_counts_and_a_ratio_above_one_is_better() -> None:
-    peers = {"slow": lambda: time.sleep(0.06), "fast": lambda: time.sleep(0.03)}
-    seconds = compare("x", lambda: time.sleep(0.01), peers, rounds=1)
-    rate = compare("x", lambda: time.sleep(0.01), peers, unit="images/s", amount=10, rounds=1)
+def test_the_fastest_peer_counts_and_a_ratio_above_one_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr("benchmark.studies.bench.measuring.time.perf_counter", lambda: now[0])
+
+    def taking(seconds: float) -> Callable[[], None]:
+        return lambda: now.append(now.pop() + seconds)
+
+    peers = {"slow": taking(6.0), "fast": taking(3.0)}
+    seconds = compare("x", taking(1.0), peers, rounds=1)
+    rate = compare("x", taking(1.0), peers, unit="images/s", amount=10, rounds=1)
     assert seconds.peer_name == rate.peer_name == "fast"
-    assert seconds.ratio == pytest.approx(seconds.peer / seconds.ours)
-    assert rate.ratio == pytest.approx(rate.ours / rate.peer)
-    assert min(seconds.ratio, rate.ratio) > 1
+    assert (seconds.ours, seconds.peer, seconds.ratio) == pytest.approx((1.0, 3.0, 3.0))
+    assert (rate.ours, rate.peer, rate.ratio) == pytest.approx((10.0, 10 / 3, 3.0))
     assert "slow: " in rate.note
 
 

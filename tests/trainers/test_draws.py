@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from benchmark.models.base import Pipeline
-from trainers.draws import BatchPlan, batch_rows, draw_batch, held_out_inputs
+from trainers.batch_plan import BatchPlan
+from trainers.draws import batch_rows, draw_batch, held_out_inputs
 from trainers.latents import EncodedPairs, encode_pairs
 from trainers.pairs import load_pairs
 

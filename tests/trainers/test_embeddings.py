@@ -17,8 +17,9 @@ from benchmark.models.towers.openclip import (
     open_clip_tokenizer,
 )
 from benchmark.models.towers.pixels import normalise
+from trainers.clip_source import clip_source
 from trainers.config import TrainConfig
-from trainers.embeddings import ClipEmbeddings, clip_embeddings, clip_source
+from trainers.embeddings import ClipEmbeddings, clip_embeddings
 from trainers.latents import EncodedPairs, encode_pairs
 from trainers.pairs import load_pairs, read_images
 from trainers.step_logs import read_metrics

@@ -20,8 +20,9 @@ from benchmark.core.records import Sampler
 from benchmark.generate import sample
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.models.base import Pipeline
+from trainers.batch_plan import BatchPlan
 from trainers.config import TrainConfig
-from trainers.draws import BatchPlan, draw_batch
+from trainers.draws import draw_batch
 from trainers.latents import EncodedPairs, encode_pairs
 from trainers.networks import network_errors, share_unet
 from trainers.pairs import load_pairs

@@ -96,7 +96,7 @@ def _load(name: str, limit: int, where: str, endpoint: str, folder: Path) -> Any
     }
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, name, str(limit), where],
-        env={**os.environ, **own}, capture_output=True, text=True, timeout=120, check=False,
+        env={**os.environ, **own}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

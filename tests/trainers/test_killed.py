@@ -5,8 +5,7 @@ import multiprocessing as mp
 import os
 import random
 import signal
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import torch
 from benchmark.core.manifest import read_manifest
 from trainers.checkpoints import LORA_FILE, RESUME, step_folder
 from trainers.config import TrainConfig
-from trainers.step_logs import read_metrics
+from trainers.step_logs import MetricsFile, read_metrics
 from trainers.train import train
 
 Settings = Callable[..., TrainConfig]
@@ -76,23 +75,25 @@ def _timeless(run: Path) -> list[dict[str, Any]]:
 
 def _in_another_process(config: TrainConfig, *, kill_at_line: int = 0, kill_at_rename_to: str = "") -> None:
     """Starts the run in a process of its own, which does not survive."""
-    process = mp.get_context("fork").Process(target=_work, args=(config.model_dump(), kill_at_rename_to))
+    process = mp.get_context("fork").Process(
+        target=_work, args=(config.model_dump(), kill_at_line, kill_at_rename_to)
+    )
     process.start()
-    assert process.pid is not None
-    metrics = config.out / "metrics.jsonl"
-    until = time.monotonic() + 120
-    while kill_at_line and process.is_alive() and time.monotonic() < until:
-        if metrics.is_file() and metrics.read_bytes().count(b"\n") >= kill_at_line:
-            os.kill(process.pid, signal.SIGKILL)
-            break
-        time.sleep(0.001)
-    process.join(timeout=60)
+    process.join()
     assert process.exitcode == -signal.SIGKILL
 
 
-def _work(values: dict[str, Any], kill_at_rename_to: str) -> None:
+def _work(values: dict[str, Any], kill_at_line: int, kill_at_rename_to: str) -> None:
     torch.set_num_threads(1)
-    seen = 0
+    seen = lines = 0
+    write = MetricsFile.write
+
+    def written(self: MetricsFile, metrics: Mapping[str, Any]) -> None:
+        nonlocal lines
+        write(self, metrics)
+        lines += 1
+        if lines == kill_at_line:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def dying(move: Callable[[Path, Any], Path]) -> Callable[[Path, Any], Path]:
         def moved(self: Path, target: Any) -> Path:
@@ -105,6 +106,8 @@ def _work(values: dict[str, Any], kill_at_rename_to: str) -> None:
 
         return moved
 
+    if kill_at_line:
+        setattr(MetricsFile, "write", written)  # noqa: B010  # a method is no attribute to the type checker
     if kill_at_rename_to:
         for name in ("replace", "rename"):
             setattr(Path, name, dying(getattr(Path, name)))

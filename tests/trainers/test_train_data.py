@@ -10,8 +10,9 @@ import torch
 
 from benchmark.core.errors import UserError
 from benchmark.models.base import Pipeline
+from trainers.batch_plan import BatchPlan
 from trainers.config import TrainConfig
-from trainers.draws import BatchPlan, draw_batch
+from trainers.draws import draw_batch
 from trainers.latents import encode_pairs
 from trainers.pairs import load_pairs
 from trainers.train import plan, train

@@ -17,8 +17,9 @@ from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import Sampler
 from benchmark.generate import sample, sample_walks
 from benchmark.models.base import Pipeline
+from trainers.batch_plan import BatchPlan
 from trainers.config import TrainConfig
-from trainers.draws import BatchPlan, draw_batch
+from trainers.draws import draw_batch
 from trainers.latents import EncodedPairs, encode_pairs
 from trainers.log_ratio import log_ratio
 from trainers.networks import network_errors

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from benchmark.models.base import Pipeline
+from trainers.batch_plan import BatchPlan
 from trainers.config import TrainConfig
-from trainers.draws import BatchPlan, draw_batch
+from trainers.draws import draw_batch
 from trainers.latents import EncodedPairs, encode_pairs
 from trainers.lazy_rows import LazyRows
 from trainers.pairs import PairSet, load_pairs

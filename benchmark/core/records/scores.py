@@ -8,6 +8,9 @@ Status = Literal["ok", "missing", "error"]
 Unit = Literal["image", "prompt", "set"]
 Axis = Literal["alignment", "preference", "style", "diversity", "fidelity", "distance", "texture"]
 
+LARGEST: Final = 1e60
+"""What statistics can carry: fourth powers of it, summed over any data, are far from the end of float64."""
+
 UNDEFINED: Final = "undefined"
 """How the note of a row begins whose number does not exist although nothing failed."""
 
@@ -81,8 +84,9 @@ class ScoreRow:
         prompt_id: str | None = None,
         seed: int | None = None,
     ) -> "ScoreRow":
-        """A row for what a scorer computed; a number that is not finite becomes an error row."""
-        if math.isfinite(value):
+        """A row for what a scorer computed; an error where it is not finite, or beyond `LARGEST`."""
+        if abs(value) <= LARGEST:
             return cls(checkpoint, scorer, scorer_version, prompt_id, seed, value)
-        note = f"the scorer returned {value}"
+        beyond = f", beyond the {LARGEST:g} that statistics can carry" if math.isfinite(value) else ""
+        note = f"the scorer returned {value:g}{beyond}"
         return cls(checkpoint, scorer, scorer_version, prompt_id, seed, None, "error", note)

@@ -16,14 +16,13 @@ _LEFT: JustifyMethod = "left"
 _RIGHT: JustifyMethod = "right"
 
 
-def print_verdict(report: GateReport, console: Console | None = None) -> None:
+def print_verdict(report: GateReport, console: Console) -> None:
     """Prints the outcome, who was compared, a row a scorer, what the columns mean and what to do next.
 
     Args:
         report: What to show; nothing in it depends on colour.
-        console: Where; by default standard output.
+        console: Where.
     """
-    console = console or Console(highlight=False)
     console.print(Text(headline(report), style=f"bold {_COLOURS[report.verdict.outcome]}"))
     for name, text in sides(report):
         console.print(Text(f"{name:<13}{text}"))

@@ -94,7 +94,7 @@ def open_page(chromium: Any, page_file: Path) -> Iterator[Callable[..., Any]]:
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("dialog", refuse)
         tab.goto(file.as_uri())
-        tab.wait_for_selector("html[data-ready]", state="attached", timeout=60_000)
+        tab.wait_for_selector("html[data-ready]", state="attached", timeout=0)
         return tab
 
     yield open_page

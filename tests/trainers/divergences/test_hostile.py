@@ -2,8 +2,8 @@
 
 import builtins
 import contextlib
-import time
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -94,18 +94,33 @@ def named(text: object) -> str:
     return ascii(text if len(str(text)) < 40 else f"{str(text)[:36]}...{len(str(text))}")
 
 
+@contextlib.contextmanager
+def at_most(limit: int) -> Iterator[None]:
+    """Counts calls, of Python's functions and compiled ones: how much is done, and not how quickly."""
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
+    assert calls <= limit
+
+
 @pytest.fixture(scope="module", autouse=True)
 def started() -> None:
-    """What a first formula costs, importing sympy above all, is not what is measured here."""
+    """What a first formula costs, importing sympy above all, is not what is counted here."""
     divergences.create("expr: u*log(u) - (u+1)*log((u+1)/2)")
 
 
 @pytest.mark.parametrize("formula", [f for f, said in REFUSED.items() if said], ids=named)
 def test_it_is_refused_in_one_line_and_at_once(formula: str) -> None:
-    start = time.process_time()
-    with pytest.raises(UserError, match=str(REFUSED[formula])) as caught:
+    with at_most(300_000), pytest.raises(UserError, match=str(REFUSED[formula])) as caught:
         divergences.create(f"expr: {formula}")
-    assert time.process_time() - start < 1
     line = str(caught.value)
     assert "\n" not in line
     assert line.isprintable()
@@ -115,10 +130,8 @@ def test_it_is_refused_in_one_line_and_at_once(formula: str) -> None:
 
 @pytest.mark.parametrize("knee", ["9**9**9", "'a'", "().__class__", "[" * 10_000, "u"])
 def test_so_is_what_stands_in_its_brackets(knee: str) -> None:
-    start = time.process_time()
-    with pytest.raises((UserError, TypeError)):
+    with at_most(300_000), pytest.raises((UserError, TypeError)):
         divergences.create(f"expr(knee={knee}): -log(u)")
-    assert time.process_time() - start < 1
 
 
 def test_what_looks_strange_and_is_a_formula_is_read() -> None:
@@ -141,11 +154,10 @@ def test_what_looks_strange_and_is_a_formula_is_read() -> None:
         "sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(u+1)+1)+1)+1)+1)+1)*u - 1",
     ],
 )
-def test_the_worst_that_is_of_the_language_takes_no_time_either(formula: str) -> None:
-    start = time.process_time()
-    with contextlib.suppress(UserError):  # whether it is a divergence is not the question
+def test_the_worst_that_is_of_the_language_is_little_work_either(formula: str) -> None:
+    # Whether it is a divergence is not the question.
+    with at_most(5_000_000), contextlib.suppress(UserError):
         divergences.create(f"expr: {formula}")
-    assert time.process_time() - start < 3
 
 
 def test_nothing_of_it_is_run(monkeypatch: pytest.MonkeyPatch) -> None:

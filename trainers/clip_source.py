@@ -1,0 +1,57 @@
+"""Which CLIP weighs the comparisons of a base model. No torch here: it is asked before anything is loaded."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmark.core import resources
+from benchmark.core.errors import UnreadableFileError, UserError
+from benchmark.core.hashing import sha256_file, sha256_json
+
+
+@dataclass(frozen=True)
+class ClipSource:
+    """Which CLIP goes with a base model.
+
+    Attributes:
+        folder: open_clip's own layout.
+        bpe: Its merges; None for the published ones.
+    """
+
+    folder: Path
+    bpe: Path | None = None
+
+    def sha256(self) -> str:
+        """Hash of the model and its merges; what else lies in the folder moves no embedding.
+
+        Raises:
+            UserError: if a file cannot be read.
+        """
+        named = ("open_clip_config.json", "open_clip_model.safetensors")
+        parts = [*(self.folder / name for name in named), *([self.bpe] if self.bpe else [])]
+        try:
+            return sha256_json([sha256_file(part) for part in parts])
+        except OSError as error:
+            raise UnreadableFileError(self.folder, "an open_clip model", error) from error
+
+
+def clip_source(base: str, given: Path | None = None) -> ClipSource:
+    """The CLIP of a base model: the one given, or the embedded world's for `shapes`.
+
+    Raises:
+        UserError: if there is none; says how to name one.
+    """
+    if given is not None:
+        if not (given / "open_clip_config.json").is_file():
+            raise UserError(
+                f"no open_clip model at {given}",
+                allowed="a folder with open_clip_config.json and its weights",
+            )
+        bpe = given / "bpe.txt.gz"
+        return ClipSource(given, bpe if bpe.is_file() else None)
+    if base == "shapes":
+        bpe = resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"
+        return ClipSource(resources.shapes_weights("shapes-clip"), bpe)
+    raise UserError(
+        f"no CLIP is known for the base model {base}",
+        do="name a folder in open_clip's layout by --clip; this objective weighs pairs by its embeddings",
+    )
