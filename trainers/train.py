@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.core import locks
 from benchmark.core import manifest as manifests
-from benchmark.core import store
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingFileError, UserError
 from benchmark.models import model_facts
@@ -62,7 +62,8 @@ def train_each(configs: Sequence[TrainConfig]) -> "list[RunResult | RunFailure]"
 
     Raises:
         UserError: for anything a user can put right, before anything expensive where possible.
-        KeyboardInterrupt: after Ctrl-C; the same command goes on.
+        InUseError: if another command is writing to a run's folder.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; the same command goes on.
     """
     refuse_unlike(configs)
     done: dict[Path, RunResult | RunFailure | None] = {config.out: _finished(config) for config in configs}
@@ -165,10 +166,10 @@ def _run(configs: Sequence[TrainConfig]) -> "dict[Path, RunResult | RunFailure |
     device = choose_device(configs[0].device)
     state = PartialState(cpu=device == "cpu")
     writers = configs if state.is_main_process else ()
-    for config in writers:
-        store.clear_leftovers(config.out)
-    checked = check(configs, list_bad_rows=state.is_main_process)
     with ExitStack() as stack:
+        for config in writers:
+            stack.enter_context(locks.held(config.out, config.identity()))
+        checked = check(configs, list_bad_rows=state.is_main_process)
         tracked = [manifests.track(c.out, "train", c, device=device) for c in writers]
         ends = [stack.enter_context(_ending(one)) for one in tracked]
         for end in ends:

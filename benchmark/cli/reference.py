@@ -20,6 +20,7 @@ Written by `python -m benchmark.cli.reference docs/commands.md` from what `--hel
 | 3 | the verdict of `fbench gate` or `fbench regress` is inconclusive |
 | 4 | finished, but some rows have no value |
 | 130 | interrupted by Ctrl-C; the same command goes on from what is finished |
+| 143 | terminated by SIGTERM, which schedulers send; the same, also for every worker process |
 """
 
 

@@ -2,8 +2,11 @@
 
 import functools
 import platform
+import shlex
 import subprocess
+import sys
 from importlib import metadata
+from pathlib import Path
 
 from benchmark.core import resources
 
@@ -47,3 +50,8 @@ def git_revision() -> str:
         return git("rev-parse", "HEAD") + changed
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def typed_command() -> str:
+    """This process's command, as a user would type it: without the folder of the program."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

@@ -4,6 +4,7 @@ from contextlib import suppress
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError
+from benchmark.core.locks import held
 from benchmark.core.manifest import track
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
@@ -27,6 +28,7 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
 
     Raises:
         UserError: for anything that is wrong with the inputs; a single image that cannot be read is a row.
+        InUseError: if another command is writing to the folder.
     """
     images = read_images(config.path, config.layout, config.prompts)
     scorers = make_scorers(config.scorer_texts, config.weights, config.scorer_precision)
@@ -38,6 +40,7 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
     result = None
     with (
         suppress(MissingRowsError),
+        held(config.out, config.model_dump(mode="json")),
         track(config.out, "score", config, device=device, command=command) as manifest,
     ):
         manifest.add_input(config.path, images.prompt_set.sha256)

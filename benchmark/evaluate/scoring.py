@@ -8,6 +8,7 @@ from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import ImageSet, ScoreRow
+from benchmark.core.sealed import read_sealed, sealed_file
 from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
@@ -23,7 +24,8 @@ KEPT = ".features"
 class ScoreCache:
     """Rows of finished scorers.
 
-    A file is named by image set, scorer, version and options, and by the contents of prompts and images.
+    A file is named by image set, scorer, version and options, and by the contents of prompts and images; it
+    is sealed, and scored again where it is damaged.
     Beside them features and values are kept by each image's content: more prompts or scorers need only what
     is new.
 
@@ -43,14 +45,15 @@ class ScoreCache:
         """The rows for exactly these images; None if there are none."""
         path = self._path(images, scorer)
         try:
-            return store.read_scores(path) if path.is_file() else None
+            return store.read_scores(path, read_sealed(path, "kept scores"))
         except UnreadableFileError:
             return None
 
     def write(self, images: ImageSet, scorer: Scorer, rows: Sequence[ScoreRow]) -> None:
         """Keeps rows, unless the scorer failed: then the same command tries again."""
         if not any(row.status == "error" for row in rows):
-            store.write_scores(self._path(images, scorer), rows)
+            with sealed_file(self._path(images, scorer)) as temporary:
+                store.write_scores(temporary, rows)
 
     def _path(self, images: ImageSet, scorer: Scorer) -> Path:
         # The set's id does not follow what a prompt says besides its text, such as its open attribute.

@@ -9,6 +9,7 @@ from benchmark.core import store
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingFileError, UserError
 from benchmark.core.hashing import sha256_file, sha256_path
+from benchmark.core.locks import held
 from benchmark.core.manifest import FILE_NAME, read_manifest, track
 from benchmark.core.records import ImageSet
 from benchmark.evaluate import EvalPlan, plan
@@ -79,12 +80,16 @@ def make_pairs(config: PairsConfig) -> PairsResult:
 
     Raises:
         UserError: for anything that is wrong with the inputs, before the first image is made.
+        InUseError: if another command is writing to the folder.
     """
     agenda = _check(config)
     labels_sha256 = sha256_file(config.labels) if config.labels else ""
     if (done := _finished(config, labels_sha256)) is not None:
         return done
-    with track(config.out, "pairs", config, device=choose_device(config.device)) as manifest:
+    with (
+        held(config.out, config.model_dump(mode="json")),
+        track(config.out, "pairs", config, device=choose_device(config.device)) as manifest,
+    ):
         images = sample_images(agenda)
         manifest.add_input(images.checkpoint.id, images.checkpoint.revision or "")
         manifest.add_input(agenda.prompt_set.name, agenda.prompt_set.sha256)
