@@ -4,6 +4,7 @@ import pickle
 import signal
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ SIGNALS = [
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
     """A shell starts what it puts into the background deaf to Ctrl-C."""
-    before = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
     outside = {number: signal.signal(number, handler) for number, handler in before.items()}
     yield
     assert {number: signal.getsignal(number) for number in before} == before
