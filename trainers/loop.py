@@ -5,21 +5,20 @@ the reference says of them. None sees anything of the others: each ends as it wo
 the bit.
 """
 
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import reduce
 from jaxtyping import UInt8
 from numpy.typing import NDArray
 
 from benchmark.core.devices import peak_memory_gb
 from benchmark.core.errors import UserError
+from benchmark.core.interrupts import Terminated, postponed
 from benchmark.core.records import Checkpoint
 from trainers import checkpoints
 from trainers.batch_plan import BatchPlan
@@ -277,7 +276,7 @@ def run_members(members: Sequence[Member], material: Material) -> None:
     """Trains until every member has done its steps; one whose loss is no number ends alone, with a `failure`.
 
     Raises:
-        KeyboardInterrupt: after Ctrl-C, when the step in progress is done and saved.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when the step in progress is done and saved.
     """
     steps = max(m.config.steps for m in members)
     first = min(m.step for m in members)
@@ -286,7 +285,7 @@ def run_members(members: Sequence[Member], material: Material) -> None:
     )
     quiet = not material.state.is_main_process
     with (
-        _interruptions() as interrupted,
+        postponed() as came,
         batches(material) as batch_of,
         progress(steps, first, names, quiet=quiet) as show,
     ):
@@ -298,10 +297,10 @@ def run_members(members: Sequence[Member], material: Material) -> None:
                 start = time.perf_counter()
                 note = _advance_group(group, batch_of(plan, step), material, start)
             show(step + 1, note)
-            if interrupted():
+            if (interruption := _agreed(came(), material)) is not None:
                 for member in members:
                     member.keep_state()
-                raise KeyboardInterrupt
+                raise interruption
 
 
 def _advance_group(group: list[Member], batch: Batch, material: Material, start: float) -> str:
@@ -342,24 +341,13 @@ def _new_policy(config: TrainConfig, shared: SharedUNet, name: str) -> Policy:
     return LoraPolicy(shared, name, config.lora_rank, config.lora_targets, config.seed)
 
 
-@contextmanager
-def _interruptions() -> Iterator[Callable[[], bool]]:
-    """Lets the step in progress end at the first Ctrl-C; a second one is not waited for."""
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
-        return
-    seen = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
-
-    def note(_number: int, _frame: object) -> None:
-        seen.set()
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield seen.is_set
-    finally:
-        signal.signal(signal.SIGINT, before)
+def _agreed(came: KeyboardInterrupt | None, material: Material) -> KeyboardInterrupt | None:
+    """What came to any process: they compute together, so all stop after the same step."""
+    if material.state.num_processes == 1:
+        return came
+    flags = [float(came is not None), float(isinstance(came, Terminated))]
+    stopped, terminated = reduce(torch.tensor(flags, device=material.state.device), "sum").tolist()
+    return (Terminated() if terminated else KeyboardInterrupt()) if stopped else None
 
 
 def _few(rows: list[str]) -> str:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.core import locks
 from benchmark.core import manifest as manifests
-from benchmark.core import store
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import UserError
 from benchmark.models import model_facts, whereabouts
@@ -58,7 +58,8 @@ def train_each(configs: Sequence[TrainConfig]) -> "list[RunResult | RunFailure]"
 
     Raises:
         UserError: for anything a user can put right, before anything expensive where possible.
-        KeyboardInterrupt: after Ctrl-C; the same command goes on.
+        InUseError: if another command is writing to a run's folder.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM; the same command goes on.
     """
     refuse_unlike(configs)
     asked = ask(configs)
@@ -194,6 +195,7 @@ def read_data(asked: Sequence[Asked], *, list_bad_rows: bool = False) -> Prefere
 def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
     from accelerate import PartialState
 
+    from trainers.identity import refuse_other_run
     from trainers.loop import Member, run_members
     from trainers.material import load_material, release_encoders
 
@@ -202,10 +204,12 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
     device = choose_device(configs[0].device)
     state = PartialState(cpu=device == "cpu")
     writers = asked if state.is_main_process else ()
-    for one in writers:
-        store.clear_leftovers(one.config.out)
-    data = read_data(asked, list_bad_rows=state.is_main_process)
     with ExitStack() as stack:
+        for one in writers:
+            stack.enter_context(locks.held(one.config.out, one.config.identity()))
+            # Another run may have begun and ended there since this one was asked for.
+            refuse_other_run(one.identity)
+        data = read_data(asked, list_bad_rows=state.is_main_process)
         tracked = [
             manifests.track(
                 one.config.out, "train", one.config, device=device, inputs=one.identity.reading(data)

@@ -9,7 +9,8 @@ from typer.core import TyperGroup
 
 from benchmark.cli import streams
 from benchmark.cli.outcomes import close_message, exit_code_of
-from benchmark.core.errors import EXIT_INTERRUPTED, UnknownNameError
+from benchmark.core import interrupts
+from benchmark.core.errors import UnknownNameError
 
 # In the order of `fbench --help`: the way a newcomer goes.
 COMMANDS = (
@@ -57,13 +58,14 @@ class Root(Group):
         """Runs a command.
 
         Raises:
-            typer.Exit: after Ctrl-C.
+            typer.Exit: after Ctrl-C or SIGTERM.
         """
         try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            close_message("interrupted; the same command goes on from what is finished")
-            raise typer.Exit(EXIT_INTERRUPTED) from None
+            with interrupts.terminable():
+                return super().invoke(ctx)
+        except KeyboardInterrupt as came:
+            close_message(f"{interrupts.word_of(came)}; the same command goes on from what is finished")
+            raise typer.Exit(interrupts.exit_code_of(came)) from None
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Runs a command line; a bug keeps its traceback, everything else ends with its exit code."""
@@ -85,7 +87,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done; 1 a bug, with its traceback, or a regression that the gate found; "
     "2 something you can put right, in one line; 3 the gate is inconclusive; 4 finished, but some rows have "
-    "no value; 130 interrupted, the same command goes on; 141 nobody reads stdout any more, as in `| head`.",
+    "no value; 130 interrupted by Ctrl-C and 143 by SIGTERM, the same command goes on; 141 nobody reads "
+    "stdout any more, as in `| head`.",
 )
 
 

@@ -1,16 +1,13 @@
 """How a command ends: an exit code, and for everything that a user can put right one line on stderr."""
 
-import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import typer
 
 from benchmark.cli.streams import ReaderGoneError
 from benchmark.core.errors import EXIT_BUG, EXIT_OK, EXIT_USER, FbenchError, close_matches
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_NO_SPACE = "No space left on device"
+from benchmark.core.system import refusal_of
 
 
 def exit_code_of(run: Callable[[], Any]) -> int:
@@ -36,13 +33,12 @@ def exit_code_of(run: Callable[[], Any]) -> int:
         close_message(f"error: {_usage(error)}")
         return EXIT_USER
     except Exception as error:
-        # Model libraries write files of their own, past benchmark.core.store.
-        if not _disk_is_full(error):
+        # Model libraries read and write files of their own, past benchmark.core.store.
+        refusal = refusal_of(error)
+        if refusal is None:
             raise
-        close_message(
-            "error: the disk is full; free some space or choose another --out; the same command resumes"
-        )
-        return EXIT_USER
+        close_message(f"error: {refusal}")
+        return refusal.exit_code
     return code if isinstance(code, int) else EXIT_OK
 
 
@@ -70,16 +66,3 @@ def _usage(error: typer.TyperException) -> str:
     close = close_matches(option, [name for name in known if name.startswith("--")])
     hint = f"did you mean {' or '.join(close)}?" if close else asked
     return f"unknown option {option} of {context.command_path}; {hint}"
-
-
-def _disk_is_full(error: BaseException) -> bool:
-    return any(
-        (isinstance(e, OSError) and e.errno in _FULL) or _NO_SPACE in str(e) for e in _with_causes(error)
-    )
-
-
-def _with_causes(error: BaseException) -> Iterator[BaseException]:
-    found: BaseException | None = error
-    while found is not None:
-        yield found
-        found = found.__cause__ or found.__context__

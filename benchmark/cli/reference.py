@@ -21,6 +21,7 @@ Written by `python -m benchmark.cli.reference docs/commands.md` from what `--hel
 | 4 | finished, but some rows have no value |
 | 130 | interrupted by Ctrl-C; the same command goes on from what is finished |
 | 141 | nobody reads stdout any more, as in `fbench list scorers \| head -1`; what was made is kept |
+| 143 | terminated by SIGTERM, which schedulers send; the same, also for every worker process |
 
 Results go to stdout, all else to stderr, also what scorers and libraries print: with `--json` stdout is JSON
 alone. What the encoding of stdout lacks is written in ASCII, in JSON as an escape.

@@ -3,8 +3,11 @@
 import functools
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from importlib import metadata
+from pathlib import Path
 
 from benchmark.core import resources
 
@@ -53,3 +56,8 @@ def git_revision() -> str:
 def network_forbidden() -> bool:
     """Whether ``--offline`` or the environment forbids every network access."""
     return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
+
+
+def typed_command() -> str:
+    """This process's command, as a user would type it: without the folder of the program."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

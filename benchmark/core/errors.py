@@ -8,10 +8,12 @@
     │   ├── UnreadableFileError     a file that is there and is not what it should be
     │   ├── MissingWeightsError     published weights that are absent, e.g. under ``--offline``
     │   ├── DiskFullError           not enough room for what the command is about to write
+    │   ├── InUseError              a folder that another command is writing to
     │   └── NotComparableError      numbers whose signatures differ
     └── MissingRowsError        4   the evaluation finished, and some of its rows have no value
 
-``KeyboardInterrupt`` ends a command with 130, and a stdout that nobody reads with 141, as a shell expects.
+``KeyboardInterrupt`` ends a command with 130, after SIGTERM with 143, and a stdout that nobody reads with
+141, as a shell expects.
 """
 
 from collections.abc import Iterable
@@ -26,6 +28,7 @@ EXIT_INCONCLUSIVE = 3
 EXIT_MISSING_ROWS = 4
 EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
+EXIT_TERMINATED = 143
 
 
 class FbenchError(Exception):
@@ -108,6 +111,10 @@ class MissingWeightsError(UserError):
 
 class DiskFullError(UserError):
     """Not enough room for what the command is about to write."""
+
+
+class InUseError(UserError):
+    """A folder that another command is writing to at this moment."""
 
 
 class NotComparableError(UserError):

@@ -1,7 +1,6 @@
 """The record of a run: written before anything else, so that what failed can be read as well."""
 
-import shlex
-import sys
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,10 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.core import environment, store
 from benchmark.core.errors import MissingRowsError, UnreadableFileError
-from benchmark.core.hashing import plain, sha256_path
+from benchmark.core.hashing import plain, sha256_json, sha256_path
 from benchmark.core.migrations import SCHEMA_VERSION, migrate
 
 FILE_NAME = "manifest.json"
+_CHECKSUM = "content_sha256"
 
 
 class Artefact(BaseModel):
@@ -90,8 +90,9 @@ class Manifest(BaseModel):
         return sorted(k for k in self.config.keys() | other.keys() if self.config.get(k) != other.get(k))
 
     def write(self, folder: Path) -> None:
-        """Writes it as the folder's manifest, whole or not at all."""
-        store.write_json(folder / FILE_NAME, self.model_dump())
+        """Writes it as the folder's manifest with a checksum of its content, whole or not at all."""
+        content = plain(self.model_dump())
+        store.write_json(folder / FILE_NAME, {**content, _CHECKSUM: sha256_json(content)})
 
 
 @contextmanager
@@ -120,10 +121,11 @@ def track(
         The manifest, to which inputs and outputs are added.
     """
     settings = config.model_dump(mode="json") if isinstance(config, BaseModel) else plain(config)
-    earlier = read_manifest(folder) if (folder / FILE_NAME).is_file() else None
+    # Not only a file: whatever else lies there is refused by name.
+    earlier = read_manifest(folder) if os.path.lexists(folder / FILE_NAME) else None
     manifest = Manifest(
         kind=kind,
-        command=typed_command() if command is None else command,
+        command=environment.typed_command() if command is None else command,
         config=settings,
         git_revision=environment.git_revision(),
         packages=environment.package_versions(),
@@ -158,18 +160,20 @@ def read_manifest(path: Path) -> Manifest:
         UnreadableFileError: if it is no manifest, or was written by a newer fbench.
     """
     path = path / FILE_NAME if path.is_dir() else path
+    do = f"delete {path}: the command that made it writes a new one, and keeps what lies beside it"
+    content = store.read_json(path, "manifest", do)
     try:
-        return Manifest.model_validate(migrate(store.read_json(path, "manifest"), path))
+        # Those of before checksums were written have none.
+        checksum = content.pop(_CHECKSUM, None) if isinstance(content, dict) else None
+        if checksum is not None and checksum != sha256_json(content):
+            raise ValueError("it is damaged, or was edited by hand")
+        return Manifest.model_validate(migrate(content, path, do))
     except ValidationError as error:
         first = error.errors()[0]
         why = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-        raise UnreadableFileError(path, "a manifest", why) from error
-
-
-def typed_command() -> str:
-    """This process's command, as a user would type it: without the folder of the program."""
-    program = Path(sys.argv[0]).name
-    return shlex.join([program, *sys.argv[1:]])
+        raise UnreadableFileError(path, "a manifest", why, do) from error
+    except (ValueError, RecursionError) as error:
+        raise UnreadableFileError(path, "a manifest", error, do) from error
 
 
 def _with(known: list[Artefact], path: Path | str, sha256: str, role: str = "") -> list[Artefact]:

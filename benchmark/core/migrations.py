@@ -23,19 +23,20 @@ def _to_2(record: dict[str, Any]) -> dict[str, Any]:
 _STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {2: _to_2}
 
 
-def migrate(record: object, path: Path) -> dict[str, Any]:
+def migrate(record: object, path: Path, do: str = "") -> dict[str, Any]:
     """A manifest's content in today's version.
 
     Args:
         record: As read from the file.
         path: The file, for the message.
+        do: What a user can do about one that is none.
 
     Raises:
         UnreadableFileError: if it has no version, or one of the future.
     """
     version = record.get("schema_version") if isinstance(record, dict) else None
     if not isinstance(record, dict) or not isinstance(version, int):
-        raise UnreadableFileError(path, "a manifest", "it has no schema_version")
+        raise UnreadableFileError(path, "a manifest", "it has no schema_version", do)
     if version > SCHEMA_VERSION:
         why = f"schema version {version}, this fbench knows up to {SCHEMA_VERSION}"
         raise UnreadableFileError(path, "a manifest", why, do="upgrade fbench")

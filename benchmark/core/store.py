@@ -3,20 +3,20 @@
 A run may be killed at any moment and is then resumed from what it left. So nothing is ever written in place.
 """
 
-import errno
 import json
-import os
 import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmark.core.errors import DiskFullError, MissingFileError, UnreadableFileError, UserError
+from benchmark.core.errors import DiskFullError, MissingFileError, UnreadableFileError
 from benchmark.core.hashing import plain
+from benchmark.core.leftovers import old_folder, part_file, part_folder
+from benchmark.core.locks import refuse_removed
 from benchmark.core.records.scores import ScoreRow
 from benchmark.core.strict import load_json
+from benchmark.core.system import writing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,11 +33,12 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
     Raises:
         DiskFullError: if the disk has no room.
-        UserError: if the folder cannot be written to.
+        UserError: if it cannot be written, or the command's folder was removed.
     """
-    with _clear(path):
+    refuse_removed(path)
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+        temporary = part_file(path)
         try:
             yield temporary
             temporary.replace(path)
@@ -51,22 +52,22 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
     Raises:
         DiskFullError: if the disk has no room.
-        UserError: if the parent folder cannot be written to.
+        UserError: if it cannot be written, or the command's folder was removed.
     """
-    with _clear(path):
+    refuse_removed(path)
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-        # mkdtemp makes a private folder; a result may be read by whoever may read its parent.
-        temporary.chmod(0o755)
+        temporary, old = part_folder(path), old_folder(path)
         try:
             yield temporary
-            old = path.with_name(f".{path.name}.{os.getpid()}.old")
             if path.exists():
                 # A folder cannot be replaced in one step; for this moment it is not there, but never half.
                 path.rename(old)
             temporary.rename(path)
-            shutil.rmtree(old, ignore_errors=True)
         finally:
+            if old.exists() and not path.exists():
+                old.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
             shutil.rmtree(temporary, ignore_errors=True)
 
 
@@ -102,18 +103,16 @@ def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
         pq.write_table(pa.table(columns, schema=schema), temporary)
 
 
-def clear_leftovers(folder: Path) -> None:
-    """Removes what a killed process was writing; nobody may be writing there now."""
-    for pattern in (".*.part", ".*.part.*", ".*.old"):
-        for left in folder.rglob(pattern):
-            shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
-
-
 # --- reading ----------------------------------------------------------------------------------
 
 
-def read_json(path: Path, what: str = "JSON") -> Any:
+def read_json(path: Path, what: str = "JSON", do: str = "") -> Any:
     """The content of a JSON file.
+
+    Args:
+        path: The file.
+        what: What it is, in words.
+        do: What a user can do about one that cannot be read.
 
     Raises:
         MissingFileError: if there is no such file.
@@ -123,16 +122,19 @@ def read_json(path: Path, what: str = "JSON") -> Any:
         return load_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise MissingFileError(path, what) from error
-    except (OSError, ValueError) as error:
-        raise UnreadableFileError(path, what, error) from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UnreadableFileError(path, what, error, do) from error
 
 
-def read_parquet(path: Path, columns: Sequence[str] | None = None) -> "pa.Table":
+def read_parquet(
+    path: Path, columns: Sequence[str] | None = None, content: bytes | None = None
+) -> "pa.Table":
     """A parquet file as an arrow table.
 
     Args:
         path: The file.
         columns: The columns that are needed; others are not read.
+        content: Its bytes, where they have been read already.
 
     Raises:
         MissingFileError: if there is no such file.
@@ -144,7 +146,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> "pa.Table"
     if not path.is_file():
         raise MissingFileError(path, "parquet file")
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path if content is None else pa.BufferReader(content)) as file:
             there = file.schema_arrow.names
             missing = [name for name in columns or () if name not in there]
             if missing:
@@ -155,15 +157,19 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> "pa.Table"
         raise UnreadableFileError(path, "parquet", error) from error
 
 
-def read_scores(path: Path) -> list[ScoreRow]:
+def read_scores(path: Path, content: bytes | None = None) -> list[ScoreRow]:
     """The rows of a ``scores.parquet``, or of the one in an evaluation's folder.
+
+    Args:
+        path: The file or the folder.
+        content: The file's bytes, where they have been read already.
 
     Raises:
         MissingFileError: if there is no such file.
         UnreadableFileError: if it is no table of valid score rows.
     """
     path = path / "scores.parquet" if path.is_dir() else path
-    table = read_parquet(path, _score_schema().names)
+    table = read_parquet(path, _score_schema().names, content)
     try:
         return [ScoreRow(**row) for row in table.to_pylist()]
     except (TypeError, ValueError) as error:
@@ -193,22 +199,6 @@ def require_space(folder: Path, needed: int, what: str) -> None:
             f"{what} needs {_size(needed)}, but {_size(free)} are free at {folder}",
             do="free some space or choose another --out",
         )
-
-
-@contextmanager
-def _clear(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusals into one line."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            room = "free some space or choose another --out; the same command resumes"
-            raise DiskFullError(f"the disk is full: cannot write {path}", do=room) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
-            raise UserError(
-                f"cannot write {error.filename or path}: {error.strerror}", do="choose another --out"
-            ) from error
-        raise
 
 
 def _score_schema() -> "pa.Schema":

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.records import Checkpoint, Cost, ImageSet
+from benchmark.core.sealed import read_sealed, sealed_file
 from benchmark.generate import Progress
 
 FOLDER = ".seconds"
@@ -18,7 +18,8 @@ class Tally:
     """Wall time of making and scoring images, summed over all attempts in an evaluation's folder.
 
     Images and scores that were found there took their time in the attempt that made them. A number that was
-    made for another prompt set, number of images or sampler is not counted again.
+    made for another prompt set, number of images or sampler is not counted again. The files are sealed: where
+    one is damaged, the time is not known any more.
 
     Args:
         out: The evaluation's folder.
@@ -51,12 +52,16 @@ class Tally:
         finally:
             if left and left[0]:
                 path = self._folder / f"{image_set_id}{self._suffix}.json"
-                store.write_json(path, _seconds(path) + time.monotonic() - start)
+                before = _seconds(path) if path.exists() else 0.0
+                if before is not None:
+                    with sealed_file(path) as temporary:
+                        temporary.write_text(repr(before + time.monotonic() - start), encoding="utf-8")
 
     def seconds(self, image_set_id: str) -> float | None:
-        """The sum over all processes; None where nobody counted."""
-        paths = sorted(self._folder.glob(f"{image_set_id}*.json"))
-        return sum(map(_seconds, paths)) if paths else None
+        """The sum over all processes; None where nobody counted, or where it is not known."""
+        found = [_seconds(path) for path in sorted(self._folder.glob(f"{image_set_id}*.json"))]
+        known = [seconds for seconds in found if seconds is not None]
+        return sum(known) if found and len(known) == len(found) else None
 
 
 def costs_of(image_sets: Sequence[ImageSet], out: Path) -> dict[str, Cost]:
@@ -91,7 +96,7 @@ def _training(checkpoint: Checkpoint) -> tuple[float | None, float | None]:
     return sum(steps.values()) if whole else None, max(memory) if whole and memory else None
 
 
-def _seconds(path: Path) -> float:
-    with suppress(UnreadableFileError, TypeError, ValueError):
-        return float(store.read_json(path)) if path.is_file() else 0.0
-    return 0.0
+def _seconds(path: Path) -> float | None:
+    with suppress(UnreadableFileError, ValueError):
+        return float(read_sealed(path, "kept seconds"))
+    return None

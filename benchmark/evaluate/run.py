@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
+from benchmark.core.locks import held
 from benchmark.core.manifest import track
 from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScoreRow
 from benchmark.evaluate.config import EvalConfig
@@ -36,10 +37,27 @@ def evaluate(config: EvalConfig, *, command: str | None = None) -> EvalResult:
 
     Raises:
         UserError: for anything that is wrong with the inputs, before the first image is made.
+        InUseError: if another command is writing to the folder, but for other shards of this evaluation.
     """
+    agenda = plan(config)
+    with ExitStack() as stack:
+        shard = agenda.shard.suffix
+        everything = config.model_dump(mode="json")
+        stack.enter_context(held(config.out, _shared_by(config) if shard else everything, shared=bool(shard)))
+        if shard:
+            # Shards are at work side by side, but none of them twice.
+            stack.enter_context(held(config.out, everything, shared=True, name=f".lock{shard}"))
+        return _evaluate(config, agenda, command)
+
+
+def _shared_by(config: EvalConfig) -> dict[str, object]:
+    """What commands that share a folder have in common: all but whose images they make."""
+    return {k: v for k, v in config.model_dump(mode="json").items() if k not in {"checkpoint", "shard"}}
+
+
+def _evaluate(config: EvalConfig, agenda: EvalPlan, command: str | None) -> EvalResult:
     clock = _Clock()
     with clock("start"):
-        agenda = plan(config)
         device = choose_device(config.device)
         base = load_pipeline(config.base, device, offline=config.offline, precision=config.precision)
         sampler = config.sampling(base.sampler)
@@ -88,7 +106,15 @@ def prepare(config: EvalConfig) -> dict[str, float]:
 
     Returns:
         Wall time by part.
+
+    Raises:
+        InUseError: if another command is writing to the folder, but for other workers of this evaluation.
     """
+    with held(config.out, _shared_by(config), shared=True):
+        return _prepare(config)
+
+
+def _prepare(config: EvalConfig) -> dict[str, float]:
     clock = _Clock()
     with clock("start"):
         agenda = plan(config)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
+from benchmark.core.locks import held
 from benchmark.core.manifest import FILE_NAME, read_manifest, track
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.evaluate.config import ScoreConfig
@@ -77,6 +78,7 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
 
     Raises:
         UserError: for anything that is wrong with the inputs; a single image that cannot be read is a row.
+        InUseError: if another command is writing to the folder.
     """
     agenda = plan_score(config)
     image_sets, scorers = agenda.image_sets, agenda.scorers
@@ -86,6 +88,7 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
     result = None
     with (
         suppress(MissingRowsError),
+        held(config.out, config.model_dump(mode="json")),
         track(config.out, "score", config, device=device, command=command) as manifest,
     ):
         rows = list[ScoreRow]()

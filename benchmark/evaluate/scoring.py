@@ -10,6 +10,7 @@ from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import ImageSet, ScoreRow
+from benchmark.core.sealed import read_sealed, sealed_file
 from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
@@ -26,7 +27,8 @@ KEPT = ".features"
 class ScoreCache:
     """Rows of finished scorers.
 
-    A file is named by image set, scorer, version and options, and by the contents of prompts and images.
+    A file is named by image set, scorer, version and options, and by the contents of prompts and images; it
+    is sealed, and scored again where it is damaged.
     Beside them features and values are kept by each image's content: more prompts or scorers need only what
     is new.
 
@@ -46,7 +48,7 @@ class ScoreCache:
         """The rows for exactly these images; None if there are none."""
         path = self._path(images, scorer)
         try:
-            rows = store.read_scores(path) if path.is_file() else None
+            rows = store.read_scores(path, read_sealed(path, "kept scores"))
         except UnreadableFileError:
             return None
         # Kept by content: the same images may be called otherwise by now.
@@ -55,7 +57,8 @@ class ScoreCache:
     def write(self, images: ImageSet, scorer: Scorer, rows: Sequence[ScoreRow]) -> None:
         """Keeps rows, unless the scorer failed: then the same command tries again."""
         if not any(row.status == "error" for row in rows):
-            store.write_scores(self._path(images, scorer), rows)
+            with sealed_file(self._path(images, scorer)) as temporary:
+                store.write_scores(temporary, rows)
 
     def _path(self, images: ImageSet, scorer: Scorer) -> Path:
         # The set's id does not follow what a prompt says besides its text, such as its open attribute.

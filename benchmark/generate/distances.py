@@ -1,7 +1,7 @@
 """The path KL of one checkpoint's images, kept beside them: what is there already is not measured again.
 
 EVAL/distances/<checkpoint-id>/path_kl.parquet, one file for each process that writes: a row for each prompt
-and k, with a key that is the hash of everything that decides the number.
+and k, with a key that is the hash of everything that decides the number. The files are sealed.
 """
 
 import math
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from benchmark.core import hashing, store
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.records import ImageRecord, ImageSet
+from benchmark.core.sealed import read_sealed, sealed_file
 from benchmark.generate.index import image_key
 from benchmark.generate.progress import Progress
 from benchmark.generate.seeds import Shard, image_seed
@@ -117,15 +118,15 @@ class _Kept:
 
         if self._own:
             rows = [dict(zip(_COLUMNS, (*key, nats), strict=True)) for key, nats in sorted(self._own.items())]
-            with store.atomic_file(self._file) as temporary:
+            with sealed_file(self._file) as temporary:
                 pq.write_table(pa.Table.from_pylist(rows), temporary)
         self._written = time.monotonic()
 
 
 def _read(file: Path) -> dict[Key, float]:
-    """A file's content; one that cannot be read only costs the time to measure again."""
+    """A file's content; one that is damaged only costs the time to measure again."""
     try:
-        rows = store.read_parquet(file, _COLUMNS).to_pylist() if file.is_file() else []
+        rows = store.read_parquet(file, _COLUMNS, read_sealed(file, "kept distances")).to_pylist()
     except UnreadableFileError:
         return {}
     return {(row["prompt_id"], row["k"], row["key"]): row["nats"] for row in rows}

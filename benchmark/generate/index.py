@@ -40,7 +40,7 @@ class ImageIndex:
     def find(self, name: str, key: str) -> str:
         """The sha256 of an image that is there, has the right key and is whole; else empty."""
         entries = [content[name] for content in (self._own, *self._others) if name in content]
-        known = {entry.get("sha256", "") for entry in entries if entry.get("key") == key}
+        known = {str(entry.get("sha256", "")) for entry in entries if entry.get("key") == key}
         path = self._folder / name
         there = hashing.sha256_file(path) if known and path.is_file() else ""
         return there if there in known else ""

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 
 from benchmark.core import store
 from benchmark.core.errors import MissingFileError, UnreadableFileError
+from benchmark.core.hashing import sha256_bytes
+from benchmark.core.manifest import FILE_NAME, read_manifest
 from benchmark.core.records import Checkpoint, Cost, ScorerColumn, ScoreRow
 from benchmark.core.records.scores import LARGEST
 
@@ -126,12 +128,15 @@ def read_score_table(path: Path) -> ScoreTable:
 
     Raises:
         MissingFileError: If there is no such file.
-        UnreadableFileError: If it is no parquet file, or not one of ours.
+        UnreadableFileError: If it is no parquet file, not one of ours, or not what the finished evaluation in
+            its folder wrote.
     """
     path = path / "scores.parquet" if path.is_dir() else path
     if not path.is_file():
         raise MissingFileError(path, "score table", do="run `fbench eval` first")
-    arrow = store.read_parquet(path, _SCHEMA.names)
+    content = path.read_bytes()
+    _refuse_damaged(path, sha256_bytes(content))
+    arrow = store.read_parquet(path, _SCHEMA.names, content)
     try:
         facts = json.loads((arrow.schema.metadata or {})[_METADATA_KEY])
         if facts["version"] > _METADATA_VERSION:
@@ -152,6 +157,18 @@ def read_score_table(path: Path) -> ScoreTable:
         )
     except (pa.ArrowException, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UnreadableFileError(path, "a score table of fbench eval", error) from error
+
+
+def _refuse_damaged(path: Path, sha256: str) -> None:
+    """Holds a table against the manifest beside it; one that stands alone is read as it is."""
+    if not (path.parent / FILE_NAME).is_file():
+        return
+    manifest = read_manifest(path.parent)
+    written = {Path(item.path).name: item.sha256 for item in manifest.outputs}.get(path.name)
+    # While an evaluation is at work its table is newer than its manifest.
+    if manifest.status == "success" and written and written != sha256:
+        do = "give the command that made it again: it writes the table from the scores it kept"
+        raise UnreadableFileError(path, "the table of that evaluation", "its bytes are others now", do)
 
 
 def _column(facts: Mapping[str, Any]) -> ScorerColumn:

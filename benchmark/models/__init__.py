@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from benchmark.models.base import Pipeline
 
 __all__ = [
-    "ModelFacts", "base_hash", "checkpoint_hash", "is_here", "load_pipeline", "model_facts", "models", "open_checkpoint",
-    "whereabouts",
+    "ModelFacts", "base_hash", "checkpoint_hash", "is_here", "load_pipeline", "model_facts", "models",
+    "open_checkpoint", "whereabouts",
 ]  # fmt: skip
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmark.core.hashing import sha256_json
-from benchmark.core.store import atomic_file
+from benchmark.core.leftovers import is_hidden
+from benchmark.core.sealed import is_whole, sealed_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,8 +19,8 @@ EVERY_SECONDS: Final = 30.0
 class Kept:
     """What was computed before, found again by content.
 
-    One folder for each key (what is computed, with which weights); in it files that appear whole, each a
-    numpy array of records ``(about, value)`` that is mapped and not read.
+    One folder for each key (what is computed, with which weights); in it sealed files that appear whole, each
+    a numpy array of records ``(about, value)`` that is mapped. What is damaged is computed again.
 
     Args:
         folder: Need not exist yet.
@@ -60,7 +61,7 @@ class Kept:
                 rows["about"] = [about.encode() for about in abouts]
                 rows["value"] = np.stack([found[about] for about in abouts])
                 # Named by its content: two workers that computed the same write the same file.
-                with atomic_file(self._place(key) / f"{sha256_json(abouts)[:16]}.npy") as temporary:
+                with sealed_file(self._place(key) / f"{sha256_json(abouts)[:16]}.npy") as temporary:
                     np.save(temporary, rows)
         self._new = {}
         self._written = time.monotonic()
@@ -70,12 +71,11 @@ class Kept:
 
         known: dict[str, np.ndarray] = {}
         for path in sorted(self._place(key).glob("*.npy")):
-            try:
-                rows = np.load(path, mmap_mode="r")
-                known.update(zip((about.decode() for about in rows["about"]), rows["value"], strict=True))
-            except (OSError, ValueError, IndexError, KeyError):
-                # Whatever it is, it is not ours: computed again.
+            # A part of another process, damaged, or of before files were sealed: computed again.
+            if is_hidden(path) or not is_whole(path):
                 continue
+            rows = np.load(path, mmap_mode="r")
+            known.update(zip((about.decode() for about in rows["about"]), rows["value"], strict=True))
         return known
 
     def _place(self, key: str) -> Path:

@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from benchmark.core.errors import EXIT_BUG, EXIT_INTERRUPTED, EXIT_OK, FbenchError
+from benchmark.core import interrupts
+from benchmark.core.errors import EXIT_BUG, EXIT_OK, FbenchError
 
 
 def finish(main: Callable[[], None]) -> NoReturn:
@@ -15,15 +16,16 @@ def finish(main: Callable[[], None]) -> NoReturn:
         main: Parses the command line and does the work.
     """
     try:
-        main()
+        with interrupts.terminable():
+            main()
     except FbenchError as error:
         if error.exit_code == EXIT_BUG:
             raise
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+    except KeyboardInterrupt as came:
+        print(f"{interrupts.word_of(came)}; the same command goes on", file=sys.stderr)
+        sys.exit(interrupts.exit_code_of(came))
     sys.exit(EXIT_OK)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.core.locks import held
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.result import EvalResult
 from benchmark.studies.processes import run_workers
@@ -48,6 +49,7 @@ def demo(out: Path, *, steps: int = STEPS, offline: bool = False) -> DemoResult:
 
     Raises:
         UserError: what went wrong in a worker, as it would be told here.
+        InUseError: if another command is writing to the folder.
         KeyboardInterrupt: after Ctrl-C; the same command goes on.
     """
     start = time.monotonic()
@@ -55,15 +57,16 @@ def demo(out: Path, *, steps: int = STEPS, offline: bool = False) -> DemoResult:
     folders = [str(run.out) for share in runs for run in share]
     everyone = eval_config(out, ("base", *folders), offline=offline)
     seconds: dict[str, float] = {}
-    if not _finished(everyone, [run for share in runs for run in share]):
-        shares = []
-        for i, mine in enumerate(runs):
-            own = (("base",) if i == 0 else ()) + tuple(str(run.out) for run in mine)
-            shares.append(Share(mine, eval_config(out, own, offline=offline)))
-        seconds = longest(run_workers(train_and_prepare, shares))
-    from benchmark.evaluate.run import evaluate
+    with held(out, [run.identity() for share in runs for run in share]):
+        if not _finished(everyone, [run for share in runs for run in share]):
+            shares = []
+            for i, mine in enumerate(runs):
+                own = (("base",) if i == 0 else ()) + tuple(str(run.out) for run in mine)
+                shares.append(Share(mine, eval_config(out, own, offline=offline)))
+            seconds = longest(run_workers(train_and_prepare, shares))
+        from benchmark.evaluate.run import evaluate
 
-    result = evaluate(everyone)
+        result = evaluate(everyone)
     seconds["rank"] = result.seconds.get("rank", 0.0)
     return DemoResult(result, {**seconds, "total": time.monotonic() - start})
 

@@ -2,10 +2,13 @@
 
 import multiprocessing as mp
 import os
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from benchmark.core.errors import FbenchError, UserError
+from benchmark.core.errors import EXIT_TERMINATED, FbenchError, UserError
+from benchmark.core.interrupts import terminable
+from benchmark.core.system import refusal_of
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -14,7 +17,7 @@ Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
 _PATIENCE: Final = 30.0
-"""Seconds that a worker has to end once all have answered, or after Ctrl-C to save where it is."""
+"""Seconds that a worker has to end once all have answered, or after Ctrl-C or SIGTERM to save where it is."""
 
 
 def run_workers(task: Callable[[Job], Answer], jobs: Sequence[Job]) -> list[Answer]:
@@ -30,7 +33,7 @@ def run_workers(task: Callable[[Job], Answer], jobs: Sequence[Job]) -> list[Answ
     Raises:
         FbenchError: what a worker raised; other errors show as that worker's traceback, and here as a
             `UserError`.
-        KeyboardInterrupt: after Ctrl-C, when the workers have saved where they are.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when the workers have saved where they are.
     """
     context = mp.get_context("spawn")
     pipes = [context.Pipe(duplex=False) for _ in jobs]
@@ -44,6 +47,11 @@ def run_workers(task: Callable[[Job], Answer], jobs: Sequence[Job]) -> list[Answ
             # Only the worker may hold this end: then its death is seen at the other one.
             send.close()
         answers = [_answer(receive) for receive, _ in pipes]
+    except BaseException:
+        for worker in workers:
+            if worker.pid is not None:
+                worker.terminate()
+        raise
     finally:
         for worker in workers:
             if worker.pid is not None:
@@ -58,10 +66,25 @@ def run_workers(task: Callable[[Job], Answer], jobs: Sequence[Job]) -> list[Answ
 def _work(task: Callable[[Job], Answer], job: Job, send: "Connection") -> None:
     # Before torch is imported, so that every library of this process obeys.
     os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        send.send(task(job))
+        with terminable():
+            send.send(task(job))
     except (FbenchError, KeyboardInterrupt) as error:
         send.send(error)
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        send.send(refusal)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone, however that ended: nobody waits for the answer."""
+    parent = mp.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(EXIT_TERMINATED)
 
 
 def _answer(receive: "Connection") -> Any:

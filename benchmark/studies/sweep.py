@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from benchmark.core import store
 from benchmark.core.calls import parse_call
 from benchmark.core.errors import ConfigError
+from benchmark.core.locks import held
 from benchmark.studies.processes import run_workers
 from trainers.config import TrainConfig
 from trainers.presets import preset_values
@@ -122,11 +123,17 @@ def sweep(what: Sweep) -> SweepResult:
 
     Raises:
         UserError: for settings that cannot work, before anything is trained; or if no member finished.
+        InUseError: if another command is writing to the folder.
         KeyboardInterrupt: after Ctrl-C; the same command goes on.
     """
     members = what.members()
     if what.workers < 1 or what.at_once < 1:
         raise ConfigError(f"workers is {what.workers}, at_once {what.at_once}", allowed="at least 1")
+    with held(what.out, [member.identity() for member in members]):
+        return _sweep(what, members)
+
+
+def _sweep(what: Sweep, members: Sequence[TrainConfig]) -> SweepResult:
     share = -(-len(members) // min(what.workers, len(members)))
     jobs = [tuple(members[i : i + share]) for i in range(0, len(members), share)]
     groups = [_groups(job, what.at_once) for job in jobs]

@@ -116,7 +116,7 @@ def test_an_evaluation_leaves_what_it_promises(evaluation: Path) -> None:
     assert "report.html" in outputs
 
 
-def test_ctrl_c_leaves_an_evaluation_that_the_same_command_finishes(
+def test_ctrl_c_and_sigterm_leave_an_evaluation_that_the_same_command_finishes(
     fbench: Fbench, world: dict[str, Path], run: Path, evaluation: Path, tmp_path: Path
 ) -> None:
     from diffusers import DDIMScheduler
@@ -125,13 +125,13 @@ def test_ctrl_c_leaves_an_evaluation_that_the_same_command_finishes(
 
     words = (*eval_words(world, run), "--out", tmp_path)
 
-    def interrupt(owner: type, method: str, call: int) -> None:
-        """Runs the command and presses Ctrl-C when a method is called for the n-th time."""
+    def interrupt(number: signal.Signals, owner: type, method: str, call: int) -> None:
+        """Runs the command and sends it a signal when a method is called for the n-th time."""
         original, calls = getattr(owner, method), count(1)
 
         def pressed(*args: Any, **options: Any) -> Any:
             if next(calls) == call:
-                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(number)
             return original(*args, **options)
 
         # A shell starts what it puts into the background deaf to Ctrl-C.
@@ -142,8 +142,9 @@ def test_ctrl_c_leaves_an_evaluation_that_the_same_command_finishes(
                 broken = fbench(*words)
         finally:
             signal.signal(signal.SIGINT, before)
-        assert broken.exit_code == 130
-        assert broken.stderr.splitlines()[-1] == "interrupted; the same command goes on from what is finished"
+        assert broken.exit_code == 128 + number
+        word = "interrupted" if number == signal.SIGINT else "terminated"
+        assert broken.stderr.splitlines()[-1] == f"{word}; the same command goes on from what is finished"
         assert "Traceback" not in broken.stderr
         assert broken.stdout == ""
         assert read_manifest(tmp_path).status == "cancelled"
@@ -154,13 +155,13 @@ def test_ctrl_c_leaves_an_evaluation_that_the_same_command_finishes(
         return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.glob("images/*/*.png")}
 
     # Two denoising steps a batch of four images: in the middle of the base's second batch.
-    interrupt(DDIMScheduler, "step", 4)
+    interrupt(signal.SIGINT, DDIMScheduler, "step", 4)
     first = made(tmp_path)
     assert len(first) == 4
     assert first.items() <= made(evaluation).items()
     times = {path: path.stat().st_mtime_ns for path in tmp_path.glob("images/*/*.png")}
     # All of the base's images are there, and the first scorer's rows; the second's were about to be kept.
-    interrupt(ScoreCache, "write", 2)
+    interrupt(signal.SIGTERM, ScoreCache, "write", 2)
     assert len(made(tmp_path)) == 6
     assert len(list(tmp_path.glob(".scores/*/*"))) == 1
     done = fbench(*words)

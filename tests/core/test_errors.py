@@ -15,6 +15,7 @@ EXAMPLES = [
     errors.UnreadableFileError(Path("x.parquet"), "parquet", "magic bytes\nand a trace"),
     errors.MissingWeightsError("no weights", do="fbench weights fetch hps"),
     errors.DiskFullError("full"),
+    errors.InUseError("another command is at work", do="wait for it"),
     errors.NotComparableError("signatures differ"),
 ]
 

@@ -142,13 +142,3 @@ def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(UnreadableFileError, match="x.json as JSON"):
         store.read_json(tmp_path / "x.json")
-
-
-def test_what_a_killed_process_left_is_cleared_and_nothing_else(tmp_path: Path) -> None:
-    store.write_text(tmp_path / "a" / "kept.json", "{}")
-    for left in (".kept.77.part.json", ".step-000004.x1.part", ".step-000004.77.old"):
-        (tmp_path / "a" / left).mkdir()
-    (tmp_path / "a" / ".resume.77.part.pt").write_text("half")
-    store.clear_leftovers(tmp_path)
-    assert [path.name for path in (tmp_path / "a").iterdir()] == ["kept.json"]
-    store.clear_leftovers(tmp_path / "not there")

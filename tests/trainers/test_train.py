@@ -41,31 +41,31 @@ def timeless(run: Path) -> list[Metrics]:
     return [{k: v for k, v in line.items() if k not in CLOCK} for line in read_metrics(run)]
 
 
-def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Presses Ctrl-C in the middle of a step."""
+def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGINT) -> None:
+    """Presses Ctrl-C, or sends another signal, in the middle of a step."""
     update = Trainee.update
 
     def pressed(self: Trainee, *args: Any) -> Metrics:
         if self.step + 1 == step:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return update(self, *args)
 
     monkeypatch.setattr(Trainee, "update", pressed)
 
 
-@pytest.mark.parametrize("lora_rank", [4, "full"])
+@pytest.mark.parametrize(("lora_rank", "number"), [(4, signal.SIGINT), ("full", signal.SIGTERM)])
 def test_a_run_broken_off_ends_as_an_unbroken_one_to_the_bit(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, lora_rank: int | str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, lora_rank: int | str, number: int
 ) -> None:
     whole = settings("whole", lora_rank=lora_rank)
     broken = settings("broken", lora_rank=lora_rank)
     train(whole)
     with monkeypatch.context() as patch:
-        interrupt_at(patch, 3)  # between two checkpoints
+        interrupt_at(patch, 3, number)  # between two checkpoints
         with pytest.raises(KeyboardInterrupt):
             train(broken)
     assert read_manifest(broken.out).status == "cancelled"
-    # Ctrl-C lets the step end.
+    # Either lets the step end.
     assert [line["step"] for line in read_metrics(broken.out)] == [0, 1, 2, 3]
     assert not step_folder(broken.out, 4).exists()
     result = train(broken)

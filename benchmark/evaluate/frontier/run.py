@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, NotComparableError
+from benchmark.core.locks import held
 from benchmark.core.manifest import track
 from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScorerColumn, ScoreRow
 from benchmark.evaluate.frontier.config import FrontierConfig
@@ -67,6 +68,7 @@ def make_frontier(config: FrontierConfig, *, command: str | None = None) -> Fron
 
     Raises:
         UserError: for anything that is wrong with the inputs, before the first image is made.
+        InUseError: if another command is writing to either folder.
     """
     plan = plan_frontier(config)
     device = choose_device(config.device)
@@ -82,6 +84,8 @@ def make_frontier(config: FrontierConfig, *, command: str | None = None) -> Fron
     # Missing rows are the result's to tell; the manifest notes them as well.
     with (
         suppress(MissingRowsError),
+        held(config.evaluation, config.model_dump(mode="json")),
+        held(config.out, config.model_dump(mode="json")),
         track(config.out, "frontier", config, device=device, command=command) as manifest,
     ):
         manifest.add_input(config.evaluation / FILE)

@@ -10,6 +10,7 @@ from benchmark.core import store
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingFileError, UserError
 from benchmark.core.hashing import sha256_file, sha256_json, sha256_path
+from benchmark.core.locks import held
 from benchmark.core.manifest import FILE_NAME, Artefact, read_manifest, track
 from benchmark.core.records import ImageSet
 from benchmark.evaluate import EvalPlan, plan
@@ -83,13 +84,16 @@ def make_pairs(config: PairsConfig) -> PairsResult:
 
     Raises:
         UserError: for anything that is wrong with the inputs, before the first image is made.
+        InUseError: if another command is writing to the folder.
     """
     agenda = _check(config)
     inputs = _inputs(config, agenda)
     if (done := _finished(config, inputs)) is not None:
         return done
-    device = choose_device(config.device)
-    with track(config.out, "pairs", config, device=device, inputs=inputs) as manifest:
+    with (
+        held(config.out, config.model_dump(mode="json")),
+        track(config.out, "pairs", config, device=choose_device(config.device), inputs=inputs) as manifest,
+    ):
         images = sample_images(agenda)
         listing = list_images(images, config.out)
         manifest.add_output(listing.name, sha256_path(listing))

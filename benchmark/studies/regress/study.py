@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark.core.errors import ConfigError, NotComparableError
+from benchmark.core.locks import held
 from benchmark.core.records import Checkpoint
 from benchmark.gate import GateReport, gate_methods
 from benchmark.gate.evidence import CANDIDATE_RUNS
@@ -122,11 +123,18 @@ def regress(what: Regress) -> GateReport:
 
     Raises:
         UserError: for whatever a user can put right, before anything is trained.
+        InUseError: if another command is writing to the folder.
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
     check(what)
+    runs = what.runs()
+    with held(what.out, [run.identity() for run in runs]):
+        return _regress(what, runs)
+
+
+def _regress(what: Regress, runs: Sequence[TrainConfig]) -> GateReport:
     evaluation = eval_config(what.out / "eval", offline=what.offline)
-    train_and_evaluate(what.runs(), lambda run: [str(run.out)], evaluation, base=False, workers=what.workers)
+    train_and_evaluate(runs, lambda run: [str(run.out)], evaluation, base=False, workers=what.workers)
     ours, theirs = read_score_table(what.out / "eval"), read_score_table(find_baseline(what.baseline))
     table = join_tables([theirs, ours])
     _write_board([theirs, ours], table, what.out)
