@@ -88,11 +88,11 @@ def _code(error: BaseException) -> int:
     """The system's number for what it refused; 0 where the error names none."""
     if isinstance(error, OSError) and error.errno:
         return error.errno
-    if not _is_of_a_library(error):
-        return 0
     text = str(error)
     if named := _OS_ERROR.search(text):
         return int(named[1])
+    if not _is_of_a_library(error):
+        return 0
     said = {code: words for code in (*_FULL, *_REMEDIES) if (words := os.strerror(code)) in text}
     return max(said, key=lambda code: len(said[code]), default=0)  # "Too many open files" in more words
 
