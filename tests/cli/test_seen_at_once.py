@@ -69,8 +69,8 @@ def test_a_folder_without_the_weights_of_a_network_is_seen(
         file.unlink()
     words = ("train", "--base", base, "--data", world["pairs"], "--beta", 1, "--out", tmp_path / "out")
     assert f"no weights (.safetensors or .bin) at {base / part}" in refused(*words, "--dry-run")
-    words = ("eval", "--base", base, "--scorers", f"{world['scorers']}:Light", "--out", tmp_path / "out")
-    assert f"no weights (.safetensors or .bin) at {base / part}" in refused(*words, "--dry-run")
+    evaluated = ("eval", "--base", base, "--scorers", f"{world['scorers']}:Light", "--out", tmp_path / "out")
+    assert f"no weights (.safetensors or .bin) at {base / part}" in refused(*evaluated, "--dry-run")
 
 
 def test_a_checkpoint_of_the_hub_is_not_fetched_by_a_dry_run(
