@@ -111,7 +111,8 @@ def open_policy(file: Path, found: Contents, base: Pipeline) -> Pipeline:
             do="give a base model of that prediction type with --base",
         )
     networks = {name: part for name in _KINDS if (part := getattr(base, name)) is not None}
-    return replace(base, **_parts(file, found, networks, base.device, base=base))
+    parts: dict[str, Any] = _parts(file, found, networks, base.device, base=base)
+    return replace(base, **parts)
 
 
 _KINDS: Mapping[str, Any] = {
@@ -157,7 +158,7 @@ def _parts(
         parts[name] = _filled(networks[name], part_state, file, name, base)
         parts[name].requires_grad_(False).eval()
         parts[name].to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parts["unet"].to(memory_format=quick_unet_layout(device))  # type: ignore[call-overload]
+    parts["unet"].to(memory_format=quick_unet_layout(device))
     return parts
 
 
@@ -212,11 +213,16 @@ def _converted(part: str, own: State, network: nn.Module) -> State:
             return bare
         convert = names.convert_ldm_unet_checkpoint if part == "unet" else names.convert_ldm_vae_checkpoint
         with quiet():
-            return dict(convert(own, config=dict(network.config)))
+            return dict(convert(own, config=dict(_config(network))))
     if part == "text_encoder":
         return dict(names.convert_ldm_clip_checkpoint(own))
     about = SimpleNamespace(config=network.config)
     return dict(names.convert_open_clip_checkpoint(about, own, prefix=TEXT_XL[1] + "model."))
+
+
+def _config(network: nn.Module) -> Mapping[str, Any]:
+    config: Mapping[str, Any] = network.config  # type: ignore[assignment]  # nn.Module knows no config
+    return config
 
 
 def _filled(network: nn.Module, state: State, file: Path, name: str, base: Pipeline | None) -> nn.Module:
@@ -225,7 +231,8 @@ def _filled(network: nn.Module, state: State, file: Path, name: str, base: Pipel
 
     kind = _KINDS[name]
     with quiet(), init_empty_weights(include_buffers=False):
-        own = kind.from_config(network.config) if name in ("unet", "vae") else kind(network.config)
+        made = kind.from_config(network.config) if name in ("unet", "vae") else kind(network.config)
+    own: nn.Module = made
     if name.startswith("text"):
         # transformers puts the encoder below `text_model.` in one class and not in the other.
         prefix = "text_model." if hasattr(own, "text_model") else ""

@@ -2,8 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,14 @@ def edit_index(folder: Path, change: Callable[[dict[str, Any]], object]) -> None
     index = json.loads(file.read_text())
     change(index)
     file.write_text(json.dumps(index, indent=2, sort_keys=True) + "\n")
+
+
+def _with(part: str, value: Sequence[str | None], index: dict[str, Any]) -> None:
+    index[part] = value
+
+
+def _without(part: str, index: dict[str, Any]) -> None:
+    del index[part]
 
 
 def add_unread(folder: Path) -> None:
@@ -88,9 +97,9 @@ def test_what_the_index_says_of_unloaded_parts_does_not_count(copied: Path) -> N
     said = {base_hash(str(copied))}
     for part in UNLOADED[kind]:
         for value in (["transformers", "Something"], [None, None]):
-            edit_index(copied, lambda index, part=part, value=value: index.update({part: value}))
+            edit_index(copied, partial(_with, part, value))
             said.add(base_hash(str(copied)))
-        edit_index(copied, lambda index, part=part: index.pop(part))
+        edit_index(copied, partial(_without, part))
         said.add(base_hash(str(copied)))
     assert len(said) == 1
 
