@@ -142,7 +142,7 @@ def _parts(
     networks: Mapping[str, nn.Module],
     device: torch.device,
     base: Pipeline | None = None,
-) -> dict[str, nn.Module]:
+) -> dict[str, Any]:
     """The networks that a file holds, each built like the one given."""
     state = _read(file)
     if found.kind == "unet":
@@ -152,12 +152,12 @@ def _parts(
     lacking = set(networks) - set(states) if base is None else {"unet"} - set(states)
     if lacking:
         raise refusal(file, found, "--base")
-    parts = {}
+    parts: dict[str, Any] = {}
     for name, part_state in states.items():
         parts[name] = _filled(networks[name], part_state, file, name, base)
         parts[name].requires_grad_(False).eval()
-        parts[name].to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    parts["unet"].to(memory_format=quick_unet_layout(device))  # type: ignore[call-overload]
+        parts[name].to(device=device, memory_format=torch.channels_last)
+    parts["unet"].to(memory_format=quick_unet_layout(device))
     return parts
 
 
@@ -201,7 +201,7 @@ def _by_part(state: State, file: Path, networks: Mapping[str, nn.Module]) -> dic
     return found
 
 
-def _converted(part: str, own: State, network: nn.Module) -> State:
+def _converted(part: str, own: State, network: Any) -> State:
     from diffusers.loaders import single_file_utils as names
 
     if part in ("unet", "vae"):
@@ -219,7 +219,7 @@ def _converted(part: str, own: State, network: nn.Module) -> State:
     return dict(names.convert_open_clip_checkpoint(about, own, prefix=TEXT_XL[1] + "model."))
 
 
-def _filled(network: nn.Module, state: State, file: Path, name: str, base: Pipeline | None) -> nn.Module:
+def _filled(network: Any, state: State, file: Path, name: str, base: Pipeline | None) -> Any:
     """A network like the one given, with a file's weights in float32; all are found and none is left over."""
     from accelerate import init_empty_weights
 

@@ -48,7 +48,7 @@ def in_parts(
 ) -> None:
     """In two files and an index, the variant before or behind the numbers of the parts."""
     names = sorted(state)
-    where = {}
+    where: dict[str, str] = {}
     for i, part in enumerate((names[::2], names[1::2]), start=1):
         number = f"0000{i}-of-00002"
         file = f"{stem}.{variant}-{number}.{ending}" if variant else f"{stem}-{number}.{ending}"
