@@ -84,7 +84,7 @@ def open_folder(
         unet=unet.to(memory_format=quick_unet_layout(device)),
         text_encoder=load_part(CLIPTextModel, folder / "text_encoder", device),
         tokenizer=_load_tokenizer(folder / "tokenizer"),
-        vae=_load_vae(folder / "vae", device),
+        vae=load_vae(folder / "vae", device),
         scheduler=load_scheduler(folder / "scheduler", xl=xl),
         device=device,
         precision=chosen,
@@ -164,7 +164,16 @@ def as_ddim(config: Mapping[str, Any], *, xl: bool) -> DDIMScheduler:
     return scheduler
 
 
-def _load_vae(folder: Path, device: torch.device) -> AutoencoderKL:
+def load_vae(folder: Path, device: torch.device) -> AutoencoderKL:
+    """An autoencoder as :func:`load_part` opens it, whose latents are scaled by one number.
+
+    Args:
+        folder: With its config.json and weights.
+        device: Where it goes.
+
+    Raises:
+        UserError: as of `load_part`, or if each channel has its own scale.
+    """
     vae = load_part(AutoencoderKL, folder, device)
     if vae.config.latents_mean is not None or vae.config.latents_std is not None:
         raise UserError(
