@@ -29,7 +29,7 @@ from benchmark.models.files import (
 from benchmark.models.hub import download
 from benchmark.models.kinds import contents
 from benchmark.models.loading import load_part, load_vae, open_folder
-from benchmark.models.single_file import open_policy
+from benchmark.models.single_file import check_noise, open_policy
 
 RECORD = "checkpoint.json"
 LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -159,9 +159,12 @@ def _digest(place: Path) -> str:
 def _load_policy(place: Path, base: Pipeline) -> Pipeline:
     if is_adapter(place):
         _refuse_whole_networks(place)
+        for file in (path for path in adapter_files(place) if path.suffix in ENDINGS):
+            check_noise(file, contents(file), base)
         return open_adapter(place, base)
     if place.is_file():
         found = contents(place)
+        check_noise(place, found, base)
         return open_adapter(place, base) if found.kind == "other" else open_policy(place, found, base)
     if (place / "model_index.json").is_file():
         return _whole_pipeline(place, base)
@@ -178,6 +181,11 @@ def _load_unet(folder: Path, place: Path, base: Pipeline) -> Pipeline:
         _check_architecture(read_json(folder / "config.json", "a UNet's config"), base, place)
         return replace(base, unet=load_part(UNet2DConditionModel, folder, base.device))
     weights = find_weights(folder)
+    # As accelerate numbers what was trained together, without saying what is what.
+    if any(folder.glob("model_1.*")):
+        raise UnreadableFileError(
+            folder, "a UNet", "it holds the weights of several networks", do=f"give one: {weights.files[0]}"
+        )
     if weights.index is None:
         return _load_policy(weights.files[0], base)
     raise MissingFileError(folder / "config.json", "config of a network in parts")

@@ -287,6 +287,35 @@ def test_weights_without_a_config_open_on_the_bases(base: Pipeline, training: Pa
         assert torch.equal(policy.unet.conv_in.weight, base.unet.conv_in.weight + 500)
 
 
+def test_weights_of_several_networks_without_configs_are_refused(base: Pipeline, tmp_path: Path) -> None:
+    """As accelerate leaves them where a script registers no hook."""
+    save(tmp_path / "model.safetensors", base.unet.state_dict())
+    open_checkpoint(str(tmp_path), base)
+    save(tmp_path / "model_1.safetensors", {"w": torch.ones(1)})
+    with pytest.raises(UserError, match=r"several networks.*give one: .*model\.safetensors"):
+        open_checkpoint(str(tmp_path), base)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named(base: Pipeline, tmp_path: Path, number: float) -> None:
+    state = {name: weight.clone() for name, weight in base.unet.state_dict().items()}
+    state["conv_out.bias"][-1] = number
+    save(tmp_path / "diffusion_pytorch_model.safetensors", state)
+    # Without a config it is opened as a loose file, with one as a network's folder.
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"conv_out\.bias is not finite"):
+            open_checkpoint(str(tmp_path), base)
+        base.unet.save_config(tmp_path)
+
+
+def test_weights_that_are_no_floats_are_named(base: Pipeline, tmp_path: Path) -> None:
+    """Quantised ones mean nothing without their scales."""
+    file = tmp_path / "unet.safetensors"
+    save(file, {name: (100 * weight).to(torch.int8) for name, weight in base.unet.state_dict().items()})
+    with pytest.raises(UserError, match=r"unet.*holds int8, not floats"):
+        open_checkpoint(str(file), base)
+
+
 @pytest.mark.parametrize("config", [True, False])
 @pytest.mark.parametrize("ending", ["safetensors", "bin"])
 def test_other_weights_are_another_checkpoint_in_every_format(
