@@ -137,8 +137,8 @@ def used_files(folder: Path) -> tuple[Path, ...]:
     unet = unet_folder(folder)
     if unet is None:
         return tuple(_all(folder))
-    networks = network_folders(folder) | {"unet": unet}
-    return tuple(sorted(file for network in networks.values() for file in _network_files(network)))
+    places = (network_folders(folder) | {"unet": unet}).values()
+    return tuple(sorted(file for network in places for file in _network_files(network)))
 
 
 def unet_folder(folder: Path) -> Path | None:

@@ -1,11 +1,11 @@
 """Whole models in one file and loose UNets open with the values that plain diffusers gives."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import copy
 import pytest
 import torch
 
