@@ -197,11 +197,11 @@ def _load_beside(place: Path, base: Pipeline) -> dict[str, Any]:
     for name, folder in network_folders(place).items():
         if name == "unet":
             continue
-        own = getattr(base, name)
+        own: Any = getattr(base, name)
+        kind: Any = type(own)
         if own is not None:
-            found[name] = (
-                load_vae(folder, base.device) if name == "vae" else load_part(type(own), folder, base.device)
-            )
+            device = base.device
+            found[name] = load_vae(folder, device) if name == "vae" else load_part(kind, folder, device)
         if own is None or _shapes(found[name]) != _shapes(own):
             raise NotComparableError(
                 f"{folder} is not the {name} of a checkpoint of {base.name}: its sizes are others",
