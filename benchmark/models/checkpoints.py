@@ -4,8 +4,11 @@ import re
 import shlex
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
+import torch
 from diffusers import UNet2DConditionModel
+from torch import nn
 
 from benchmark.core import hashing
 from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError
@@ -19,13 +22,14 @@ from benchmark.models.files import (
     content_hash,
     find_weights,
     hash_with_unread_files,
+    network_folders,
     own_name,
     unet_folder,
 )  # fmt: skip
 from benchmark.models.hub import download
 from benchmark.models.kinds import contents
-from benchmark.models.loading import load_part, open_folder
-from benchmark.models.single_file import open_policy
+from benchmark.models.loading import load_part, load_vae, open_folder
+from benchmark.models.single_file import check_noise, open_policy
 
 RECORD = "checkpoint.json"
 LORA_FILE = "pytorch_lora_weights.safetensors"
@@ -154,21 +158,70 @@ def _digest(place: Path) -> str:
 
 def _load_policy(place: Path, base: Pipeline) -> Pipeline:
     if is_adapter(place):
+        _refuse_whole_networks(place)
+        for file in (path for path in adapter_files(place) if path.suffix in ENDINGS):
+            check_noise(file, contents(file), base)
         return open_adapter(place, base)
     if place.is_file():
         found = contents(place)
+        check_noise(place, found, base)
         return open_adapter(place, base) if found.kind == "other" else open_policy(place, found, base)
     if (place / "model_index.json").is_file():
         return _whole_pipeline(place, base)
     folder = unet_folder(place)
-    if folder is not None and (folder / "config.json").is_file():
+    if folder is None:
+        why = f"it has no {LORA_FILE}, no unet/ and no config.json"
+        raise UnreadableFileError(place, "a checkpoint", why, do=_inside(place))
+    return replace(_load_unet(folder, place, base), **_load_beside(place, base))
+
+
+def _load_unet(folder: Path, place: Path, base: Pipeline) -> Pipeline:
+    """The base with the UNet of a network's folder, which may be weights alone."""
+    if (folder / "config.json").is_file():
         _check_architecture(read_json(folder / "config.json", "a UNet's config"), base, place)
         return replace(base, unet=load_part(UNet2DConditionModel, folder, base.device))
-    if folder is not None and find_weights(folder).index is None:
-        return _load_policy(find_weights(folder).files[0], base)
-    raise UnreadableFileError(
-        place, "a checkpoint", f"it has no {LORA_FILE}, no unet/ and no config.json", do=_inside(place)
-    )
+    weights = find_weights(folder)
+    # As accelerate numbers what was trained together, without saying what is what.
+    if any(folder.glob("model_1.*")):
+        raise UnreadableFileError(
+            folder, "a UNet", "it holds the weights of several networks", do=f"give one: {weights.files[0]}"
+        )
+    if weights.index is None:
+        return _load_policy(weights.files[0], base)
+    raise MissingFileError(folder / "config.json", "config of a network in parts")
+
+
+def _load_beside(place: Path, base: Pipeline) -> dict[str, Any]:
+    """The networks beside a UNet, which training scripts save where they were trained as well."""
+    found: dict[str, nn.Module] = {}
+    for name, folder in network_folders(place).items():
+        if name == "unet":
+            continue
+        own: Any = getattr(base, name)
+        kind: Any = type(own)
+        if own is not None:
+            device = base.device
+            found[name] = load_vae(folder, device) if name == "vae" else load_part(kind, folder, device)
+        if own is None or _shapes(found[name]) != _shapes(own):
+            raise NotComparableError(
+                f"{folder} is not the {name} of a checkpoint of {base.name}: its sizes are others",
+                do="give the base model it was trained from with --base",
+            )
+    return found
+
+
+def _shapes(network: nn.Module) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in network.state_dict().items()}
+
+
+def _refuse_whole_networks(place: Path) -> None:
+    """Refuses an adapter's folder that holds whole networks, which might be meant as well."""
+    for folder in network_folders(place).values():
+        adapter = adapter_files(place)[0]
+        raise UserError(
+            f"{place} holds an adapter, {adapter.name}, and whole networks, such as {folder.name}/",
+            do=f"give what you mean: --checkpoint {shlex.quote(str(adapter))}, or {folder.name}/ without it",
+        )
 
 
 def _inside(place: Path) -> str:

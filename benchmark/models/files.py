@@ -122,8 +122,8 @@ def used_files(folder: Path) -> tuple[Path, ...]:
     """The files of a folder that are read when it is opened, in the order of their paths.
 
     A pipeline's: its index, the config and the chosen weights of each network, the vocabularies, the noise
-    schedule. A folder with `unet/` alone or with a bare network: those of that network. Of any other
-    folder: every config, vocabulary and safetensors file.
+    schedule. A bare UNet's, or a folder's with `unet/`: those of it and of the networks beside it. Of any
+    other folder: every config, vocabulary and safetensors file.
 
     Args:
         folder: Of a pipeline, a network or a checkpoint.
@@ -134,8 +134,11 @@ def used_files(folder: Path) -> tuple[Path, ...]:
         schedule = folder / "scheduler" / "scheduler_config.json"
         of_networks = [file for network in networks for file in _network_files(network)]
         return tuple(sorted([folder / INDEX, schedule, *vocabularies, *of_networks]))
-    network = unet_folder(folder)
-    return tuple(sorted(_network_files(network))) if network is not None else tuple(_all(folder))
+    unet = unet_folder(folder)
+    if unet is None:
+        return tuple(_all(folder))
+    places = (network_folders(folder) | {"unet": unet}).values()
+    return tuple(sorted(file for network in places for file in _network_files(network)))
 
 
 def unet_folder(folder: Path) -> Path | None:
@@ -147,6 +150,12 @@ def unet_folder(folder: Path) -> Path | None:
     with_config = [place for place in places if (place / "config.json").is_file()]
     with_weights = [place for place in places if choose_weights(path.name for path in place.glob("*"))]
     return next(iter([*with_config, *with_weights]), None)
+
+
+def network_folders(folder: Path) -> dict[str, Path]:
+    """The networks whose weights a folder holds in folders of their names."""
+    places = {name: folder / name for name in NETWORKS}
+    return {name: place for name, place in places.items() if choose_weights(p.name for p in place.glob("*"))}
 
 
 def _all(folder: Path) -> Iterator[Path]:

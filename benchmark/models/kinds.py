@@ -48,11 +48,16 @@ class Contents:
 
     @property
     def prediction_type(self) -> str | None:
-        """What the file says that its UNet predicts; None where it says nothing."""
+        """What the file says that its UNet predicts, in diffusers' words; None where it says nothing."""
         if "v_pred" in self.shapes:
             return "v_prediction"
         stated = self.metadata.get("modelspec.prediction_type", "").lower()
-        return {"v": "v_prediction", "epsilon": "epsilon"}.get(stated)
+        return {"v": "v_prediction"}.get(stated, stated) or None
+
+    @property
+    def has_zero_snr(self) -> bool:
+        """Whether the file says that its last step is noise alone."""
+        return "ztsnr" in self.shapes
 
 
 def contents(file: Path) -> Contents:

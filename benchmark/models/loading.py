@@ -84,7 +84,7 @@ def open_folder(
         unet=unet.to(memory_format=quick_unet_layout(device)),
         text_encoder=load_part(CLIPTextModel, folder / "text_encoder", device),
         tokenizer=_load_tokenizer(folder / "tokenizer"),
-        vae=_load_vae(folder / "vae", device),
+        vae=load_vae(folder / "vae", device),
         scheduler=load_scheduler(folder / "scheduler", xl=xl),
         device=device,
         precision=chosen,
@@ -127,8 +127,7 @@ def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co
     # What a damaged or foreign file raises differs between the libraries and their versions.
     except Exception as error:
         raise UnreadableFileError(folder, f"a {_name(kind)}", error) from error
-    wrong = wrong_weights(report)
-    if wrong:
+    if wrong := wrong_weights(report) or not_finite(model):
         raise UnreadableFileError(folder, f"a {_name(kind)}", wrong)
     model.requires_grad_(False).eval()
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
@@ -164,7 +163,16 @@ def as_ddim(config: Mapping[str, Any], *, xl: bool) -> DDIMScheduler:
     return scheduler
 
 
-def _load_vae(folder: Path, device: torch.device) -> AutoencoderKL:
+def load_vae(folder: Path, device: torch.device) -> AutoencoderKL:
+    """An autoencoder as :func:`load_part` opens it, whose latents are scaled by one number.
+
+    Args:
+        folder: With its config.json and weights.
+        device: Where it goes.
+
+    Raises:
+        UserError: as of `load_part`, or if each channel has its own scale.
+    """
     vae = load_part(AutoencoderKL, folder, device)
     if vae.config.latents_mean is not None or vae.config.latents_std is not None:
         raise UserError(
@@ -217,6 +225,17 @@ def wrong_weights(report: Mapping[str, Any]) -> str:
             parts.append(f"{kind} weights: {found[0]}{more}")
     parts += [str(message) for message in report.get("error_msgs") or ()]
     return ", ".join(parts)
+
+
+def not_finite(network: nn.Module) -> str:
+    """In words the first weight that holds NaN or infinity; empty where none does.
+
+    A sum over finite weights is finite, and quicker than to look at each.
+    """
+    names = (name for name, weight in network.named_parameters() if not torch.isfinite(weight.sum()))
+    return next(
+        (f"{name} is not finite: the file is damaged, or its training diverged" for name in names), ""
+    )
 
 
 def _name(kind: object) -> str:

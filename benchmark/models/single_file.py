@@ -9,15 +9,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from benchmark.core.errors import NotComparableError, UnreadableFileError
-from benchmark.models.base import Pipeline, quick_unet_layout, resolve_precision
+from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
+from benchmark.models.base import Pipeline, PredictionType, quick_unet_layout, resolve_precision
 from benchmark.models.facts import ModelFacts
 from benchmark.models.files import content_hash
 from benchmark.models.kinds import (
@@ -31,7 +31,7 @@ from benchmark.models.kinds import (
     read_pickle,
     refusal,
 )
-from benchmark.models.loading import as_ddim, wrong_weights
+from benchmark.models.loading import as_ddim, not_finite, wrong_weights
 from benchmark.models.published import SCHEDULER, Sizes, fitting_sizes
 from benchmark.models.quiet import quiet
 from benchmark.models.vocabulary import clip_tokenizer
@@ -67,8 +67,13 @@ def open_base(file: Path, facts: ModelFacts, device: torch.device, *, precision:
     tokenizers = {"tokenizer": clip_tokenizer(sizes.length)}
     if sizes.text_2 is not None:
         tokenizers["tokenizer_2"] = clip_tokenizer(sizes.length, pad="!")
-    noise = dict(SCHEDULER) | {"prediction_type": found.prediction_type or "epsilon"}
-    if "ztsnr" in found.shapes:
+    predicts = found.prediction_type or "epsilon"
+    if predicts not in get_args(PredictionType):
+        raise UserError(
+            f"{file} says that it predicts {predicts}", allowed=", ".join(get_args(PredictionType))
+        )
+    noise = dict(SCHEDULER) | {"prediction_type": predicts}
+    if found.has_zero_snr:
         noise |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
     chosen = resolve_precision(precision, device)
     return Pipeline(
@@ -94,7 +99,7 @@ def open_policy(file: Path, found: Contents, base: Pipeline) -> Pipeline:
         base: The base model, whose configs the parts must fit.
 
     Raises:
-        UserError: if it is of another family or other sizes, or says that it predicts something else.
+        UserError: if it is of another family or of other sizes.
     """
     if found.kind == "foreign":
         raise refusal(file, found, "--checkpoint")
@@ -104,15 +109,33 @@ def open_policy(file: Path, found: Contents, base: Pipeline) -> Pipeline:
             f"{file} is {found.words}, and the base model {base.name} is {ours}",
             do="give its own family with --base",
         )
+    networks = {name: part for name in _KINDS if (part := getattr(base, name)) is not None}
+    parts: dict[str, Any] = _parts(file, found, networks, base.device, base=base)
+    return replace(base, **parts)
+
+
+def check_noise(file: Path, found: Contents, base: Pipeline) -> None:
+    """Refuses weights or an adapter that were trained, as they say, for another use of noise.
+
+    Args:
+        file: For the message.
+        found: What it holds.
+        base: Whose noise schedule is sampled.
+
+    Raises:
+        NotComparableError: if the base predicts something else, or ends in other noise.
+    """
     stated = found.prediction_type
     if stated is not None and stated != base.prediction_type:
         raise NotComparableError(
             f"{file} says that it predicts {stated}, and the base model {base.name} {base.prediction_type}",
             do="give a base model of that prediction type with --base",
         )
-    networks = {name: part for name in _KINDS if (part := getattr(base, name)) is not None}
-    parts: dict[str, Any] = _parts(file, found, networks, base.device, base=base)
-    return replace(base, **parts)
+    if found.has_zero_snr and not base.scheduler.config.rescale_betas_zero_snr:
+        raise NotComparableError(
+            f"{file} says that its last step is noise alone (ztsnr), and that of {base.name} is not",
+            do="give a base model whose scheduler_config.json has rescale_betas_zero_snr with --base",
+        )
 
 
 _KINDS: Mapping[str, Any] = {
@@ -255,7 +278,13 @@ def _filled(network: nn.Module, state: State, file: Path, name: str, base: Pipel
         )
     if wrong:
         raise UnreadableFileError(file, f"a whole model, its {name}", wrong)
+    for key in wanted:
+        if not state[key].is_floating_point():
+            kept = str(state[key].dtype).removeprefix("torch.")
+            raise UnreadableFileError(file, f"a {name}", f"{key} holds {kept}, not floats")
     own.load_state_dict(
         {key: value.to(torch.float32, copy=True) for key, value in state.items()}, assign=True
     )
+    if wrong := not_finite(own):
+        raise UnreadableFileError(file, f"a {name}", wrong)
     return own

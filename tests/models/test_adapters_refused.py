@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import NotComparableError, UserError
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.models.adapters.kinds import EXTRAS, KINDS
 from benchmark.models.adapters.names import LayerNames
@@ -219,6 +219,17 @@ def test_a_pickle_of_anything_but_tensors_is_refused(tmp_path: Path, base: Pipel
         open_checkpoint(str(tmp_path / "a.bin"), base)
 
 
+@pytest.mark.parametrize("change", [Tensor.to_sparse, lambda t: t.to("meta")])
+def test_a_tensor_without_plain_numbers_is_named(
+    tmp_path: Path, adapter_files: Any, base: Pipeline, change: Callable[[Tensor], Tensor]
+) -> None:
+    tensors = {name: t.float() for name, t in made(adapter_files, base, "lora").items()}
+    name = next(iter(tensors))
+    torch.save(tensors | {name: change(tensors[name])}, tmp_path / "a.bin")
+    with pytest.raises(UserError, match=f"{name} is no plain tensor"):
+        open_checkpoint(str(tmp_path / "a.bin"), base)
+
+
 @pytest.mark.parametrize(
     ("metadata", "message"),
     [
@@ -228,6 +239,8 @@ def test_a_pickle_of_anything_but_tensors_is_refused(tmp_path: Path, base: Pipel
         ('{"unet.r": 2, "unet.lora_alpha": 8}', "gives a scale of 0.5, its settings 4"),
         ('{"unet.r": 3, "unet.lora_alpha": 8}', "has rank 2, its settings say 3"),
         ('{"unet.lora_alpha": 8}', "say r None"),
+        ('{"unet.r": 2, "unet.lora_alpha": 1, "unet.lora_bias": true}', "say lora_bias True"),
+        ('{"unet.r": 2, "unet.lora_alpha": 1, "unet.rank_pattern": {"(": 2}}', "no regular expression"),
     ],
 )
 def test_metadata_that_do_not_agree_with_the_tensors_are_named(
@@ -238,6 +251,35 @@ def test_metadata_that_do_not_agree_with_the_tensors_are_named(
     )
     with pytest.raises(UserError, match=message):
         open_checkpoint(str(file), base)
+
+
+@pytest.mark.parametrize("name", ["a.safetensors", "pytorch_lora_weights.safetensors"])
+def test_an_adapter_of_another_prediction_is_refused(
+    tmp_path: Path, adapter_files: Any, base: Pipeline, name: str
+) -> None:
+    """As a file or as a folder."""
+    tensors = made(adapter_files, base, "lora")
+    place = tmp_path if name.startswith("pytorch") else tmp_path / name
+    for stated, fits in (("epsilon", True), ("v", False), ("score", False)):
+        adapter_files.write(tmp_path / name, tensors, {"modelspec.prediction_type": stated})
+        if fits:
+            open_checkpoint(str(place), base)
+            continue
+        with pytest.raises(NotComparableError, match=f"says that it predicts {stated}.* epsilon"):
+            open_checkpoint(str(place), base)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"), (b"<html>", "web page"), (b"", "empty")],
+)
+@pytest.mark.parametrize("ending", ["safetensors", "bin"])
+def test_a_damaged_file_in_an_adapters_folder_is_called_what_it_is(
+    tmp_path: Path, base: Pipeline, content: bytes, message: str, ending: str
+) -> None:
+    (tmp_path / f"pytorch_lora_weights.{ending}").write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        open_checkpoint(str(tmp_path), base)
 
 
 def test_a_refusal_leaves_the_base_as_it_was(tmp_path: Path, adapter_files: Any, base: Pipeline) -> None:

@@ -1,5 +1,6 @@
 """Every layout that weights are published in opens with plain diffusers' values, or is refused by name."""
 
+import copy
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
+from transformers import CLIPTextConfig, CLIPTextModel
 
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.models import base_hash, load_pipeline, model_facts, open_checkpoint
@@ -241,6 +243,41 @@ def test_folders_of_training_scripts_open(base: Pipeline, training: Path) -> Non
     assert torch.equal(weight(step), plain - 500)
 
 
+def test_what_was_trained_beside_the_unet_opens_with_it(base: Pipeline, training: Path) -> None:
+    """As the scripts of DreamBooth save a text encoder; its weights are part of the checkpoint's identity."""
+    step = training / "checkpoint-500"
+    revisions = {open_checkpoint(str(step), base)[0].revision}
+    for part in (name for name in NETWORKS if name != "unet" and getattr(base, name) is not None):
+        network = copy.deepcopy(getattr(base, part))
+        for weight in network.parameters():
+            weight.data += 1
+        network.save_pretrained(step / part)
+        checkpoint, policy = open_checkpoint(str(step), base)
+        revisions.add(checkpoint.revision)
+        assert all(map(torch.equal, getattr(policy, part).parameters(), network.parameters()))
+        assert torch.equal(policy.unet.conv_in.weight, base.unet.conv_in.weight + 500)
+    assert len(revisions) == (4 if base.is_xl else 3)
+
+
+def test_a_network_of_other_sizes_beside_the_unet_is_refused(base: Pipeline, training: Path) -> None:
+    config = CLIPTextConfig(**base.text_encoder.config.to_dict() | {"intermediate_size": 8})
+    CLIPTextModel(config).save_pretrained(training / "checkpoint-500" / "text_encoder")
+    with pytest.raises(NotComparableError, match="text_encoder is not the text_encoder of a checkpoint of"):
+        open_checkpoint(str(training / "checkpoint-500"), base)
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder"])
+def test_an_adapter_beside_whole_networks_is_refused(base: Pipeline, tmp_path: Path, part: str) -> None:
+    getattr(base, part).save_pretrained(tmp_path / part)
+    adapter = tmp_path / "pytorch_lora_weights.safetensors"
+    weight = base.unet.time_embedding.linear_1.weight
+    layer = "unet.time_embedding.linear_1.lora_{}.weight"
+    save_file({layer.format("A"): weight[:2].clone(), layer.format("B"): weight[:, :2].clone()}, adapter)
+    with pytest.raises(UserError, match=rf"whole networks, such as {part}/; give .*{adapter.name}"):
+        open_checkpoint(str(tmp_path), base)
+    open_checkpoint(str(adapter), base)
+
+
 def test_weights_without_a_config_open_on_the_bases(base: Pipeline, training: Path) -> None:
     unet = training / "checkpoint-500" / "unet"
     (unet / "config.json").unlink()
@@ -248,6 +285,35 @@ def test_weights_without_a_config_open_on_the_bases(base: Pipeline, training: Pa
     for place in (unet, unet.parent, unet / "diffusion_pytorch_model.safetensors"):
         _, policy = open_checkpoint(str(place), base)
         assert torch.equal(policy.unet.conv_in.weight, base.unet.conv_in.weight + 500)
+
+
+def test_weights_of_several_networks_without_configs_are_refused(base: Pipeline, tmp_path: Path) -> None:
+    """As accelerate leaves them where a script registers no hook."""
+    save(tmp_path / "model.safetensors", base.unet.state_dict())
+    open_checkpoint(str(tmp_path), base)
+    save(tmp_path / "model_1.safetensors", {"w": torch.ones(1)})
+    with pytest.raises(UserError, match=r"several networks.*give one: .*model\.safetensors"):
+        open_checkpoint(str(tmp_path), base)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named(base: Pipeline, tmp_path: Path, number: float) -> None:
+    state = {name: weight.clone() for name, weight in base.unet.state_dict().items()}
+    state["conv_out.bias"][-1] = number
+    save(tmp_path / "diffusion_pytorch_model.safetensors", state)
+    # Without a config it is opened as a loose file, with one as a network's folder.
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"conv_out\.bias is not finite"):
+            open_checkpoint(str(tmp_path), base)
+        base.unet.save_config(tmp_path)
+
+
+def test_weights_that_are_no_floats_are_named(base: Pipeline, tmp_path: Path) -> None:
+    """Quantised ones mean nothing without their scales."""
+    file = tmp_path / "unet.safetensors"
+    save(file, {name: (100 * weight).to(torch.int8) for name, weight in base.unet.state_dict().items()})
+    with pytest.raises(UserError, match=r"unet.*holds int8, not floats"):
+        open_checkpoint(str(file), base)
 
 
 @pytest.mark.parametrize("config", [True, False])

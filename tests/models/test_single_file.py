@@ -1,5 +1,6 @@
 """Whole models in one file and loose UNets open with the values that plain diffusers gives."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -168,6 +169,17 @@ def test_a_stated_prediction_type_is_heeded(
         config = {**base.scheduler.config, "prediction_type": "v_prediction"}
         fitting = replace(base, scheduler=type(base.scheduler).from_config(config))
         assert open_checkpoint(str(file), fitting)[1].prediction_type == "v_prediction"
+
+
+def test_a_stated_end_in_noise_is_heeded(
+    base: Pipeline, state: dict[str, torch.Tensor], whole_files: Any, tmp_path: Path
+) -> None:
+    file = whole_files.write(tmp_path / "marked.safetensors", {**state, "ztsnr": torch.zeros(0)})
+    with pytest.raises(NotComparableError, match=r"its last step is noise alone \(ztsnr\)"):
+        open_checkpoint(str(file), base)
+    fitting = replace(base, scheduler=copy.deepcopy(base.scheduler))
+    fitting.scheduler.register_to_config(rescale_betas_zero_snr=True)
+    open_checkpoint(str(file), fitting)
 
 
 @pytest.fixture

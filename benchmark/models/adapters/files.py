@@ -142,6 +142,8 @@ def _check_values(file: AdapterFile) -> None:
             raise file.refused(
                 f"{name} is no tensor", do="give the adapter's own weights, not a training state"
             )
+        if tensor.is_meta or tensor.is_quantized or tensor.layout is not torch.strided:
+            raise file.refused(f"{name} is no plain tensor of numbers", do="save it dense, as .safetensors")
         if tensor.is_complex() or not (tensor.is_floating_point() or name.endswith("alpha")):
             raise file.refused(f"{name} holds {str(tensor.dtype).removeprefix('torch.')}, not floats")
         if not tensor.numel():

@@ -113,10 +113,7 @@ def _scale(layer: Layer, settings: Settings) -> float:
         return 1.0
     tensors, stated = layer.tensors, layer.place.stated
     rank = layer.kind.rank(tensors)
-    if settings.has_magnitudes not in (None, "magnitude" in tensors):
-        raise layer.file.refused(
-            f"its settings say use_dora {settings.has_magnitudes}, {stated} is otherwise"
-        )
+    settings.check_roles(stated, tensors)
     said = settings.scale(stated, rank)
     if "alpha" not in tensors:
         return 1.0 if said is None else said

@@ -1,7 +1,8 @@
 """What PEFT's config, or the same as diffusers' metadata, says of an adapter where it decides a number."""
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ _READ = {
     "lora_bias",
     "peft_type",
 }
+_STATED_ROLES = {"use_dora": "magnitude", "lora_bias": "up_bias"}
 # These say how it was trained, or which layers: the tensors show that.
 _TOLD_BY_TENSORS = {
     "task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision", "inference_mode",
@@ -43,10 +45,17 @@ class Settings:
     file: AdapterFile
     stated: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def has_magnitudes(self) -> bool | None:
-        """Whether there must be DoRA's magnitudes; None where nothing is said."""
-        return bool(self.stated.get("use_dora")) if self.stated else None
+    def check_roles(self, layer: str, roles: Container[str]) -> None:
+        """Refuses a layer that has magnitudes or biases where nothing is said of them, or the reverse.
+
+        Args:
+            layer: Its name in the file.
+            roles: Of its tensors.
+        """
+        for key, role in _STATED_ROLES.items() if self.stated else ():
+            stated = bool(self.stated.get(key))
+            if stated != (role in roles):
+                raise self.file.refused(f"its settings say {key} {stated}, {layer} is otherwise")
 
     def scale(self, layer: str, rank: int | None) -> float | None:
         """The alpha / rank of a layer; alpha / sqrt(rank) with `use_rslora`; None where nothing is said.
@@ -73,7 +82,11 @@ class Settings:
         by_layer = self.stated.get(patterns) or {}
         if not isinstance(by_layer, dict):
             raise self.file.refused(f"its {patterns} is no table of numbers")
-        value = by_layer.get(get_pattern_key(by_layer.keys(), layer), self.stated.get(key))
+        try:
+            pattern = get_pattern_key(by_layer.keys(), layer)
+        except re.error as error:
+            raise self.file.refused(f"its {patterns} has no regular expression: {error}") from error
+        value = by_layer.get(pattern, self.stated.get(key))
         if (
             isinstance(value, bool)
             or not isinstance(value, int | float)
