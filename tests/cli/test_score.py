@@ -184,8 +184,10 @@ def test_another_models_table_is_not_replaced(
     assert "holds the scores of y_images" in refused("score", both[0], "--scorers", "entropy", "--out", out)
 
 
-def test_a_run_of_another_kind_is_not_replaced(place: Path, tmp_path: Path, refused: Refused) -> None:
-    record = read_manifest(place / "runs" / "sdxl-1.0").model_dump() | {"kind": "eval"}
+def test_a_run_of_another_kind_is_not_replaced(
+    place: Path, runs: dict[str, Path], tmp_path: Path, refused: Refused
+) -> None:
+    record = read_manifest(runs["sdxl-1.0"]).model_dump() | {"kind": "eval"}
     write_json(tmp_path / "manifest.json", record)
     line = refused("score", place / "sdxl-1.0", "--scorers", "entropy", "--out", tmp_path)
     assert "holds a run of `eval`; name a folder of its own" in line
