@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmark.core import resources
@@ -84,12 +86,38 @@ def test_a_csv_cell_may_hold_a_line_break(write: Write) -> None:
         ("p.txt", "a\0b\n", "zero byte"),
         ("p.csv", "id,text\n1,a\n1,b\n", "two prompts have the id '1'"),
         ("p.jsonl", '{"id": "../a", "text": "a"}\n', "usable as a file name"),
+        (
+            "p.jsonl",
+            '{"text": "a", "tags": 5}\n',
+            "prompt 1 (line 1) has tags that are neither a text nor a list",
+        ),
+        ("p.jsonl", '{"text": "a", "tags": {"b": 1}}\n', "neither a text nor a list"),
+        ("p.jsonl", '{"text": "a", "style": 5}\n', "has a style that is no text"),
+        *(
+            ("p.jsonl", f'{{"text": "a", "id": "b", {field}}}\n'.replace("?", r"\ud83d"), "a lone surrogate")
+            for field in (
+                '"prompt": "", "tags": "a?"',
+                '"tags": ["?"]',
+                '"style": "?"',
+                '"attribute": "?", "values": ["c", "d"]',
+                '"attribute": "b", "values": ["?", "d"]',
+            )
+        ),
+        ("p.jsonl", r'{"text": "a\ud83d"}', "a lone surrogate"),
+        ("p.jsonl", r'{"text": "a", "id": "\ud83d"}', "a lone surrogate"),
     ],
 )
 def test_a_file_that_is_no_prompt_set_says_why(write: Write, name: str, text: str, said: str) -> None:
     with pytest.raises(UnreadableFileError) as caught:
         load_prompt_set(str(write(name, text)))
     assert said in str(caught.value)
+
+
+def test_a_parquet_file_with_a_column_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.Table.from_arrays([["a"], ["b"]], names=["text", "text"]), path)
+    with pytest.raises(UnreadableFileError, match="two columns are called 'text'"):
+        load_prompt_set(str(path))
 
 
 def test_a_missing_file_and_an_unknown_name_are_told_apart(write: Write) -> None:

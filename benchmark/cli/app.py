@@ -2,6 +2,8 @@
 
 import importlib
 import sys
+from collections import Counter
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -10,7 +12,7 @@ from typer.core import TyperGroup
 from benchmark.cli import streams
 from benchmark.cli.outcomes import close_message, exit_code_of
 from benchmark.core import interrupts
-from benchmark.core.errors import UnknownNameError
+from benchmark.core.errors import ConfigError, UnknownNameError
 
 # In the order of `fbench --help`: the way a newcomer goes.
 COMMANDS = (
@@ -37,6 +39,20 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+def _refusing_repeats(leaf: Any) -> Callable[[Any, list[str]], list[str]]:
+    """How a command reads its words, when an option of one value is given once: the first would be lost."""
+    parse = leaf.parse_args
+
+    def parse_args(ctx: Any, args: list[str]) -> list[str]:
+        _, _, order = leaf.make_parser(ctx).parse_args(args=list(args))
+        for option, count in Counter(order).items():
+            if count > 1 and not option.multiple and not option.is_eager:
+                raise ConfigError(f"{option.opts[-1]} is given {count} times", do="give it once")
+        return list(parse(ctx, args))
+
+    return parse_args
+
+
 class Root(Group):
     """The group of all commands; turns whatever ends one into its exit code."""
 
@@ -52,6 +68,7 @@ class Root(Group):
         found.name = cmd_name
         for leaf in getattr(found, "commands", {"": found}).values():
             leaf.callback = streams.keep_stdout()(leaf.callback)
+            leaf.parse_args = _refusing_repeats(leaf)
         return found
 
     def invoke(self, ctx: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.core import environment, store
-from benchmark.core.errors import MissingRowsError, UnreadableFileError
+from benchmark.core.errors import MissingRowsError, UnreadableFileError, UserError
 from benchmark.core.hashing import plain, sha256_json, sha256_path
 from benchmark.core.migrations import SCHEMA_VERSION, migrate
 
@@ -174,6 +174,20 @@ def read_manifest(path: Path) -> Manifest:
         raise UnreadableFileError(path, "a manifest", why, do) from error
     except (ValueError, RecursionError) as error:
         raise UnreadableFileError(path, "a manifest", error, do) from error
+
+
+def refuse_other_kind(out: Path, kind: str) -> None:
+    """Refuses a folder that holds a run of another program: its results would be replaced or mixed.
+
+    Args:
+        out: What ``--out`` names; need not be there.
+        kind: The program that would write to it.
+
+    Raises:
+        UserError: if another program's run is there, or a manifest that cannot be read.
+    """
+    if (out / FILE_NAME).is_file() and (earlier := read_manifest(out).kind) != kind:
+        raise UserError(f"--out {out} holds a run of `{earlier}`", do="name a folder of its own")
 
 
 def _with(known: list[Artefact], path: Path | str, sha256: str, role: str = "") -> list[Artefact]:

@@ -6,6 +6,7 @@ Which files below a folder are images, `benchmark.core.image_files` says; those 
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -46,7 +47,7 @@ def find_rows(
         layout: What it is; None: the one that it looks like.
         prompts: For ``hps``: a folder of ``<style>.json``, a list of texts each, or one JSON file of
             ``{style: texts}``. None: the images' own folder.
-        tell: Called with a line about what lies in the folder and is in no row.
+        tell: Called with a line about what lies in the folder and is in no row, and what is in several.
 
     Raises:
         UserError: if it is of no layout or of several, is not of the one stated, or its texts are missing.
@@ -67,6 +68,7 @@ def find_rows(
         tell(_left_over(files, rows, chosen))
     if not rows:
         raise UnreadableFileError(path, "images with prompts", "it holds none")
+    tell(_listed_twice(rows))
     return rows
 
 
@@ -136,6 +138,16 @@ def _left_over(files: ImageFiles, rows: Iterable[Row], layout: Layout) -> str:
         files.passed_over([*lists, *texts]),
     ]
     return "; ".join(part for part in parts if part)
+
+
+def _listed_twice(rows: Iterable[Row]) -> str:
+    """In words which images stand more than once under one prompt; empty if none does."""
+    asked = Counter(tuple(str(row.get(key)) for key in ("image_path", "prompt", "prompt_id")) for row in rows)
+    names = [image for (image, *_), count in asked.items() if count > 1]
+    dots = " ..." if len(names) > 3 else ""
+    number = "1 image stands" if len(names) == 1 else f"{len(names):,} images stand"
+    said = f"{number} more than once under one prompt, and count so often: {', '.join(names[:3])}{dots}"
+    return said if names else ""
 
 
 def _plain(path: Path) -> str:

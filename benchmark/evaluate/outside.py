@@ -73,9 +73,9 @@ def _image_set(path: Path, root: Path, rows: Iterable[Row], name: str) -> ImageS
 
 
 def _record(key: str, k: int, file: Path) -> ImageRecord:
-    if not file.is_file():
-        return ImageRecord(key, k, file, status="missing", note=f"no file at {file}")
     try:
+        if not file.is_file():
+            return ImageRecord(key, k, file, status="missing", note=f"no file at {file}")
         return ImageRecord(key, k, file, sha256_file(file))
     except OSError as error:
         return ImageRecord(key, k, file, status="error", note=f"cannot read {file}: {error.strerror}")

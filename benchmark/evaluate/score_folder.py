@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
 from benchmark.core.locks import held
-from benchmark.core.manifest import FILE_NAME, read_manifest, track
+from benchmark.core.manifest import FILE_NAME, read_manifest, refuse_other_kind, track
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
@@ -112,11 +112,10 @@ def _refuse_to_replace(config: ScoreConfig, image_sets: Sequence[ImageSet]) -> N
     The same path may have got more images, and the same images may lie at another path; who is neither is
     another model.
     """
+    refuse_other_kind(config.out, "score")
     if not (config.out / FILE_NAME).is_file():
         return
     earlier = read_manifest(config.out)
-    if earlier.kind != "score":
-        raise UserError(f"--out {config.out} holds a run of `{earlier.kind}`", do="name a folder of its own")
     try:
         table = read_score_table(config.out)
     except UserError:

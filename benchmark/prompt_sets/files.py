@@ -104,10 +104,11 @@ def _prompt(row: Mapping[str, Any], place: int, number: int, column: str | None)
         raise ValueError(f"prompt {place + 1} has no {wanted}; it has {has}; --prompt-column names another")
     if not text.strip():
         raise ValueError(f"prompt {place + 1} (line {number}) has no text")
-    # Half an emoji, as programs leave it that cut at a length, is no text for any tokenizer.
-    text.encode()
-    tags = row.get("tags") or ()
-    facts = row.get("facts")
+    tags, style, facts = row.get("tags") or [], row.get("style") or None, row.get("facts")
+    if not isinstance(tags, str | list):
+        raise ValueError(f"prompt {place + 1} (line {number}) has tags that are neither a text nor a list")
+    if not isinstance(style, str | None):
+        raise ValueError(f"prompt {place + 1} (line {number}) has a style that is no text")
     named = [
         slug(str(row[name])) for name in TAG_COLUMNS if row.get(name) not in (None, "") and name not in names
     ]
@@ -118,7 +119,7 @@ def _prompt(row: Mapping[str, Any], place: int, number: int, column: str | None)
             *(tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)),
             *filter(None, named),
         ),
-        style=row.get("style") or None,
+        style=style,
         facts_json=json.dumps(facts, sort_keys=True) if facts is not None else "",
         attribute=attribute_of(row, text.strip()),
     )
@@ -171,6 +172,8 @@ def _parquet_rows(path: Path) -> list[Numbered]:
                 if not pa.types.is_struct(field.type) and not pa.types.is_binary(field.type)
                 and not pa.types.is_large_binary(field.type)
             ]  # fmt: skip
+            if twice := [name for name in flat if flat.count(name) > 1]:
+                raise ValueError(f"two columns are called {twice[0]!r}")
             return list(enumerate(file.read(columns=flat).to_pylist(), 1))
     except (OSError, pa.ArrowException) as error:
         raise ValueError(f"it is no parquet: {error}") from error

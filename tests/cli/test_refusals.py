@@ -1,18 +1,40 @@
 """What a user can put right is one line: what was given, what is allowed, what to do; exit 2."""
 
 import errno
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmark.cli.app import COMMANDS, command
 from benchmark.cli.outcomes import exit_code_of
 from benchmark.core.errors import FbenchError, MissingRowsError
 from benchmark.leaderboard import write_score_table
 from benchmark.leaderboard.simulate import simulated_table
 
 Refused = Callable[..., str]
+
+
+def leaves() -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command by the words that name it."""
+    root = command()
+    for name in COMMANDS:
+        found = root.get_command(None, name)
+        for leaf, made in getattr(found, "commands", {"": found}).items():
+            yield tuple(filter(None, (name, leaf))), made
+
+
+def test_an_option_of_one_value_is_given_once(refused: Refused) -> None:
+    tried = 0
+    for words, leaf in leaves():
+        for option in leaf.params:
+            if option.param_type_name != "option" or option.multiple or option.is_eager:
+                continue
+            given = [option.opts[-1], *([] if option.is_flag else ["1"])]
+            assert f"{option.opts[-1]} is given 2 times" in refused(*words, *given, *given)
+            tried += 1
+    assert tried > 100
 
 
 @pytest.mark.parametrize(

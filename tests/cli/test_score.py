@@ -184,11 +184,26 @@ def test_another_models_table_is_not_replaced(
     assert "holds the scores of y_images" in refused("score", both[0], "--scorers", "entropy", "--out", out)
 
 
-def test_a_run_of_another_kind_is_not_replaced(place: Path, tmp_path: Path, refused: Refused) -> None:
-    record = read_manifest(place / "runs" / "sdxl-1.0").model_dump() | {"kind": "eval"}
+def test_a_run_of_another_kind_is_not_replaced(
+    place: Path, runs: dict[str, Path], tmp_path: Path, refused: Refused
+) -> None:
+    record = read_manifest(runs["sdxl-1.0"]).model_dump() | {"kind": "eval"}
     write_json(tmp_path / "manifest.json", record)
     line = refused("score", place / "sdxl-1.0", "--scorers", "entropy", "--out", tmp_path)
     assert "holds a run of `eval`; name a folder of its own" in line
+
+
+@pytest.mark.parametrize(
+    "words", [("eval",), ("eval", "--shard", "1/2"), ("pairs",), ("train", "--preset", "shapes-rpo")]
+)
+def test_no_other_command_writes_into_its_folder(
+    runs: dict[str, Path], refused: Refused, words: tuple[str, ...]
+) -> None:
+    out = runs["sdxl-1.0"]
+    before = {path: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    for dry in ((), ("--dry-run",)):
+        assert f"{out} holds a run of `score`; " in refused(*words, "--out", out, *dry)
+    assert {path: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 
 
 def test_a_manifest_of_one_path_still_opens(runs: dict[str, Path], place: Path, tmp_path: Path) -> None:
@@ -238,6 +253,8 @@ def test_sets_of_one_name_and_other_prompts_are_refused_by_a_prompt(
         assert "set is images@" in line
         assert "1 of the 3 prompts of one, such as" in line
     fewer = folder_of(tmp_path / "few", 5, order=(0, 2, 4))
+    for image in ("1.png", "3.png", "5.png"):
+        (fewer / image).unlink()  # else a line tells that they have no prompt
     line = refused("score", place / "x" / "images", fewer, "--scorers", "entropy", "--out", tmp_path / "two")
     assert "up to 2 images a prompt in one and 1 in the other" in line
 

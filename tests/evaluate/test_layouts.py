@@ -181,6 +181,24 @@ def test_a_bad_text_beside_an_image_is_one_line(tmp_path: Path, save: Saved, dat
         read_images(tmp_path / "mine")
 
 
+def test_an_image_that_counts_twice_for_a_prompt_is_told(tmp_path: Path, save: Saved) -> None:
+    save("a.png")
+    rows = [{"prompt": prompt, "image_path": "a.png"} for prompt in "xyx"]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    told: list[str] = []
+    assert len(read_images(tmp_path / "mine.jsonl", tell=told.append)) == 3
+    assert "1 image stands more than once under one prompt, and count so often: a.png" in told
+
+
+def test_a_path_too_long_for_a_file_is_a_record(tmp_path: Path, save: Saved) -> None:
+    save("a.png")
+    rows = [{"prompt": "x", "image_path": name} for name in ("a.png", "b" * 5000)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    good, bad = read_images(tmp_path / "mine.jsonl")
+    assert (good.status, bad.status) == ("ok", "error")
+    assert "File name too long" in bad.note
+
+
 def test_whatever_is_behind_a_path_is_a_record(tmp_path: Path, save: Saved) -> None:
     (tmp_path / "folder.png").mkdir()
     rows = [

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ class OpenAttribute:
             raise ValueError(f"each value of {self.name!r} needs a text")
         if len(set(self.texts)) < len(self.texts):
             raise ValueError(f"two values of {self.name!r} have the same text")
+        _refuse_halves(self.name, *self.values, *chain.from_iterable(self.texts))
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Prompt:
             raise ValueError(f"a prompt's id must be usable as a file name, not {self.id!r}")
         if not self.text.strip():
             raise ValueError(f"prompt {self.id!r} has no text")
+        _refuse_halves(self.id, self.text, self.style or "", *self.tags)
 
     @property
     def content(self) -> str:
@@ -117,6 +120,19 @@ class PromptSet:
     def by_id(self) -> dict[str, Prompt]:
         """The prompts by their id."""
         return {prompt.id: prompt for prompt in self.prompts}
+
+
+def _refuse_halves(*words: str) -> None:
+    """Refuses half an emoji, as programs leave it that cut at a length: no file and no tokenizer takes it.
+
+    Raises:
+        ValueError: if a word is not Unicode text; names it.
+    """
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{word!a} holds half a character, a lone surrogate") from error
 
 
 @dataclass(frozen=True)

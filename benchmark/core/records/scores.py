@@ -85,6 +85,7 @@ class ScoreRow:
         seed: int | None = None,
     ) -> "ScoreRow":
         """A row for what a scorer computed; an error where it is not finite, or beyond `LARGEST`."""
+        value = float(value)  # of numpy's narrow floats the bound would be infinite
         if abs(value) <= LARGEST:
             return cls(checkpoint, scorer, scorer_version, prompt_id, seed, value)
         beyond = f", beyond the {LARGEST:g} that statistics can carry" if math.isfinite(value) else ""
