@@ -10,8 +10,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.core import environment, store
-from benchmark.core.errors import MissingRowsError, UnreadableFileError
+from benchmark.core.errors import MissingRowsError, UnreadableFileError, UserError
 from benchmark.core.hashing import plain, sha256_json, sha256_path
+from benchmark.core.interrupts import postponed
 from benchmark.core.migrations import SCHEMA_VERSION, migrate
 
 FILE_NAME = "manifest.json"
@@ -119,10 +120,12 @@ def track(
 
     Yields:
         The manifest, to which inputs and outputs are added.
+
+    Raises:
+        UserError: if the folder holds the run of another program, or a manifest that cannot be read.
     """
     settings = config.model_dump(mode="json") if isinstance(config, BaseModel) else plain(config)
-    # Not only a file: whatever else lies there is refused by name.
-    earlier = read_manifest(folder) if os.path.lexists(folder / FILE_NAME) else None
+    earlier = earlier_attempt(folder, kind)
     manifest = Manifest(
         kind=kind,
         command=environment.typed_command() if command is None else command,
@@ -146,10 +149,31 @@ def track(
         _end(manifest, folder, "error", f"{type(error).__name__}: {error}")
         raise
     except BaseException as error:
-        _end(manifest, folder, "cancelled", type(error).__name__)
+        with postponed():  # a second Ctrl-C must not leave it at `started`
+            _end(manifest, folder, "cancelled", type(error).__name__)
         raise
     else:
         _end(manifest, folder, "success", "")
+
+
+def earlier_attempt(folder: Path, kind: str) -> Manifest | None:
+    """The manifest that a run goes on from; None where there is none.
+
+    Args:
+        folder: The run's folder; need not exist.
+        kind: The program.
+
+    Raises:
+        UserError: if the folder holds the run of another program, whose record would be lost.
+        UnreadableFileError: if what lies there is no manifest.
+    """
+    # Not only a file: whatever else lies there is refused by name.
+    if not os.path.lexists(folder / FILE_NAME):
+        return None
+    earlier = read_manifest(folder)
+    if earlier.kind != kind:
+        raise UserError(f"--out {folder} holds a run of `{earlier.kind}`", do="name a folder of its own")
+    return earlier
 
 
 def read_manifest(path: Path) -> Manifest:

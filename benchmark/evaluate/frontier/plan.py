@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
-from benchmark.core.manifest import FILE_NAME, read_manifest
+from benchmark.core.manifest import earlier_attempt, read_manifest
 from benchmark.core.records import PromptSet, Sampler, ScorerColumn
 from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.frontier.config import NONE, FrontierConfig
@@ -110,8 +110,7 @@ def plan_frontier(config: FrontierConfig) -> FrontierPlan:
         NotComparableError: if the prompts or a scorer are not those of the evaluation any more.
     """
     evaluation, table = _evaluation(config)
-    if (config.out / FILE_NAME).is_file() and (kind := read_manifest(config.out).kind) != "frontier":
-        raise UserError(f"--out {config.out} holds a run of `{kind}`", do="name a folder of its own")
+    earlier_attempt(config.out, "frontier")
     prompt_set = load_prompt_set(
         evaluation.prompts, evaluation.limit, evaluation.prompt_column, offline=evaluation.offline
     )

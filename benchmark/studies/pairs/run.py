@@ -117,7 +117,7 @@ def make_pairs(config: PairsConfig) -> PairsResult:
 
 
 def _check(config: PairsConfig) -> EvalPlan:
-    agenda = plan(config.evaluation)
+    agenda = plan(config.evaluation, "pairs")
     for scorer in agenda.scorers:
         if scorer.unit != "image":
             raise UserError(
