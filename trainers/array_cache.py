@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.core import store
-from benchmark.core.errors import DiskFullError, FbenchError, UnreadableFileError
+from benchmark.core.errors import DiskFullError, FbenchError, RefusedBySystemError, UnreadableFileError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.sealed import is_whole, sealed_file
 from benchmark.generate import Progress, console_progress
@@ -45,6 +45,8 @@ class Spec:
         """Its size on disk, but for a header."""
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
+
+_ELSEWHERE: Final = "name another folder in FBENCH_CACHE, or give --no-cache-latents"
 
 Fill = Callable[[Mapping[str, Array], Progress], None]
 """Writes into arrays, and tells how many of their rows are done."""
@@ -124,8 +126,7 @@ def _make(entry: Path, kind: str, specs: Mapping[str, Spec], size: int, fill: Fi
     try:
         store.require_space(entry.parent, size, f"the cache of {kind}")
     except DiskFullError as error:
-        do = "free some space, name another folder in FBENCH_CACHE, or give --no-cache-latents"
-        raise DiskFullError(error.given, do=do) from error
+        raise DiskFullError(error.given, do=f"free some space, {_ELSEWHERE}") from error
     start = time.monotonic()
     with store.atomic_folder(entry) as folder:
         with ExitStack() as files:
@@ -150,9 +151,9 @@ def _alone(entry: Path, waiting: str) -> Iterator[None]:
     """Holds the entry's lock; what a process that died left of the entry is then nobody's, and goes."""
     from filelock import FileLock, Timeout
 
-    entry.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(entry.parent / f".{entry.name}.lock")
     try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout:
         say(waiting)
@@ -161,6 +162,9 @@ def _alone(entry: Path, waiting: str) -> Iterator[None]:
         # A file system without locks: the entry may be made twice, but is still whole or not there.
         yield
         return
+    except OSError as error:
+        given = f"cannot write the cache {entry.parent}: {error.strerror}"
+        raise RefusedBySystemError(given, do=_ELSEWHERE) from error
     try:
         for left in entry.parent.glob(f".{entry.name}.*.part"):
             shutil.rmtree(left, ignore_errors=True)

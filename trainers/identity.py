@@ -112,11 +112,9 @@ def refuse_other_run(identity: Identity) -> None:
     out = identity.config.out
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out} is a file", allowed="a folder, or a place for one")
-    if not (out / manifests.FILE_NAME).is_file():
+    earlier, do = manifests.earlier_attempt(out, "train"), "choose another --out, or delete it"
+    if earlier is None:
         return
-    earlier, do = manifests.read_manifest(out), "choose another --out, or delete it"
-    if earlier.kind != "train":
-        raise UserError(f"{out} holds a run of `{earlier.kind}`", do=do)
     if different := _other_settings(identity.config, earlier):
         raise UserError(f"{out} holds a run of other settings ({', '.join(different)})", do=do)
     refuse_other_precision(identity.config, identity.config.precision)

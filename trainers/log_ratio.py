@@ -16,8 +16,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Centre = Literal["none", "drift"]
-
 AUTO_SCALE_PER_DIMENSION = 0.15
 """`auto`: the 2,500 of the public Diffusion-DPO recipe over SD1.5's 16,384 latent dimensions."""
 

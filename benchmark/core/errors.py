@@ -7,7 +7,8 @@
     │   ├── MissingFileError        a file or folder that is not there
     │   ├── UnreadableFileError     a file that is there and is not what it should be
     │   ├── MissingWeightsError     published weights that are absent, e.g. under ``--offline``
-    │   ├── DiskFullError           not enough room for what the command is about to write
+    │   ├── RefusedBySystemError    what the operating system does not allow: rights, sizes, memory
+    │   │   └── DiskFullError           not enough room for what the command is about to write
     │   ├── InUseError              a folder that another command is writing to
     │   └── NotComparableError      numbers whose signatures differ
     └── MissingRowsError        4   the evaluation finished, and some of its rows have no value
@@ -109,7 +110,11 @@ class MissingWeightsError(UserError):
     """Published weights that are not on this machine."""
 
 
-class DiskFullError(UserError):
+class RefusedBySystemError(UserError):
+    """What the operating system does not allow: rights, sizes, memory; never a reason to go on without."""
+
+
+class DiskFullError(RefusedBySystemError):
     """Not enough room for what the command is about to write."""
 
 

@@ -32,9 +32,13 @@ def terminable() -> Iterator[None]:
 
     Only the first of them counts: a scheduler that sends several must not disturb the tidying up.
     """
+    came = False
 
     def interrupt(number: int, _frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        nonlocal came
+        if came and number == signal.SIGTERM:
+            return
+        came = True
         raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
     with _handled(interrupt):

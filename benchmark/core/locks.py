@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -29,6 +30,8 @@ except ImportError:  # Windows
 
 NAME: Final = ".lock"
 _MARKS: Final = (NAME, "manifest.json")
+_TRIES, _MOMENT = 40, 0.05
+"""One that shares asks again, so many seconds later: who begins or ends is alone for less than that."""
 _NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 
@@ -57,7 +60,7 @@ _HELD: list["_Lock"] = []
 
 @contextmanager
 def held(folder: Path, settings: object, *, shared: bool = False, name: str = NAME) -> Iterator[None]:
-    """Holds a folder's lock; who holds it alone also clears what killed commands left in the folder.
+    """Holds a folder's lock; who is alone in the folder also clears what killed commands left there.
 
     Args:
         folder: Need not exist; goes again if nothing was written.
@@ -75,7 +78,7 @@ def held(folder: Path, settings: object, *, shared: bool = False, name: str = NA
     lock = _Lock(folder, name)
     try:
         lock.acquire(sha256_json(settings), shared=shared)
-        if not shared:
+        if not shared and name == NAME:
             with writing(folder):
                 clear_leftovers(folder, others=_MARKS)
         yield
@@ -113,22 +116,26 @@ class _Lock:
         Raises:
             InUseError: if it is somebody else's.
         """
+        tries = _TRIES if shared else 1
         with writing(self._path):
             while True:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
                 alone = self._try()
-                if not alone and not (shared and self._try(shared=True)):
+                taken = alone or (shared and self._try(shared=True))
+                removed = not os.fstat(self._file).st_nlink
+                if taken and not removed:
+                    if not alone and (there := self._owner()) and there.settings != settings:
+                        self._refuse(settings)
+                    if alone:
+                        self._note(settings)
+                        taken = not shared or self._try(shared=True)
+                    if taken:
+                        break
+                if not removed and not (tries := tries - 1):
                     self._refuse(settings)
-                if not os.fstat(self._file).st_nlink:
-                    os.close(self._file)  # its owner removed it just now
-                    continue
-                if not alone and (there := self._owner()) and there.settings != settings:
-                    self._refuse(settings)
-                self._note(settings)
-                if alone and shared and not self._try(shared=True):
-                    self._refuse(settings)
-                break
+                os.close(self._file)
+                time.sleep(0 if removed else _MOMENT)
         _HELD.append(self)
 
     def release(self) -> None:

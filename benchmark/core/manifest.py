@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from benchmark.core import environment, store
 from benchmark.core.errors import MissingRowsError, UnreadableFileError, UserError
 from benchmark.core.hashing import plain, sha256_json, sha256_path
+from benchmark.core.interrupts import postponed
 from benchmark.core.migrations import SCHEMA_VERSION, migrate
 
 FILE_NAME = "manifest.json"
@@ -119,10 +120,12 @@ def track(
 
     Yields:
         The manifest, to which inputs and outputs are added.
+
+    Raises:
+        UserError: if the folder holds the run of another program, or a manifest that cannot be read.
     """
     settings = config.model_dump(mode="json") if isinstance(config, BaseModel) else plain(config)
-    # Not only a file: whatever else lies there is refused by name.
-    earlier = read_manifest(folder) if os.path.lexists(folder / FILE_NAME) else None
+    earlier = earlier_attempt(folder, kind)
     manifest = Manifest(
         kind=kind,
         command=environment.typed_command() if command is None else command,
@@ -146,10 +149,31 @@ def track(
         _end(manifest, folder, "error", f"{type(error).__name__}: {error}")
         raise
     except BaseException as error:
-        _end(manifest, folder, "cancelled", type(error).__name__)
+        with postponed():  # a second Ctrl-C must not leave it at `started`
+            _end(manifest, folder, "cancelled", type(error).__name__)
         raise
     else:
         _end(manifest, folder, "success", "")
+
+
+def earlier_attempt(folder: Path, kind: str) -> Manifest | None:
+    """The manifest that a run goes on from; None where there is none.
+
+    Args:
+        folder: The run's folder; need not exist.
+        kind: The program.
+
+    Raises:
+        UserError: if the folder holds the run of another program, whose record would be lost.
+        UnreadableFileError: if what lies there is no manifest.
+    """
+    # Not only a file: whatever else lies there is refused by name.
+    if not os.path.lexists(folder / FILE_NAME):
+        return None
+    earlier = read_manifest(folder)
+    if earlier.kind != kind:
+        raise UserError(f"--out {folder} holds a run of `{earlier.kind}`", do="name a folder of its own")
+    return earlier
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -174,20 +198,6 @@ def read_manifest(path: Path) -> Manifest:
         raise UnreadableFileError(path, "a manifest", why, do) from error
     except (ValueError, RecursionError) as error:
         raise UnreadableFileError(path, "a manifest", error, do) from error
-
-
-def refuse_other_kind(out: Path, kind: str) -> None:
-    """Refuses a folder that holds a run of another program: its results would be replaced or mixed.
-
-    Args:
-        out: What ``--out`` names; need not be there.
-        kind: The program that would write to it.
-
-    Raises:
-        UserError: if another program's run is there, or a manifest that cannot be read.
-    """
-    if (out / FILE_NAME).is_file() and (earlier := read_manifest(out).kind) != kind:
-        raise UserError(f"--out {out} holds a run of `{earlier}`", do="name a folder of its own")
 
 
 def _with(known: list[Artefact], path: Path | str, sha256: str, role: str = "") -> list[Artefact]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmark.core.errors import DiskFullError, FbenchError, UserError
+from benchmark.core.errors import DiskFullError, FbenchError, RefusedBySystemError
 
 _RIGHTS: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ELOOP, errno.EBUSY, errno.ETIMEDOUT)
 _REMEDIES: Final = {
@@ -43,7 +43,7 @@ def writing(path: Path) -> Iterator[None]:
 
     Raises:
         DiskFullError: if there is no room.
-        UserError: for anything else that the system refuses.
+        RefusedBySystemError: for anything else that the system refuses.
     """
     try:
         yield
@@ -54,7 +54,7 @@ def writing(path: Path) -> Iterator[None]:
         raise refusal from error
 
 
-def refusal_of(error: BaseException, path: Path | None = None) -> UserError | None:
+def refusal_of(error: BaseException, path: Path | None = None) -> RefusedBySystemError | None:
     """What to tell a user of an error behind which the operating system stands; None for any other.
 
     Args:
@@ -65,7 +65,7 @@ def refusal_of(error: BaseException, path: Path | None = None) -> UserError | No
         return None
     for one in _with_causes(error):
         if isinstance(one, MemoryError) or (_is_of_a_library(one) and _NO_MEMORY.search(str(one))):
-            return UserError(
+            return RefusedBySystemError(
                 "there is not enough memory",
                 do="take a smaller --batch-size or end other programs; the same command goes on",
             )
@@ -77,10 +77,12 @@ def refusal_of(error: BaseException, path: Path | None = None) -> UserError | No
         if code in _REMEDIES or (code in _PLACES and path is not None and _is_about(one, path)):
             name = getattr(one, "filename", None) or path
             given = f"cannot {'write' if path else 'open'} {name}" if name else "the system refuses"
-            return UserError(f"{given}: {os.strerror(code)}", do=_REMEDIES.get(code, "choose another --out"))
+            return RefusedBySystemError(
+                f"{given}: {os.strerror(code)}", do=_REMEDIES.get(code, "choose another --out")
+            )
         if _is_of_a_library(one) and (found := _HALF_WRITTEN.search(str(one))):
             given = f"cannot write {path}" if path else "a file cannot be written"
-            return UserError(f"{given}: {found[0]}", do="look at room and rights of --out")
+            return RefusedBySystemError(f"{given}: {found[0]}", do="look at room and rights of --out")
     return None
 
 

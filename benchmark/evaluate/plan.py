@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.core.manifest import refuse_other_kind
+from benchmark.core.manifest import earlier_attempt
 from benchmark.core.records import PromptSet, Sampler
 from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.result import suite_of
@@ -65,14 +65,14 @@ def plan(config: EvalConfig, kind: str = "eval") -> EvalPlan:
 
     Args:
         config: The settings.
-        kind: The program that writes to ``--out``.
+        kind: The program whose folder this is.
 
     Raises:
         UserError: for an unknown base model, prompt set, scorer or sampler, a checkpoint or weights that are
-            not there, a device that is not there, a shard that does not exist, or another program's run in
-            ``--out``.
+            not there, a device that is not there, a shard that does not exist, or a folder that holds the run
+            of another program.
     """
-    refuse_other_kind(config.out, kind)
+    earlier_attempt(config.out, kind)
     if config.device != "auto":
         choose_device(config.device)
     facts = model_facts(config.base)

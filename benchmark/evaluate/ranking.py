@@ -1,10 +1,10 @@
 """From rows to ``scores.parquet``, leaderboard, exports, figures and the report page."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from benchmark.core.errors import UserError
+from benchmark.core.errors import RefusedBySystemError, UserError
 from benchmark.core.manifest import Manifest
 from benchmark.core.records import Checkpoint, Cost, ImageSet, Leaderboard, Prompt, ScorerColumn, ScoreRow
 from benchmark.evaluate.costs import costs_of
@@ -58,6 +58,7 @@ def rank(
     source = PageSource(leaderboard, table, tuple(image_sets), manifests)
     with console_progress("pictures of the report page") as tell:
         page = write_page(source, out / "report.html", tell=tell)
+    manifest.outputs.clear()
     for file in (path, *write_exports(leaderboard, out), *figures, page):
         manifest.add_output(file)
     gaps = [row for row in rows if row.status != "ok"]
@@ -117,22 +118,35 @@ def tags_of(prompt: Prompt) -> tuple[str, ...]:
 def _figures(
     leaderboard: Leaderboard, table: ScoreTable, image_sets: Sequence[ImageSet], folder: Path
 ) -> list[Path]:
+    """Draws what these scores have something to say of; what an earlier table had goes."""
     from benchmark.export.figures import iso_reward, picture_sheet, trade_off, win_rates
 
-    written: list[Path] = []
-    # Scorers without a preference or a diversity among them have no trade-off to draw.
-    with suppress(UserError):
-        written.append(trade_off(leaderboard, folder / "trade-off.png"))
-    # A single checkpoint, or one without scores of images, wins no pair.
-    with suppress(UserError):
+    def draw_win_rates(file: Path) -> Path:
         rates = win_rates_of(table, reference=leaderboard.reference)
         signature = signature_about(table.signature, table.columns, {rate.scorer for rate in rates})
-        file = folder / "win-rates.png"
-        written.append(win_rates(rates, table.checkpoints, file, signature=signature))
-    if sweep_parameter(table) is not None:
+        return win_rates(rates, table.checkpoints, file, signature=signature)
+
+    def draw_iso_reward(file: Path) -> Path:
+        if sweep_parameter(table) is None:
+            raise UserError("nothing was swept")
+        return iso_reward(equal_level(table), file)
+
+    drawings: dict[str, Callable[[Path], Path]] = {
+        # Scorers without a preference or a diversity among them have no trade-off to draw.
+        "trade-off": partial(trade_off, leaderboard),
+        # A single checkpoint, or one without scores of images, wins no pair.
+        "win-rates": draw_win_rates,
         # Runs that differ in more than method, parameter and seed are no sweeps to compare.
-        with suppress(UserError):
-            written.append(iso_reward(equal_level(table), folder / "iso-reward.png"))
-    with suppress(UserError):
-        written.append(picture_sheet(image_sets, folder / "sheet.png"))
+        "iso-reward": draw_iso_reward,
+        "sheet": partial(picture_sheet, image_sets),
+    }
+    written = []
+    for name, draw in drawings.items():
+        file = folder / f"{name}.png"
+        try:
+            written.append(draw(file))
+        except RefusedBySystemError:
+            raise
+        except UserError:
+            file.unlink(missing_ok=True)
     return written

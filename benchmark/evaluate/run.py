@@ -46,7 +46,7 @@ def evaluate(config: EvalConfig, *, command: str | None = None) -> EvalResult:
         stack.enter_context(held(config.out, _shared_by(config) if shard else everything, shared=bool(shard)))
         if shard:
             # Shards are at work side by side, but none of them twice.
-            stack.enter_context(held(config.out, everything, shared=True, name=f".lock{shard}"))
+            stack.enter_context(held(config.out, everything, name=f".lock{shard}"))
         return _evaluate(config, agenda, command)
 
 

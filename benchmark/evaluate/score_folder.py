@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
 from benchmark.core.locks import held
-from benchmark.core.manifest import FILE_NAME, read_manifest, refuse_other_kind, track
+from benchmark.core.manifest import earlier_attempt, track
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
@@ -80,15 +80,19 @@ def score_folder(config: ScoreConfig, *, command: str | None = None) -> EvalResu
         UserError: for anything that is wrong with the inputs; a single image that cannot be read is a row.
         InUseError: if another command is writing to the folder.
     """
-    agenda = plan_score(config)
-    image_sets, scorers = agenda.image_sets, agenda.scorers
+    # Looked at under the lock: another command may have left another model's table there just now.
+    with held(config.out, config.model_dump(mode="json")):
+        return _score(plan_score(config), command)
+
+
+def _score(agenda: ScorePlan, command: str | None) -> EvalResult:
+    config, image_sets, scorers = agenda.config, agenda.image_sets, agenda.scorers
     device = choose_device(config.device)
     cache, loaded = ScoreCache(config.out), Loaded(device)
     loaded.load(s for s in scorers if any(cache.read(images, s) is None for images in image_sets))
     result = None
     with (
         suppress(MissingRowsError),
-        held(config.out, config.model_dump(mode="json")),
         track(config.out, "score", config, device=device, command=command) as manifest,
     ):
         rows = list[ScoreRow]()
@@ -112,10 +116,9 @@ def _refuse_to_replace(config: ScoreConfig, image_sets: Sequence[ImageSet]) -> N
     The same path may have got more images, and the same images may lie at another path; who is neither is
     another model.
     """
-    refuse_other_kind(config.out, "score")
-    if not (config.out / FILE_NAME).is_file():
+    earlier = earlier_attempt(config.out, "score")
+    if earlier is None:
         return
-    earlier = read_manifest(config.out)
     try:
         table = read_score_table(config.out)
     except UserError:

@@ -15,6 +15,7 @@ from typer.testing import Result
 
 from benchmark.cli.app import COMMANDS, command
 from benchmark.core.locks import held
+from benchmark.core.manifest import FILE_NAME, Manifest
 
 Fbench = Callable[..., Result]
 WRITERS = [
@@ -71,6 +72,27 @@ def test_the_second_command_is_refused(
     line = result.stderr.splitlines()[-1]
     assert line.startswith(f"error: another command is at work in {taken} (process ")
     assert {path: path.stat().st_mtime_ns for path in taken.rglob("*")} == before
+
+
+def test_score_looks_at_the_table_that_is_there_under_the_lock(
+    refused: Callable[..., str], words: dict[str, list[Any]], taken: Path, tmp_path: Path
+) -> None:
+    # Looked at before, another model's table could come in between, and be replaced without a word.
+    Manifest(kind="another").write(taken)
+    assert "is at work in" in refused("score", *words["score"], "--out", taken)
+
+
+@pytest.mark.parametrize("name", ["train", "pairs", "eval", "score", "frontier"])
+@pytest.mark.parametrize("option", [[], ["--dry-run"]])
+def test_the_run_of_another_command_is_not_replaced(
+    refused: Callable[..., str], words: dict[str, list[Any]], tmp_path: Path, name: str, option: list[str]
+) -> None:
+    out = tmp_path / "another"
+    Manifest(kind="another").write(out)
+    before = (out / FILE_NAME).read_bytes()
+    assert "holds a run of `another`" in refused(name, *words[name], *option, "--out", out)
+    assert [path.name for path in out.iterdir()] == [FILE_NAME]
+    assert (out / FILE_NAME).read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A user gets one line and the documented exit code, also from a worker process."""
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ EXAMPLES = [
     errors.MissingFileError("somewhere/x.png", "image", do="make it"),
     errors.UnreadableFileError(Path("x.parquet"), "parquet", "magic bytes\nand a trace"),
     errors.MissingWeightsError("no weights", do="fbench weights fetch hps"),
+    errors.RefusedBySystemError("cannot write x", do="choose another --out"),
     errors.DiskFullError("full"),
     errors.InUseError("another command is at work", do="wait for it"),
     errors.NotComparableError("signatures differ"),
@@ -35,8 +37,14 @@ def test_a_users_error_is_one_line_with_exit_code_two(error: errors.UserError) -
     )
 
 
+def _kinds(kind: type[errors.UserError]) -> Iterator[type[errors.UserError]]:
+    yield kind
+    for below in kind.__subclasses__():
+        yield from _kinds(below)
+
+
 def test_every_kind_of_users_error_is_tried_here() -> None:
-    assert {type(error) for error in EXAMPLES} == {errors.UserError, *errors.UserError.__subclasses__()}
+    assert {type(error) for error in EXAMPLES} == set(_kinds(errors.UserError))
 
 
 def test_missing_rows_finish_with_their_own_code() -> None:

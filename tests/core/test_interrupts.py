@@ -1,5 +1,6 @@
 """SIGTERM is what Ctrl-C is, but for the exit code."""
 
+import os
 import pickle
 import signal
 import threading
@@ -37,6 +38,17 @@ def test_a_signal_ends_a_command_with_its_own_code(
     assert type(caught.value) is kind
     assert exit_code_of(caught.value) == code == 128 + number
     assert type(pickle.loads(pickle.dumps(caught.value))) is kind
+
+
+@pytest.mark.filterwarnings("error")
+def test_those_that_come_together_are_one() -> None:
+    # Python complains on stderr where a handler comes to ignore one that is pending.
+    numbers = {signal.SIGTERM, signal.SIGINT}
+    with pytest.raises(KeyboardInterrupt), terminable():
+        signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
 def test_a_second_sigterm_does_not_disturb_the_tidying_up() -> None:

@@ -79,11 +79,37 @@ def test_parts_of_one_command_share_a_folder_and_keep_others_out(tmp_path: Path)
         pass
 
 
+def test_parts_that_begin_and_end_side_by_side_never_refuse_each_other(tmp_path: Path) -> None:
+    # Who begins or ends is alone for a moment.
+    processes = [mp.get_context("fork").Process(target=_come_and_go, args=(tmp_path,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * 3
+
+
+def _come_and_go(folder: Path) -> None:
+    for _ in range(50):
+        with held(folder, {"seed": 0}, shared=True):
+            pass
+
+
+def test_a_lock_of_another_name_is_exclusive_and_clears_nothing(tmp_path: Path) -> None:
+    (tmp_path / ".x.77.part.npy").write_text("half")
+    mine = ".lock-1-of-2"
+    with at_work(tmp_path, {}, shared=True), at_work(tmp_path, {}, name=mine):
+        with pytest.raises(InUseError, match="the same command is at work"), held(tmp_path, {}, name=mine):
+            pass
+        with held(tmp_path, {}, shared=True), held(tmp_path, {}, name=".lock-2-of-2"):
+            assert (tmp_path / ".x.77.part.npy").is_file()
+
+
 def test_nothing_is_left_behind(tmp_path: Path) -> None:
     with held(tmp_path / "deep" / "run", {}):
         assert (tmp_path / "deep" / "run" / NAME).is_file()
     assert list(tmp_path.iterdir()) == []
-    with held(tmp_path / "run", {}), held(tmp_path / "run", {}, shared=True, name=".lock-1-of-2"):
+    with held(tmp_path / "run", {}), held(tmp_path / "run", {}, name=".lock-1-of-2"):
         store.write_text(tmp_path / "run" / "x.txt", "kept")
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["x.txt"]
 

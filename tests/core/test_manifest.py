@@ -1,6 +1,7 @@
 """The manifest is there before the work, and says how it ended."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -46,6 +47,34 @@ def test_it_says_how_the_run_ended(tmp_path: Path, raised: BaseException, expect
     with pytest.raises(type(raised)), track(tmp_path, "eval", {}):
         raise raised
     assert status(tmp_path) == expected
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_does_not_keep_it_from_saying_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    write = Manifest.write
+
+    def signalled(manifest: Manifest, folder: Path) -> None:
+        if manifest.status == "cancelled":
+            signal.raise_signal(number)
+        write(manifest, folder)
+
+    monkeypatch.setattr(Manifest, "write", signalled)
+    before = signal.signal(number, signal.default_int_handler)
+    with pytest.raises(KeyboardInterrupt), track(tmp_path, "eval", {}):
+        raise KeyboardInterrupt
+    signal.signal(number, before)
+    assert status(tmp_path) == ("cancelled", "KeyboardInterrupt")
+
+
+def test_the_record_of_another_program_is_kept(tmp_path: Path) -> None:
+    with track(tmp_path, "train", {}):
+        pass
+    before = (tmp_path / "manifest.json").read_bytes()
+    with pytest.raises(UserError, match="holds a run of `train`"), track(tmp_path, "eval", {}):
+        pass
+    assert (tmp_path / "manifest.json").read_bytes() == before
 
 
 def test_inputs_and_outputs_are_hashed_once_a_path(tmp_path: Path) -> None:

@@ -92,7 +92,13 @@ def test_an_evaluation_and_its_resumption(
     assert (first[1].cost.eval_seconds or 0) < (second[1].cost.eval_seconds or 0)
     assert read_manifest(result.folder).attempts == 2
 
+    assert (result.folder / "figures" / "win-rates.png").is_file()
     warmer = evaluate(settings(checkpoint=("base",), guidance=7.0))
+    # No figure of the earlier table stays beside this one, in which nobody wins.
+    outputs = {Path(item.path) for item in read_manifest(warmer.folder).outputs}
+    figures = set((warmer.folder / "figures").iterdir())
+    assert warmer.folder / "figures" / "win-rates.png" not in figures
+    assert figures == {path for path in outputs if path.parent.name == "figures"}
     assert warmer.image_sets[0].id != result.image_sets[0].id
     assert len(written(warmer)) == len(before) + 4
 
@@ -117,6 +123,15 @@ def test_a_scorer_that_fails_leaves_the_others_alone(
     assert set(rows[rows["scorer"] == "broken"]["note"]) == {"RuntimeError: no"}
     # A failure is not kept: the same command tries again.
     assert [name.partition("-")[0] for name in written(result)] == ["oracle"]
+
+
+def test_a_figure_that_cannot_be_written_is_told(world: Path, settings: Callable[..., EvalConfig]) -> None:
+    config = settings(scorers="oracle", primary=())
+    place = config.out / "figures" / "sheet.png"
+    (place / "in-the-way").mkdir(parents=True)
+    with pytest.raises(UserError, match="cannot write .*sheet.*: Is a directory"):
+        evaluate(config)
+    assert read_manifest(config.out).status == "error"
 
 
 def test_shards_make_the_images_that_the_whole_scores(

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.core.errors import DiskFullError
+from benchmark.core.errors import DiskFullError, RefusedBySystemError
 from benchmark.generate import Progress
 from trainers.array_cache import Array, Spec, cache_folder, cached_arrays
 
@@ -154,6 +154,12 @@ def test_a_full_disk_is_said(tmp_path: Path) -> None:
     huge = {"squares": Spec((1 << 50,), "int64")}
     with pytest.raises(DiskFullError, match=r"needs .* GB.*FBENCH_CACHE.*--no-cache-latents"):
         cached_arrays(tmp_path, "numbers", "huge", huge, _never, "numbers")
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RefusedBySystemError, match=r"file/cache: Not a directory; .*FBENCH_CACHE"):
+        cached_arrays(tmp_path / "file" / "cache", "numbers", "a", {"squares": Spec((4,))}, _never, "numbers")
 
 
 def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
-from benchmark.core.manifest import read_manifest, refuse_other_kind
+from benchmark.core.manifest import earlier_attempt, read_manifest
 from benchmark.core.records import PromptSet, Sampler, ScorerColumn
 from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.frontier.config import NONE, FrontierConfig
@@ -110,7 +110,7 @@ def plan_frontier(config: FrontierConfig) -> FrontierPlan:
         NotComparableError: if the prompts or a scorer are not those of the evaluation any more.
     """
     evaluation, table = _evaluation(config)
-    refuse_other_kind(config.out, "frontier")
+    earlier_attempt(config.out, "frontier")
     prompt_set = load_prompt_set(
         evaluation.prompts, evaluation.limit, evaluation.prompt_column, offline=evaluation.offline
     )

@@ -12,7 +12,7 @@ from benchmark.shapes.grammar import caption
 from benchmark.shapes.scenes import OPEN
 from benchmark.shapes.vocabulary import BACKGROUNDS, COLOURS, RELATIONS, SHAPES, SIZES, STYLES
 from benchmark.studies.build_shapes.cards import write_card
-from benchmark.studies.build_shapes.fitting import Build, Fit, fit, generator
+from benchmark.studies.build_shapes.fitting import Build, Fit, fit
 from benchmark.studies.build_shapes.tokenizer import CONTEXT
 from benchmark.studies.build_shapes.workers import is_first
 
@@ -91,9 +91,3 @@ def run(build: Build) -> None:
     if is_first():
         torch.save(encoder.state_dict(), build.state / "text-encoder.pt")
         write_card(build, "text", done, {"training_accuracy": done.log[-1]["accuracy"]})
-
-
-def held_out_captions(n: int, build: Build) -> list[str]:
-    """Captions of validation facts, for the stages that follow."""
-    g = generator(build.seed, "validation-captions")
-    return [caption(draw_facts(g, "validation"), g) for _ in range(n)]
