@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark.core.errors import UnreadableFileError
+from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.manifest import read_manifest
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, PromptSet, Sampler
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
@@ -21,15 +21,16 @@ def read_image_sets(folder: Path) -> list[ImageSet]:
         folder: Of ``fbench eval`` or ``fbench score``.
 
     Returns:
-        In the order of the leaderboard; an image that is gone, or is not the one that was scored, is a record
+        In the order of the leaderboard; an image that is gone, or is not the one that was made, is a record
         with the status ``missing``.
 
     Raises:
-        UserError: if the folder holds no evaluation, or its prompts are gone.
+        UserError: if the folder holds no evaluation, its prompts are gone, or images that were scored from
+            elsewhere are not those any more.
     """
     manifest = read_manifest(folder)
     if manifest.kind == "score":
-        return read_side_by_side(ScoreConfig.parse(manifest.config, source=str(folder)))
+        return _of_score(folder, ScoreConfig.parse(manifest.config, source=str(folder)))
     if manifest.kind != "eval":
         raise UnreadableFileError(folder, "an evaluation", f"it holds a run of `{manifest.kind}`")
     config = EvalConfig.parse(manifest.config, source=str(folder))
@@ -38,6 +39,17 @@ def read_image_sets(folder: Path) -> list[ImageSet]:
     prompt_set = load_prompt_set(config.prompts, config.limit, config.prompt_column, offline=config.offline)
     ks = tuple(range(config.images_per_prompt))
     return [_found(folder, checkpoint, prompt_set, sampler, ks) for checkpoint in table.checkpoints]
+
+
+def _of_score(folder: Path, config: ScoreConfig) -> list[ImageSet]:
+    scored = {checkpoint.revision for checkpoint in read_score_table(folder).checkpoints}
+    sets = read_side_by_side(config)
+    for path, images in zip(config.path, sets, strict=True):
+        if images.checkpoint.revision not in scored:
+            raise UserError(
+                f"the images in {path} have changed since they were scored", do="score them again"
+            )
+    return sets
 
 
 def sampler_of(config: EvalConfig, table: ScoreTable) -> Sampler:

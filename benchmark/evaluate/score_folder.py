@@ -44,12 +44,17 @@ class ScorePlan:
         return [
             *(
                 f"images       {len(images)} of {len(images.prompt_set)} prompts in {path}, "
-                f"called {images.checkpoint.id}"
+                f"called {images.checkpoint.id}{_lacking(images)}"
                 for images, path in sets
             ),
             f"scorers      {', '.join(names)}",
             f"out          {self.config.out}",
         ]
+
+
+def _lacking(images: ImageSet) -> str:
+    missing = sum(record.status == "missing" for record in images)
+    return f"; {missing} of them are not there" if missing else ""
 
 
 def plan_score(config: ScoreConfig) -> ScorePlan:

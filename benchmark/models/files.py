@@ -37,6 +37,12 @@ _SHARDED = re.compile(
 )
 
 
+_PART = re.compile(
+    r"^(?P<stem>diffusion_pytorch_model|pytorch_model|model)(?:\.(?P<before>\w+?))?-\d+-of-\d+"
+    r"(?:\.(?P<behind>\w+))?\.(?P<ending>safetensors|bin)$"
+)
+
+
 @dataclass(frozen=True)
 class Weights:
     """One set of a network's weights as they lie in its folder.
@@ -89,6 +95,16 @@ def _order(name: str) -> tuple[object, ...]:
     return not of_diffusers, ".bin" in name, known, variant, single == of_diffusers, name
 
 
+def _index_of(part: str) -> set[str]:
+    """The names that the index of a part may have: the variant stands before `index` or behind it."""
+    found = _PART.match(part)
+    assert found is not None
+    stem, ending, variant = found["stem"], found["ending"], found["before"] or found["behind"]
+    if not variant:
+        return {f"{stem}.{ending}.index.json"}
+    return {f"{stem}.{variant}.{ending}.index.json", f"{stem}.{ending}.index.{variant}.json"}
+
+
 def find_weights(folder: Path) -> Weights:
     """The weights of a network's folder that are read; see :func:`choose_weights`.
 
@@ -99,10 +115,12 @@ def find_weights(folder: Path) -> Weights:
         MissingFileError: if it has none, or a part of them is not there.
         UnreadableFileError: if an index is no index.
     """
-    chosen = choose_weights(path.name for path in folder.glob("*"))
-    if not chosen:
-        cut = sorted(path.name for path in folder.glob("*-00001-of-*"))
-        what = f"index of the parts of {cut[0]}" if cut else "weights of a network (.safetensors or .bin)"
+    names = sorted(path.name for path in folder.glob("*"))
+    chosen = choose_weights(names)
+    # Another set of weights must not stand in for parts whose index was lost.
+    lost = next((name for name in names if _PART.match(name) and not _index_of(name) & set(names)), "")
+    if lost or not chosen:
+        what = f"index of the parts of {lost}" if lost else "weights of a network (.safetensors or .bin)"
         raise MissingFileError(folder, what, do="copy the whole folder again")
     path = folder / chosen
     if path.suffix != ".json":

@@ -13,7 +13,10 @@ from benchmark.models.files import INDEX, NETWORKS, TOKENIZERS, choose_weights
 
 LORA_FILE = "pytorch_lora_weights.safetensors"
 _SMALL = (
-    INDEX, LORA_FILE, "adapter_config.json", "adapter_model.safetensors", "scheduler/scheduler_config.json",
+    INDEX, LORA_FILE, "pytorch_lora_weights.bin", "scheduler/scheduler_config.json",
+    *(f"{place}{file}" for place in ("", *(f"{part}/" for part in NETWORKS)) for file in (
+        "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin",
+    )),
     *(f"{part}/{file}" for part in TOKENIZERS for file in ("*.json", "merges.txt")),
 )  # fmt: skip
 

@@ -19,6 +19,12 @@ VAE = ("first_stage_model.", "vae.")
 TEXT = "cond_stage_model."
 TEXT_XL = ("conditioner.embedders.0.", "conditioner.embedders.1.")
 
+_RECORDS = frozenset({
+    "epoch", "global_step", "step", "iteration", "optimizer", "optimizer_states", "lr_scheduler",
+    "lr_schedulers", "callbacks", "loops", "hparams_name", "hyper_parameters", "pytorch-lightning_version",
+})  # fmt: skip
+"""What trainers note beside weights and what changes no picture."""
+
 _ADAPTER = re.compile(r"lora|hada_|lokr_|dora_scale|oft_|\.diff\b|on_input|\.alpha$")
 
 
@@ -78,8 +84,12 @@ def contents(file: Path) -> Contents:
     return Contents(kind, words, shapes, metadata)
 
 
-def read_pickle(file: Path) -> dict[str, Any]:
+def read_pickle(file: Path, *, beside: bool = True) -> dict[str, Any]:
     """The tensors of a pickle by name, out of the `state_dict` they may lie in.
+
+    Args:
+        file: The pickle.
+        beside: Whether more than the training's own records may lie beside the `state_dict`; it is not read.
 
     Raises:
         UserError: if it cannot be read, or holds objects that only code could make.
@@ -103,6 +113,14 @@ def read_pickle(file: Path) -> dict[str, Any]:
     except Exception as error:
         raise UnreadableFileError(file, "a file of weights", error, do="fetch or copy it again") from error
     while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        unread = sorted(str(name) for name in content.keys() - {"state_dict"} - _RECORDS)
+        if unread and not beside:
+            raise UnreadableFileError(
+                file,
+                "a file of weights",
+                f"beside its state_dict it states {', '.join(unread[:3])}, which nothing here reads",
+                do="save the tensors alone, each layer with its alpha",
+            )
         content = content["state_dict"]
     if not isinstance(content, dict):
         raise UnreadableFileError(file, "a file of weights", f"it holds a {type(content).__name__}")

@@ -311,3 +311,23 @@ def test_equal_images_under_two_names_are_two_models(place: Path, fbench: Fbench
     assert (one["checkpoint"]["id"], other["checkpoint"]["id"]) == ("images", "copy")
     assert one["cells"][0]["mean"] == other["cells"][0]["mean"]
     assert (one["n_images"], other["n_images"]) == (6, 6)
+
+
+def test_images_that_changed_since_are_not_drawn_as_those_that_were_scored(
+    fbench: Fbench, refused: Refused, place: Path, tmp_path: Path
+) -> None:
+    folder = folder_of(tmp_path / "model", 0)
+    fbench("score", folder, "--scorers", f"{place / 'mine.py'}:Light", "--out", tmp_path / "out")
+    pictures(folder, 1)
+    assert "have changed since they were scored" in refused("plot", "sheet", tmp_path / "out")
+    (folder / "0.png").unlink()
+    plan = (
+        "score",
+        folder,
+        "--scorers",
+        f"{place / 'mine.py'}:Light",
+        "--out",
+        tmp_path / "new",
+        "--dry-run",
+    )
+    assert "called model; 1 of them are not there" in fbench(*plan).stdout

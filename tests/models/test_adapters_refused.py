@@ -219,6 +219,17 @@ def test_a_pickle_of_anything_but_tensors_is_refused(tmp_path: Path, base: Pipel
         open_checkpoint(str(tmp_path / "a.bin"), base)
 
 
+def test_what_a_pickle_states_beside_its_tensors_is_not_passed_over(
+    tmp_path: Path, adapter_files: Any, base: Pipeline
+) -> None:
+    tensors = {name: t.float() for name, t in made(adapter_files, base, "lora").items()}
+    torch.save({"state_dict": tensors, "epoch": 3}, tmp_path / "a.pt")
+    open_checkpoint(str(tmp_path / "a.pt"), base)
+    torch.save({"state_dict": tensors, "alpha": 8}, tmp_path / "a.pt")
+    with pytest.raises(UserError, match="beside its state_dict it states alpha"):
+        open_checkpoint(str(tmp_path / "a.pt"), base)
+
+
 @pytest.mark.parametrize("change", [Tensor.to_sparse, lambda t: t.to("meta")])
 def test_a_tensor_without_plain_numbers_is_named(
     tmp_path: Path, adapter_files: Any, base: Pipeline, change: Callable[[Tensor], Tensor]

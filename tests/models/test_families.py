@@ -252,6 +252,8 @@ def test_of_a_published_repository_only_what_is_needed_is_fetched() -> None:
           ("model.onnx", "model.onnx_data", "openvino_model.bin", "flax_model.msgpack", "pytorch_model.bin")),
     ]  # fmt: skip
     assert set(wanted_files([*needed, *others])) == set(needed)
+    adapters = ["pytorch_lora_weights.bin", "unet/adapter_config.json", "unet/adapter_model.safetensors"]
+    assert wanted_files([*adapters, "README.md", "optimizer.bin"]) == sorted(adapters)
     # Weights of more than 10 GB, such as a trained SDXL UNet, are saved in parts.
     parts = ["unet/config.json", "unet/diffusion_pytorch_model.safetensors.index.json"]
     parts += [f"unet/diffusion_pytorch_model-0000{i}-of-00002.safetensors" for i in (1, 2)]

@@ -479,3 +479,14 @@ def test_two_layouts_of_one_model_are_two_contents(copied: Path) -> None:
     before = base_hash(str(copied))
     lay(copied, "fp16")
     assert base_hash(str(copied)) != before
+
+
+def test_parts_without_their_index_are_not_passed_over_for_another_set(
+    published_folder: Folder, tmp_path: Path
+) -> None:
+    base = shutil.copytree(published_folder("sd15"), tmp_path / "base")
+    plain = base / "unet" / "diffusion_pytorch_model.safetensors"
+    shutil.copy(plain, plain.with_name("diffusion_pytorch_model.fp16.safetensors"))
+    plain.rename(plain.with_name("diffusion_pytorch_model-00001-of-00002.safetensors"))
+    with pytest.raises(UserError, match="index of the parts of diffusion_pytorch_model-00001-of-00002"):
+        load_pipeline(str(base), "cpu")

@@ -119,7 +119,7 @@ def _read(path: Path, model: str, config: Path | None = None, part: str = "") ->
         except (SafetensorError, OSError) as error:
             raise UnreadableFileError(path, f"a LoRA of {model}", error) from error
     else:
-        tensors = read_pickle(path)
+        tensors = read_pickle(path, beside=False)
     settings: dict[str, Mapping[str, Any]] = {}
     if config is not None:
         settings = {"": _table(read_json(config, "an adapter's config"), config)}
