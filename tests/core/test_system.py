@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -41,19 +42,25 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file may be larger than 4,096 bytes, as under `ulimit -f`."""
+    """No file may be larger than 4,096 bytes, as under `ulimit -f`; within, so that pytest may write its own."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN, "Python itself sees to this"
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("writer", WRITERS)
-def test_a_file_too_large_is_one_line(tmp_path: Path, small_files: None, writer: str) -> None:
-    with pytest.raises(UserError) as caught, store.atomic_file(tmp_path / "x.npy") as temporary:
+def test_a_file_too_large_is_one_line(tmp_path: Path, writer: str) -> None:
+    with (
+        pytest.raises(UserError) as caught,
+        store.atomic_file(tmp_path / "x.npy") as temporary,
+        small_files(),
+    ):
         WRITERS[writer](temporary)
     assert "\n" not in str(caught.value)
     assert "cannot write" in str(caught.value)
