@@ -3,12 +3,14 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
 from benchmark.core.locks import held
 from benchmark.core.manifest import track
+from benchmark.core.notices import notice
 from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScoreRow
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.costs import Tally
@@ -17,6 +19,7 @@ from benchmark.evaluate.ranking import columns_of, rank
 from benchmark.evaluate.result import EvalResult
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate, with_distances
+from benchmark.leaderboard import read_score_table
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.scorers import Scorer
 
@@ -64,6 +67,8 @@ def _evaluate(config: EvalConfig, agenda: EvalPlan, command: str | None) -> Eval
         checkpoints = _open_all(agenda, base)
         cache, loaded = ScoreCache(config.out), Loaded(device)
         loaded.load(s for s in agenda.scorers if not _scored(checkpoints, agenda, sampler, cache, s))
+    if agenda.scorers:
+        _tell_who_leaves(config.out, checkpoints)
     result = None
     # Missing rows are the result's to tell; the manifest notes them as well.
     with (
@@ -96,6 +101,19 @@ def _evaluate(config: EvalConfig, agenda: EvalPlan, command: str | None) -> Eval
         result.raise_if_missing()
     assert result is not None
     return result
+
+
+def _tell_who_leaves(out: Path, checkpoints: Sequence[Checkpoint]) -> None:
+    """Says whom an earlier table had and the new one lacks."""
+    asked = {checkpoint.id for checkpoint in checkpoints}
+    # A table that cannot be read any more is written anew.
+    with suppress(UserError):
+        gone = [one.id for one in read_score_table(out).checkpoints if one.id not in asked]
+        if gone:
+            notice(
+                f"the table in {out} had {', '.join(gone)} as well, and the new one is of those named now; "
+                "images and scores stay, and naming them again brings them back"
+            )
 
 
 def prepare(config: EvalConfig) -> dict[str, float]:

@@ -44,7 +44,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
 
 @contextmanager
 def small_files() -> Iterator[None]:
-    """No file may be larger than 4,096 bytes, as under `ulimit -f`; within, so that pytest may write its own."""
+    """Within, no file may be larger than 4,096 bytes, as under `ulimit -f`."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     assert signal.getsignal(signal.SIGXFSZ) == signal.SIG_IGN, "Python itself sees to this"
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))

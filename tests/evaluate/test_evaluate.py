@@ -184,3 +184,13 @@ def test_json_names_both_checkpoints(world: Path, other: str, settings: Callable
     result = evaluate(settings(checkpoint=("base", other), scorers="oracle", primary=()))
     text = json.dumps(json.loads((result.folder / "leaderboard.json").read_text()))
     assert all(images.checkpoint.id in text for images in result.image_sets)
+
+
+def test_whoever_leaves_a_table_is_told(
+    world: Path, other: str, settings: Callable[..., EvalConfig], capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = evaluate(settings(checkpoint=("base", other)))
+    assert both.leaderboard is not None
+    assert "had " not in capsys.readouterr().err
+    evaluate(settings(checkpoint=("base",)))
+    assert f"had {both.leaderboard.rows[1].checkpoint.id} as well" in capsys.readouterr().err
