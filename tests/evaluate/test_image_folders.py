@@ -42,7 +42,7 @@ def told(folder: Path, **given: Any) -> tuple[list[str], str]:
     """The image paths of the rows, and what is told beside them."""
     lines: list[str] = []
     rows = find_rows(folder, tell=lines.append, **given)
-    return [str(row["image_path"]) for row in rows], "; ".join(lines)
+    return [str(row["image_path"]) for row in rows], "; ".join(line for line in lines if line)
 
 
 def test_metadata_decides_and_the_other_files_are_counted(fill: Fill) -> None:
