@@ -5,6 +5,7 @@ A run may be killed at any moment and is then resumed from what it left. So noth
 
 import json
 import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,14 +30,23 @@ if TYPE_CHECKING:
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yields a path to write to; at the end the file takes its place, or vanishes after an error.
 
-    The name keeps the suffix, because many libraries choose a format by it.
+    The name keeps the suffix, because many libraries choose a format by it. A link stays one, and what is no
+    file, such as `/dev/stdout` or a pipe, is written to at the end and not replaced.
 
     Raises:
         DiskFullError: if the disk has no room.
         UserError: if it cannot be written, or the command's folder was removed.
     """
     refuse_removed(path)
+    if path.is_symlink():
+        path = path.resolve()
     with writing(path):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with tempfile.TemporaryDirectory() as folder:
+                yield Path(folder) / path.name
+                with (Path(folder) / path.name).open("rb") as content, path.open("wb") as stream:
+                    shutil.copyfileobj(content, stream)
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = part_file(path)
         try:

@@ -42,8 +42,10 @@ def read_image_sets(folder: Path) -> list[ImageSet]:
 
 
 def _of_score(folder: Path, config: ScoreConfig) -> list[ImageSet]:
-    scored = {checkpoint.revision for checkpoint in read_score_table(folder).checkpoints}
     sets = read_side_by_side(config)
+    if not (folder / "scores.parquet").is_file():
+        return sets
+    scored = {checkpoint.revision for checkpoint in read_score_table(folder).checkpoints}
     for path, images in zip(config.path, sets, strict=True):
         if images.checkpoint.revision not in scored:
             raise UserError(

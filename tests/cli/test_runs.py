@@ -244,7 +244,11 @@ def test_a_checkpoint_of_another_base_model_is_refused_before_anything_is_made(
 ) -> None:
     import shutil
 
+    from safetensors.torch import load_file, save_file
+
     other = shutil.copytree(world["base"], tmp_path / "other-sd")
+    (file,) = (other / "unet").glob("*.safetensors")
+    save_file({name: 2 * value for name, value in load_file(file).items()}, file, {"format": "pt"})
     words = eval_words(world, run)
     words[2] = other
     line = refused(*words, "--out", tmp_path / "eval")

@@ -267,7 +267,7 @@ def test_so_it_is_where_stderr_has_the_same_reader(pictures: Path, tmp_path: Pat
     assert (tmp_path / "leaderboard.json").is_file()
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("words", ["list models", "--help"])
 def test_a_full_place_is_one_line(words: str) -> None:
     with Path("/dev/full").open("wb") as full, start(*words.split(), stdout=full) as process:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,3 +143,18 @@ def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("{")
     with pytest.raises(UnreadableFileError, match="x.json as JSON"):
         store.read_json(tmp_path / "x.json")
+
+
+def test_a_pipe_is_written_to_and_a_link_stays_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    store.write_text(tmp_path / "link", "through a link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_text() == "through a link"
+    # A reader first: a pipe without one would keep its writer waiting.
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    store.write_text(tmp_path / "pipe", "through a pipe")
+    assert os.read(reader, 100) == b"through a pipe"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["link", "pipe", "target"]
