@@ -14,7 +14,8 @@ from benchmark.core.errors import UnreadableFileError
 from benchmark.core.store import atomic_file
 
 _MARK: Final = b"\nfbench sha256 "
-_LENGTH: Final = len(_MARK) + 64 + 1
+LENGTH: Final = len(_MARK) + 64 + 1
+"""Bytes that a seal adds to a file."""
 _CHUNK: Final = 1 << 20
 
 
@@ -54,11 +55,11 @@ def read_sealed(path: Path, what: str = "a sealed file") -> bytes:
     """
     if not is_whole(path):
         raise UnreadableFileError(path, what, "it is damaged or not complete")
-    return path.read_bytes()[:-_LENGTH]
+    return path.read_bytes()[:-LENGTH]
 
 
 def _is_whole(file: BinaryIO, size: int) -> bool:
-    content = size - _LENGTH
+    content = size - LENGTH
     return content >= 0 and _MARK + _digest(file, content) + b"\n" == file.read()
 
 
