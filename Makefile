@@ -54,14 +54,14 @@ format: $(STAMP)  ## rewrite the code as `check` wants it
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 bench: $(STAMP)  ## speed against the peers; one alone: make bench ONLY=train
-	$(call timed,bench,$(BIN)/python -m benchmark.studies.bench $(if $(ONLY),--only $(ONLY)))
+	$(call timed,bench,$(BIN)/python -m tools.bench $(if $(ONLY),--only $(ONLY)))
 
 fuzz: $(STAMP)  ## 2,000 damaged files: none may end in a traceback or change a number in silence
 	$(call timed,fuzz,$(BIN)/python -m tools.fuzz $(ARGS))
 
 # The originals' packages go into environments of their own below .build/parity; 14 GB for a while.
 parity: $(STAMP)  ## the scorers against the original packages; one alone: make parity ONLY=hps
-	$(call timed,parity,$(BIN)/python -m benchmark.studies.parity $(if $(ONLY),--only $(ONLY)))
+	$(call timed,parity,$(BIN)/python -m tools.parity $(if $(ONLY),--only $(ONLY)))
 
 # Built strictly where its builder is installed; `make clean install` brings it.
 docs: $(STAMP)  ## the user guide, as a strict check

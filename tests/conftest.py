@@ -98,9 +98,9 @@ def write_tiny_pipeline(folder: Path, seed: int = 0) -> Path:
     from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-    from benchmark.studies.build_shapes.tokenizer import write_clip
-    from benchmark.studies.build_shapes.unet import new_scheduler
-    from benchmark.studies.build_shapes.vae import CONFIG as VAE
+    from tools.build_shapes.tokenizer import write_clip
+    from tools.build_shapes.unet import new_scheduler
+    from tools.build_shapes.vae import CONFIG as VAE
 
     width = 16
     write_clip(folder / "tokenizer", merges=[])
@@ -153,7 +153,7 @@ def published_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str,
 
     @cache
     def folder(family: str, prediction_type: Any = "epsilon") -> Path:
-        from benchmark.studies.random_folders import TINY_SD15, TINY_SDXL, write_random_folder
+        from tools.random_folders import TINY_SD15, TINY_SDXL, write_random_folder
 
         sizes = {"sd15": TINY_SD15, "sdxl": TINY_SDXL}[family]
         place = tmp_path_factory.mktemp("published") / f"tiny-{family}-{prediction_type}"

@@ -66,7 +66,7 @@ def regress(
     verdict.check_verdict_files(junit, markdown)
     from benchmark.scorers import split_scorers
     from benchmark.studies import regress as study
-    from benchmark.studies.seeds.runs import parse_seeds
+    from tools.studies.seeds.runs import parse_seeds
 
     what = study.Regress(
         divergence,

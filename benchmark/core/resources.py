@@ -54,5 +54,5 @@ def _beside_the_packages(packed: str, in_checkout: str) -> Path:
 def _inside(folder: str, name: str, what: str) -> Path:
     path = _PACKAGE / folder / name
     if not path.exists():
-        raise MissingFileError(path, what, do="`python -m benchmark.studies.build_shapes` makes it")
+        raise MissingFileError(path, what, do="`python -m tools.build_shapes` makes it")
     return path

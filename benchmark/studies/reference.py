@@ -11,7 +11,7 @@ from benchmark.core.devices import choose_device
 from benchmark.core.errors import UserError
 from benchmark.core.store import atomic_file
 from benchmark.scorers import make_scorers
-from benchmark.studies.console import finish
+from tools.console import finish
 
 
 def write_reference(

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import Result
 
 import fbench as package
-from benchmark.cli import reference
+from tools.docs import commands_page
 from benchmark.scorers import scorers
 
 Fbench = Callable[..., Result]
@@ -70,7 +70,7 @@ def test_the_version_is_the_packages(fbench: Fbench) -> None:
 
 def test_the_page_of_commands_is_what_the_help_says() -> None:
     page = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert page == reference.markdown(), "run python -m benchmark.cli.reference docs/commands.md"
+    assert page == commands_page.markdown(), "run python -m tools.docs.commands_page docs/commands.md"
 
 
 def test_the_doctor_says_what_is_here_and_how_to_get_the_rest(

@@ -8,7 +8,8 @@ import huggingface_hub
 import pytest
 from typer.testing import Result
 
-from benchmark.scorers import _weights_page, scorers
+from benchmark.scorers import scorers
+from tools.docs import weights_page
 from benchmark.scorers._published import RELEASES
 
 Fbench = Callable[..., Result]
@@ -41,7 +42,7 @@ def test_the_list_says_who_needs_what_and_where_it_is(fbench: Fbench, folder: Pa
 
 def test_the_page_of_weights_is_what_the_catalogue_says() -> None:
     page = (ROOT / "docs" / "weights.md").read_text(encoding="utf-8")
-    assert page == _weights_page.markdown(), "run python -m benchmark.scorers._weights_page docs/weights.md"
+    assert page == weights_page.markdown(), "run python -m tools.docs.weights_page docs/weights.md"
 
 
 def test_fetching_offline_is_refused_in_one_line(refused: Refused, folder: Path) -> None:

@@ -152,12 +152,12 @@ def test_every_command_of_the_readme_is_run() -> None:
 def test_a_command_that_nobody_runs_is_noticed() -> None:
     text = (
         "Try `fbench tidy x|y` or `make bench`, but not `StableDiffusionPipeline`.\n\n```sh\n"
-        "make demo   # as the CI\nmake demo ARGS=--json\n.venv/bin/python -m benchmark.studies.seeds \\\n"
+        "make demo   # as the CI\nmake demo ARGS=--json\n.venv/bin/python -m tools.studies.seeds \\\n"
         "  run\n$ fbench demo\nfbench demo --out x\nfbench plot sheet x\n```\n"
     )
     assert run_by_nobody(text) == [
         "make demo ARGS=--json",
-        "python -m benchmark.studies.seeds run",
+        "python -m tools.studies.seeds run",
         "fbench demo --out x",
         "fbench tidy x",
         "fbench tidy y",

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from benchmark.scorers import scorers
-from benchmark.scorers._page import markdown
+from tools.docs.scorers_page import markdown
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "scorers.md"
 

@@ -56,7 +56,7 @@ def in_the_kit(name: str) -> bool:
 def test_every_embedded_scorer_gives_its_committed_scores(name: str) -> None:
     scorer = loaded(name)
     key, version = conformance.key_and_version(scorer)
-    again = "run python -m benchmark.studies.conformance"
+    again = "run python -m tools.conformance"
     assert expected_of(REAL / conformance.EXPECTED).get(key, {}).get("version") == version, again
     found = check(scorer)
     assert found.verdict == "conforms", f"{found.note}; {again}"

@@ -13,7 +13,7 @@ from benchmark.core.errors import NotComparableError, UserError
 from benchmark.models import base_hash, load_pipeline, model_facts, open_checkpoint, published, single_file
 from benchmark.models.base import Pipeline
 from benchmark.models.vocabulary import clip_tokenizer
-from benchmark.studies.random_folders import TINY_SD15, TINY_SDXL, write_random_folder
+from tools.random_folders import TINY_SD15, TINY_SDXL, write_random_folder
 
 FAMILIES = {"sd15": "sd", "sdxl": "sdxl"}
 Folder = Callable[..., Path]

@@ -16,7 +16,7 @@ from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scene_check import complete, residuals
 from benchmark.shapes.scenes import Wanted, sample_scenes
 from benchmark.shapes.truth import load_judge
-from benchmark.studies.build_shapes.oracles import crowds
+from tools.build_shapes.oracles import crowds
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -11,7 +11,8 @@ from benchmark.models import models
 from trainers.config import TrainConfig
 from trainers.log_ratio import log_ratio_scale
 from trainers.pairs.sources import find_source
-from trainers.presets import PRESETS, UNKNOWN, page, preset
+from trainers.presets import PRESETS, UNKNOWN, preset
+from tools.docs import presets_page
 from trainers.presets.published import BETA_DPO
 from trainers.recipe import make_recipe
 
@@ -91,7 +92,7 @@ def test_the_published_recipes_are_what_the_launchers_say() -> None:
 
 def test_the_page_of_presets_is_what_the_tables_say() -> None:
     written = (ROOT / "docs" / "presets.md").read_text(encoding="utf-8")
-    assert written == page.markdown(), "run python -m trainers.presets.page docs/presets.md"
+    assert written == presets_page.markdown(), "run python -m tools.docs.presets_page docs/presets.md"
     for name in PRESETS:
         assert written.count(f"### `{name}`\n") == 1
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.models.base import Pipeline
-from benchmark.studies.random_folders import TINY_SD15, write_random_folder
+from tools.random_folders import TINY_SD15, write_random_folder
 from tools.fuzz.judging import Silent, Target, Verdict
 from tools.fuzz.mutations import damaged_tensors
 

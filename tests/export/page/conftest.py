@@ -10,7 +10,7 @@ import pytest
 from benchmark.core.manifest import Manifest
 from benchmark.core.records import Checkpoint, Prompt
 from benchmark.export.page import PageSource, write_page
-from benchmark.studies.report_page import browser, random_source
+from tools.bench.report_page import browser, random_source
 
 ATTACK = "</script><script>alert(1)</script>"
 TAG = "<img src=x onerror=alert(2)>\"'`"

@@ -1,0 +1,134 @@
+"""`python -m tools.bench [--only NAME]`: ratios on the terminal and in `results/bench.json`."""
+
+import argparse
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from benchmark.core.devices import free_threads
+from benchmark.core.errors import UnknownNameError, UserError
+from tools.bench import bootstrap
+from tools.bench import cli_help
+from tools.bench.measuring import Measurement, write_measurements
+from tools.console import finish
+
+OUT = Path("results/bench.json")
+
+
+def _generate() -> Measurement:
+    from tools.bench import generate
+
+    _use_free_threads()
+    return generate.measure()
+
+
+def _lpips() -> Measurement:
+    from tools.bench import lpips
+
+    _use_free_threads()
+    return lpips.measure()
+
+
+def _frechet() -> Measurement:
+    from tools.bench import frechet
+
+    _use_free_threads()
+    return frechet.measure()
+
+
+def _train(*, full: bool) -> Measurement:
+    from tools.bench import train
+
+    return train.measure(full=full)
+
+
+def _memory(*, full: bool) -> Measurement:
+    from tools.bench import memory
+
+    return memory.measure(full=full)
+
+
+def _sweep(*, full: bool) -> Measurement:
+    from tools.bench import sweep
+
+    _use_free_threads()
+    return sweep.measure(full=full)
+
+
+def _scorer_bundle() -> list[Measurement]:
+    from tools.bench import scorer_bundle
+
+    return scorer_bundle.measure()
+
+
+def _use_free_threads() -> None:
+    """For ours and for the peer alike."""
+    import torch
+
+    torch.set_num_threads(free_threads())
+
+
+MEASURES: Mapping[str, Callable[[], Measurement | list[Measurement]]] = {
+    "train_lora": partial(_train, full=False),
+    "train_full": partial(_train, full=True),
+    "memory_lora": partial(_memory, full=False),
+    "memory_full": partial(_memory, full=True),
+    "sweep_lora": partial(_sweep, full=False),
+    "sweep_full": partial(_sweep, full=True),
+    "generate": _generate,
+    "scorer_bundle": _scorer_bundle,
+    "lpips": _lpips,
+    "frechet": _frechet,
+    "bootstrap": bootstrap.measure,
+    "cli_help": cli_help.measure,
+}
+"""Every name; a list has the ratios of one name, and of names that begin with it."""
+
+
+def chosen(only: str | None) -> list[str]:
+    """The names that `--only` means: one, or all that begin with it, such as `train`.
+
+    Raises:
+        UnknownNameError: names the close matches.
+    """
+    word = (only or "").replace("-", "_")
+    names = [word] if word in MEASURES else [name for name in MEASURES if name.startswith(word)]
+    if not names:
+        raise UnknownNameError("measurement", word, MEASURES)
+    return names
+
+
+def bench(names: list[str], out: Path) -> list[Measurement]:
+    """Measures what can be measured here; what cannot is a line that says so, and no number.
+
+    Args:
+        names: Of `MEASURES`.
+        out: The file; measurements of other names in it stay.
+    """
+    found: list[Measurement] = []
+    for name in names:
+        try:
+            measured = MEASURES[name]()
+        except UserError as error:
+            print(f"{name:12} not measured: {error}", flush=True)
+        else:
+            new = measured if isinstance(measured, list) else [measured]
+            print(*(m.line() for m in new), sep="\n", flush=True)
+            found += new
+    if found:
+        write_measurements(out, found)
+        print(f"wrote {out}")
+    return found
+
+
+def main() -> None:
+    """Parses the command line and measures."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__)
+    parser.add_argument("--only", metavar="NAME", help=f"one, or a beginning of: {', '.join(MEASURES)}")
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    bench(chosen(args.only), args.out)
+
+
+if __name__ == "__main__":
+    finish(main)

@@ -1,0 +1,70 @@
+"""Writes ``docs/presets.md`` from the recipes: ``python -m tools.docs.presets_page docs/presets.md``."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from trainers.presets import PRESETS, Preset
+
+_HEAD = """# Presets
+
+Written by `python -m tools.docs.presets_page docs/presets.md` from the tables in `trainers/presets/`; a test
+keeps it so.
+
+A preset is a recipe of `fbench train --preset NAME`: settings with a source, and the numbers it should give.
+Where nobody has published a number it says *unknown*. Every setting can be overruled by a flag or a
+`--config` file; `fbench train --preset NAME --dry-run` prints what is done.
+
+**From Diffusion-DPO's beta to ours.** The release minimises
+`-log sigmoid(-0.5 * beta_dpo * (delta_w - delta_l))`, with `delta` the policy's mean squared error less the
+reference's. Ours is `-log sigmoid(beta * (s_w - s_l))` with `s = -kappa * delta`. So
+`kappa * beta = beta_dpo / 2`: its 5,000 is a `log_ratio_scale` of 2,500 at beta 1, exactly, at any image
+size. In the units of `auto`, 0.15 a latent dimension, the same 2,500 is beta 1.0173 for SD1.5 and 0.2543 for
+SDXL. Under reverse KL only the product matters; under any other divergence it is two knobs: see
+[the log-ratio scale and beta](decisions/log-ratio-scale-and-beta.md).
+
+On several devices `batch_size` is the sum over all of them, and `micro_batches` the parts that each device's
+share goes through the network in: more of them need less memory and give the same gradient.
+"""
+_GROUPS = (
+    ("The embedded world", ("shapes-",)),
+    ("Styles on the embedded world", ("style-",)),
+    ("Stable Diffusion on Pick-a-Pic", ("diffusion-dpo-", "f-dpo-", "rpo-")),
+)
+
+
+def markdown() -> str:
+    """The whole page."""
+    parts = [_HEAD]
+    for title, beginnings in _GROUPS:
+        parts += [f"## {title}\n", *_group([p for p in PRESETS.values() if p.name.startswith(beginnings)])]
+    return "\n".join(parts)
+
+
+def _group(presets: Sequence[Preset]) -> list[str]:
+    shared = {
+        key: value
+        for key, value in presets[0].values.items()
+        if all(preset.values.get(key) == value for preset in presets)
+    }
+    return [f"All of them: {_settings(shared)}.\n", *(_section(preset, shared) for preset in presets)]
+
+
+def _section(preset: Preset, shared: dict[str, object]) -> str:
+    own = {key: value for key, value in preset.values.items() if key not in shared}
+    lines = [
+        f"### `{preset.name}`\n",
+        f"{preset.summary}.\n",
+        f"* settings: {_settings(own)}",
+        f"* source: {preset.source}",
+        f"* should give: {preset.gives}",
+    ]
+    return "\n".join([*lines, *([f"* note: {preset.note}"] if preset.note else []), ""])
+
+
+def _settings(values: dict[str, object]) -> str:
+    return ", ".join(f"`{key}` {value}" for key, value in values.items())
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(markdown(), encoding="utf-8")

@@ -1,0 +1,34 @@
+"""`python -m benchmark.studies.regress`: the committed baselines of `fbench regress`.
+
+Trains every divergence with every seed on the gate's budget, evaluates the runs beside the base model, and
+writes their scores. The same command again resumes.
+"""
+
+import argparse
+from pathlib import Path
+
+from tools.console import finish
+from benchmark.studies.regress.baselines import make_baselines
+from benchmark.studies.regress.recipe import BASELINE_SEEDS
+from tools.studies.seeds.runs import parse_seeds
+from benchmark.studies.workers import WORKERS
+
+
+def main() -> None:
+    """Parses the command line and makes the baselines."""
+    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.regress", description=__doc__)
+    add = parser.add_argument
+    add("--divergence", action="append", help="repeatable (default reverse_kl and jensen_shannon)")
+    add("--seeds", default=f"{BASELINE_SEEDS[0]}-{BASELINE_SEEDS[-1]}", help="training seeds")
+    add("--out", type=Path, default=Path("runs/baselines"), help="runs and images, not committed")
+    add("--results", type=Path, default=Path("results/baselines"), help="a folder a divergence, committed")
+    add("--workers", type=int, default=WORKERS, help="processes of one thread")
+    args = parser.parse_args()
+    chosen = args.divergence or ["reverse_kl", "jensen_shannon"]
+    seeds = parse_seeds(args.seeds)
+    for folder in make_baselines(chosen, args.out, args.results, seeds=seeds, workers=args.workers):
+        print(f"wrote {folder}")
+
+
+if __name__ == "__main__":
+    finish(main)

@@ -1,0 +1,155 @@
+"""Which policies a study trains, and the evaluation whose files are committed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from benchmark.core import store
+from benchmark.core.errors import ConfigError
+from benchmark.core.manifest import FILE_NAME
+from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.result import EvalResult
+from benchmark.leaderboard import read_score_table
+from tools.studies.seeds.report import verdict_markdown
+from tools.studies.seeds.verdict import Verdict, judge
+from benchmark.studies.workers import WORKERS, train_and_evaluate
+from trainers.config import TrainConfig
+
+PROMPTS: Final = "shapes-core"
+IMAGES_PER_PROMPT: Final = 8
+LOOKS: Final = 4
+"""Checkpoints of a run; each costs a look at the held-out pairs."""
+_KEPT = ("leaderboard.*", "scores.parquet", "figures/*", FILE_NAME)
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is trained and evaluated.
+
+    Attributes:
+        preset: The recipe that is judged.
+        seeds: Training seeds.
+        out: Folder of runs, images and scores; not committed.
+        also: Further (preset, seed), evaluated beside it and not judged.
+        settings: Settings of `TrainConfig` that overrule every preset's.
+        evaluation: Settings of `EvalConfig`.
+        workers: Processes of one thread.
+    """
+
+    preset: str
+    seeds: tuple[int, ...]
+    out: Path
+    also: tuple[tuple[str, int], ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    workers: int = WORKERS
+
+    def runs(self) -> list[TrainConfig]:
+        """One run a seed, then the others.
+
+        Raises:
+            UserError: for an unknown preset or setting, or a run that is asked for twice.
+        """
+        asked = [*((self.preset, seed) for seed in self.seeds), *self.also]
+        twice = [one for one in asked if asked.count(one) > 1]
+        if twice or not self.seeds:
+            given = (
+                "no seed is given" if not self.seeds else f"{twice[0][0]}:{twice[0][1]} is asked for twice"
+            )
+            raise ConfigError(given, do="name each run once")
+        return [self.run(preset, f"{_short(preset)}-seed{seed}", seed=seed) for preset, seed in asked]
+
+    def run(self, preset: str, name: str, **settings: Any) -> TrainConfig:
+        """A run of a preset in a folder of its own.
+
+        Args:
+            preset: The recipe.
+            name: Of the folder.
+            settings: Overrule the preset's and the study's.
+        """
+        given = {"device": "cpu", **self.settings, **settings}
+        place = {"preset": preset, "out": self.out / "train" / name}
+        config = TrainConfig.resolve(None, {**given, **place})
+        if "save_every" not in given:
+            config = config.model_copy(update={"save_every": max(1, config.steps // LOOKS)})
+        return config
+
+    def eval_config(self, runs: Sequence[TrainConfig]) -> EvalConfig:
+        """The evaluation of those runs, without its checkpoints."""
+        first = runs[0]
+        same = {"base": first.base, "device": first.device, "offline": first.offline}
+        size = {"prompts": PROMPTS, "images_per_prompt": IMAGES_PER_PROMPT}
+        return EvalConfig.parse({**same, **size, **self.evaluation, "out": self.out / "eval"})
+
+
+def run_study(study: Study, results: Path) -> Verdict:
+    """Trains, evaluates, judges, and writes what is committed; what is there already is not done again.
+
+    Args:
+        study: What to do.
+        results: Folder for the leaderboard, scores, figures, manifest and verdict; no images.
+
+    Raises:
+        UserError: for anything a user can put right.
+        KeyboardInterrupt: after Ctrl-C; the same call goes on.
+    """
+    runs = study.runs()
+    evaluation = train_and_evaluate(
+        runs, lambda run: [str(run.out)], study.eval_config(runs), workers=study.workers
+    )
+    table = read_score_table(study.out / "eval")
+    # The base model comes first, then the runs in their order.
+    judged = [checkpoint.id for checkpoint in table.checkpoints[1 : 1 + len(study.seeds)]]
+    assert evaluation.leaderboard is not None
+    verdict = judge(table, evaluation.leaderboard, judged, study.preset)
+    _commit(evaluation, results)
+    store.write_text(results / "verdict.md", verdict_markdown(verdict))
+    store.write_json(results / "verdict.json", verdict)
+    return verdict
+
+
+def _commit(evaluation: EvalResult, results: Path) -> None:
+    """Copies the small files of an evaluation."""
+    for pattern in _KEPT:
+        for file in sorted(evaluation.folder.glob(pattern)):
+            store.write_bytes(results / file.relative_to(evaluation.folder), file.read_bytes())
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds as on the command line.
+
+    Example:
+        >>> parse_seeds("0-2,7")
+        (0, 1, 2, 7)
+
+    Raises:
+        ConfigError: if it is anything else.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ConfigError(f"--seeds is {text!r}", allowed="numbers and ranges, such as 0-4 or 0,2,5")
+        seeds += range(int(first), int(last or first) + 1)
+    return tuple(seeds)
+
+
+def parse_also(text: str) -> tuple[str, int]:
+    """A preset with a seed, as on the command line.
+
+    Example:
+        >>> parse_also("shapes-sft:0")
+        ('shapes-sft', 0)
+
+    Raises:
+        ConfigError: if it is anything else.
+    """
+    preset, _, seed = text.rpartition(":")
+    if not preset or not seed.isdecimal():
+        raise ConfigError(f"--also is {text!r}", allowed="PRESET:SEED, such as shapes-sft:0")
+    return preset, int(seed)
+
+
+def _short(preset: str) -> str:
+    return preset.replace("_", "-").removeprefix("shapes-")
