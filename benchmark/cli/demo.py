@@ -31,7 +31,7 @@ def demo(
       fbench demo --out runs/my-demo
     """
     options.forbid_network(offline=offline)
-    from benchmark.studies import demo as study
+    from benchmark.workflows import demo as study
 
     result = study.demo(out, steps=study.STEPS if steps is None else steps, offline=offline)
     say_evaluation(result.evaluation, as_json=as_json, seconds=result.seconds)

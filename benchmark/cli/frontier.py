@@ -10,7 +10,7 @@ from benchmark.cli.output import say, say_json, say_next, say_plan, say_table
 
 if TYPE_CHECKING:
     from benchmark.core.records import Plane
-    from benchmark.evaluate.frontier import FrontierResult
+    from benchmark.workflows.frontier import FrontierResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -68,7 +68,7 @@ def frontier(
       fbench frontier runs/eval --scales 1,1.5,2,3,4,6 --best-of none --scorers hps,lpips
       fbench plot trade-off runs/eval --frontier runs/eval/frontier
     """
-    from benchmark.evaluate.frontier import FrontierConfig, make_frontier, plan_frontier
+    from benchmark.workflows.frontier import FrontierConfig, make_frontier, plan_frontier
 
     options.forbid_network(offline=offline)
     options.use_weights_folder(weights_folder)

@@ -119,7 +119,7 @@ def pairs(
       fbench pairs --base sd15 --prompts my.txt --labels people.csv --out my-pairs
     """
     options.forbid_network(offline=offline)
-    from benchmark.studies.pairs import PairsConfig, make_pairs, plan_pairs
+    from benchmark.workflows.pairs import PairsConfig, make_pairs, plan_pairs
 
     settings = PairsConfig.resolve(config, options.settings_of(context, out="runs/pairs"))
     if dry_run:

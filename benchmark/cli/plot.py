@@ -212,7 +212,7 @@ def curves(
       fbench plot curves runs/js --metrics heldout/t4/winner/s_mean
     """
     from benchmark.export import figures
-    from benchmark.studies.curves import read_curves
+    from benchmark.workflows.curves import read_curves
 
     chosen = None if metrics is None else _words(metrics) or []
     place = output or _figures(folders[0]) / "curves.png"
@@ -265,7 +265,7 @@ def gradient_field(
       fbench plot gradient-field "alpha(a=0.3)" mine.py:Mine --axes ratio --beta 0.5
       fbench plot gradient-field --run runs/js
     """
-    from benchmark.studies import gradient_fields
+    from benchmark.workflows import gradient_fields
 
     place = output or (Path("gradient-field.png") if run is None else _figures(run) / "gradient-field.png")
     drawn = gradient_fields.draw(

@@ -65,7 +65,7 @@ def regress(
     margins = verdict.parse_margins(margin)
     verdict.check_verdict_files(junit, markdown)
     from benchmark.scorers import split_scorers
-    from benchmark.studies import regress as study
+    from benchmark.workflows import regress as study
     from tools.studies.seeds.runs import parse_seeds
 
     what = study.Regress(

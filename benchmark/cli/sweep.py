@@ -11,7 +11,7 @@ from benchmark.core.config import load_config_file, parse_settings
 from benchmark.core.errors import ConfigError, UserError
 
 if TYPE_CHECKING:
-    from benchmark.studies.sweep import Sweep, SweepResult
+    from benchmark.workflows.sweep import Sweep, SweepResult
     from trainers.checkpoints import RunResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -79,8 +79,8 @@ def sweep(
       fbench sweep --preset shapes-f-dpo-reverse-kl --beta 0.1 --beta 1 --seed 0 --seed 1 --workers 2
       fbench sweep --preset shapes-f-dpo-reverse-kl --objective sft --objective rpo --dry-run
     """
-    from benchmark.studies.sweep import Axes, Sweep
-    from benchmark.studies.sweep import sweep as run
+    from benchmark.workflows.sweep import Axes, Sweep
+    from benchmark.workflows.sweep import sweep as run
 
     options.forbid_network(offline=offline)
     given = options.settings_of(context, out="runs/sweep")

@@ -1,4 +1,4 @@
-"""`fbench regress`: what it refuses, plans, and how it ends; training is in tests/studies/test_regress.py."""
+"""`fbench regress`: what it refuses, plans, and how it ends; training is in tests/workflows/test_regress.py."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from typer.testing import Result
 from benchmark.core.resources import baselines_folder
 from benchmark.gate import GateReport, gate_methods
 from benchmark.leaderboard import join_tables, read_score_table
-from benchmark.studies import regress
+from benchmark.workflows import regress
 
 Fbench = Callable[..., Result]
 Refused = Callable[..., str]

@@ -20,7 +20,7 @@ from benchmark.cli.app import app, command
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard import write_score_table
 from benchmark.leaderboard.simulate import simulated_table
-from benchmark.studies import demo
+from benchmark.workflows import demo
 
 Fbench = Callable[..., Result]
 

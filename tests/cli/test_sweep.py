@@ -33,7 +33,7 @@ NAMES = [f"{what}-seed{seed}" for seed in (0, 1) for what in ("sft", "f_dpo-reve
 def test_a_setting_of_all_runs_may_be_set(
     fbench: Fbench, world: dict[str, Path], setting: str, value: object
 ) -> None:
-    from benchmark.studies.sweep import Sweep
+    from benchmark.workflows.sweep import Sweep
 
     made: list[Sweep] = []
     members = Sweep.members

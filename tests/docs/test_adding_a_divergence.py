@@ -31,7 +31,7 @@ def followed(
     )
 
     def shorten(words: list[str]) -> list[str]:
-        # Training and evaluating take minutes: tests/studies/test_regress.py does it small.
+        # Training and evaluating take minutes: tests/workflows/test_regress.py does it small.
         return words + {"train": SMALL.split(), "regress": ["--dry-run"]}.get(words[0], [])
 
     return folder, page_blocks.follow(PAGE, folder, shorten)

@@ -13,11 +13,11 @@ import pytest
 from pydantic import BaseModel
 
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
-from benchmark.evaluate.frontier import FrontierConfig
+from benchmark.workflows.frontier import FrontierConfig
 from benchmark.scorers.base import scorers
-from benchmark.studies.pairs import PairsConfig
-from benchmark.studies.regress import Regress
-from benchmark.studies.sweep import Axes, Sweep
+from benchmark.workflows.pairs import PairsConfig
+from benchmark.workflows.regress import Regress
+from benchmark.workflows.sweep import Axes, Sweep
 from trainers.config import TrainConfig
 
 ROOT = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from benchmark.gate import default_margin, gate_methods
 from benchmark.gate.evidence import method_margin
 from benchmark.leaderboard import read_score_table
 from benchmark.leaderboard.grid import cells_of
-from benchmark.studies.regress.baselines import find_baseline, trained
+from benchmark.workflows.regress.baselines import find_baseline, trained
 
 
 @pytest.mark.parametrize("higher_is_better", [True, False])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import UnknownNameError, UnreadableFileError
-from benchmark.studies.regress import recipe
+from benchmark.workflows.regress import recipe
 from tools.simulations import gating
 from tools.simulations import running
 from tools.simulations.cases import Draw, Outcome, clustered, noise

@@ -11,7 +11,7 @@ from typing import Any, Final
 from benchmark.core import resources, store
 from benchmark.core.store import read_json
 from tools.bench.peers import DIFFUSERS, RELEASE, Peer
-from benchmark.studies.processes import run_workers
+from benchmark.workflows.processes import run_workers
 
 NUMBER_OF_PAIRS: Final = 512
 

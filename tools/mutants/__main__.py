@@ -5,7 +5,7 @@ import argparse
 from benchmark.core.errors import UnknownNameError, UserError
 from tools.console import finish
 from tools.mutants.running import Job, Share, lists, work
-from benchmark.studies.processes import run_workers
+from benchmark.workflows.processes import run_workers
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from benchmark.core.errors import UserError
 from benchmark.core.store import read_json
 from tools.parity.environments import Environment
-from benchmark.studies.processes import run_workers
+from benchmark.workflows.processes import run_workers
 
 _ORACLES = Path(__file__).resolve().parent / "oracles"
 

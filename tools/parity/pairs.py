@@ -12,7 +12,7 @@ from tools.parity.comparison import Answers, Comparison
 from tools.parity.environments import CURRENT, OURS
 from tools.parity.layouts import SMALL
 from tools.parity.material import write_image, write_rows
-from benchmark.studies.processes import run_workers
+from benchmark.workflows.processes import run_workers
 
 SIZES: Final = (
     (64, 64, "RGB"), (65, 97, "RGB"), (224, 224, "RGB"), (130, 71, "RGB"),

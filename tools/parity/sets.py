@@ -10,7 +10,7 @@ from tools.parity.comparison import Answers, Comparison
 from tools.parity.environments import CURRENT, OURS
 from tools.parity.layouts import INCEPTION
 from tools.parity.material import write_cases, write_image, write_rows
-from benchmark.studies.processes import run_workers
+from benchmark.workflows.processes import run_workers
 
 SETS: Final = ("fid", "kid", "precision", "recall", "density", "coverage")
 LAYER: Final = 64

@@ -1,4 +1,4 @@
-"""`python -m benchmark.studies.regress`: the committed baselines of `fbench regress`.
+"""`python -m benchmark.workflows.regress`: the committed baselines of `fbench regress`.
 
 Trains every divergence with every seed on the gate's budget, evaluates the runs beside the base model, and
 writes their scores. The same command again resumes.
@@ -8,15 +8,15 @@ import argparse
 from pathlib import Path
 
 from tools.console import finish
-from benchmark.studies.regress.baselines import make_baselines
-from benchmark.studies.regress.recipe import BASELINE_SEEDS
+from benchmark.workflows.regress.baselines import make_baselines
+from benchmark.workflows.regress.recipe import BASELINE_SEEDS
 from tools.studies.seeds.runs import parse_seeds
-from benchmark.studies.workers import WORKERS
+from benchmark.workflows.workers import WORKERS
 
 
 def main() -> None:
     """Parses the command line and makes the baselines."""
-    parser = argparse.ArgumentParser(prog="python -m benchmark.studies.regress", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmark.workflows.regress", description=__doc__)
     add = parser.add_argument
     add("--divergence", action="append", help="repeatable (default reverse_kl and jensen_shannon)")
     add("--seeds", default=f"{BASELINE_SEEDS[0]}-{BASELINE_SEEDS[-1]}", help="training seeds")

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from benchmark.studies import workers
+from benchmark.workflows import workers
 from tools.studies.seeds.choose import SCORERS, choose
 from tools.studies.seeds.runs import Study, run_study
 

@@ -12,7 +12,7 @@ from tools.console import finish, typed
 from tools.studies.seeds import choose
 from tools.studies.seeds.report import verdict_markdown
 from tools.studies.seeds.runs import Study, parse_also, parse_seeds, run_study
-from benchmark.studies.workers import WORKERS
+from benchmark.workflows.workers import WORKERS
 
 NAME = "tools.studies.seeds"
 

@@ -16,7 +16,7 @@ from benchmark.core.errors import ConfigError
 from benchmark.leaderboard import read_score_table
 from tools.studies.seeds.runs import Study
 from tools.studies.seeds.verdict import CHANCE_LOSS, SeedVerdict, Verdict, judge
-from benchmark.studies.workers import train_and_evaluate
+from benchmark.workflows.workers import train_and_evaluate
 from trainers.config import TrainConfig
 
 PROMPTS: Final = "shapes-validation"

@@ -13,7 +13,7 @@ from benchmark.evaluate.result import EvalResult
 from benchmark.leaderboard import read_score_table
 from tools.studies.seeds.report import verdict_markdown
 from tools.studies.seeds.verdict import Verdict, judge
-from benchmark.studies.workers import WORKERS, train_and_evaluate
+from benchmark.workflows.workers import WORKERS, train_and_evaluate
 from trainers.config import TrainConfig
 
 PROMPTS: Final = "shapes-core"

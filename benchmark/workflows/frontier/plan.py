@@ -8,7 +8,7 @@ from benchmark.core.errors import NotComparableError, UnreadableFileError, UserE
 from benchmark.core.manifest import earlier_attempt, read_manifest
 from benchmark.core.records import PromptSet, Sampler, ScorerColumn
 from benchmark.evaluate.config import PATH_KL, EvalConfig
-from benchmark.evaluate.frontier.config import NONE, FrontierConfig
+from benchmark.workflows.frontier.config import NONE, FrontierConfig
 from benchmark.evaluate.reopen import sampler_of
 from benchmark.evaluate.result import suite_of
 from benchmark.leaderboard import ScoreTable, read_score_table, signature_line

@@ -5,9 +5,9 @@
 Its table is drawn beside the trained checkpoints and never ranked with them; importing this needs no torch.
 """
 
-from benchmark.evaluate.frontier.config import FrontierConfig
-from benchmark.evaluate.frontier.plan import FrontierPlan, plan_frontier
-from benchmark.evaluate.frontier.run import FrontierResult, make_frontier
-from benchmark.evaluate.frontier.selection import best_of
+from benchmark.workflows.frontier.config import FrontierConfig
+from benchmark.workflows.frontier.plan import FrontierPlan, plan_frontier
+from benchmark.workflows.frontier.run import FrontierResult, make_frontier
+from benchmark.workflows.frontier.selection import best_of
 
 __all__ = ["FrontierConfig", "FrontierPlan", "FrontierResult", "best_of", "make_frontier", "plan_frontier"]

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmark.core.errors import UserError
 from benchmark.core.records import ImageSet
 from benchmark.scorers import make_scorers
-from benchmark.studies.reference import write_reference
+from benchmark.workflows.reference import write_reference
 
 MakeSet = Callable[..., ImageSet]
 

@@ -9,7 +9,7 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError, UserErr
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.core.tables import Numbered, table_rows
 from benchmark.scorers import Scorer
-from benchmark.studies.pairing import mean_ranks, ranked_pairs
+from benchmark.workflows.pairs.pairing import mean_ranks, ranked_pairs
 
 Key = tuple[str, int]
 """A prompt's id and k."""

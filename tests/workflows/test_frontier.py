@@ -12,8 +12,8 @@ import pytest
 from benchmark.core.errors import ConfigError, MissingRowsError, NotComparableError, UserError
 from benchmark.core.manifest import read_manifest
 from benchmark.evaluate import EvalConfig, evaluate
-from benchmark.evaluate.frontier import FrontierConfig, make_frontier, plan_frontier
-from benchmark.evaluate.frontier.plan import default_scales
+from benchmark.workflows.frontier import FrontierConfig, make_frontier, plan_frontier
+from benchmark.workflows.frontier.plan import default_scales
 from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
 from benchmark.leaderboard.frontiers import with_frontiers
 from benchmark.models import models
@@ -119,12 +119,12 @@ def test_a_killed_run_goes_on(make: Make, monkeypatch: pytest.MonkeyPatch) -> No
             raise KeyboardInterrupt
         return generate(*words, **more)
 
-    monkeypatch.setattr("benchmark.evaluate.frontier.run.generate", pressed)
+    monkeypatch.setattr("benchmark.workflows.frontier.run.generate", pressed)
     with pytest.raises(KeyboardInterrupt):
         make_frontier(config)
     assert read_manifest(config.out).status == "cancelled"
     first = pictures(config.evaluation)
-    monkeypatch.setattr("benchmark.evaluate.frontier.run.generate", generate)
+    monkeypatch.setattr("benchmark.workflows.frontier.run.generate", generate)
     make_frontier(config)
     finished = pictures(config.evaluation)
     assert {name: finished[name] for name in first} == first

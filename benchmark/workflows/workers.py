@@ -13,7 +13,7 @@ from typing import Final
 
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.result import EvalResult
-from benchmark.studies.processes import run_workers
+from benchmark.workflows.processes import run_workers
 from trainers.config import TrainConfig
 
 WORKERS: Final = 2

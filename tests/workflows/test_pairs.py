@@ -18,9 +18,9 @@ from benchmark.core.errors import ConfigError, MissingFileError, UnreadableFileE
 from benchmark.core.manifest import read_manifest
 from benchmark.core.pixels import decode_rgb, read_rgb
 from benchmark.scorers import make_scorers
-from benchmark.studies.pairing import mean_ranks, ranked_pairs
-from benchmark.studies.pairs import PairsConfig, PairsResult, make_pairs, plan_pairs
-from benchmark.studies.pairs.sampling import sample_images
+from benchmark.workflows.pairs.pairing import mean_ranks, ranked_pairs
+from benchmark.workflows.pairs import PairsConfig, PairsResult, make_pairs, plan_pairs
+from benchmark.workflows.pairs.sampling import sample_images
 from trainers.config import TrainConfig
 from trainers.pairs import COLUMNS, load_pairs
 from trainers.train import train
@@ -59,7 +59,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(1)
         return sample_images(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("benchmark.studies.pairs.run.sample_images", counted)
+    monkeypatch.setattr("benchmark.workflows.pairs.run.sample_images", counted)
     return calls
 
 
@@ -227,7 +227,7 @@ def test_broken_off_between_any_two_steps_it_goes_on(
     config, places = settings(scorers="true_reward"), ("score_all", "write_shards", "list_images")
     for name in places:
         with monkeypatch.context() as patch:
-            patch.setattr(f"benchmark.studies.pairs.run.{name}", stop)
+            patch.setattr(f"benchmark.workflows.pairs.run.{name}", stop)
             with pytest.raises(KeyboardInterrupt):
                 make_pairs(config)
         assert read_manifest(config.out).status == "cancelled"

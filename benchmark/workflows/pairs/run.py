@@ -17,10 +17,10 @@ from benchmark.evaluate import EvalPlan, plan
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress
 from benchmark.models import checkpoint_hash
-from benchmark.studies.pairs.config import PairsConfig
-from benchmark.studies.pairs.labels import Choice, choose, read_labels, scores_of
-from benchmark.studies.pairs.sampling import LISTING, keep_walks, list_images, sample_images
-from benchmark.studies.pairs.shards import held_out_prompts, write_shards
+from benchmark.workflows.pairs.config import PairsConfig
+from benchmark.workflows.pairs.labels import Choice, choose, read_labels, scores_of
+from benchmark.workflows.pairs.sampling import LISTING, keep_walks, list_images, sample_images
+from benchmark.workflows.pairs.shards import held_out_prompts, write_shards
 from trainers.trajectories import WalkRecord, has_whole_trajectories, write_record
 
 FOLDER, CARD = "pairs", "card.json"

@@ -14,8 +14,8 @@ from benchmark.core.errors import NotComparableError, UnknownNameError
 from benchmark.core.records import Checkpoint, Hyperparameter
 from benchmark.core.resources import baselines_folder
 from benchmark.leaderboard import ScoreTable, read_score_table, write_score_table
-from benchmark.studies.regress.recipe import BASELINE_SEEDS, eval_config, run_config
-from benchmark.studies.workers import WORKERS, train_and_evaluate
+from benchmark.workflows.regress.recipe import BASELINE_SEEDS, eval_config, run_config
+from benchmark.workflows.workers import WORKERS, train_and_evaluate
 from trainers.config import TrainConfig
 
 FILE: Final = "scores.parquet"
@@ -56,7 +56,7 @@ def refuse_other_budget(baseline: ScoreTable, candidate: TrainConfig) -> None:
         if str(ours) != str(asked):
             raise NotComparableError(
                 f"the baseline was trained with {name} {asked}, the candidate with {ours}",
-                do="make the baseline anew: python -m benchmark.studies.regress",
+                do="make the baseline anew: python -m benchmark.workflows.regress",
             )
 
 
@@ -117,7 +117,7 @@ def _page(divergence: str, table: ScoreTable) -> str:
             "",
             *(f"| {' | '.join(cells)} |" for cells in lines),
             "",
-            "Made by `python -m benchmark.studies.regress`. Signature:",
+            "Made by `python -m benchmark.workflows.regress`. Signature:",
             f"`{table.signature}`",
             "",
         ]

@@ -9,8 +9,8 @@ from torch.nn.functional import logsigmoid
 
 from benchmark.core.errors import ConfigError, MissingFileError, UnknownNameError, UserError
 from benchmark.export.figures.gradient_field import Cloud
-from benchmark.studies import gradient_fields
-from benchmark.studies.gradient_fields import Axes, divergence_field, grid
+from benchmark.workflows import gradient_fields
+from benchmark.workflows.gradient_fields import Axes, divergence_field, grid
 from trainers.divergences import divergences
 
 ARGUMENTS = {"alpha": "alpha(a=0.3)", "mixture": "mixture('reverse_kl', 'jensen_shannon', 0.3)"}

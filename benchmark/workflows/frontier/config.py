@@ -18,7 +18,7 @@ class FrontierConfig(Config):
     Attributes:
         evaluation: The folder of ``fbench eval``; images and what scorers computed are kept in it.
         scales: Of classifier-free guidance, at least 1, which is none; the evaluation's own is always among
-            them. None: seven around it, see :func:`benchmark.evaluate.frontier.plan.default_scales`.
+            them. None: seven around it, see :func:`benchmark.workflows.frontier.plan.default_scales`.
         best_of: The n, from 2 to 16.
         by: The scorer that chooses the best of n; None: the first learned preference scorer of the
             evaluation, primary ones first.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import ImageRecord, ImageSet
-from benchmark.studies.pairs.labels import Choice
+from benchmark.workflows.pairs.labels import Choice
 from trainers.pairs.writing import encode_jpeg, preference_row, write_rows
 
 PAIRS_PER_FILE = 10_000

@@ -1,4 +1,4 @@
-"""`python -m benchmark.studies.reference "kid(reference='FOLDER')" OUT.npz`: a reference's features, once.
+"""`python -m benchmark.workflows.reference "kid(reference='FOLDER')" OUT.npz`: a reference's features, once.
 
 A network takes an hour for a folder of 10,000 images without a GPU; the .npz is read at once, by every scorer
 of the same network: `fid`, `kid` and those of `prdc` share one, `cmmd` has its own.
@@ -51,7 +51,7 @@ def write_reference(
 def main() -> None:
     """Parses the command line and writes the file."""
     parser = argparse.ArgumentParser(
-        prog="python -m benchmark.studies.reference", description=(__doc__ or "").splitlines()[0]
+        prog="python -m benchmark.workflows.reference", description=(__doc__ or "").splitlines()[0]
     )
     parser.add_argument("scorer", help="with its reference, such as \"kid(reference='coco')\"")
     parser.add_argument("out", type=Path, help="the .npz to write")
