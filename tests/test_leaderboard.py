@@ -397,7 +397,7 @@ def test_rows_become_a_typed_frame() -> None:
 def test_it_needs_no_torch_and_no_figures(table: ScoreTable, tmp_path: Path) -> None:
     write_score_table(table, tmp_path / "scores.parquet")
     program = (
-        "import sys; from pathlib import Path; from benchmark.leaderboard import *; import benchmark.export;"
+        "import sys; from pathlib import Path; from benchmark.leaderboard import *; import benchmark.report;"
         f"build_leaderboard([read_score_table(Path({str(tmp_path)!r}))], resamples=99);"
         "heavy = {'torch', 'scipy.stats', 'matplotlib', 'transformers'} & set(sys.modules);"
         "sys.exit(f'imported {heavy}' if heavy else 0)"

@@ -11,7 +11,7 @@ import pytest
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell, ScorerColumn, ScoreRow
-from benchmark.export import TEXT_FORMATS
+from benchmark.report import TEXT_FORMATS
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame
 from benchmark.leaderboard.methods import build_method_leaderboard, method_notes
 from benchmark.leaderboard.same_method import find_method, methods_of

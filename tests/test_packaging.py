@@ -44,7 +44,7 @@ def test_every_tracked_part_of_the_packages_is_inside(names: list[str]) -> None:
 
 
 def test_the_parts_of_the_report_page_travel_inside(names: list[str]) -> None:
-    assets = {p.relative_to(ROOT).as_posix() for p in (ROOT / "benchmark/export/page/assets").iterdir()}
+    assets = {p.relative_to(ROOT).as_posix() for p in (ROOT / "benchmark/report/page/assets").iterdir()}
     assert {Path(name).suffix for name in assets} == {".css", ".jinja", ".js"}
     assert assets <= set(names)
 

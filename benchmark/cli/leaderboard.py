@@ -145,7 +145,7 @@ def leaderboard(
         board = _with_frontiers(board, frontier, form)
     if form == _HTML:
         from benchmark.evaluate.report import page_source
-        from benchmark.export.page import PICTURE_MEGABYTES, page_html
+        from benchmark.report.page import PICTURE_MEGABYTES, page_html
         from benchmark.generate import console_progress
 
         room = PICTURE_MEGABYTES if page_megabytes is None else page_megabytes
@@ -157,13 +157,13 @@ def leaderboard(
 
         from rich.console import Console
 
-        from benchmark.export.terminal import print_leaderboard
+        from benchmark.report.terminal import print_leaderboard
 
         page = console() if output is None else Console(file=StringIO(), width=120)
         print_leaderboard(board, page)
         text = page.file.getvalue() if isinstance(page.file, StringIO) else ""
     else:
-        from benchmark.export import TEXT_FORMATS, latex_text
+        from benchmark.report import TEXT_FORMATS, latex_text
 
         text = latex_text(board, latex) if latex else TEXT_FORMATS[form][1](board)
     if output is not None:
@@ -173,7 +173,7 @@ def leaderboard(
         (say_json_text if form == "json" else say)(text.rstrip("\n"))
     if form == "csv" and output is not None and by_tag:
         from benchmark.core.naming import name_of
-        from benchmark.export.csv_table import tags_csv_text
+        from benchmark.report.csv_table import tags_csv_text
 
         # Of another name, such as table-1.0, everything is the name.
         beside = output.with_name(f"{name_of(output, ('.csv',))}-by-tag.csv")
@@ -198,7 +198,7 @@ def _refuse_what_does_nothing(
     from dataclasses import replace
 
     from benchmark.core.errors import UnknownNameError, UserError
-    from benchmark.export.latex import LATEX_FORMS
+    from benchmark.report.latex import LATEX_FORMS
     from benchmark.leaderboard.view import View
 
     if page_megabytes is not None and form != _HTML:
@@ -247,7 +247,7 @@ def _refuse_for_methods(form: str, others: Mapping[str, object]) -> None:
 
 def _format_of(asked: str | None, output: Path | None) -> str:
     from benchmark.core.errors import UnknownNameError, UserError
-    from benchmark.export import TEXT_FORMATS
+    from benchmark.report import TEXT_FORMATS
 
     endings = {f".{ending}": name for name, (ending, _) in TEXT_FORMATS.items()} | {".html": _HTML}
     if asked is None:

@@ -88,11 +88,11 @@ def say_evaluation(
             say(f"{made} images are in {result.folder}; the same command without --shard scores them")
         return
     if as_json:
-        from benchmark.export import json_text
+        from benchmark.report import json_text
 
         say_json_text(json_text(result.leaderboard).rstrip())
     else:
-        from benchmark.export.terminal import print_leaderboard
+        from benchmark.report.terminal import print_leaderboard
 
         print_leaderboard(result.leaderboard, console())
         say(

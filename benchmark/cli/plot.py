@@ -62,7 +62,7 @@ def trade_off(
       fbench plot trade-off runs/eval --preference hps --diversity lpips --output hps.svg
       fbench plot trade-off runs/eval --frontier runs/eval/frontier --output frontier.pdf
     """
-    from benchmark.export import figures
+    from benchmark.report import figures
     from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
     from benchmark.leaderboard.frontiers import with_frontiers
     from benchmark.leaderboard.plane import with_plane
@@ -114,7 +114,7 @@ def iso_reward(
       fbench plot iso-reward runs/sweep-eval --level path_kl --outcome true_diversity --output iso-kl.pdf
       fbench plot iso-reward runs/js-eval runs/kl-eval --along step --method "f_dpo reverse_kl"
     """
-    from benchmark.export import figures
+    from benchmark.report import figures
     from benchmark.leaderboard import join_tables, read_score_table
     from benchmark.leaderboard.equal_level import contrast_lines, equal_level
 
@@ -144,7 +144,7 @@ def win_rates(
       fbench plot win-rates runs/eval
       fbench plot win-rates runs/eval --scorers pickscore,hps --reference base --output wins.pdf
     """
-    from benchmark.export import figures
+    from benchmark.report import figures
     from benchmark.leaderboard import join_tables, read_score_table, signature_about
     from benchmark.leaderboard.win_rates import rate_lines, win_rates_of
 
@@ -178,7 +178,7 @@ def sheet(
       fbench plot sheet runs/eval --seed 0 --seed 1 --seed 2 --seed 3 --output variety.png
     """
     from benchmark.evaluate.reopen import read_image_sets
-    from benchmark.export.figures import picture_sheet
+    from benchmark.report.figures import picture_sheet
 
     place = output or _figures(folder) / "sheet.png"
     sets = read_image_sets(folder)
@@ -211,7 +211,7 @@ def curves(
       fbench plot curves runs/js runs/kl --metrics held-out-loss,log-ratios --output curves.pdf
       fbench plot curves runs/js --metrics heldout/t4/winner/s_mean
     """
-    from benchmark.export import figures
+    from benchmark.report import figures
     from benchmark.workflows.curves import read_curves
 
     chosen = None if metrics is None else _words(metrics) or []

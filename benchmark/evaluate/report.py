@@ -9,7 +9,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.manifest import FILE_NAME, Manifest, read_manifest
 from benchmark.core.records import ImageSet, Leaderboard
 from benchmark.evaluate.reopen import read_image_sets
-from benchmark.export.page import PageSource
+from benchmark.report.page import PageSource
 from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.same_prompts import ids_in
 

@@ -12,7 +12,7 @@ from benchmark.gate.evidence import (
     run_evidence,
     set_evidence,
 )
-from benchmark.gate.report import (
+from benchmark.report.verdict import (
     GateReport,
     InconclusiveAs,
     junit_text,

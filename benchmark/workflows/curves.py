@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmark.core.errors import MissingFileError, UserError
-from benchmark.export.figures.curve_panels import RunCurves
+from benchmark.report.figures.curve_panels import RunCurves
 from trainers.step_logs import read_metrics
 
 

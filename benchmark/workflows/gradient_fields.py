@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from benchmark.core.errors import ConfigError, MissingFileError, UnknownNameError, UserError
-from benchmark.export.figures import gradient_field as write_figure
-from benchmark.export.figures.gradient_field import Cloud, GradientField
+from benchmark.report.figures import gradient_field as write_figure
+from benchmark.report.figures.gradient_field import Cloud, GradientField
 from trainers.checkpoints import read_checkpoints
 from trainers.divergences import divergences
 from trainers.log_ratio_cloud import read_log_ratios

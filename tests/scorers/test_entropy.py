@@ -11,7 +11,7 @@ from scipy.stats import entropy as scipy_entropy
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import ImageSet, Leaderboard
-from benchmark.export.figures import trade_off
+from benchmark.report.figures import trade_off
 from benchmark.scorers import make_scorers
 from benchmark.scorers._grey import grey_entropy
 

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from benchmark.core.errors import ConfigError, MissingFileError, UnknownNameError, UserError
-from benchmark.export.figures.gradient_field import Cloud
+from benchmark.report.figures.gradient_field import Cloud
 from benchmark.workflows import gradient_fields
 from benchmark.workflows.gradient_fields import Axes, divergence_field, grid
 from trainers.divergences import divergences

@@ -30,7 +30,7 @@ from benchmark.core.records import (
     ScorerColumn,
 )
 from benchmark.core.records import ScoreRow as Row
-from benchmark.export.page import PICTURE_MEGABYTES, PageSource, write_page
+from benchmark.report.page import PICTURE_MEGABYTES, PageSource, write_page
 from benchmark.generate import console_progress
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame, signature_line
 

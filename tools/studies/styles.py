@@ -85,7 +85,7 @@ def run_styles(
     )
     from benchmark.evaluate.reopen import read_image_sets
     from benchmark.evaluate.run import evaluate
-    from benchmark.export.figures import picture_sheet
+    from benchmark.report.figures import picture_sheet
 
     findings: list[StyleFinding] = []
     for style in styles:

@@ -158,8 +158,8 @@ def _regress(what: Regress, runs: Sequence[TrainConfig]) -> GateReport:
 def _write_board(tables: Sequence[ScoreTable], table: ScoreTable, out: Path) -> None:
     """Tables and page of candidate, baseline and base together; the pictures are the candidate's."""
     from benchmark.evaluate.report import page_source
-    from benchmark.export import write_exports
-    from benchmark.export.page import write_page
+    from benchmark.report import write_exports
+    from benchmark.report.page import write_page
 
     board = build_leaderboard(tables)
     write_exports(board, out)

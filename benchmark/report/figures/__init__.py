@@ -1,0 +1,11 @@
+"""Figures for papers and for a look at a run, as PNG, PDF or SVG by the file's ending."""
+
+from benchmark.report.figures.curves import curves
+from benchmark.report.figures.gradient_field import gradient_field
+from benchmark.report.figures.iso_reward import iso_reward
+from benchmark.report.figures.sheet import picture_sheet
+from benchmark.report.figures.trade_off import trade_off
+from benchmark.report.figures.trade_off_points import axes_of
+from benchmark.report.figures.win_rates import win_rates
+
+__all__ = ["axes_of", "curves", "gradient_field", "iso_reward", "picture_sheet", "trade_off", "win_rates"]

@@ -1,0 +1,180 @@
+"""The iso-reward figure: what methods keep of one thing where they have reached the same level of another."""
+
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmark.core.records import ScorerColumn
+from benchmark.report.figures.style import (
+    COLUMN_INCHES,
+    INK,
+    LABEL,
+    MUTED,
+    SMALLEST,
+    dark,
+    figure_style,
+    footnote,
+    legend_columns,
+    look,
+    save,
+    shown,
+)
+from benchmark.leaderboard.equal_level import EqualLevel, SweepCurve
+from benchmark.stats.sweeps import NO_OVERLAP, Contrast
+
+_MARKER = 4.6
+_STAR = 9
+_DODGE = 0.012
+"""Of the axis, between the intervals of two methods at one level."""
+
+
+def iso_reward(found: EqualLevel, path: Path, width: float = COLUMN_INCHES) -> Path:
+    """Writes the figure of :func:`draw_iso_reward`.
+
+    Args:
+        found: Curves and contrasts.
+        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
+        width: Inches; the default is one column of a two-column paper.
+
+    Returns:
+        The path.
+
+    Raises:
+        UserError: For another format.
+    """
+    with figure_style():
+        return save(draw_iso_reward(found, width), path)
+
+
+def draw_iso_reward(found: EqualLevel, width: float = COLUMN_INCHES) -> Figure:
+    """Draws one curve a method, and below it the differences from the reference method at equal level.
+
+    Above, the curve is the isotonic envelope up to a sweep's highest level; its points are filled, those past
+    it hollow and not used, the star is where all sweeps begin. The grey field is the range that all curves
+    have reached, in which alone methods are compared. Below, differences of the outcome from the reference
+    method at 25, 50 and 75 % of that range, with 95 % intervals; `no overlap` where there is no such range.
+
+    Args:
+        found: As of :func:`iso_reward`, and so the others.
+        width: Inches.
+
+    Returns:
+        The figure, in the settings that are in force.
+    """
+    compared = len(found.curves) > 1
+    handles = _legend(found)
+    columns = legend_columns([str(handle.get_label()) for handle in handles], width)
+    lines = -(-len(handles) // columns)
+    figure = Figure(
+        figsize=(width, (1.12 if compared else 0.8) * width + 0.13 * lines + 0.5), layout="constrained"
+    )
+    if compared:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
+        _draw_contrasts(below, found)
+    else:
+        above = below = figure.subplots()
+    for index, curve in enumerate(found.curves):
+        _draw_curve(above, curve, *look(index))
+    if found.common is not None and compared:
+        for axes in (above, below):
+            axes.axvspan(*found.common, color="#f1f1f1", lw=0, zorder=-1)
+    above.set_ylabel(f"{_name(found.outcome)}  {_better(found.outcome)}".rstrip())
+    below.set_xlabel(f"{_name(found.level)}  {_better(found.level)}".rstrip())
+    if not found.level.higher_is_better and found.level.axis != "distance":
+        above.invert_xaxis()
+    figure.legend(
+        handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=2.2,
+        columnspacing=1.2, borderaxespad=0.2,
+    )  # fmt: skip
+    text = footnote(_words(found), found.signature, width)
+    figure.supxlabel(text, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
+    return figure
+
+
+def _draw_curve(axes: Axes, curve: SweepCurve, colour: str, marker: str) -> None:
+    axes.plot(*zip(*curve.envelope, strict=True), color=colour, lw=1.3, zorder=2)
+    path = [(p.level, p.outcome) for p in curve.points]
+    # The thin line keeps the order of the points, of which the envelope pools some and leaves some out.
+    axes.plot(*zip(*path, strict=True), color=colour, lw=0.6, ls=":", zorder=1)
+    for point in curve.points:
+        begins = point is curve.points[0] and not point.name.startswith(("beta ", "step "))
+        if begins:
+            axes.plot(
+                point.level, point.outcome, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, zorder=5
+            )
+            continue
+        axes.plot(
+            point.level, point.outcome, marker=marker, ms=_MARKER, color=colour if point.used else "white",
+            mec=dark(colour), mew=0.7, ls="none", zorder=3,
+        )  # fmt: skip
+
+
+def _draw_contrasts(axes: Axes, found: EqualLevel) -> None:
+    axes.axhline(0, color=INK, lw=0.7, dashes=(4, 3), zorder=0)
+    axes.set_ylabel(f"difference from\n{shown(found.reference, 26)}", fontsize=7)
+    drawable = [c for c in found.contrasts if c.interval is not None and c.level is not None]
+    if found.common is None or not drawable:
+        axes.set_ylim(-1, 1)
+        axes.set_yticks([0])
+        axes.text(0.5, 0.72, NO_OVERLAP, transform=axes.transAxes, ha="center", va="center", color=INK)
+        return
+    low, high = found.common
+    methods = [curve.method for curve in found.curves]
+    others = [m for m in methods if m != found.reference]
+    for contrast in drawable:
+        at = others.index(contrast.name) - (len(others) - 1) / 2
+        _bar(axes, contrast, at * _DODGE * 4 * (high - low), *look(methods.index(contrast.name)))
+    axes.margins(y=0.16)
+    axes.locator_params(axis="y", nbins=5)
+
+
+def _bar(axes: Axes, contrast: Contrast, aside: float, colour: str, marker: str) -> None:
+    interval, level = contrast.interval, contrast.level
+    assert interval is not None, "only contrasts with a level are drawn"
+    assert level is not None, "only contrasts with a level are drawn"
+    ends = [[interval.value - interval.lo], [interval.hi - interval.value]]
+    axes.errorbar(
+        level + aside, interval.value, yerr=ends, fmt=marker, ms=_MARKER, color=colour, mec=dark(colour),
+        mew=0.7, ecolor=dark(colour), elinewidth=0.9, capsize=1.5, zorder=3,
+    )  # fmt: skip
+
+
+def _legend(found: EqualLevel) -> list[Line2D]:
+    handles = []
+    for index, curve in enumerate(found.curves):
+        colour, marker = look(index)
+        handles.append(
+            Line2D([], [], color=colour, lw=1.3, marker=marker, ms=_MARKER, mec=dark(colour), mew=0.7,
+                   label=shown(curve.method, 36))
+        )  # fmt: skip
+    return handles
+
+
+def _words(found: EqualLevel) -> str:
+    what = "β" if found.along == "beta" else "steps"
+    points = {tuple(point.name for point in curve.points) for curve in found.curves}
+    order = f"from weak to strong {what}"
+    if len(points) == 1:
+        order = ", ".join(points.pop()).replace("beta ", "β ")
+    parts = [f"Points: {order}; hollow: past the highest {shown(found.level.name, 30)}, not used."]
+    if len(found.curves) > 1 and found.common is None:
+        parts.append("No overlap: there is no level that all curves have reached.")
+    elif any(contrast.note == NO_OVERLAP for contrast in found.contrasts):
+        parts.append("No overlap: more than 5 % of the resamples have no common range.")
+    elif len(found.curves) > 1:
+        parts.append("Grey: the common range. Below: differences at 25, 50 and 75 % of it, 95 % intervals.")
+    seeds = f"{found.n_seeds} training seed{'s' * (found.n_seeds > 1)}"
+    fewest = f"{found.n_prompts_least} to " if found.n_prompts_least < found.n_prompts else ""
+    parts.append(f"{seeds}, means over {fewest}{found.n_prompts} prompts.")
+    notes = {c.note for c in found.contrasts if c.note not in ("", NO_OVERLAP)}
+    return " ".join([*parts, *sorted(notes)])
+
+
+def _name(column: ScorerColumn) -> str:
+    return f"{column.axis}: {shown(column.name, 30)}"
+
+
+def _better(column: ScorerColumn) -> str:
+    return "" if column.axis == "distance" else "→" if column.higher_is_better else "(lower is better)"

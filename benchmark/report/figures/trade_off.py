@@ -1,0 +1,281 @@
+"""The trade-off figure: preference against diversity."""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from benchmark.core.records import Leaderboard, ScorerColumn
+from benchmark.report.figures.frontier_lines import draw_frontiers, frontier_labels
+from benchmark.report.figures.labels import Boxes, Label, place_labels
+from benchmark.report.figures.style import (
+    COLUMN_INCHES,
+    INK,
+    LABEL,
+    MUTED,
+    RULE,
+    SMALLEST,
+    dark,
+    figure_style,
+    footnote,
+    legend_columns,
+    look,
+    save,
+    shown,
+    wrapped,
+)
+from benchmark.report.figures.trade_off_names import FEW, methods_of, namings
+from benchmark.report.figures.trade_off_points import Point, View, view_of
+from benchmark.leaderboard import signature_about
+
+_MARKER, _STAR, _RING = 4.6, 9.0, 8.6
+"""Sizes in points."""
+
+
+def trade_off(
+    leaderboard: Leaderboard,
+    path: Path,
+    *,
+    preference: str | None = None,
+    diversity: str | None = None,
+    width: float = COLUMN_INCHES,
+) -> Path:
+    """Writes the figure of :func:`draw_trade_off`.
+
+    Args:
+        leaderboard: What to draw.
+        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
+        preference: Scorer of the vertical axis; by default the first primary one, else the first.
+        diversity: Scorer of the horizontal axis, likewise.
+        width: Inches; the default is one column of a two-column paper.
+
+    Returns:
+        The path.
+
+    Raises:
+        UnknownNameError: For a scorer that the leaderboard lacks.
+        UserError: If the leaderboard has no scorer for an axis, or nothing to draw.
+    """
+    with figure_style():
+        return save(draw_trade_off(leaderboard, preference, diversity, width), path)
+
+
+def draw_trade_off(
+    leaderboard: Leaderboard,
+    preference: str | None = None,
+    diversity: str | None = None,
+    width: float = COLUMN_INCHES,
+) -> Figure:
+    """Draws preference against diversity, the reference as a star at the cross-hair.
+
+    A point stands at the means of the table, each over the prompts that it has. Its ellipse is the joint 95 %
+    region of these two less the reference's: prompts that are hard for all do not widen it. A ring marks the
+    95 % confidence set of the Pareto front, with the support in brackets; the dashed steps are the front of
+    the means alone. Hollow points are past the highest preference of their sweep. Two scorers without a
+    common plane, such as one of whole sets, have bars of the two paired differences instead, laid at the
+    reference's means, and no front. Both axes point to the better side.
+
+    Labels are whole names if few methods have one checkpoint each, else what tells the checkpoints of a
+    method apart, and numbers where that does not fit.
+
+    Args:
+        leaderboard: As of :func:`trade_off`, and so the others.
+        preference: Of the vertical axis.
+        diversity: Of the horizontal axis.
+        width: Inches.
+
+    Returns:
+        The figure, in the settings that are in force.
+    """
+    view = view_of(leaderboard, preference, diversity)
+    for naming in namings(view.points):
+        at_points, entries = naming(view.points)
+        figure, axes = _figure(leaderboard, view, entries, width)
+        if _label(axes, view, at_points):
+            break
+    return figure
+
+
+def _figure(
+    leaderboard: Leaderboard, view: View, entries: dict[str, str], width: float
+) -> tuple[Figure, Axes]:
+    """The figure without the labels at its points, laid out for good."""
+    handles = [
+        _handle(look(i), wrapped(entries[method], width - 0.4, LABEL, indent="  "))
+        for i, method in enumerate(methods_of(view.points))
+        if entries
+    ]
+    shown_scorers = (view.across.name, view.upward.name)
+    signature = signature_about(leaderboard.signature, leaderboard.columns, shown_scorers)
+    note = footnote(_words(leaderboard, view), signature, width)
+    columns = legend_columns([str(h.get_label()) for h in handles], width)
+    # The axes keep their size, whatever stands above and below them.
+    lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles) / columns
+    height = 0.8 * width + 0.125 * lines + 0.1 * (note.count("\n") + 1)
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.add_subplot()
+    _draw(axes, view)
+    axes.set_xlabel(_axis_label(view.across) + "  →")
+    axes.set_ylabel(_axis_label(view.upward) + "  →")
+    if handles:
+        figure.legend(
+            handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=1.0,
+            handletextpad=0.4, columnspacing=1.0, borderaxespad=0.2, labelspacing=0.3,
+        )  # fmt: skip
+    figure.supxlabel(note, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
+    engine = figure.get_layout_engine()
+    assert engine is not None, "the figure was made with one"
+    engine.execute(figure)
+    # Labels are placed in pixels: nothing may move once they are there.
+    figure.set_layout_engine("none")
+    _draw_front(axes, _front_steps(axes, view))
+    return figure, axes
+
+
+def _handle(looks: tuple[str, str], label: str) -> Line2D:
+    colour, marker = looks
+    return Line2D(
+        [], [], color=colour, marker=marker, ms=_MARKER, mec=dark(colour), mew=0.7, ls="none", label=label
+    )
+
+
+def _draw(axes: Axes, view: View) -> None:
+    methods = methods_of(view.points)
+    first, *others = view.points
+    if view.has_reference:
+        axes.axvline(first.x, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
+        axes.axhline(first.y, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
+    draw_frontiers(axes, view.frontiers)
+    for point in others:
+        _draw_point(axes, point, *look(methods.index(point.method)), 0.14 if len(others) < FEW else 0.07)
+    axes.plot(first.x, first.y, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, ls="none", zorder=5)
+    for point in view.points:
+        if point.support is not None:
+            ring = _RING + 3.4 * (point is first)
+            axes.plot(
+                point.x, point.y, marker="o", ms=ring, mfc="none", mec=INK, mew=0.7, ls="none", zorder=6
+            )
+    axes.margins(0.12)
+    axes.locator_params(nbins=6)
+    if not view.across.higher_is_better:
+        axes.invert_xaxis()
+    if not view.upward.higher_is_better:
+        axes.invert_yaxis()
+
+
+def _draw_point(axes: Axes, point: Point, colour: str, marker: str, alpha: float) -> None:
+    if point.outline is not None:
+        axes.fill(*point.outline.T, facecolor=colour, alpha=alpha, lw=0, zorder=1)
+        axes.plot(*point.outline.T, color=colour, lw=0.7, zorder=2)
+    if point.bars is not None:
+        (left, right), (low, high) = point.bars
+        axes.plot([left, right], [point.y, point.y], color=colour, lw=0.9, zorder=2)
+        axes.plot([point.x, point.x], [low, high], color=colour, lw=0.9, zorder=2)
+    axes.plot(
+        point.x, point.y, marker=marker, ms=_MARKER, color=colour if point.used else "white",
+        mec=dark(colour), mew=0.7, ls="none", zorder=4,
+    )  # fmt: skip
+
+
+def _draw_front(axes: Axes, steps: Sequence[tuple[float, float]]) -> None:
+    limits = axes.get_xlim(), axes.get_ylim()
+    if steps:
+        axes.plot(*zip(*steps, strict=True), color=MUTED, lw=0.8, dashes=(2, 1.5), zorder=0.5)
+    axes.set(xlim=limits[0], ylim=limits[1])
+
+
+def _front_steps(axes: Axes, view: View) -> list[tuple[float, float]]:
+    """Steps through the means that none dominates, on to the edges of the figure."""
+    if not view.front:
+        return []
+    left, bottom = axes.get_xlim()[0], axes.get_ylim()[0]
+    steps = [(left, view.front[0][1])]
+    for (x, y), (_, below) in zip(view.front, [*view.front[1:], (0.0, bottom)], strict=True):
+        steps += [(x, y), (x, below)]
+    return steps
+
+
+def _label(axes: Axes, view: View, texts: Sequence[str]) -> bool:
+    """Writes the labels; whether all of them found a free place."""
+    methods = methods_of(view.points)
+    labels = []
+    for i, (point, text) in enumerate(zip(view.points, texts, strict=True)):
+        colour = INK if i == 0 else dark(look(methods.index(point.method))[0])
+        if text:
+            labels.append(Label(point.x, point.y, text, colour))
+    names, scale = frontier_labels(view.frontiers)
+    hard = _around(axes, [(p.x, p.y) for p in view.points], _RING + 0.5)
+    along = _around(axes, [(p.x, p.y) for f in view.frontiers for p in f.points], 3.5)
+    paths = [_front_steps(axes, view), *([(p.x, p.y) for p in f.points] for f in view.frontiers)]
+    if view.has_reference:
+        (x, y), (left, right), (low, high) = (labels[0].x, labels[0].y), axes.get_xlim(), axes.get_ylim()
+        paths += [[(x, low), (x, high)], [(left, y), (right, y)]]
+    edges = [place for point in view.points for place in _edge(point)]
+    soft = _around(axes, [*edges, *(place for path in paths for place in _along(path))], 2.0)
+    return place_labels(axes, [*labels, *names, *scale], np.concatenate([hard, along]), soft)
+
+
+def _edge(point: Point) -> list[tuple[float, float]]:
+    """Places along its ellipse or its bars."""
+    if point.outline is not None:
+        return [(float(x), float(y)) for x, y in point.outline[::3]]
+    if point.bars is None:
+        return []
+    (left, right), (low, high) = point.bars
+    return _along([(left, point.y), (right, point.y)]) + _along([(point.x, low), (point.x, high)])
+
+
+def _along(path: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Places along a line."""
+    return [
+        (float(x), float(y))
+        for start, end in itertools.pairwise(path)
+        for x, y in np.linspace(start, end, 25)
+    ]
+
+
+def _around(axes: Axes, places: Sequence[tuple[float, float]], size: float) -> Boxes:
+    """Boxes of so many points about places in data units, in pixels."""
+    half = size * axes.figure.dpi / 144
+    pixels = axes.transData.transform(np.asarray(places).reshape(-1, 2))
+    return np.hstack([pixels - half, pixels + half])
+
+
+def _axis_label(column: ScorerColumn) -> str:
+    return f"{column.axis}: {shown(column.name, 30)}"
+
+
+def _words(leaderboard: Leaderboard, view: View) -> str:
+    """What the marks mean, those that there are."""
+    reference = shown(leaderboard.reference, 30)
+    words = []
+    if any(point.outline is not None for point in view.points):
+        words.append(f"Ellipses: joint 95 % regions of the differences from {reference}.")
+    if any(point.bars is not None for point in view.points):
+        words.append(f"Bars: 95 % intervals of paired differences from {reference}, laid at its means.")
+    words.append(_sizes(view))
+    if view.front:
+        words.append(
+            "Rings: 95 % confidence set of the Pareto front, in brackets the support. "
+            "Dashes: front of the means."
+        )
+    if not all(point.used for point in view.points):
+        words.append(f"Hollow: past the highest {shown(view.upward.name, 30)} of its sweep.")
+    return " ".join(word for word in words if word)
+
+
+def _sizes(view: View) -> str:
+    """How many prompts are behind the means of each axis, the fewest and the most."""
+    parts = []
+    for column, sizes in zip(
+        (view.across, view.upward), zip(*(p.n for p in view.points), strict=True), strict=True
+    ):
+        known = sorted(n for n in sizes if n is not None)
+        if known:
+            span = f"{known[0]}" if known[0] == known[-1] else f"{known[0]} to {known[-1]}"
+            parts.append(f"{shown(column.name, 30)} {span}")
+    return f"n, in prompts: {', '.join(parts)}." if parts else ""

@@ -1,0 +1,206 @@
+"""What the page shows, as plain values: the scripts in `assets/` read exactly this."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmark.core.manifest import Manifest
+from benchmark.core.records import (
+    Checkpoint,
+    Cost,
+    ImageSet,
+    Leaderboard,
+    LeaderboardCell,
+    Prompt,
+    ScorerColumn,
+    TagCell,
+)
+from benchmark.report.names import display_names, method_name
+from benchmark.report.numbers import decimals, verdict
+from benchmark.report.page.evidence import gaps_of, planes_of, tags_of
+from benchmark.report.page.scores import missing_rows, score_arrays
+from benchmark.report.panels import remarks
+from benchmark.report.sections import signature_of
+from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard.tags import by_tag
+from benchmark.stats.jackknife import LEAVE_OUT
+
+
+@dataclass(frozen=True)
+class PageSource:
+    """What a page is made from.
+
+    Attributes:
+        leaderboard: The ranking.
+        table: The rows it was built from.
+        image_sets: What was scored; empty where the images are not at hand.
+        manifests: Of the evaluations, then of the training runs.
+        notes: Sentences about the page itself, such as why it holds no pictures.
+    """
+
+    leaderboard: Leaderboard
+    table: ScoreTable
+    image_sets: tuple[ImageSet, ...] = ()
+    manifests: tuple[Manifest, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The order in which everything on the page is counted.
+
+    Attributes:
+        checkpoints: Rows of the leaderboard.
+        prompts: Of the prompt set; where it is not at hand, their ids stand for their texts.
+        seeds: The k's.
+    """
+
+    checkpoints: tuple[Checkpoint, ...]
+    prompts: tuple[Prompt, ...]
+    seeds: tuple[int, ...]
+
+
+def plan_of(source: PageSource) -> Plan:
+    """The checkpoints, prompts and k's of a page."""
+    rows = source.table.rows
+    checkpoints = tuple(row.checkpoint for row in source.leaderboard.rows)
+    seeds = {int(seed) for seed in rows["seed"].dropna().unique()}
+    known: dict[str, Prompt] = {}
+    for images in source.image_sets:
+        known |= {prompt.id: prompt for prompt in images.prompt_set if prompt.id not in known}
+        seeds |= set(images.seeds)
+    named = sorted(str(name) for name in rows["prompt_id"].dropna().unique())
+    known |= {
+        name: Prompt(name, name, source.table.tags.get(name, ()))
+        for name in named
+        if name not in known and not name.startswith(LEAVE_OUT)
+    }
+    return Plan(checkpoints, tuple(known.values()), tuple(sorted(seeds)))
+
+
+def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
+    """Everything but the pictures.
+
+    Args:
+        source: What to show.
+        plan: Its checkpoints, prompts and k's.
+
+    Returns:
+        Plain values; numbers are rounded to what a reader can use.
+    """
+    board = source.leaderboard
+    places = [decimals(row.cells[i] for row in board.rows) for i in range(len(board.columns))]
+    positions = {checkpoint.id: i for i, checkpoint in enumerate(plan.checkpoints)}
+    missing, undefined = missing_rows(source.table, plan.checkpoints, plan.prompts)
+    return {
+        "suite": board.suite,
+        "signature": signature_of(board),
+        "reference": board.reference,
+        "notes": [*board.notes, *remarks(board)],
+        "pageNotes": list(source.notes),
+        "scorers": [_scorer(c, p, plan.checkpoints) for c, p in zip(board.columns, places, strict=True)],
+        "checkpoints": _checkpoints(board),
+        "planes": planes_of(board, positions),
+        "gaps": gaps_of(board, positions),
+        "byTag": tags_of(board.columns, _by_tag(source, plan), places, positions),
+        "prompts": [{"id": p.id, "text": p.text, "tags": _tags(p)} for p in plan.prompts],
+        "seeds": list(plan.seeds),
+        "scores": score_arrays(
+            source.table, board.columns, places, plan.checkpoints, plan.prompts, plan.seeds
+        ),
+        "missing": missing,
+        "undefined": undefined,
+        "manifests": [_manifest(manifest) for manifest in source.manifests],
+    }
+
+
+def _by_tag(source: PageSource, plan: Plan) -> tuple[TagCell, ...]:
+    """The breakdown that the leaderboard has, or the one of the prompts' tags."""
+    if source.leaderboard.by_tag:
+        return source.leaderboard.by_tag
+    tags = {prompt.id: _tags(prompt) for prompt in plan.prompts}
+    return by_tag(source.table, tags, source.leaderboard.reference)
+
+
+def _scorer(column: ScorerColumn, places: int, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
+    known = set(column.in_domain)
+    return {
+        "name": column.name,
+        "version": column.version,
+        "axis": column.axis,
+        "unit": column.unit,
+        "higher": column.higher_is_better,
+        "scale": column.scale,
+        "primary": column.primary,
+        "places": places,
+        "inDomain": [i for i, checkpoint in enumerate(checkpoints) if checkpoint.id in known],
+    }
+
+
+def _checkpoints(board: Leaderboard) -> list[dict[str, Any]]:
+    names = display_names([row.checkpoint for row in board.rows])
+    higher = [column.higher_is_better for column in board.columns]
+    found = []
+    for row in board.rows:
+        checkpoint = row.checkpoint
+        cells = [_cell(cell, up) for cell, up in zip(row.cells, higher, strict=True)]
+        found.append(
+            {
+                "id": checkpoint.id,
+                "name": names[checkpoint.id],
+                "method": method_name(checkpoint),
+                "base": checkpoint.base_model,
+                "objective": checkpoint.objective,
+                "divergence": checkpoint.divergence,
+                "beta": checkpoint.hyperparameters.get("beta"),
+                "step": checkpoint.step,
+                "ranked": row.ranked,
+                "note": row.note,
+                "prompts": row.n_prompts,
+                "images": row.n_images,
+                "missing": row.n_missing,
+                "cost": _cost(row.cost),
+                "cells": cells,
+            }
+        )
+    return found
+
+
+def _cost(cost: Cost) -> dict[str, float | None]:
+    known = {
+        "training": cost.train_seconds,
+        "evaluation": cost.eval_seconds,
+        "memory": cost.memory_gb,
+    }
+    return {name: None if value is None else round(value, 2) for name, value in known.items()}
+
+
+def _cell(cell: LeaderboardCell, higher: bool) -> dict[str, Any]:
+    return {
+        "mean": cell.mean,
+        "lo": cell.lo,
+        "hi": cell.hi,
+        "diff": cell.difference,
+        "diffLo": cell.difference_lo,
+        "diffHi": cell.difference_hi,
+        "p": cell.p_value,
+        "win": cell.winrate,
+        "group": cell.group,
+        "n": cell.n_prompts,
+        "diffN": cell.difference_n_prompts,
+        "missing": cell.n_missing,
+        "note": cell.note,
+        "verdict": verdict(cell, higher_is_better=higher),
+    }
+
+
+def _tags(prompt: Prompt) -> list[str]:
+    return [*prompt.tags, *([f"style: {prompt.style}"] if prompt.style else [])]
+
+
+def _manifest(manifest: Manifest) -> Mapping[str, Any]:
+    plain = manifest.model_dump()
+    if not manifest.ended_at:
+        # The page is one of the run's own files, so its last word on the run is not yet spoken.
+        plain["status"] = "not ended when this page was written"
+    return plain

@@ -1,0 +1,171 @@
+"""Laws of the exports: nothing is lost, nothing breaks out of its cell, everything carries the signature."""
+
+import csv
+import dataclasses
+import io
+import json
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell
+from benchmark.report import csv_text, json_text, markdown_text, write_exports
+from benchmark.report.markdown import escape_markdown
+from benchmark.report.names import display_names
+from benchmark.report.numbers import decimals, p_text, verdict
+from benchmark.report.panels import panels
+from benchmark.report.sections import signature_of
+from benchmark.report.terminal import print_leaderboard
+
+# --- csv and json -------------------------------------------------------------------------------
+
+
+def test_csv_has_the_columns_that_scripts_depend_on(leaderboard: Leaderboard) -> None:
+    frame = pd.read_csv(io.StringIO(csv_text(leaderboard)))
+    names = ["checkpoint", "base_model", "objective", "divergence", "beta", "log_ratio_scale", "steps"]
+    names += ["n_prompts", "n_images", "n_missing"]
+    endings = ["", "_lo", "_hi", "_winrate", "_group", "_diff", "_diff_lo", "_diff_hi", "_p", "_note"]
+    endings += ["_n", "_diff_n"]
+    for column in leaderboard.columns:
+        names += [column.name + ending for ending in endings]
+    beside = ["train_seconds", "eval_seconds", "memory_gb"]
+    beside += [f"hacking_pickscore{ending}" for ending in ("", "_lo", "_hi", "_n")]
+    for pair in ("true_diversity_pickscore", "true_diversity_hps"):
+        beside += [f"front_{pair}", f"support_{pair}"]
+    assert list(frame.columns) == [*names, *beside, "signature"]
+    assert len(frame) == 5
+    assert frame["hps"].tolist() == pytest.approx([r.cells[1].mean for r in leaderboard.rows], rel=1e-6)
+    assert frame.loc[0, ["objective", "hps_diff", "hps_p", "hps_winrate"]].isna().all()
+    assert (frame["signature"] == leaderboard.signature).all()
+    assert frame.loc[2, "beta"] == 1.0
+    assert frame.loc[2, "hacking_pickscore"] == pytest.approx(leaderboard.gaps[0].value, rel=1e-6)
+    assert frame.loc[0, ["train_seconds", "hacking_pickscore"]].isna().all()
+    support = [point.support for point in leaderboard.planes[0].points]
+    assert frame["support_true_diversity_pickscore"].tolist() == pytest.approx(support)
+
+
+def test_csv_survives_hostile_names(nasty: Leaderboard) -> None:
+    rows = list(csv.reader(io.StringIO(csv_text(nasty))))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert rows[2][0] == nasty.rows[1].checkpoint.id
+
+
+def test_csv_of_nothing_still_has_its_header(leaderboard: Leaderboard) -> None:
+    empty = dataclasses.replace(leaderboard, rows=())
+    assert csv_text(empty).splitlines() == csv_text(leaderboard).splitlines()[:1]
+
+
+def test_json_holds_every_number_and_no_path(leaderboard: Leaderboard, nasty: Leaderboard) -> None:
+    content = json.loads(json_text(leaderboard))
+    assert content["schema_version"] == 1
+    assert content["signature"] == leaderboard.signature
+    assert content["rows"][2]["cells"][1]["p_value"] == leaderboard.rows[2].cells[1].p_value
+    assert content["rows"][0]["cells"][0]["difference"] is None
+    assert "path" not in content["rows"][0]["checkpoint"]
+    assert json.loads(json_text(nasty))["suite"] == nasty.suite
+
+
+# --- markdown -----------------------------------------------------------------------------------
+
+
+def test_markdown_rows_have_equally_many_cells(nasty: Leaderboard) -> None:
+    blocks = [block for block in markdown_text(nasty).split("\n\n") if block.startswith("| ")]
+    assert blocks
+    for block in blocks:
+        lines = block.splitlines()
+        assert len(lines) == 4
+        assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
+    assert "\n" not in escape_markdown("a\nb")
+
+
+def test_markdown_marks_the_best_group_and_the_differences(leaderboard: Leaderboard) -> None:
+    text = markdown_text(leaderboard)
+    dpo = next(line for line in text.splitlines() if line.startswith("| dpo"))
+    assert re.search(r"\*\*20\.\d+\*\* ±0\.\d+† ▲", dpo)
+    assert "▼" in dpo
+    assert f"`{signature_of(leaderboard)}`" in text
+    assert "clip ↑" in text
+    assert "fid ↓" in text
+
+
+# --- terminal -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_the_terminal_shows_all_scorers_at_any_width(leaderboard: Leaderboard, width: int) -> None:
+    console = Console(width=width, file=io.StringIO(), record=True)
+    print_leaderboard(leaderboard, console)
+    text = console.export_text()
+    for column in leaderboard.columns:
+        assert column.name in text
+    assert leaderboard.signature in text
+    scores = text[: text.index("Beside the scores")]
+    dpo = [line for line in scores.splitlines() if line.strip().startswith("dpo")]
+    assert len(dpo) == {40: 5, 80: 2, 200: 1}[width]
+    # The signature alone is one line, so that it can be copied.
+    assert max(len(line.rstrip()) for line in text.splitlines()[:-1]) <= width
+
+
+def test_the_terminal_takes_names_as_they_are(nasty: Leaderboard) -> None:
+    console = Console(width=120, file=io.StringIO(), record=True)
+    markup = dataclasses.replace(nasty, suite="[red]x[/red]")
+    print_leaderboard(markup, console)
+    assert "[red]x[/red]" in console.export_text()
+
+
+# --- the parts ----------------------------------------------------------------------------------
+
+
+def test_all_files_are_written_whole(leaderboard: Leaderboard, tmp_path: Path) -> None:
+    files = write_exports(leaderboard, tmp_path / "new")
+    assert [f.name for f in files] == [f"leaderboard.{e}" for e in ("csv", "tex", "md", "json")]
+    assert sorted(files) == sorted((tmp_path / "new").iterdir())
+
+
+def test_decimals_follow_the_interval() -> None:
+    def cells(mean: float, half: float | None) -> list[LeaderboardCell]:
+        return [LeaderboardCell("s", mean, *((mean - half, mean + half) if half else (None, None)))]
+
+    assert decimals(cells(20.0, 0.12)) == 2
+    assert decimals(cells(0.8, 0.026)) == 3
+    assert decimals(cells(300.0, 14.0)) == 0
+    assert decimals(cells(0.5, None)) == 3
+    assert decimals([]) == 2
+
+
+def test_verdicts_know_the_direction() -> None:
+    better = LeaderboardCell("s", difference=-1.0, p_value=0.01)
+    assert verdict(better, higher_is_better=False) == 1
+    assert verdict(better, higher_is_better=True) == -1
+    assert verdict(dataclasses.replace(better, p_value=0.2), higher_is_better=True) == 0
+    assert p_text(0.0001) == "p < 0.001"
+
+
+def test_panels_keep_every_scorer_once_and_axes_together(leaderboard: Leaderboard) -> None:
+    for room in (1, 20, 40, 60, 99, 200):
+        split = panels(leaderboard, room=room, least=16)
+        names = [column.facts.name for panel in split for column in panel.columns]
+        assert sorted(names) == sorted(column.name for column in leaderboard.columns)
+        assert max(len(panel.columns) for panel in split) <= max(1, room // 16)
+        sizes = {len(panel.columns) for panel in split}
+        assert max(sizes) - min(sizes) <= 1
+    axes = [column.facts.axis for column in panels(leaderboard, room=200, least=16)[0].columns]
+    assert axes == ["alignment", "preference", "preference", "diversity", "fidelity"]
+
+
+def test_display_names_tell_checkpoints_apart() -> None:
+    checkpoints = [
+        Checkpoint("base", "sd15"),
+        Checkpoint("a", "sd15", "f_dpo", "reverse_kl", {"beta": 1.0, "seed": 0}),
+        Checkpoint("b", "sd15", "f_dpo", "reverse_kl", {"beta": 1.0, "seed": 1}),
+        Checkpoint("c", "sd15", "sft"),
+        Checkpoint("d", "sd15", "rpo", "alpha(a=0.5)"),
+        Checkpoint("e", "sd15", "rpo", "alpha(a=0.5)"),
+    ]
+    names = display_names(checkpoints)
+    assert names["c"] == "sft"
+    assert names["b"] == "f_dpo reverse_kl, seed 1"
+    assert (names["d"], names["e"]) == ("d", "e")
