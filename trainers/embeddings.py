@@ -64,8 +64,8 @@ def clip_embeddings(
         device: Where it computes.
         cache: The folder of the cache; None to compute embeddings whenever they are asked for.
     """
-    from benchmark.models.towers.openclip import load_open_clip, open_clip_tokenizer
-    from benchmark.models.towers.pixels import normalise
+    from benchmark.networks.openclip import load_open_clip, open_clip_tokenizer
+    from benchmark.networks.pixels import normalise
 
     model: CLIP = load_open_clip(source.folder).to(device)
     tokenizer: SimpleTokenizer = open_clip_tokenizer(source.bpe, int(model.context_length))

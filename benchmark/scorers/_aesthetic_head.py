@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from benchmark.models.towers.aesthetic import load_aesthetic_head
+from benchmark.networks.aesthetic import load_aesthetic_head
 
 
 class Head:

@@ -9,10 +9,10 @@ from torch import Tensor
 from transformers import BlipForQuestionAnswering
 
 from benchmark.core.errors import UnreadableFileError
-from benchmark.models.towers.blip import load_reward_tokenizer, reward_tokens
-from benchmark.models.towers.pixels import normalise
-from benchmark.models.towers.precision import place, running
-from benchmark.models.towers.pretrained import load_pretrained
+from benchmark.networks.blip import load_reward_tokenizer, reward_tokens
+from benchmark.networks.pixels import normalise
+from benchmark.networks.precision import place, running
+from benchmark.networks.pretrained import load_pretrained
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import batch_size, prepared_in_batches
 from benchmark.scorers._preprocess import stretched_pixels

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from benchmark.models.towers.hf_clip import load_clip_model, load_tokenizer
-from benchmark.models.towers.pixels import normalise
-from benchmark.models.towers.precision import place, running
+from benchmark.networks.hf_clip import load_clip_model, load_tokenizer
+from benchmark.networks.pixels import normalise
+from benchmark.networks.precision import place, running
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import batch_size, in_batches, prepared_in_batches
 from benchmark.scorers._preprocess import pickscore_pixels

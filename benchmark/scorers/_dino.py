@@ -10,9 +10,9 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import Dinov2Model
 
-from benchmark.models.towers.pixels import normalise
-from benchmark.models.towers.precision import place, running
-from benchmark.models.towers.pretrained import load_pretrained
+from benchmark.networks.pixels import normalise
+from benchmark.networks.precision import place, running
+from benchmark.networks.pretrained import load_pretrained
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import batch_size, prepared_in_batches
 from benchmark.scorers._preprocess import dino_pixels

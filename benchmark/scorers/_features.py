@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.models.towers.features import FeatureNet, load_features
-from benchmark.models.towers.inception import Inception, load_inception
-from benchmark.models.towers.precision import running
+from benchmark.networks.features import FeatureNet, load_features
+from benchmark.networks.inception import Inception, load_inception
+from benchmark.networks.precision import running
 from benchmark.scorers._arrays import RGB, Matrix
 from benchmark.scorers._batches import batch_size, in_batches
 from benchmark.scorers._shown import Shown

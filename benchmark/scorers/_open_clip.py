@@ -13,14 +13,14 @@ from torch.nn.functional import normalize
 
 from benchmark.core import resources
 from benchmark.core.errors import UnreadableFileError
-from benchmark.models.towers.openclip import (
+from benchmark.networks.openclip import (
     PUBLISHED_VOCABULARY,
     load_open_clip,
     load_published,
     open_clip_tokenizer,
 )
-from benchmark.models.towers.pixels import normalise
-from benchmark.models.towers.precision import place, running
+from benchmark.networks.pixels import normalise
+from benchmark.networks.precision import place, running
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import batch_size, in_batches, prepared_in_batches
 from benchmark.scorers._preprocess import Preprocess

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.models.towers.precision import running
+from benchmark.networks.precision import running
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._shown import Shown
 

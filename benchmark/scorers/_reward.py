@@ -6,14 +6,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from benchmark.models.towers.blip import (
+from benchmark.networks.blip import (
     load_published_reward_net,
     load_reward_net,
     load_reward_tokenizer,
     reward_tokens,
 )
-from benchmark.models.towers.pixels import normalise
-from benchmark.models.towers.precision import place, running
+from benchmark.networks.pixels import normalise
+from benchmark.networks.precision import place, running
 from benchmark.scorers._arrays import RGB
 from benchmark.scorers._batches import batch_size, prepared_in_batches
 from benchmark.scorers._preprocess import clip_pixels

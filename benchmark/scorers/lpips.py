@@ -72,7 +72,7 @@ class Lpips(PromptScorer):
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network."""
-        from benchmark.models.towers.perceptual import load_perceptual, load_published_perceptual
+        from benchmark.networks.perceptual import load_perceptual, load_published_perceptual
         from benchmark.scorers._pairwise import Pairwise
 
         load = load_perceptual if self._place.is_dir() else load_published_perceptual

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from benchmark.models.towers.folders import load_strictly, read_weights
+from benchmark.networks.folders import load_strictly, read_weights
 from benchmark.shapes.readings import CLASSES, NONE, Readings
 from benchmark.shapes.scenes import MAX_ANGLE, SIDE
 

@@ -12,8 +12,8 @@ from torch import nn
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
 from benchmark.core.records import ImageSet
-from benchmark.models.towers.aesthetic import WIDTHS, AestheticHead, load_aesthetic_head
-from benchmark.models.towers.pixels import normalise
+from benchmark.networks.aesthetic import WIDTHS, AestheticHead, load_aesthetic_head
+from benchmark.networks.pixels import normalise
 from benchmark.scorers import make_scorers
 from benchmark.scorers._source import forget
 

@@ -15,7 +15,7 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
 from benchmark.core.records import ImageSet
-from benchmark.models.towers.pretrained import load_pretrained
+from benchmark.networks.pretrained import load_pretrained
 from benchmark.scorers import make_scorers
 from benchmark.scorers._dino import MEAN, STD
 from benchmark.scorers._preprocess import dino_pixels

@@ -15,7 +15,7 @@ from benchmark.core.errors import UnreadableFileError
 from benchmark.core.records import Axis, ImageRecord, ImageSet, PromptSet, ScoreRow
 from benchmark.evaluate import scoring
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
-from benchmark.models.towers import openclip
+from benchmark.networks import openclip
 from benchmark.scorers import Scorer, _shown, make_scorers, scorers
 from benchmark.scorers._open_clip import OpenClip
 from benchmark.scorers._shown import parts, shown

@@ -14,7 +14,7 @@ from PIL import Image
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler, ScoreRow
-from benchmark.models.towers.perceptual import load_published_perceptual, published_heads
+from benchmark.networks.perceptual import load_published_perceptual, published_heads
 from benchmark.scorers import _pairwise, make_scorers
 
 FILES = {

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from benchmark.core.records import ImageSet
-from benchmark.models.towers.precision import place, running
+from benchmark.networks.precision import place, running
 from benchmark.scorers import make_scorers, scorers
 from benchmark.scorers._source import forget
 

@@ -18,8 +18,9 @@ from transformers import CLIPConfig, CLIPModel
 from benchmark.core import resources
 from benchmark.core.errors import FbenchError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
-from benchmark.models.towers import blip, folders
-from benchmark.models.towers.aesthetic import AestheticHead
+from benchmark.networks import blip
+from benchmark.networks import folders
+from benchmark.networks.aesthetic import AestheticHead
 from benchmark.scorers import Scorer, _reward, make_scorers
 from benchmark.scorers._published import RELEASES
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from benchmark.core.errors import MissingFileError, MissingWeightsError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet, ScoreRow
-from benchmark.models.towers.inception import Inception, load_inception
+from benchmark.networks.inception import Inception, load_inception
 from benchmark.scorers import make_scorers
 from benchmark.scorers._features import Features
 from benchmark.scorers._preprocess import square_pixels

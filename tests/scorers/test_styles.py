@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
-from benchmark.models.towers.features import load_features
+from benchmark.networks.features import load_features
 from benchmark.scorers import make_scorers
 from benchmark.scorers._features import Features
 from benchmark.scorers._frechet import Gaussian, frechet_distance

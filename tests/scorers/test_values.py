@@ -13,8 +13,12 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from transformers import CLIPModel
 
 from benchmark.core.records import ImageSet
-from benchmark.models.towers import blip, features, folders, openclip, perceptual
-from benchmark.models.towers.pixels import CLIP_MEAN, CLIP_STD, normalise
+from benchmark.networks import blip
+from benchmark.networks import features
+from benchmark.networks import folders
+from benchmark.networks import openclip
+from benchmark.networks import perceptual
+from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD, normalise
 from benchmark.scorers import make_scorers
 from benchmark.scorers._preprocess import clip_pixels, hps_pixels
 from benchmark.scorers._renders import renders
@@ -73,7 +77,7 @@ def test_clip_reads_a_file_of_published_layout(world: Path, make_set: MakeSet, t
 
 
 def test_pickscore_is_clip_models_logit(world: Path, make_set: MakeSet) -> None:
-    from benchmark.models.towers.hf_clip import load_tokenizer
+    from benchmark.networks.hf_clip import load_tokenizer
 
     images = make_set()
     model = CLIPModel.from_pretrained(world / "shapes-pickscore").eval()

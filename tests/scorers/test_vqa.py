@@ -11,7 +11,7 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
-from benchmark.models.towers.pixels import CLIP_MEAN, CLIP_STD
+from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD
 from benchmark.scorers import make_scorers
 from benchmark.scorers._asked import Asked
 from benchmark.scorers._preprocess import stretched_pixels

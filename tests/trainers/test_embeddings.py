@@ -12,11 +12,11 @@ from torch.nn.functional import cosine_similarity
 from benchmark.core.errors import UserError
 from benchmark.core.pixels import decode_rgb
 from benchmark.models.base import Pipeline
-from benchmark.models.towers.openclip import (
+from benchmark.networks.openclip import (
     load_open_clip,
     open_clip_tokenizer,
 )
-from benchmark.models.towers.pixels import normalise
+from benchmark.networks.pixels import normalise
 from trainers.clip_source import clip_source
 from trainers.config import TrainConfig
 from trainers.embeddings import ClipEmbeddings, clip_embeddings

@@ -24,7 +24,7 @@ def measure(prompts: int = 12, k: int = 8, rounds: int = 3) -> Measurement:
     """
     import torch
 
-    from benchmark.models.towers.perceptual import load_perceptual
+    from benchmark.networks.perceptual import load_perceptual
     from benchmark.scorers.lpips import Lpips
 
     network = load_perceptual(resources.shapes_weights(WEIGHTS))

@@ -12,8 +12,8 @@ from open_clip.model import CLIP
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from benchmark.models.towers.openclip import load_open_clip, new_open_clip, save_open_clip, small_config
-from benchmark.models.towers.pixels import normalise
+from benchmark.networks.openclip import load_open_clip, new_open_clip, save_open_clip, small_config
+from benchmark.networks.pixels import normalise
 from benchmark.shapes.alignment import as_seen
 from benchmark.shapes.facts import draw_facts
 from benchmark.shapes.grammar import caption

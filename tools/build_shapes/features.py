@@ -6,7 +6,7 @@ Through this bottleneck two heads, thrown away, must read the scene and say how 
 import torch
 from torch import Tensor, nn
 
-from benchmark.models.towers.features import FeatureNet, load_features, save_features
+from benchmark.networks.features import FeatureNet, load_features, save_features
 from benchmark.shapes.oracles import OUTPUTS
 from benchmark.shapes.readings import reading_of
 from tools.build_shapes.cards import write_card

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertTokenizer
 
-from benchmark.models.towers.blip import (
+from benchmark.networks.blip import (
     RewardNet,
     load_reward_net,
     load_reward_tokenizer,
@@ -19,8 +19,8 @@ from benchmark.models.towers.blip import (
     save_reward_net,
     small_reward_config,
 )
-from benchmark.models.towers.hf_clip import load_clip_model
-from benchmark.models.towers.pixels import normalise
+from benchmark.networks.hf_clip import load_clip_model
+from benchmark.networks.pixels import normalise
 from benchmark.shapes.alignment import INDEX, Seen, as_seen, match
 from benchmark.shapes.facts import Facts, draw_facts
 from benchmark.shapes.grammar import caption

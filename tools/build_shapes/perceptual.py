@@ -4,7 +4,7 @@ import lpips
 import torch
 from torch import Tensor, nn
 
-from benchmark.models.towers.perceptual import load_perceptual, new_perceptual, save_perceptual
+from benchmark.networks.perceptual import load_perceptual, new_perceptual, save_perceptual
 from tools.build_shapes.cards import write_card
 from tools.build_shapes.fitting import Build, Fit, autocast, fit, generator
 from tools.build_shapes.oracles import draw

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPModel, CLIPTokenizer
 
-from benchmark.models.towers.hf_clip import load_clip_model, new_clip_model, save_clip_model
-from benchmark.models.towers.pixels import normalise
+from benchmark.networks.hf_clip import load_clip_model, new_clip_model, save_clip_model
+from benchmark.networks.pixels import normalise
 from benchmark.shapes.scenes import SIDE
 from tools.build_shapes.cards import write_card
 from tools.build_shapes.clip import pretrained_text

@@ -71,7 +71,7 @@ def _write(job: tuple[Path, str]) -> None:
     """A whole network of the lpips package, trunk and layers; the layers positive, as published ones are."""
     from safetensors.torch import save_file
 
-    from benchmark.models.towers.perceptual import new_perceptual
+    from benchmark.networks.perceptual import new_perceptual
     from tools.parity.weights import layout_of, lively
 
     folder, net = job

@@ -84,7 +84,7 @@ def write_open_clip_folder(folder: Path, *, small: bool) -> None:
     """A ``local-dir:`` folder: open_clip_config.json and open_clip_model.safetensors."""
     from safetensors.torch import save_file
 
-    from benchmark.models.towers.pixels import CLIP_MEAN, CLIP_STD
+    from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD
 
     folder.mkdir(parents=True, exist_ok=True)
     save_file(open_clip_weights(small=small), folder / "open_clip_model.safetensors")
@@ -135,7 +135,7 @@ def write_clip_tokenizer(folder: Path) -> None:
     """CLIP's published vocabulary and the settings of laion/CLIP-ViT-H-14-laion2B-s32B-b79K."""
     import open_clip
 
-    from benchmark.models.towers.pixels import CLIP_MEAN, CLIP_STD
+    from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD
 
     start, end = "<|startoftext|>", "<|endoftext|>"
     own = open_clip.SimpleTokenizer()
@@ -158,7 +158,7 @@ def write_clip_tokenizer(folder: Path) -> None:
 
 def write_inception(path: Path) -> None:
     """As weights-inception-2015-12-05-6726825d.pth is, which holds no counts of training steps."""
-    from benchmark.models.towers.inception import Inception
+    from benchmark.networks.inception import Inception
 
     layout = {k: v for k, v in layout_of(Inception()).items() if not k.endswith("num_batches_tracked")}
     torch.save(lively(layout, seed=3), path)
@@ -173,7 +173,7 @@ def write_aesthetic(folder: Path) -> None:
     from open_clip.model import CLIP
     from safetensors.torch import save_file
 
-    from benchmark.models.towers.aesthetic import AestheticHead
+    from benchmark.networks.aesthetic import AestheticHead
 
     (folder / "ViT-L").mkdir(parents=True)
     with torch.device("meta"):

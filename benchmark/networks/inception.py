@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from benchmark.models.towers.folders import load_strictly, read_weights
+from benchmark.networks.folders import load_strictly, read_weights
 
 LAYERS: Final = (64, 192, 768, 2048)
 """Features of an image at the four places where the network may be read."""

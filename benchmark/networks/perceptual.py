@@ -9,7 +9,7 @@ import lpips
 from torch import Tensor
 
 from benchmark.core.errors import UnreadableFileError
-from benchmark.models.towers.folders import load_strictly, read_weights, save_weights
+from benchmark.networks.folders import load_strictly, read_weights, save_weights
 
 WEIGHTS: Final = "model.safetensors"
 

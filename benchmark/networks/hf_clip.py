@@ -7,8 +7,8 @@ from typing import Any
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.models.towers.folders import save_weights
-from benchmark.models.towers.pretrained import load_pretrained
+from benchmark.networks.folders import save_weights
+from benchmark.networks.pretrained import load_pretrained
 
 
 def new_clip_model(

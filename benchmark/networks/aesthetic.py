@@ -9,7 +9,7 @@ from typing import Final
 
 from torch import nn
 
-from benchmark.models.towers.folders import load_strictly, read_weights
+from benchmark.networks.folders import load_strictly, read_weights
 
 WIDTHS: Final = (768, 1024, 128, 64, 16, 1)
 DROPOUT: Final = (0.2, 0.2, 0.1)

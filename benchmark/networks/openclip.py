@@ -12,7 +12,7 @@ import open_clip
 from open_clip.model import CLIP
 
 from benchmark.core.errors import UnreadableFileError, UserError, close_matches
-from benchmark.models.towers.folders import (
+from benchmark.networks.folders import (
     load_strictly,
     read_config,
     read_weights,
@@ -20,7 +20,7 @@ from benchmark.models.towers.folders import (
     without_weights,
     write_config,
 )
-from benchmark.models.towers.pixels import CLIP_MEAN, CLIP_STD
+from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD
 
 CONFIG: Final = "open_clip_config.json"
 WEIGHTS: Final = "open_clip_model.safetensors"

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from benchmark.models.towers.folders import (
+from benchmark.networks.folders import (
     load_strictly,
     read_config,
     read_weights,

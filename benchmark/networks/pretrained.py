@@ -7,7 +7,7 @@ from transformers import PreTrainedModel
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
 from benchmark.models.quiet import quiet
-from benchmark.models.towers.folders import check_finite
+from benchmark.networks.folders import check_finite
 
 M = TypeVar("M", bound=PreTrainedModel)
 

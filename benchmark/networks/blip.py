@@ -19,7 +19,7 @@ from transformers.models.blip.modeling_blip import BlipVisionModel
 from transformers.models.blip.modeling_blip_text import BlipTextModel
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.models.towers.folders import (
+from benchmark.networks.folders import (
     load_strictly,
     read_config,
     read_weights,
@@ -111,7 +111,7 @@ class RewardNet(nn.Module):
         """Rewards of images, normalised with CLIP's mean and deviation, for their texts.
 
         Args:
-            images: See :func:`benchmark.models.towers.pixels.normalise`.
+            images: See :func:`benchmark.networks.pixels.normalise`.
             ids: Token ids of :func:`reward_tokens`.
             mask: 1 where a token is, 0 where padding is.
         """
