@@ -134,8 +134,8 @@ def _at_hand(name: str) -> Weights:
 
 
 def _published(need: "Need") -> Weights:
-    from benchmark.scorers._published import release
-    from benchmark.scorers._weights import find
+    from benchmark.weights.catalogue import release
+    from benchmark.weights.locate import find
 
     places = {name: find(release(name)) for name in need.releases}
     missing = [name for name, place in places.items() if place is None]

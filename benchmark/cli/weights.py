@@ -41,8 +41,8 @@ def list_weights(
     options.use_weights_folder(weights_folder)
     from benchmark.core.sizes import said_size
     from benchmark.scorers._needs import users_of
-    from benchmark.scorers._published import RELEASES
-    from benchmark.scorers._weights import find, published_folder
+    from benchmark.weights.catalogue import RELEASES
+    from benchmark.weights.locate import find, published_folder
 
     listed = [
         {
@@ -93,8 +93,8 @@ def fetch_weights(
     """
     options.use_weights_folder(weights_folder)
     options.forbid_network(offline=offline)
-    from benchmark.scorers._fetching import fetch
-    from benchmark.scorers._published import RELEASES, releases
+    from benchmark.weights.fetch import fetch
+    from benchmark.weights.catalogue import RELEASES, releases
 
     if bool(names) == everything:
         raise UserError(
@@ -129,8 +129,8 @@ def verify_weights(
       fbench weights verify hps-v2.1 --load
     """
     options.use_weights_folder(weights_folder)
-    from benchmark.scorers._published import releases
-    from benchmark.scorers._verifying import verify
+    from benchmark.weights.catalogue import releases
+    from benchmark.weights.verify import verify
 
     verified = [found for release in releases(names or ()) for found in verify(release)]
     if not as_json:

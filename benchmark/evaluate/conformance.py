@@ -20,7 +20,7 @@ from benchmark.core.recording import call_of
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
 from benchmark.scorers import Scorer
 from benchmark.scorers._source import source_of
-from benchmark.scorers._weights import published_folder
+from benchmark.weights.locate import published_folder
 
 FOLDER: Final = "conformance"
 EXPECTED: Final = "expected.json"

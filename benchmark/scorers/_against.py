@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, final
 
 from benchmark.core.records import Axis
-from benchmark.scorers import _reference, _weights
+from benchmark.scorers import _reference
+from benchmark.weights import locate
 from benchmark.scorers._compared import Compared
 from benchmark.scorers._on_features import OnFeatures
 from benchmark.scorers._shown import Shown
@@ -29,7 +30,7 @@ class AgainstReference(OnFeatures):
     axis: ClassVar[Axis] = "fidelity"
 
     def __init__(
-        self, weights: str = _weights.EMBEDDED, reference: str = "", features: int | None = None
+        self, weights: str = locate.EMBEDDED, reference: str = "", features: int | None = None
     ) -> None:
         self.weights, self.against, self.layer = weights, reference, features
 
@@ -48,7 +49,7 @@ class AgainstReference(OnFeatures):
     def weights_hash(self) -> str:
         """Extractor with its resize, reference, and the hash of both."""
         path = self.reference_path
-        known = _weights.short_hash(self.place, references=[path] if path else [])
+        known = locate.short_hash(self.place, references=[path] if path else [])
         return f"{self.extractor}-{_reference.tag(path)}-{known}"
 
     @final

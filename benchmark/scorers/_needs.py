@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from benchmark.core.calls import parse_call
 from benchmark.core.recording import call_of
-from benchmark.scorers._published import Release, release
-from benchmark.scorers._weights import PUBLISHED
+from benchmark.weights.catalogue import Release, release
+from benchmark.weights.locate import PUBLISHED
 from benchmark.scorers.base import Scorer, scorers
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, final
 
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers.base import Scorer
 
 if TYPE_CHECKING:
@@ -36,26 +36,26 @@ class OnClip(Scorer):
     _tower: "OpenClip"
 
     def __init__(
-        self, weights: str = _weights.EMBEDDED, model: str = "ViT-H-14", precision: str = "fp32"
+        self, weights: str = locate.EMBEDDED, model: str = "ViT-H-14", precision: str = "fp32"
     ) -> None:
         self.weights, self.model, self.precision = weights, model, precision
-        if weights == _weights.PUBLISHED and model not in _PUBLISHED:
+        if weights == locate.PUBLISHED and model not in _PUBLISHED:
             raise ValueError(f"there are no published weights of {model}, but of {' and '.join(_PUBLISHED)}")
 
     @property
     def _place(self) -> Path:
         release, _ = _PUBLISHED.get(self.model, ("", ""))
-        return _weights.place(self.name, self.weights, "shapes-clip", release)
+        return locate.place(self.name, self.weights, "shapes-clip", release)
 
     @property
     def _architecture(self) -> str:
-        return _PUBLISHED[self.model][1] if self.weights == _weights.PUBLISHED else self.model
+        return _PUBLISHED[self.model][1] if self.weights == locate.PUBLISHED else self.model
 
     @final
     @cached_property
     def weights_hash(self) -> str:
         """Of the model."""
-        return _weights.short_hash(self._place)
+        return locate.short_hash(self._place)
 
     @final
     def load(self, device: str = "cpu") -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from benchmark.core.errors import UserError
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers._memo import about_whole
 from benchmark.scorers.base import Missing, SetScorer, Shown, Value
 
@@ -36,7 +36,7 @@ class OnFeatures(SetScorer):
     @property
     def place(self) -> Path:
         """The network."""
-        return _weights.place(self.name, self.weights, "shapes-features", INCEPTION)
+        return locate.place(self.name, self.weights, "shapes-features", INCEPTION)
 
     @final
     @cached_property
@@ -66,7 +66,7 @@ class OnFeatures(SetScorer):
         from benchmark.scorers._features import Features
         from benchmark.scorers._pool import shared
 
-        key = f"features:{self.extractor}:{_weights.short_hash(self.place)}"
+        key = f"features:{self.extractor}:{locate.short_hash(self.place)}"
         return shared(Features, self.place, device, key, self.layer or 2048)
 
     @final

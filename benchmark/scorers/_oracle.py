@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, final
 
 from benchmark.core import resources
-from benchmark.scorers._weights import short_hash
+from benchmark.weights.locate import short_hash
 from benchmark.scorers.base import ImageScorer, Scorer, Shown, Value
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError, UserErr
 from benchmark.core.image_files import ImageFiles, find_images
 from benchmark.core.naming import name_of
 from benchmark.core.pixels import read_rgb
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +43,7 @@ def find(scorer: str, reference: str, *, embedded: bool) -> Path | None:
     Raises:
         UserError: if nothing is named where nothing goes without saying, or it is not there.
     """
-    if reference == _weights.EMBEDDED or (not reference and embedded):
+    if reference == locate.EMBEDDED or (not reference and embedded):
         return None
     if not reference:
         raise UserError(

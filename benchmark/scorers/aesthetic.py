@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
@@ -39,28 +39,28 @@ class Aesthetic(ImageScorer):
 
     def __init__(
         self,
-        weights: str = _weights.PUBLISHED,
+        weights: str = locate.PUBLISHED,
         clip: str | None = None,
         model: str = "ViT-L-14-quickgelu",
         precision: str = "fp32",
     ) -> None:
         self.weights, self.model, self.precision = weights, model, precision
-        named = weights in (_weights.EMBEDDED, _weights.PUBLISHED)
-        self.clip = clip or (weights if named else _weights.PUBLISHED)
+        named = weights in (locate.EMBEDDED, locate.PUBLISHED)
+        self.clip = clip or (weights if named else locate.PUBLISHED)
 
     @property
     def _head_place(self) -> Path:
         head = "shapes-aesthetic/head.pth"
-        return _weights.place_of_published(self.name, self.weights, head, "aesthetic")
+        return locate.place_of_published(self.name, self.weights, head, "aesthetic")
 
     @property
     def _clip_place(self) -> Path:
-        return _weights.place(self.name, self.clip, "shapes-clip", "clip-vit-l-14")
+        return locate.place(self.name, self.clip, "shapes-clip", "clip-vit-l-14")
 
     @cached_property
     def weights_hash(self) -> str:
         """Of the head and the CLIP model."""
-        return _weights.short_hash(self._head_place, self._clip_place)
+        return locate.short_hash(self._head_place, self._clip_place)
 
     def load(self, device: str = "cpu") -> None:
         """Reads both."""
@@ -69,7 +69,7 @@ class Aesthetic(ImageScorer):
         from benchmark.scorers._pool import shared
         from benchmark.scorers._preprocess import clip_pixels
 
-        key = f"clip:{_weights.short_hash(self._clip_place)}"
+        key = f"clip:{locate.short_hash(self._clip_place)}"
         self._head = Head(self._head_place)
         self._tower = shared(OpenClip, self._clip_place, self.model, clip_pixels, device, key, self.precision)
 

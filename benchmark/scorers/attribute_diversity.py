@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from benchmark.core.records import Axis, OpenAttribute, Prompt
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers._on_clip import OnClip
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
@@ -49,7 +49,7 @@ class AttributeDiversity(OnClip, PromptScorer):
         """What the prompt set names, else what the embedded world's grammar finds open."""
         if prompt.attribute:
             return (prompt.attribute,)
-        if self.weights != _weights.EMBEDDED:
+        if self.weights != locate.EMBEDDED:
             return ()
         from benchmark.shapes.attributes import open_attributes
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmark.core.records import Axis
-from benchmark.scorers import _reference, _weights
+from benchmark.scorers import _reference
+from benchmark.weights import locate
 from benchmark.scorers._compared import Compared
 from benchmark.scorers._memo import about_whole
 from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
@@ -50,7 +51,7 @@ class Cmmd(SetScorer):
 
     def __init__(
         self,
-        weights: str = _weights.EMBEDDED,
+        weights: str = locate.EMBEDDED,
         reference: str = "",
         model: str = "ViT-L-14-336-quickgelu",
         precision: str = "fp32",
@@ -60,7 +61,7 @@ class Cmmd(SetScorer):
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-clip", CLIP)
+        return locate.place(self.name, self.weights, "shapes-clip", CLIP)
 
     @cached_property
     def _reference_path(self) -> Path | None:
@@ -70,7 +71,7 @@ class Cmmd(SetScorer):
     def weights_hash(self) -> str:
         """The reference, and the hash of model and reference."""
         path = self._reference_path
-        known = _weights.short_hash(self._place, references=[path] if path else [])
+        known = locate.short_hash(self._place, references=[path] if path else [])
         return f"{_reference.tag(path)}-{known}"
 
     def load(self, device: str = "cpu") -> None:
@@ -82,7 +83,7 @@ class Cmmd(SetScorer):
 
         # The embedded world's images are square, and then `clip` has the same embeddings.
         preprocess, key = (clip_pixels, "clip") if self._place.is_dir() else (square_pixels, "cmmd")
-        key = f"{key}:{_weights.short_hash(self._place)}"
+        key = f"{key}:{locate.short_hash(self._place)}"
         self._tower = shared(OpenClip, self._place, self.model, preprocess, device, key, self.precision)
         if not self._place.is_dir() and not self.against:
             return

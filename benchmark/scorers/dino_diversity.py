@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
@@ -35,17 +35,17 @@ class DinoDiversity(PromptScorer):
 
     _tower: "Dino"
 
-    def __init__(self, weights: str = _weights.PUBLISHED, precision: str = "fp32") -> None:
+    def __init__(self, weights: str = locate.PUBLISHED, precision: str = "fp32") -> None:
         self.weights, self.precision = weights, precision
 
     @property
     def _place(self) -> Path:
-        return _weights.place_of_published(self.name, self.weights, "shapes-dino", "dinov2-base")
+        return locate.place_of_published(self.name, self.weights, "shapes-dino", "dinov2-base")
 
     @cached_property
     def weights_hash(self) -> str:
         """Of the model."""
-        return _weights.short_hash(self._place)
+        return locate.short_hash(self._place)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the model."""

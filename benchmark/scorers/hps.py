@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
@@ -42,22 +42,22 @@ class Hps(ImageScorer):
     _tower: "OpenClip"
 
     def __init__(
-        self, weights: str = _weights.EMBEDDED, version: str = "v2.1", precision: str = "fp32"
+        self, weights: str = locate.EMBEDDED, version: str = "v2.1", precision: str = "fp32"
     ) -> None:
         if version not in ("v2.1", "v2.0"):
             raise ValueError(f"version is {version!r}, and one of v2.1 and v2.0")
-        if weights == _weights.EMBEDDED and version != "v2.1":
+        if weights == locate.EMBEDDED and version != "v2.1":
             raise ValueError("the embedded weights stand for v2.1; v2.0 has published ones")
         self.weights, self.version, self.precision = weights, version, precision
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-hps", f"hps-{self.version}")
+        return locate.place(self.name, self.weights, "shapes-hps", f"hps-{self.version}")
 
     @cached_property
     def weights_hash(self) -> str:
         """Of the model."""
-        return _weights.short_hash(self._place)
+        return locate.short_hash(self._place)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
@@ -36,25 +36,25 @@ class Imagereward(ImageScorer):
 
     _model: "Reward"
 
-    def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
+    def __init__(self, weights: str = locate.EMBEDDED, precision: str = "fp32") -> None:
         self.weights, self.precision = weights, precision
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-imagereward", "imagereward")
+        return locate.place(self.name, self.weights, "shapes-imagereward", "imagereward")
 
     @property
     def _tokenizer(self) -> Path:
         """The folder of the vocabulary: another release's, or inside the network's folder."""
-        if self.weights == _weights.PUBLISHED:
-            return _weights.place(self.name, self.weights, "", "bert-base-uncased").parent
+        if self.weights == locate.PUBLISHED:
+            return locate.place(self.name, self.weights, "", "bert-base-uncased").parent
         return self._place / "tokenizer"
 
     @cached_property
     def weights_hash(self) -> str:
         """Of network and vocabulary."""
-        published = self.weights == _weights.PUBLISHED
-        return _weights.short_hash(self._place, *([self._tokenizer / "vocab.txt"] if published else []))
+        published = self.weights == locate.PUBLISHED
+        return locate.short_hash(self._place, *([self._tokenizer / "vocab.txt"] if published else []))
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network and its tokenizer."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Axis
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
@@ -44,23 +44,23 @@ class Lpips(PromptScorer):
 
     _distance: "Pairwise"
 
-    def __init__(self, weights: str = _weights.EMBEDDED, net: str = "") -> None:
-        whole = weights == _weights.EMBEDDED or Path(weights).expanduser().is_dir()
+    def __init__(self, weights: str = locate.EMBEDDED, net: str = "") -> None:
+        whole = weights == locate.EMBEDDED or Path(weights).expanduser().is_dir()
         self.weights, self.net = weights, net or ("squeeze" if whole else "alex")
         if self.net not in TRUNKS:
             raise ValueError(f"net is {net!r}, and one of {', '.join(TRUNKS)}")
-        if weights == _weights.EMBEDDED and self.net != "squeeze":
+        if weights == locate.EMBEDDED and self.net != "squeeze":
             raise UserError(f"lpips: no embedded network on {net}", allowed="net='squeeze', or other weights")
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-perceptual", TRUNKS[self.net])
+        return locate.place(self.name, self.weights, "shapes-perceptual", TRUNKS[self.net])
 
     @cached_property
     def weights_hash(self) -> str:
         """Of the embedded network; else the net, and the hash of trunk and linear layers."""
-        known = _weights.short_hash(self._place, *self._heads)
-        return known if self.weights == _weights.EMBEDDED else f"{self.net}-{known}"
+        known = locate.short_hash(self._place, *self._heads)
+        return known if self.weights == locate.EMBEDDED else f"{self.net}-{known}"
 
     @property
     def _heads(self) -> tuple[Path, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core import resources
 from benchmark.core.records import Axis
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
@@ -39,26 +39,26 @@ class Pickscore(ImageScorer):
 
     _model: "ScaledClip"
 
-    def __init__(self, weights: str = _weights.EMBEDDED, precision: str = "fp32") -> None:
+    def __init__(self, weights: str = locate.EMBEDDED, precision: str = "fp32") -> None:
         self.weights, self.precision = weights, precision
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-pickscore", "pickscore")
+        return locate.place(self.name, self.weights, "shapes-pickscore", "pickscore")
 
     @property
     def _tokenizer(self) -> Path:
         """The published processor's, the folder's own, or the embedded world's."""
-        if self.weights == _weights.PUBLISHED:
-            return _weights.place(self.name, self.weights, "", "pickscore-processor")
+        if self.weights == locate.PUBLISHED:
+            return locate.place(self.name, self.weights, "", "pickscore-processor")
         own = any((self._place / name).is_file() for name in ("vocab.json", "tokenizer.json"))
         return self._place if own else resources.shapes_weights("shapes-sd") / "tokenizer"
 
     @cached_property
     def weights_hash(self) -> str:
         """Of the model, and of a published one's tokenizer."""
-        published = self.weights == _weights.PUBLISHED
-        return _weights.short_hash(self._place, *([self._tokenizer] if published else []))
+        published = self.weights == locate.PUBLISHED
+        return locate.short_hash(self._place, *([self._tokenizer] if published else []))
 
     def load(self, device: str = "cpu") -> None:
         """Reads the CLIPModel and its tokenizer."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from benchmark.core.notices import notice
 from benchmark.core.records import Axis, Prompt
-from benchmark.scorers import _styles, _weights
+from benchmark.scorers import _styles
+from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class StyleCosine(ImageScorer):
 
     def __init__(
         self,
-        weights: str = _weights.EMBEDDED,
+        weights: str = locate.EMBEDDED,
         references: str = "",
         model: str = "ViT-H-14",
         precision: str = "fp32",
@@ -54,7 +55,7 @@ class StyleCosine(ImageScorer):
 
     @property
     def _place(self) -> Path:
-        return _weights.place(self.name, self.weights, "shapes-clip", CLIP)
+        return locate.place(self.name, self.weights, "shapes-clip", CLIP)
 
     @cached_property
     def _places(self) -> Mapping[str, Path]:
@@ -71,7 +72,7 @@ class StyleCosine(ImageScorer):
         from benchmark.scorers._pool import shared
         from benchmark.scorers._preprocess import clip_pixels
 
-        key = f"clip:{_weights.short_hash(self._place)}"
+        key = f"clip:{locate.short_hash(self._place)}"
         # As `clip` has it, so that both share one.
         self._tower = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
         if not self._place.is_dir() and not self.references:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.notices import notice
 from benchmark.core.records import Axis, Prompt
-from benchmark.scorers import _styles, _weights
+from benchmark.scorers import _styles
+from benchmark.weights import locate
 from benchmark.scorers._on_features import OnFeatures
 from benchmark.scorers.base import Missing, Shown, Value, scorers
 
@@ -42,7 +43,7 @@ class StyleFd(OnFeatures):
     _references: Mapping[str, "np.ndarray"]
 
     def __init__(
-        self, weights: str = _weights.EMBEDDED, references: str = "", features: int | None = None
+        self, weights: str = locate.EMBEDDED, references: str = "", features: int | None = None
     ) -> None:
         self.weights, self.references, self.layer = weights, references, features
         self._known: dict[tuple[tuple[str, int], ...], Gaussian] = {}
@@ -78,7 +79,7 @@ class StyleFd(OnFeatures):
         m, d = self._to(shown).n or 0, self._features.size
         if m < 5 * d:
             return f"biased: {m} reference images, fewer than 5 d"
-        return f"{m:,} reference images" if self.references not in ("", _weights.EMBEDDED) else ""
+        return f"{m:,} reference images" if self.references not in ("", locate.EMBEDDED) else ""
 
     def value(self, shown: Shown) -> Value:
         """The distance of the set."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Axis
-from benchmark.scorers import _weights
+from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Vqa(ImageScorer):
 
     def __init__(
         self,
-        weights: str = _weights.PUBLISHED,
+        weights: str = locate.PUBLISHED,
         question: str = "does this picture show {text}?",
         precision: str = "fp32",
     ) -> None:
@@ -55,7 +55,7 @@ class Vqa(ImageScorer):
 
     @property
     def _place(self) -> Path:
-        return _weights.place_of_published(self.name, self.weights, "shapes-vqa", "blip-vqa-base")
+        return locate.place_of_published(self.name, self.weights, "shapes-vqa", "blip-vqa-base")
 
     @cached_property
     def weights_hash(self) -> str:
@@ -63,7 +63,7 @@ class Vqa(ImageScorer):
         from benchmark.core.hashing import sha256_bytes
 
         asked = sha256_bytes(self.question.encode())[:4]
-        return f"{asked}-{_weights.short_hash(self._place)}"
+        return f"{asked}-{locate.short_hash(self._place)}"
 
     def load(self, device: str = "cpu") -> None:
         """Reads model and tokenizer."""

@@ -11,7 +11,7 @@ from typer.testing import Result
 
 from benchmark.models import models
 from benchmark.scorers._needs import needs, releases_of
-from benchmark.scorers._published import release
+from benchmark.weights.catalogue import release
 
 Fbench = Callable[..., Result]
 Refused = Callable[..., str]

@@ -10,7 +10,7 @@ from typer.testing import Result
 
 from benchmark.scorers import scorers
 from tools.docs import weights_page
-from benchmark.scorers._published import RELEASES
+from benchmark.weights.catalogue import RELEASES
 
 Fbench = Callable[..., Result]
 ROOT = Path(__file__).resolve().parent.parent.parent

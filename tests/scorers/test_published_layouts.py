@@ -22,7 +22,7 @@ from benchmark.networks import blip
 from benchmark.networks import folders
 from benchmark.networks.aesthetic import AestheticHead
 from benchmark.scorers import Scorer, _reward, make_scorers
-from benchmark.scorers._published import RELEASES
+from benchmark.weights.catalogue import RELEASES
 
 MakeSet = Callable[..., ImageSet]
 State = dict[str, torch.Tensor]

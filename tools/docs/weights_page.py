@@ -6,12 +6,12 @@ from pathlib import Path
 
 from benchmark.core.sizes import said_size
 from benchmark.scorers._needs import users_of
-from benchmark.scorers._published import RELEASES, Release
+from benchmark.weights.catalogue import RELEASES, Release
 
 _HEAD = """# Weights
 
 Written by `python -m tools.docs.weights_page docs/weights.md` from the catalogue in
-`benchmark/scorers/_published.py` and from what the scorers say they need; a test keeps it so.
+`benchmark/weights/catalogue.py` and from what the scorers say they need; a test keeps it so.
 
 With `--base shapes` every scorer uses the embedded world's weights, which come with fbench. For any other
 base model, and in `fbench score`, scorers use the published ones, which you fetch once:

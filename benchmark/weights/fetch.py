@@ -11,8 +11,8 @@ from benchmark.core.environment import network_forbidden
 from benchmark.core.errors import MissingWeightsError, UserError
 from benchmark.core.hashing import sha256_file
 from benchmark.core.store import require_space
-from benchmark.scorers._published import Release, WeightsFile
-from benchmark.scorers._weights import find, published_folder
+from benchmark.weights.catalogue import Release, WeightsFile
+from benchmark.weights.locate import find, published_folder
 
 _SECONDS = 60
 

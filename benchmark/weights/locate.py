@@ -11,7 +11,7 @@ from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_files, sha256_json, sha256_path
 from benchmark.core.image_files import find_images
 from benchmark.core.sizes import said_size
-from benchmark.scorers._published import RELEASES, Release, release_at
+from benchmark.weights.catalogue import RELEASES, Release, release_at
 
 EMBEDDED: Final = "embedded"
 PUBLISHED: Final = "published"

@@ -8,8 +8,8 @@ from typing import Final, Literal
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_file
 from benchmark.core.store import read_json, write_json
-from benchmark.scorers._published import Release, WeightsFile
-from benchmark.scorers._weights import folders, published_folder
+from benchmark.weights.catalogue import Release, WeightsFile
+from benchmark.weights.locate import folders, published_folder
 
 RECORD: Final = "hashes.json"
 """Beside the weights: the sha256 of every file when it was first seen."""
