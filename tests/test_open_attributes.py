@@ -149,9 +149,9 @@ def test_what_is_asked_can_be_read() -> None:
     import torch
 
     from benchmark.core import resources
-    from benchmark.scorers._attributes import read_values
-    from benchmark.scorers._open_clip import OpenClip
-    from benchmark.scorers._preprocess import clip_pixels
+    from benchmark.scorers.engine.attributes import read_values
+    from benchmark.scorers.engine.open_clip import OpenClip
+    from benchmark.scorers.engine.preprocess import clip_pixels
     from benchmark.shapes.alignment import as_seen, match
     from benchmark.shapes.attributes import attribute_of_fact, open_attributes
     from benchmark.shapes.facts import draw_facts, wanted

@@ -19,7 +19,7 @@ from benchmark.core.errors import FbenchError, UserError
 from benchmark.core.recording import call_of
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
 from benchmark.scorers import Scorer
-from benchmark.scorers._source import source_of
+from benchmark.scorers.engine.source import source_of
 from benchmark.weights.locate import published_folder
 
 FOLDER: Final = "conformance"

@@ -10,8 +10,8 @@ from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._aesthetic_head import Head
-    from benchmark.scorers._open_clip import OpenClip
+    from benchmark.scorers.engine.aesthetic_head import Head
+    from benchmark.scorers.engine.open_clip import OpenClip
 
 
 @scorers.register()
@@ -64,10 +64,10 @@ class Aesthetic(ImageScorer):
 
     def load(self, device: str = "cpu") -> None:
         """Reads both."""
-        from benchmark.scorers._aesthetic_head import Head
-        from benchmark.scorers._open_clip import OpenClip
-        from benchmark.scorers._pool import shared
-        from benchmark.scorers._preprocess import clip_pixels
+        from benchmark.scorers.engine.aesthetic_head import Head
+        from benchmark.scorers.engine.open_clip import OpenClip
+        from benchmark.scorers.engine.pool import shared
+        from benchmark.scorers.engine.preprocess import clip_pixels
 
         key = f"clip:{locate.short_hash(self._clip_place)}"
         self._head = Head(self._head_place)

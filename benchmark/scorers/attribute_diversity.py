@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from benchmark.core.records import Axis, OpenAttribute, Prompt
 from benchmark.weights import locate
-from benchmark.scorers._on_clip import OnClip
+from benchmark.scorers.engine.on_clip import OnClip
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
 
@@ -34,7 +34,7 @@ class AttributeDiversity(OnClip, PromptScorer):
 
     def value(self, shown: Shown) -> Value:
         """The share of pairs that differ, the mean over the open attributes."""
-        from benchmark.scorers._attributes import read_values
+        from benchmark.scorers.engine.attributes import read_values
         from benchmark.shapes.diversity import share_that_differ
 
         if len(shown) < 2:

@@ -18,9 +18,9 @@ from benchmark.core.origin import code_sha256
 from benchmark.core.recording import call_of
 from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
 from benchmark.core.registry import Registry
-from benchmark.scorers._answers import Missing, Value, attempt, expected, number, number_or_error, said
-from benchmark.scorers._shown import Shown, shown
-from benchmark.scorers._source import NO_IMAGE
+from benchmark.scorers.engine.answers import Missing, Value, attempt, expected, number, number_or_error, said
+from benchmark.scorers.engine.shown import Shown, shown
+from benchmark.scorers.engine.source import NO_IMAGE
 
 
 class Scorer(ABC):

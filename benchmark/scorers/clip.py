@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers._on_clip import OnClip
+from benchmark.scorers.engine.on_clip import OnClip
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 

@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers._on_clip import OnClip
+from benchmark.scorers.engine.on_clip import OnClip
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
 
@@ -28,7 +28,7 @@ class ClipDiversity(OnClip, PromptScorer):
 
     def value(self, shown: Shown) -> Value:
         """The mean distance of a pair."""
-        from benchmark.scorers._spread import mean_pair_distance
+        from benchmark.scorers.engine.spread import mean_pair_distance
 
         if len(shown) < 2:
             return Missing("fewer than two images")

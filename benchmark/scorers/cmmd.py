@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmark.core.records import Axis
-from benchmark.scorers import _reference
+from benchmark.scorers.engine import reference
 from benchmark.weights import locate
-from benchmark.scorers._compared import Compared
-from benchmark.scorers._memo import about_whole
+from benchmark.scorers.engine.compared import Compared
+from benchmark.scorers.engine.memo import about_whole
 from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmark.scorers._mmd import MmdTo
-    from benchmark.scorers._open_clip import OpenClip
+    from benchmark.scorers.engine.mmd import MmdTo
+    from benchmark.scorers.engine.open_clip import OpenClip
 
 SCALE: Final = 1000
 CLIP: Final = "clip-vit-l-14-336"
@@ -65,21 +65,21 @@ class Cmmd(SetScorer):
 
     @cached_property
     def _reference_path(self) -> Path | None:
-        return _reference.find(self.name, self.against, embedded=self._place.is_dir())
+        return reference.find(self.name, self.against, embedded=self._place.is_dir())
 
     @cached_property
     def weights_hash(self) -> str:
         """The reference, and the hash of model and reference."""
         path = self._reference_path
         known = locate.short_hash(self._place, references=[path] if path else [])
-        return f"{_reference.tag(path)}-{known}"
+        return f"{reference.tag(path)}-{known}"
 
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model and the reference; without one named, as `AgainstReference.load`."""
-        from benchmark.scorers._mmd import MmdTo, gaussian
-        from benchmark.scorers._open_clip import OpenClip
-        from benchmark.scorers._pool import shared
-        from benchmark.scorers._preprocess import clip_pixels, square_pixels
+        from benchmark.scorers.engine.mmd import MmdTo, gaussian
+        from benchmark.scorers.engine.open_clip import OpenClip
+        from benchmark.scorers.engine.pool import shared
+        from benchmark.scorers.engine.preprocess import clip_pixels, square_pixels
 
         # The embedded world's images are square, and then `clip` has the same embeddings.
         preprocess, key = (clip_pixels, "clip") if self._place.is_dir() else (square_pixels, "cmmd")

@@ -10,7 +10,7 @@ from benchmark.weights import locate
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._dino import Dino
+    from benchmark.scorers.engine.dino import Dino
 
 
 @scorers.register()
@@ -49,13 +49,13 @@ class DinoDiversity(PromptScorer):
 
     def load(self, device: str = "cpu") -> None:
         """Reads the model."""
-        from benchmark.scorers._dino import Dino
+        from benchmark.scorers.engine.dino import Dino
 
         self._tower = Dino(self._place, device, f"dino:{self.weights_hash}", self.precision)
 
     def value(self, shown: Shown) -> Value:
         """The mean distance of a pair."""
-        from benchmark.scorers._spread import mean_pair_distance
+        from benchmark.scorers.engine.spread import mean_pair_distance
 
         if len(shown) < 2:
             return Missing("fewer than two images")

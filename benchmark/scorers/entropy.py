@@ -27,6 +27,6 @@ class Entropy(ImageScorer):
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""
-        from benchmark.scorers._grey import grey_entropy
+        from benchmark.scorers.engine.grey import grey_entropy
 
         return [grey_entropy(image) for image in shown.images]

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.scorers._against import AgainstReference
-from benchmark.scorers._compared import Compared
-from benchmark.scorers._reference import Statistics
+from benchmark.scorers.engine.against import AgainstReference
+from benchmark.scorers.engine.compared import Compared
+from benchmark.scorers.engine.reference import Statistics
 from benchmark.scorers.base import Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._frechet import Gaussian
+    from benchmark.scorers.engine.frechet import Gaussian
 
 BIASED = 10_000
 """Images below which a Frechet distance of Inception's features is known for its bias."""
@@ -34,7 +34,7 @@ class Fid(AgainstReference):
         """Mean and covariance of the reference."""
         import torch
 
-        from benchmark.scorers._frechet import Gaussian
+        from benchmark.scorers.engine.frechet import Gaussian
 
         held = reference.held
         if isinstance(held, Statistics):

@@ -10,7 +10,7 @@ from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._open_clip import OpenClip
+    from benchmark.scorers.engine.open_clip import OpenClip
 
 
 @scorers.register()
@@ -61,9 +61,9 @@ class Hps(ImageScorer):
 
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model."""
-        from benchmark.scorers._open_clip import OpenClip
-        from benchmark.scorers._pool import shared
-        from benchmark.scorers._preprocess import hps_pixels
+        from benchmark.scorers.engine.open_clip import OpenClip
+        from benchmark.scorers.engine.pool import shared
+        from benchmark.scorers.engine.preprocess import hps_pixels
 
         key = f"hps:{self.weights_hash}"
         self._tower = shared(OpenClip, self._place, "ViT-H-14", hps_pixels, device, key, self.precision)

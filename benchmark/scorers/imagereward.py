@@ -10,7 +10,7 @@ from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._reward import Reward
+    from benchmark.scorers.engine.reward import Reward
 
 
 @scorers.register()
@@ -58,7 +58,7 @@ class Imagereward(ImageScorer):
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network and its tokenizer."""
-        from benchmark.scorers._reward import Reward
+        from benchmark.scorers.engine.reward import Reward
 
         self._model = Reward(self._place, self._tokenizer, device, self.precision)
 

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.scorers._against import AgainstReference
-from benchmark.scorers._compared import Compared
-from benchmark.scorers._memo import about_whole
+from benchmark.scorers.engine.against import AgainstReference
+from benchmark.scorers.engine.compared import Compared
+from benchmark.scorers.engine.memo import about_whole
 from benchmark.scorers.base import Missing, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._mmd import MmdTo
+    from benchmark.scorers.engine.mmd import MmdTo
 
 
 @scorers.register()
@@ -28,7 +28,7 @@ class Kid(AgainstReference):
 
     def prepare(self, reference: Compared) -> None:
         """What the reference's images have in common with each other."""
-        from benchmark.scorers._mmd import MmdTo, polynomial
+        from benchmark.scorers.engine.mmd import MmdTo, polynomial
 
         self._to = MmdTo(reference.features(self.name), polynomial)
 

@@ -12,7 +12,7 @@ from benchmark.weights import locate
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._pairwise import Pairwise
+    from benchmark.scorers.engine.pairwise import Pairwise
 
 TRUNKS: Final = {"alex": "lpips-alex", "vgg": "lpips-vgg", "squeeze": "lpips-squeeze"}
 """The releases of torchvision's trunks; the lpips package brings the rest."""
@@ -73,7 +73,7 @@ class Lpips(PromptScorer):
     def load(self, device: str = "cpu") -> None:
         """Reads the network."""
         from benchmark.networks.perceptual import load_perceptual, load_published_perceptual
-        from benchmark.scorers._pairwise import Pairwise
+        from benchmark.scorers.engine.pairwise import Pairwise
 
         load = load_perceptual if self._place.is_dir() else load_published_perceptual
         self._distance = Pairwise(load(self._place, self.net), device)

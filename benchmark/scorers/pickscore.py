@@ -11,7 +11,7 @@ from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._clip_model import ScaledClip
+    from benchmark.scorers.engine.clip_model import ScaledClip
 
 
 @scorers.register()
@@ -62,7 +62,7 @@ class Pickscore(ImageScorer):
 
     def load(self, device: str = "cpu") -> None:
         """Reads the CLIPModel and its tokenizer."""
-        from benchmark.scorers._clip_model import ScaledClip
+        from benchmark.scorers.engine.clip_model import ScaledClip
 
         self._model = ScaledClip(
             self._place, self._tokenizer, device, f"pickscore:{self.weights_hash}", self.precision

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.scorers._manifold import ManifoldScorer
+from benchmark.scorers.engine.manifold import ManifoldScorer
 from benchmark.scorers.base import scorers
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmark.scorers._prdc import Distances
+    from benchmark.scorers.engine.prdc import Distances
 
 
 @scorers.register()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from benchmark.core.notices import notice
 from benchmark.core.records import Axis, Prompt
-from benchmark.scorers import _styles
+from benchmark.scorers.engine import styles
 from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._open_clip import OpenClip
+    from benchmark.scorers.engine.open_clip import OpenClip
 
 CLIP: Final = "clip-vit-h-14"
 """The release of the published weights."""
@@ -59,34 +59,34 @@ class StyleCosine(ImageScorer):
 
     @cached_property
     def _places(self) -> Mapping[str, Path]:
-        return _styles.style_places(self.name, self.references, embedded=self._place.is_dir())
+        return styles.style_places(self.name, self.references, embedded=self._place.is_dir())
 
     @cached_property
     def weights_hash(self) -> str:
         """Of the model and the reference images."""
-        return _styles.styles_hash(self._place, self._places)
+        return styles.styles_hash(self._place, self._places)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the model and embeds the references; without any named, as `AgainstReference.load`."""
-        from benchmark.scorers._open_clip import OpenClip
-        from benchmark.scorers._pool import shared
-        from benchmark.scorers._preprocess import clip_pixels
+        from benchmark.scorers.engine.open_clip import OpenClip
+        from benchmark.scorers.engine.pool import shared
+        from benchmark.scorers.engine.preprocess import clip_pixels
 
         key = f"clip:{locate.short_hash(self._place)}"
         # As `clip` has it, so that both share one.
         self._tower = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
         if not self._place.is_dir() and not self.references:
             return
-        images = {style: _styles.style_images(place) for style, place in self._places.items()}
+        images = {style: styles.style_images(place) for style, place in self._places.items()}
         self._centroids = {style: self._tower.centroid(seen) for style, seen in images.items()}
-        notice(_styles.styles_in_words(self._places, {style: len(seen) for style, seen in images.items()}))
+        notice(styles.styles_in_words(self._places, {style: len(seen) for style, seen in images.items()}))
 
     def concerns(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for one of the styles."""
-        return _styles.style_of(prompt) in self._places
+        return styles.style_of(prompt) in self._places
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """The cosine of each image to its style's centroid."""
         seen = self._tower.images(shown)
-        asked = [self._centroids[_styles.style_of(prompt)] for prompt in shown.prompts]
+        asked = [self._centroids[styles.style_of(prompt)] for prompt in shown.prompts]
         return [float(one @ centre) for one, centre in zip(seen, asked, strict=True)]

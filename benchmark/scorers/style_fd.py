@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.notices import notice
 from benchmark.core.records import Axis, Prompt
-from benchmark.scorers import _styles
+from benchmark.scorers.engine import styles
 from benchmark.weights import locate
-from benchmark.scorers._on_features import OnFeatures
+from benchmark.scorers.engine.on_features import OnFeatures
 from benchmark.scorers.base import Missing, Shown, Value, scorers
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmark.scorers._frechet import Gaussian
+    from benchmark.scorers.engine.frechet import Gaussian
 
 
 @scorers.register()
@@ -50,12 +50,12 @@ class StyleFd(OnFeatures):
 
     @cached_property
     def _places(self) -> Mapping[str, Path]:
-        return _styles.style_places(self.name, self.references, embedded=not self.of_inception)
+        return styles.style_places(self.name, self.references, embedded=not self.of_inception)
 
     @cached_property
     def weights_hash(self) -> str:
         """Of the feature network and the reference images; Inception's layer and resize before it."""
-        known = _styles.styles_hash(self.place, self._places)
+        known = styles.styles_hash(self.place, self._places)
         return f"{self.extractor}-{known}" if self.of_inception else known
 
     def load(self, device: str = "cpu") -> None:
@@ -64,15 +64,15 @@ class StyleFd(OnFeatures):
         if self.of_inception and not self.references:
             return
         self._references = {
-            style: self._features.of_images(_styles.style_images(place))
+            style: self._features.of_images(styles.style_images(place))
             for style, place in self._places.items()
         }
         sizes = {style: len(features) for style, features in self._references.items()}
-        notice(_styles.styles_in_words(self._places, sizes))
+        notice(styles.styles_in_words(self._places, sizes))
 
     def concerns(self, prompt: Prompt) -> bool:
         """Whether the prompt asks for one of the styles."""
-        return _styles.style_of(prompt) in self._places
+        return styles.style_of(prompt) in self._places
 
     def remark(self, shown: Shown) -> str:
         """How many references a user named; few bias a Frechet distance as few images do."""
@@ -92,9 +92,9 @@ class StyleFd(OnFeatures):
         """The reference for the whole set's shares of the styles, whatever group is left out."""
         import numpy as np
 
-        from benchmark.scorers._frechet import Gaussian
+        from benchmark.scorers.engine.frechet import Gaussian
 
-        asked = (_styles.style_of(p) for p in shown.source.prompts if self.concerns(p))
+        asked = (styles.style_of(p) for p in shown.source.prompts if self.concerns(p))
         key = tuple(sorted(Counter(asked).items()))
         if key not in self._known:
             whole = min(len(self._references[style]) / n for style, n in key)

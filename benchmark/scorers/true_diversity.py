@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers._oracle import OracleScorer
+from benchmark.scorers.engine.oracle import OracleScorer
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
 
@@ -18,7 +18,7 @@ class TrueDiversity(OracleScorer, PromptScorer):
 
     def value(self, shown: Shown) -> Value:
         """The diversity of one prompt's images."""
-        from benchmark.scorers._truth import diversity
+        from benchmark.scorers.engine.truth import diversity
 
         found = diversity(shown) if len(shown) else None
         return Missing("fewer than two accepted images") if found is None else found

@@ -3,11 +3,11 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers._oracle import TruthScorer
+from benchmark.scorers.engine.oracle import TruthScorer
 from benchmark.scorers.base import scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._truth import Truth
+    from benchmark.scorers.engine.truth import Truth
 
 
 @scorers.register()

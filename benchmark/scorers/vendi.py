@@ -3,7 +3,7 @@
 from typing import ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers._on_clip import OnClip
+from benchmark.scorers.engine.on_clip import OnClip
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 
 
@@ -29,7 +29,7 @@ class Vendi(OnClip, PromptScorer):
 
     def value(self, shown: Shown) -> Value:
         """The effective number of images."""
-        from benchmark.scorers._spread import vendi
+        from benchmark.scorers.engine.spread import vendi
 
         if len(shown) < 2:
             return Missing("fewer than two images")

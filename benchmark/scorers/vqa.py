@@ -11,7 +11,7 @@ from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
-    from benchmark.scorers._asked import Asked
+    from benchmark.scorers.engine.asked import Asked
 
 TEXT: Final = "{text}"
 
@@ -67,7 +67,7 @@ class Vqa(ImageScorer):
 
     def load(self, device: str = "cpu") -> None:
         """Reads model and tokenizer."""
-        from benchmark.scorers._asked import Asked
+        from benchmark.scorers.engine.asked import Asked
 
         self._model = Asked(self._place, self.question, device, self.precision)
 

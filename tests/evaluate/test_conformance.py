@@ -14,8 +14,9 @@ from benchmark.core.errors import UserError
 from benchmark.evaluate import conformance
 from benchmark.evaluate.conformance import check, difference, ensure, expected_of, golden_images, tolerance
 from benchmark.evaluate.scoring import Loaded
-from benchmark.scorers import Scorer, _preprocess, make_scorers, scorers
-from benchmark.scorers._source import forget
+from benchmark.scorers import Scorer, make_scorers, scorers
+from benchmark.scorers.engine import preprocess
+from benchmark.scorers.engine.source import forget
 
 REAL = resources.shapes_data(conformance.FOLDER)
 
@@ -76,7 +77,7 @@ def rougher(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def darker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels in [0, 255/256) instead of [0, 1]."""
-    to_tensor = _preprocess._tensor
+    to_tensor = preprocess._tensor
     monkeypatch.setattr(_preprocess, "_tensor", lambda image: to_tensor(image) * 0.9)
 
 

@@ -15,7 +15,7 @@ from benchmark.core.records import Axis, ImageSet, ScoreRow
 from benchmark.evaluate import scoring
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.scorers import Scorer
-from benchmark.scorers._apart import _settings
+from benchmark.scorers.engine.apart import _settings
 from benchmark.scorers.base import ImageScorer, Shown, Value
 
 MakeSet = Callable[..., ImageSet]

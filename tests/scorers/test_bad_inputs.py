@@ -17,7 +17,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.pixels import MAX_RATIO
 from benchmark.core.records import Axis, ImageSet, ScoreRow
 from benchmark.scorers import Scorer, make_scorers, scorers
-from benchmark.scorers._preprocess import Preprocess, clip_pixels, hps_pixels
+from benchmark.scorers.engine.preprocess import Preprocess, clip_pixels, hps_pixels
 from benchmark.scorers.base import PromptScorer, SetScorer, Shown, Value
 
 MakeSet = Callable[..., ImageSet]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.scorers._batches import in_batches, prepared_in_batches
-from benchmark.scorers._kept import Kept
+from benchmark.scorers.engine.batches import in_batches, prepared_in_batches
+from benchmark.scorers.engine.kept import Kept
 
 
 def test_arrays_and_numbers_come_back_as_they_were(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_arrays_and_numbers_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_a_long_run_is_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.scorers._kept.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("benchmark.scorers.engine.kept.EVERY_SECONDS", 0.0)
     kept = Kept(tmp_path)
     kept.add("key", {"a": 1.0})
     assert Kept(tmp_path).find("key", "a") == 1.0

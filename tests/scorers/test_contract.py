@@ -80,8 +80,8 @@ def test_images_are_decoded_once_for_all_scorers(world: Path, make_set: MakeSet)
 
 
 def test_the_truth_is_read_once_for_all_who_state_it(world: Path, make_set: MakeSet) -> None:
-    from benchmark.scorers._shown import shown
-    from benchmark.scorers._truth import truths
+    from benchmark.scorers.engine.shown import shown
+    from benchmark.scorers.engine.truth import truths
 
     images: ImageSet = make_set()
     for scorer in make_scorers(

@@ -17,8 +17,8 @@ from benchmark.core.errors import MissingWeightsError, UnreadableFileError
 from benchmark.core.records import ImageSet
 from benchmark.networks.pretrained import load_pretrained
 from benchmark.scorers import make_scorers
-from benchmark.scorers._dino import MEAN, STD
-from benchmark.scorers._preprocess import dino_pixels
+from benchmark.scorers.engine.dino import MEAN, STD
+from benchmark.scorers.engine.preprocess import dino_pixels
 
 MakeSet = Callable[..., ImageSet]
 

@@ -16,9 +16,9 @@ from scipy.stats import entropy as scipy_entropy
 from benchmark.core.records import ImageSet, OpenAttribute, PromptSet
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.scorers import make_scorers
-from benchmark.scorers._shown import shown
-from benchmark.scorers._source import forget
-from benchmark.scorers._spread import mean_pair_distance, vendi
+from benchmark.scorers.engine.shown import shown
+from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine.spread import mean_pair_distance, vendi
 from benchmark.shapes.diversity import share_that_differ
 
 MakeSet = Callable[..., ImageSet]

@@ -16,10 +16,11 @@ from benchmark.core.records import Axis, ImageRecord, ImageSet, PromptSet, Score
 from benchmark.evaluate import scoring
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.networks import openclip
-from benchmark.scorers import Scorer, _shown, make_scorers, scorers
-from benchmark.scorers._open_clip import OpenClip
-from benchmark.scorers._shown import parts, shown
-from benchmark.scorers._source import forget
+from benchmark.scorers import Scorer, make_scorers, scorers
+from benchmark.scorers.engine import shown
+from benchmark.scorers.engine.open_clip import OpenClip
+from benchmark.scorers.engine.shown import parts, shown
+from benchmark.scorers.engine.source import forget
 from benchmark.scorers.base import ImageScorer, SetScorer, Shown, Value
 
 MakeSet = Callable[..., ImageSet]

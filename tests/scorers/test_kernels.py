@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from benchmark.scorers._mmd import CHUNK, Kernel, MmdTo, gaussian, polynomial
-from benchmark.scorers._prdc import Neighbours
+from benchmark.scorers.engine.mmd import CHUNK, Kernel, MmdTo, gaussian, polynomial
+from benchmark.scorers.engine.prdc import Neighbours
 
 KERNELS = [polynomial, gaussian]
 NUMBERS = ["precision", "recall", "density", "coverage"]

@@ -15,7 +15,8 @@ from benchmark.core.errors import MissingWeightsError, UnreadableFileError, User
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler, ScoreRow
 from benchmark.networks.perceptual import load_published_perceptual, published_heads
-from benchmark.scorers import _pairwise, make_scorers
+from benchmark.scorers import make_scorers
+from benchmark.scorers.engine import pairwise
 
 FILES = {
     "alex": "alexnet-owt-7be5be79.pth",

@@ -13,7 +13,7 @@ from torch import nn
 from benchmark.core.records import ImageSet
 from benchmark.networks.precision import place, running
 from benchmark.scorers import make_scorers, scorers
-from benchmark.scorers._source import forget
+from benchmark.scorers.engine.source import forget
 
 MakeSet = Callable[..., ImageSet]
 TOWERS = [n for n in scorers.names() if "precision" in inspect.signature(scorers.get(n)).parameters]

@@ -21,7 +21,8 @@ from benchmark.core.records import ImageSet
 from benchmark.networks import blip
 from benchmark.networks import folders
 from benchmark.networks.aesthetic import AestheticHead
-from benchmark.scorers import Scorer, _reward, make_scorers
+from benchmark.scorers import Scorer, make_scorers
+from benchmark.scorers.engine import reward
 from benchmark.weights.catalogue import RELEASES
 
 MakeSet = Callable[..., ImageSet]

@@ -24,8 +24,9 @@ from PIL import Image, ImageFilter
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
 from benchmark.networks.perceptual import published_heads
-from benchmark.scorers import _features, make_scorers
-from benchmark.scorers._spread import mean_pair_distance, vendi
+from benchmark.scorers import make_scorers
+from benchmark.scorers.engine import features
+from benchmark.scorers.engine.spread import mean_pair_distance, vendi
 
 pytestmark = pytest.mark.optional
 

@@ -11,8 +11,8 @@ from PIL import Image
 from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.scorers import make_scorers, scorers
-from benchmark.scorers._reference import find, images
-from benchmark.scorers._styles import style_images, style_places
+from benchmark.scorers.engine.reference import find, images
+from benchmark.scorers.engine.styles import style_images, style_places
 
 MakeSet = Callable[..., ImageSet]
 COMPARING = sorted(e.name for e in scorers if "reference" in inspect.signature(e.load()).parameters)

@@ -13,9 +13,9 @@ from benchmark.core.errors import MissingFileError, MissingWeightsError, Unreada
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.networks.inception import Inception, load_inception
 from benchmark.scorers import make_scorers
-from benchmark.scorers._features import Features
-from benchmark.scorers._preprocess import square_pixels
-from benchmark.scorers._shown import shown
+from benchmark.scorers.engine.features import Features
+from benchmark.scorers.engine.preprocess import square_pixels
+from benchmark.scorers.engine.shown import shown
 from benchmark.stats.jackknife import prompt_groups
 
 MakeSet = Callable[..., ImageSet]

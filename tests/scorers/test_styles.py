@@ -12,10 +12,10 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError, UserErr
 from benchmark.core.records import ImageSet
 from benchmark.networks.features import load_features
 from benchmark.scorers import make_scorers
-from benchmark.scorers._features import Features
-from benchmark.scorers._frechet import Gaussian, frechet_distance
-from benchmark.scorers._renders import renders
-from benchmark.scorers._styles import style_places
+from benchmark.scorers.engine.features import Features
+from benchmark.scorers.engine.frechet import Gaussian, frechet_distance
+from benchmark.scorers.engine.renders import renders
+from benchmark.scorers.engine.styles import style_places
 
 MakeSet = Callable[..., ImageSet]
 

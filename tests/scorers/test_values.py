@@ -20,9 +20,9 @@ from benchmark.networks import openclip
 from benchmark.networks import perceptual
 from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD, normalise
 from benchmark.scorers import make_scorers
-from benchmark.scorers._preprocess import clip_pixels, hps_pixels
-from benchmark.scorers._renders import renders
-from benchmark.scorers._styles import style_images, style_places
+from benchmark.scorers.engine.preprocess import clip_pixels, hps_pixels
+from benchmark.scorers.engine.renders import renders
+from benchmark.scorers.engine.styles import style_images, style_places
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import Wanted, sample_scenes
 from benchmark.shapes.vocabulary import STYLES

@@ -13,9 +13,9 @@ from benchmark.core.errors import MissingWeightsError, UnreadableFileError, User
 from benchmark.core.records import ImageSet
 from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD
 from benchmark.scorers import make_scorers
-from benchmark.scorers._asked import Asked
-from benchmark.scorers._preprocess import stretched_pixels
-from benchmark.scorers._source import forget
+from benchmark.scorers.engine.asked import Asked
+from benchmark.scorers.engine.preprocess import stretched_pixels
+from benchmark.scorers.engine.source import forget
 
 MakeSet = Callable[..., ImageSet]
 

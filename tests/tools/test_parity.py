@@ -18,7 +18,7 @@ from transformers import CLIPImageProcessorPil
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.pixels import read_rgb
-from benchmark.scorers._preprocess import pickscore_pixels
+from benchmark.scorers.engine.preprocess import pickscore_pixels
 from tools import environments as beside
 from tools.parity import __main__ as parity
 from tools.parity import environments

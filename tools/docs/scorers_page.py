@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.registry import Entry
-from benchmark.scorers._choose import FAMILIES
+from benchmark.scorers.engine.choose import FAMILIES
 from benchmark.scorers.base import Scorer, scorers
 
 _HEAD = """# Scorers

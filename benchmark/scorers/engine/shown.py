@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, cast
 from benchmark.core.devices import allowed_cores
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import ImageRecord, ImageSet, Prompt
-from benchmark.scorers._source import Fault, Pictures, Source, source_of
+from benchmark.scorers.engine.source import Fault, Pictures, Source, source_of
 
 T = TypeVar("T")
 

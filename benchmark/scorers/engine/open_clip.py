@@ -21,10 +21,10 @@ from benchmark.networks.openclip import (
 )
 from benchmark.networks.pixels import normalise
 from benchmark.networks.precision import place, running
-from benchmark.scorers._arrays import RGB
-from benchmark.scorers._batches import batch_size, in_batches, prepared_in_batches
-from benchmark.scorers._preprocess import Preprocess
-from benchmark.scorers._shown import Shown
+from benchmark.scorers.engine.arrays import RGB
+from benchmark.scorers.engine.batches import batch_size, in_batches, prepared_in_batches
+from benchmark.scorers.engine.preprocess import Preprocess
+from benchmark.scorers.engine.shown import Shown
 
 Embeddings: TypeAlias = Float[np.ndarray, "n d"]
 

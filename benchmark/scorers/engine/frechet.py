@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from benchmark.scorers._arrays import Matrix
+from benchmark.scorers.engine.arrays import Matrix
 
 Vector: TypeAlias = Float64[Tensor, " d"]
 Square: TypeAlias = Float64[Tensor, "d d"]

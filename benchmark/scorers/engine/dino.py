@@ -13,10 +13,10 @@ from transformers import Dinov2Model
 from benchmark.networks.pixels import normalise
 from benchmark.networks.precision import place, running
 from benchmark.networks.pretrained import load_pretrained
-from benchmark.scorers._arrays import RGB
-from benchmark.scorers._batches import batch_size, prepared_in_batches
-from benchmark.scorers._preprocess import dino_pixels
-from benchmark.scorers._shown import Shown
+from benchmark.scorers.engine.arrays import RGB
+from benchmark.scorers.engine.batches import batch_size, prepared_in_batches
+from benchmark.scorers.engine.preprocess import dino_pixels
+from benchmark.scorers.engine.shown import Shown
 
 SIDE: Final = 224
 """Of what the model is shown, whatever it was trained at: positions are interpolated."""

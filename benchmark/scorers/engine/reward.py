@@ -14,10 +14,10 @@ from benchmark.networks.blip import (
 )
 from benchmark.networks.pixels import normalise
 from benchmark.networks.precision import place, running
-from benchmark.scorers._arrays import RGB
-from benchmark.scorers._batches import batch_size, prepared_in_batches
-from benchmark.scorers._preprocess import clip_pixels
-from benchmark.scorers._shown import Shown
+from benchmark.scorers.engine.arrays import RGB
+from benchmark.scorers.engine.batches import batch_size, prepared_in_batches
+from benchmark.scorers.engine.preprocess import clip_pixels
+from benchmark.scorers.engine.shown import Shown
 
 
 class Reward:

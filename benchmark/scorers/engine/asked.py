@@ -13,10 +13,10 @@ from benchmark.networks.blip import load_reward_tokenizer, reward_tokens
 from benchmark.networks.pixels import normalise
 from benchmark.networks.precision import place, running
 from benchmark.networks.pretrained import load_pretrained
-from benchmark.scorers._arrays import RGB
-from benchmark.scorers._batches import batch_size, prepared_in_batches
-from benchmark.scorers._preprocess import stretched_pixels
-from benchmark.scorers._shown import Shown
+from benchmark.scorers.engine.arrays import RGB
+from benchmark.scorers.engine.batches import batch_size, prepared_in_batches
+from benchmark.scorers.engine.preprocess import stretched_pixels
+from benchmark.scorers.engine.shown import Shown
 
 MAX_TOKENS: Final = 128
 YES: Final = "yes"

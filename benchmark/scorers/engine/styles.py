@@ -10,7 +10,7 @@ from benchmark.core.hashing import sha256_json
 from benchmark.core.image_files import counted, find_images
 from benchmark.core.pixels import decode_rgb
 from benchmark.core.records import Prompt
-from benchmark.scorers._reference import Files, readable_images
+from benchmark.scorers.engine.reference import Files, readable_images
 from benchmark.weights.locate import EMBEDDED, short_hash
 
 if TYPE_CHECKING:

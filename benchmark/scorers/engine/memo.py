@@ -6,8 +6,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from benchmark.scorers._shown import Shown
-from benchmark.scorers._source import Source
+from benchmark.scorers.engine.shown import Shown
+from benchmark.scorers.engine.source import Source
 
 T = TypeVar("T")
 

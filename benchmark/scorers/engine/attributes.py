@@ -9,7 +9,7 @@ from jaxtyping import Float
 from benchmark.core.records import OpenAttribute
 
 if TYPE_CHECKING:
-    from benchmark.scorers._open_clip import OpenClip
+    from benchmark.scorers.engine.open_clip import OpenClip
 
 
 def read_values(

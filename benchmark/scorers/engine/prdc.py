@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from benchmark.scorers._arrays import Matrix
+from benchmark.scorers.engine.arrays import Matrix
 
 CHUNK = 1024
 

@@ -4,7 +4,7 @@ from functools import cache
 
 import torch
 
-from benchmark.scorers._arrays import RGB
+from benchmark.scorers.engine.arrays import RGB
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import Wanted, sample_scenes
 

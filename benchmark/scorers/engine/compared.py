@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from benchmark.core.errors import UserError
 from benchmark.core.notices import notice
-from benchmark.scorers._reference import Statistics, images, in_words, read_npz
+from benchmark.scorers.engine.reference import Statistics, images, in_words, read_npz
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
-    from benchmark.scorers._arrays import Matrix
-    from benchmark.scorers._prdc import Neighbours
+    from benchmark.scorers.engine.arrays import Matrix
+    from benchmark.scorers.engine.prdc import Neighbours
 
 
 class Network(Protocol):
@@ -84,7 +84,7 @@ class Compared:
 
     def neighbours(self, k: int) -> "Neighbours":
         """The balls that reach to each image's k-th neighbour, computed once for all who ask."""
-        from benchmark.scorers._prdc import Neighbours
+        from benchmark.scorers.engine.prdc import Neighbours
 
         if self._neighbours is None or self._neighbours.k != k:
             self._neighbours = Neighbours(self.features("prdc"), k)

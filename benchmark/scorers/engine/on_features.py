@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from benchmark.core.errors import UserError
 from benchmark.weights import locate
-from benchmark.scorers._memo import about_whole
+from benchmark.scorers.engine.memo import about_whole
 from benchmark.scorers.base import Missing, SetScorer, Shown, Value
 
 if TYPE_CHECKING:
-    from benchmark.scorers._features import Features
-    from benchmark.scorers._frechet import Gaussian
+    from benchmark.scorers.engine.features import Features
+    from benchmark.scorers.engine.frechet import Gaussian
 
 INCEPTION: Final = "inception"
 """The release of the published weights."""
@@ -63,8 +63,8 @@ class OnFeatures(SetScorer):
     @final
     def open_features(self, device: str) -> "Features":
         """The network, in memory once for all scorers."""
-        from benchmark.scorers._features import Features
-        from benchmark.scorers._pool import shared
+        from benchmark.scorers.engine.features import Features
+        from benchmark.scorers.engine.pool import shared
 
         key = f"features:{self.extractor}:{locate.short_hash(self.place)}"
         return shared(Features, self.place, device, key, self.layer or 2048)
@@ -78,7 +78,7 @@ class OnFeatures(SetScorer):
             to: Gives the reference's Gaussian.
             advice: For whoever has too few images.
         """
-        from benchmark.scorers._frechet import Moments, frechet_distance
+        from benchmark.scorers.engine.frechet import Moments, frechet_distance
 
         n, d = len(shown), self._features.size
         key = f"moments:{self.name}:{self._features.key}"

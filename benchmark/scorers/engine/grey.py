@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from benchmark.scorers._arrays import RGB
+from benchmark.scorers.engine.arrays import RGB
 
 
 def grey_entropy(image: RGB) -> float:

@@ -10,7 +10,7 @@ from benchmark.core.devices import allowed_cores
 from benchmark.core.errors import FbenchError, MissingFileError
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import ImageRecord, ImageSet, Status
-from benchmark.scorers._kept import Kept
+from benchmark.scorers.engine.kept import Kept
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB

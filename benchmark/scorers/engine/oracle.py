@@ -9,7 +9,7 @@ from benchmark.weights.locate import short_hash
 from benchmark.scorers.base import ImageScorer, Scorer, Shown, Value
 
 if TYPE_CHECKING:
-    from benchmark.scorers._truth import Truth
+    from benchmark.scorers.engine.truth import Truth
 
 
 class OracleScorer(Scorer):
@@ -41,6 +41,6 @@ class TruthScorer(OracleScorer, ImageScorer):
     @final
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""
-        from benchmark.scorers._truth import truths
+        from benchmark.scorers.engine.truth import truths
 
         return [float(self.part(truth)) for truth in truths(shown)]

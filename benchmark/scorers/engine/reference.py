@@ -119,7 +119,7 @@ def images(path: Path | None) -> "Sequence[RGB]":
         UserError: when one is looked at that cannot be read.
     """
     if path is None:
-        from benchmark.scorers._renders import renders
+        from benchmark.scorers.engine.renders import renders
 
         return renders()
     return Files(find_images(path).images)

@@ -11,10 +11,10 @@ from torch.nn.functional import normalize
 from benchmark.networks.hf_clip import load_clip_model, load_tokenizer
 from benchmark.networks.pixels import normalise
 from benchmark.networks.precision import place, running
-from benchmark.scorers._arrays import RGB
-from benchmark.scorers._batches import batch_size, in_batches, prepared_in_batches
-from benchmark.scorers._preprocess import pickscore_pixels
-from benchmark.scorers._shown import Shown
+from benchmark.scorers.engine.arrays import RGB
+from benchmark.scorers.engine.batches import batch_size, in_batches, prepared_in_batches
+from benchmark.scorers.engine.preprocess import pickscore_pixels
+from benchmark.scorers.engine.shown import Shown
 
 
 class ScaledClip:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, final
 
 from benchmark.core.records import Axis
-from benchmark.scorers import _reference
+from benchmark.scorers.engine import reference
 from benchmark.weights import locate
-from benchmark.scorers._compared import Compared
-from benchmark.scorers._on_features import OnFeatures
-from benchmark.scorers._shown import Shown
+from benchmark.scorers.engine.compared import Compared
+from benchmark.scorers.engine.on_features import OnFeatures
+from benchmark.scorers.engine.shown import Shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ class AgainstReference(OnFeatures):
         Raises:
             UserError: if it is not named or not there.
         """
-        return _reference.find(self.name, self.against, embedded=not self.of_inception)
+        return reference.find(self.name, self.against, embedded=not self.of_inception)
 
     @final
     @cached_property
@@ -50,7 +50,7 @@ class AgainstReference(OnFeatures):
         """Extractor with its resize, reference, and the hash of both."""
         path = self.reference_path
         known = locate.short_hash(self.place, references=[path] if path else [])
-        return f"{self.extractor}-{_reference.tag(path)}-{known}"
+        return f"{self.extractor}-{reference.tag(path)}-{known}"
 
     @final
     def load(self, device: str = "cpu") -> None:
@@ -59,7 +59,7 @@ class AgainstReference(OnFeatures):
         Where one is needed and none is named the network is opened all the same, for `fbench weights
         verify`: rows have a version, and there is none without a reference.
         """
-        from benchmark.scorers._pool import shared
+        from benchmark.scorers.engine.pool import shared
 
         self._features = self.open_features(device)
         if self.of_inception and not self.against:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import pad, resize, to_tensor
 
-from benchmark.scorers._arrays import RGB
+from benchmark.scorers.engine.arrays import RGB
 
 Preprocess: TypeAlias = Callable[[Sequence[RGB], int], Float[Tensor, "n 3 s s"]]
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from benchmark.scorers._arrays import Matrix
+from benchmark.scorers.engine.arrays import Matrix
 
 Kernel: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 

@@ -9,7 +9,7 @@ from benchmark.weights import locate
 from benchmark.scorers.base import Scorer
 
 if TYPE_CHECKING:
-    from benchmark.scorers._open_clip import OpenClip
+    from benchmark.scorers.engine.open_clip import OpenClip
 
 # The releases of published weights, and their architectures: OpenAI trained with a quicker GELU than today's.
 _PUBLISHED = {
@@ -60,9 +60,9 @@ class OnClip(Scorer):
     @final
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model."""
-        from benchmark.scorers._open_clip import OpenClip
-        from benchmark.scorers._pool import shared
-        from benchmark.scorers._preprocess import clip_pixels
+        from benchmark.scorers.engine.open_clip import OpenClip
+        from benchmark.scorers.engine.pool import shared
+        from benchmark.scorers.engine.preprocess import clip_pixels
 
         key = f"clip:{self.weights_hash}"
         self._tower = shared(

@@ -10,9 +10,9 @@ from torch import Tensor
 from benchmark.networks.features import FeatureNet, load_features
 from benchmark.networks.inception import Inception, load_inception
 from benchmark.networks.precision import running
-from benchmark.scorers._arrays import RGB, Matrix
-from benchmark.scorers._batches import batch_size, in_batches
-from benchmark.scorers._shown import Shown
+from benchmark.scorers.engine.arrays import RGB, Matrix
+from benchmark.scorers.engine.batches import batch_size, in_batches
+from benchmark.scorers.engine.shown import Shown
 
 
 class Features:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from benchmark.networks.precision import running
-from benchmark.scorers._arrays import RGB
-from benchmark.scorers._shown import Shown
+from benchmark.scorers.engine.arrays import RGB
+from benchmark.scorers.engine.shown import Shown
 
 PIXELS: Final = 1 << 20
 """Of the images that go through the trunk together: 4 of 512 x 512, for which VGG keeps a third of a GB."""

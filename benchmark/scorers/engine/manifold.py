@@ -4,15 +4,15 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Final, final
 
 from benchmark.core.errors import UserError
-from benchmark.scorers._against import AgainstReference
-from benchmark.scorers._compared import Compared
-from benchmark.scorers._memo import about_whole
+from benchmark.scorers.engine.against import AgainstReference
+from benchmark.scorers.engine.compared import Compared
+from benchmark.scorers.engine.memo import about_whole
 from benchmark.scorers.base import Missing, Shown, Value
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from benchmark.scorers._prdc import Distances, Neighbours
+    from benchmark.scorers.engine.prdc import Distances, Neighbours
 
 K: Final = 5
 """Of the nearest neighbours, as both papers have it."""
