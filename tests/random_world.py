@@ -18,12 +18,7 @@ from transformers import BlipConfig, BlipForQuestionAnswering, Dinov2Config, Din
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
-from benchmark.networks import aesthetic
-from benchmark.networks import blip
-from benchmark.networks import features
-from benchmark.networks import hf_clip
-from benchmark.networks import openclip
-from benchmark.networks import perceptual
+from benchmark.networks import aesthetic, blip, features, hf_clip, openclip, perceptual
 from benchmark.shapes.annotators import MEASURES
 from benchmark.shapes.facts import draw_facts, wanted
 from benchmark.shapes.grammar import caption

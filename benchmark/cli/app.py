@@ -16,8 +16,8 @@ from benchmark.core.errors import ConfigError, UnknownNameError
 
 # In the order of `fbench --help`: the way a newcomer goes.
 COMMANDS = (
-    "demo", "train", "sweep", "pairs", "eval", "score", "frontier", "leaderboard", "plot", "gate", "regress",
-    "divergence", "weights", "list", "doctor",
+    "demo", "train", "sweep", "pairs", "eval", "score", "reference", "frontier", "leaderboard", "plot",
+    "gate", "regress", "divergence", "weights", "list", "doctor",
 )  # fmt: skip
 
 

@@ -145,8 +145,8 @@ def leaderboard(
         board = _with_frontiers(board, frontier, form)
     if form == _HTML:
         from benchmark.evaluate.report import page_source
-        from benchmark.report.page import PICTURE_MEGABYTES, page_html
         from benchmark.generate import console_progress
+        from benchmark.report.page import PICTURE_MEGABYTES, page_html
 
         room = PICTURE_MEGABYTES if page_megabytes is None else page_megabytes
         with console_progress("pictures of the report page") as tell:
@@ -198,8 +198,8 @@ def _refuse_what_does_nothing(
     from dataclasses import replace
 
     from benchmark.core.errors import UnknownNameError, UserError
-    from benchmark.report.latex import LATEX_FORMS
     from benchmark.leaderboard.view import View
+    from benchmark.report.latex import LATEX_FORMS
 
     if page_megabytes is not None and form != _HTML:
         raise UserError(

@@ -62,10 +62,10 @@ def trade_off(
       fbench plot trade-off runs/eval --preference hps --diversity lpips --output hps.svg
       fbench plot trade-off runs/eval --frontier runs/eval/frontier --output frontier.pdf
     """
-    from benchmark.report import figures
     from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
     from benchmark.leaderboard.frontiers import with_frontiers
     from benchmark.leaderboard.plane import with_plane
+    from benchmark.report import figures
 
     tables = [read_score_table(folder) for folder in folders]
     asked = (preference, diversity) if preference and diversity else ()
@@ -114,9 +114,9 @@ def iso_reward(
       fbench plot iso-reward runs/sweep-eval --level path_kl --outcome true_diversity --output iso-kl.pdf
       fbench plot iso-reward runs/js-eval runs/kl-eval --along step --method "f_dpo reverse_kl"
     """
-    from benchmark.report import figures
     from benchmark.leaderboard import join_tables, read_score_table
     from benchmark.leaderboard.equal_level import contrast_lines, equal_level
+    from benchmark.report import figures
 
     asked = (level, outcome) if level and outcome else ()
     table = join_tables([read_score_table(folder) for folder in folders], asked)
@@ -144,9 +144,9 @@ def win_rates(
       fbench plot win-rates runs/eval
       fbench plot win-rates runs/eval --scorers pickscore,hps --reference base --output wins.pdf
     """
-    from benchmark.report import figures
     from benchmark.leaderboard import join_tables, read_score_table, signature_about
     from benchmark.leaderboard.win_rates import rate_lines, win_rates_of
+    from benchmark.report import figures
 
     table = join_tables([read_score_table(folder) for folder in folders], _words(scorers) or ())
     rates = win_rates_of(table, reference=reference, scorers=_words(scorers))

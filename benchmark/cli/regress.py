@@ -66,7 +66,7 @@ def regress(
     verdict.check_verdict_files(junit, markdown)
     from benchmark.scorers import split_scorers
     from benchmark.workflows import regress as study
-    from tools.studies.seeds.runs import parse_seeds
+    from benchmark.workflows.regress.study import parse_seeds
 
     what = study.Regress(
         divergence,

@@ -93,8 +93,8 @@ def fetch_weights(
     """
     options.use_weights_folder(weights_folder)
     options.forbid_network(offline=offline)
-    from benchmark.weights.fetch import fetch
     from benchmark.weights.catalogue import RELEASES, releases
+    from benchmark.weights.fetch import fetch
 
     if bool(names) == everything:
         raise UserError(

@@ -54,5 +54,9 @@ def _beside_the_packages(packed: str, in_checkout: str) -> Path:
 def _inside(folder: str, name: str, what: str) -> Path:
     path = _PACKAGE / folder / name
     if not path.exists():
-        raise MissingFileError(path, what, do="`python -m tools.build_shapes` makes it")
+        raise MissingFileError(
+            path,
+            what,
+            do="the package is incomplete: install it anew; in a checkout, see docs/embedded-world.md",
+        )
     return path

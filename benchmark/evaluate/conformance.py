@@ -101,7 +101,7 @@ def ensure(scorer: Scorer) -> None:
         raise UserError(
             f"{who} does not give the golden images its scores: {found.note}",
             do="`fbench doctor --conformance` says more; a scorer changed on purpose needs a new version and "
-            "`python -m tools.conformance`",
+            "new golden scores (CONTRIBUTING.md)",
         )
     if found.verdict == "changed":
         sys.stderr.write(

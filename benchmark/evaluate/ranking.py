@@ -10,8 +10,6 @@ from benchmark.core.records import Checkpoint, Cost, ImageSet, Leaderboard, Prom
 from benchmark.evaluate.costs import costs_of
 from benchmark.evaluate.report import training_manifests
 from benchmark.evaluate.result import EvalResult, suite_of
-from benchmark.report import write_exports
-from benchmark.report.page import PageSource, write_page
 from benchmark.generate import console_progress
 from benchmark.leaderboard import (
     ScoreTable,
@@ -24,6 +22,8 @@ from benchmark.leaderboard import (
 )
 from benchmark.leaderboard.equal_level import equal_level, sweep_parameter
 from benchmark.leaderboard.win_rates import win_rates_of
+from benchmark.report import write_exports
+from benchmark.report.page import PageSource, write_page
 from benchmark.scorers import Scorer
 
 
@@ -119,10 +119,7 @@ def _figures(
     leaderboard: Leaderboard, table: ScoreTable, image_sets: Sequence[ImageSet], folder: Path
 ) -> list[Path]:
     """Draws what these scores have something to say of; what an earlier table had goes."""
-    from benchmark.report.figures import picture_sheet
-    from benchmark.report.figures import iso_reward
-    from benchmark.report.figures import trade_off
-    from benchmark.report.figures import win_rates
+    from benchmark.report.figures import iso_reward, picture_sheet, trade_off, win_rates
 
     def draw_win_rates(file: Path) -> Path:
         rates = win_rates_of(table, reference=leaderboard.reference)

@@ -9,9 +9,9 @@ from benchmark.core.errors import UserError
 from benchmark.core.manifest import FILE_NAME, Manifest, read_manifest
 from benchmark.core.records import ImageSet, Leaderboard
 from benchmark.evaluate.reopen import read_image_sets
-from benchmark.report.page import PageSource
 from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.same_prompts import ids_in
+from benchmark.report.page import PageSource
 
 
 def page_source(leaderboard: Leaderboard, table: ScoreTable, places: Sequence[Path]) -> PageSource:

@@ -14,11 +14,11 @@ from benchmark.core.sealed import read_sealed, sealed_file
 from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
+from benchmark.scorers.base import SetScorer, attempt, expected
 from benchmark.scorers.engine.apart import apart
 from benchmark.scorers.engine.kept import Kept
 from benchmark.scorers.engine.shown import Shown, parts, shown
 from benchmark.scorers.engine.source import forget, source_of
-from benchmark.scorers.base import SetScorer, attempt, expected
 
 FOLDER = ".scores"
 KEPT = ".features"

@@ -12,6 +12,7 @@ from benchmark.gate.evidence import (
     run_evidence,
     set_evidence,
 )
+from benchmark.gate.tables import gate_checkpoints, gate_methods
 from benchmark.report.verdict import (
     GateReport,
     InconclusiveAs,
@@ -20,7 +21,6 @@ from benchmark.report.verdict import (
     verdict_markdown,
     verdict_record,
 )
-from benchmark.gate.tables import gate_checkpoints, gate_methods
 
 __all__ = [
     "SHAPES_GATED",

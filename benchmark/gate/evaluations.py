@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmark.core.errors import UserError
-from benchmark.report.names import display_names
 from benchmark.gate.evidence import BASELINE_RUNS, CANDIDATE_RUNS
-from benchmark.report.verdict import GateReport
 from benchmark.gate.sides import Sides, find_sides
 from benchmark.gate.tables import NO_MARGINS, gate_checkpoints, gate_methods
+from benchmark.report.names import display_names
+from benchmark.report.verdict import GateReport
 
 SHAPES_GATED = ("true_reward", "oracle", "true_diversity", "scene_rate")
 """Gated by default in the embedded world."""

@@ -4,7 +4,7 @@ To add one, write one file here (or anywhere: ``--scorers mine.py:Mine``) with a
 ``ImageScorer``, a ``PromptScorer`` or a ``SetScorer`` of ``benchmark.scorers.base`` and register it.
 """
 
-from benchmark.scorers.engine.choose import make_scorers, split_scorers
 from benchmark.scorers.base import Scorer, scorers
+from benchmark.scorers.engine.choose import make_scorers, split_scorers
 
 __all__ = ["Scorer", "make_scorers", "scorers", "split_scorers"]

@@ -3,9 +3,9 @@
 from typing import ClassVar
 
 from benchmark.core.records import Axis, OpenAttribute, Prompt
-from benchmark.weights import locate
-from benchmark.scorers.engine.on_clip import OnClip
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
+from benchmark.scorers.engine.on_clip import OnClip
+from benchmark.weights import locate
 
 
 @scorers.register()

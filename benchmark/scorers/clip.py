@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers.engine.on_clip import OnClip
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+from benchmark.scorers.engine.on_clip import OnClip
 
 
 @scorers.register()

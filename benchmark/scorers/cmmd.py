@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmark.core.records import Axis
+from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
 from benchmark.scorers.engine import reference
-from benchmark.weights import locate
 from benchmark.scorers.engine.compared import Compared
 from benchmark.scorers.engine.memo import about_whole
-from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
+from benchmark.weights import locate
 
 if TYPE_CHECKING:
     import numpy as np

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from benchmark.scorers.base import Shown, Value, scorers
 from benchmark.scorers.engine.against import AgainstReference
 from benchmark.scorers.engine.compared import Compared
 from benchmark.scorers.engine.reference import Statistics
-from benchmark.scorers.base import Shown, Value, scorers
 
 if TYPE_CHECKING:
     from benchmark.scorers.engine.frechet import Gaussian

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+from benchmark.weights import locate
 
 if TYPE_CHECKING:
     from benchmark.scorers.engine.reward import Reward

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Axis
-from benchmark.weights import locate
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
+from benchmark.weights import locate
 
 if TYPE_CHECKING:
     from benchmark.scorers.engine.pairwise import Pairwise

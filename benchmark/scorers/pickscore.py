@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core import resources
 from benchmark.core.records import Axis
-from benchmark.weights import locate
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+from benchmark.weights import locate
 
 if TYPE_CHECKING:
     from benchmark.scorers.engine.clip_model import ScaledClip

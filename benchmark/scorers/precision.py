@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.scorers.engine.manifold import ManifoldScorer
 from benchmark.scorers.base import scorers
+from benchmark.scorers.engine.manifold import ManifoldScorer
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from benchmark.core.notices import notice
 from benchmark.core.records import Axis, Prompt
+from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 from benchmark.scorers.engine import styles
 from benchmark.weights import locate
-from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 
 if TYPE_CHECKING:
     from benchmark.scorers.engine.open_clip import OpenClip

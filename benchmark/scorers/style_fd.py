@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.notices import notice
 from benchmark.core.records import Axis, Prompt
-from benchmark.scorers.engine import styles
-from benchmark.weights import locate
-from benchmark.scorers.engine.on_features import OnFeatures
 from benchmark.scorers.base import Missing, Shown, Value, scorers
+from benchmark.scorers.engine import styles
+from benchmark.scorers.engine.on_features import OnFeatures
+from benchmark.weights import locate
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers.engine.oracle import TruthScorer
 from benchmark.scorers.base import scorers
+from benchmark.scorers.engine.oracle import TruthScorer
 
 if TYPE_CHECKING:
     from benchmark.scorers.engine.truth import Truth

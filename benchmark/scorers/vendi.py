@@ -3,8 +3,8 @@
 from typing import ClassVar
 
 from benchmark.core.records import Axis
-from benchmark.scorers.engine.on_clip import OnClip
 from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
+from benchmark.scorers.engine.on_clip import OnClip
 
 
 @scorers.register()

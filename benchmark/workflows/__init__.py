@@ -1,1 +1,1 @@
-"""TODO."""
+"""Programs that the command line offers and that use everything below it."""

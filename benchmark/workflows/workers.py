@@ -92,7 +92,7 @@ def train_and_evaluate(
     everyone = (*first, *(spec for run in runs for spec in checkpoints_of(run)))
     result = evaluate(evaluation.model_copy(update={"checkpoint": everyone}))
     # Not on stdout, which may be for a program.
-    print(", ".join(f"{part} {taken:.0f} s" for part, taken in seconds.items()), file=sys.stderr)
+    sys.stderr.write(", ".join(f"{part} {taken:.0f} s" for part, taken in seconds.items()) + "\n")
     return result
 
 

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import Result
 
 import fbench as package
-from tools.docs import commands_page
 from benchmark.scorers import scorers
+from tools.docs import commands_page
 
 Fbench = Callable[..., Result]
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -1,4 +1,4 @@
-"""`fbench regress`: what it refuses, plans, and how it ends; training is in tests/workflows/test_regress.py."""
+"""`fbench regress`: what it refuses, plans, and how it ends; training: tests/workflows/test_regress.py."""
 
 import json
 from collections.abc import Callable

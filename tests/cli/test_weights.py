@@ -9,8 +9,8 @@ import pytest
 from typer.testing import Result
 
 from benchmark.scorers import scorers
-from tools.docs import weights_page
 from benchmark.weights.catalogue import RELEASES
+from tools.docs import weights_page
 
 Fbench = Callable[..., Result]
 ROOT = Path(__file__).resolve().parent.parent.parent

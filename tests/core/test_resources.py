@@ -28,5 +28,5 @@ def test_missing_weights_say_how_to_make_them(tmp_path: Path, monkeypatch: pytes
     assert resources.shapes_weights("clip").is_dir()
     with pytest.raises(MissingFileError, match=r"no weights of the embedded world at .*did you mean clip\?"):
         resources.shapes_weights("clib")
-    with pytest.raises(MissingFileError, match="build_shapes"):
+    with pytest.raises(MissingFileError, match="install it anew"):
         resources.shapes_data("prefs")

@@ -13,8 +13,8 @@ import pytest
 from pydantic import BaseModel
 
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
-from benchmark.workflows.frontier import FrontierConfig
 from benchmark.scorers.base import scorers
+from benchmark.workflows.frontier import FrontierConfig
 from benchmark.workflows.pairs import PairsConfig
 from benchmark.workflows.regress import Regress
 from benchmark.workflows.sweep import Axes, Sweep

@@ -67,18 +67,18 @@ def rougher(monkeypatch: pytest.MonkeyPatch) -> None:
     """What another library's default would do: resize without smoothing."""
     from torchvision.transforms import InterpolationMode
 
-    resize = vars(_preprocess)["resize"]
+    resize = vars(preprocess)["resize"]
 
     def mutated(image: Any, size: Any, mode: Any = None, **options: Any) -> Any:
         return resize(image, size, InterpolationMode.NEAREST)
 
-    monkeypatch.setattr(_preprocess, "resize", mutated)
+    monkeypatch.setattr(preprocess, "resize", mutated)
 
 
 def darker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels in [0, 255/256) instead of [0, 1]."""
     to_tensor = preprocess._tensor
-    monkeypatch.setattr(_preprocess, "_tensor", lambda image: to_tensor(image) * 0.9)
+    monkeypatch.setattr(preprocess, "_tensor", lambda image: to_tensor(image) * 0.9)
 
 
 @pytest.mark.parametrize("mutate", [rougher, darker])

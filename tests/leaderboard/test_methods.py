@@ -11,11 +11,11 @@ import pytest
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell, ScorerColumn, ScoreRow
-from benchmark.report import TEXT_FORMATS
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame
 from benchmark.leaderboard.methods import build_method_leaderboard, method_notes
 from benchmark.leaderboard.same_method import find_method, methods_of
 from benchmark.leaderboard.view import View, view_of
+from benchmark.report import TEXT_FORMATS
 from benchmark.stats.holm import holm
 from benchmark.stats.jackknife import leave_out_id
 from benchmark.stats.methods import mean_over_runs, paired_runs

@@ -10,13 +10,7 @@ from transformers import CLIPModel
 
 from benchmark.core import resources
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.networks import blip
-from benchmark.networks import features
-from benchmark.networks import folders
-from benchmark.networks import hf_clip
-from benchmark.networks import openclip
-from benchmark.networks import perceptual
-from benchmark.networks import pixels
+from benchmark.networks import blip, features, folders, hf_clip, openclip, perceptual, pixels
 
 TOKENS = resources.shapes_weights("shapes-sd") / "tokenizer"
 CAPTIONS = ["a tiny crimson star over something round", "two hearts, winter"]

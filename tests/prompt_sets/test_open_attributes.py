@@ -80,7 +80,7 @@ def test_images_made_elsewhere_bring_their_attribute_along(write: Write) -> None
 
 
 def test_the_pages_example_is_a_prompt_file(write: Write) -> None:
-    page = (Path(__file__).resolve().parents[1] / "docs" / "diversity.md").read_text(encoding="utf-8")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "diversity.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"^```json\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
     apple, street, plain = load_prompt_set(str(write("p.jsonl", example)))
     assert apple.attribute is not None

@@ -15,13 +15,13 @@ from matplotlib.text import Text
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
+from benchmark.leaderboard.equal_level import contrast_lines, equal_level
+from benchmark.leaderboard.win_rates import win_rates_of
 from benchmark.report.figures.iso_reward import draw_iso_reward
 from benchmark.report.figures.style import MARKERS, figure_style
 from benchmark.report.figures.trade_off import draw_trade_off
 from benchmark.report.figures.trade_off_points import past_maximum
 from benchmark.report.figures.win_rates import draw_win_rates
-from benchmark.leaderboard.equal_level import contrast_lines, equal_level
-from benchmark.leaderboard.win_rates import win_rates_of
 from benchmark.stats.sweeps import NO_OVERLAP
 
 _spec = importlib.util.spec_from_file_location(

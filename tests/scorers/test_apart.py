@@ -15,8 +15,8 @@ from benchmark.core.records import Axis, ImageSet, ScoreRow
 from benchmark.evaluate import scoring
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.scorers import Scorer
-from benchmark.scorers.engine.apart import _settings
 from benchmark.scorers.base import ImageScorer, Shown, Value
+from benchmark.scorers.engine.apart import _settings
 
 MakeSet = Callable[..., ImageSet]
 

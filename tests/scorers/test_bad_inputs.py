@@ -17,8 +17,8 @@ from benchmark.core.errors import UserError
 from benchmark.core.pixels import MAX_RATIO
 from benchmark.core.records import Axis, ImageSet, ScoreRow
 from benchmark.scorers import Scorer, make_scorers, scorers
-from benchmark.scorers.engine.preprocess import Preprocess, clip_pixels, hps_pixels
 from benchmark.scorers.base import PromptScorer, SetScorer, Shown, Value
+from benchmark.scorers.engine.preprocess import Preprocess, clip_pixels, hps_pixels
 
 MakeSet = Callable[..., ImageSet]
 Rows = dict[tuple[str | None, int | None], ScoreRow]

@@ -17,20 +17,20 @@ from benchmark.evaluate import scoring
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.networks import openclip
 from benchmark.scorers import Scorer, make_scorers, scorers
-from benchmark.scorers.engine import shown
+from benchmark.scorers.base import ImageScorer, SetScorer, Shown, Value
+from benchmark.scorers.engine import shown as engine_shown
 from benchmark.scorers.engine.open_clip import OpenClip
 from benchmark.scorers.engine.shown import parts, shown
 from benchmark.scorers.engine.source import forget
-from benchmark.scorers.base import ImageScorer, SetScorer, Shown, Value
 
 MakeSet = Callable[..., ImageSet]
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_shown, "PART_IMAGES", 4)
+    monkeypatch.setattr(engine_shown, "PART_IMAGES", 4)
     # A part is filled by as many images at a time as there are cores.
-    monkeypatch.setattr(_shown, "allowed_cores", lambda: 2)
+    monkeypatch.setattr(engine_shown, "allowed_cores", lambda: 2)
     # The golden images would be counted among those that are embedded here.
     monkeypatch.setattr(scoring, "ensure", lambda scorer: None)
 

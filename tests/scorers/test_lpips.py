@@ -76,7 +76,7 @@ def test_it_is_the_packages_mean_over_pairs_on_published_files(
     file = trunk(net)
     monkeypatch.setenv("FBENCH_WEIGHTS", str(file.parents[1]))
     # Two images at a time, so that the parts have to be put together.
-    monkeypatch.setattr(_pairwise, "PIXELS", 2 * 70 * 70)
+    monkeypatch.setattr(pairwise, "PIXELS", 2 * 70 * 70)
     shown = noise(5)
     found = row(f"lpips(net={net!r})" if net != "alex" else "lpips", image_set(tmp_path, shown))
     assert found.scorer_version.startswith(f"1@{net}-")

@@ -18,11 +18,10 @@ from transformers import CLIPConfig, CLIPModel
 from benchmark.core import resources
 from benchmark.core.errors import FbenchError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
-from benchmark.networks import blip
-from benchmark.networks import folders
+from benchmark.networks import blip, folders
 from benchmark.networks.aesthetic import AestheticHead
 from benchmark.scorers import Scorer, make_scorers
-from benchmark.scorers.engine import reward
+from benchmark.scorers.engine import reward as engine_reward
 from benchmark.weights.catalogue import RELEASES
 
 MakeSet = Callable[..., ImageSet]
@@ -60,7 +59,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", tiny)
     published = blip.load_published_reward_net
-    monkeypatch.setattr(_reward, "load_published_reward_net", lambda path: published(path, TINY_REWARD))
+    monkeypatch.setattr(engine_reward, "load_published_reward_net", lambda path: published(path, TINY_REWARD))
     torch.manual_seed(0)
     return folder
 

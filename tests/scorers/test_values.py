@@ -13,11 +13,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from transformers import CLIPModel
 
 from benchmark.core.records import ImageSet
-from benchmark.networks import blip
-from benchmark.networks import features
-from benchmark.networks import folders
-from benchmark.networks import openclip
-from benchmark.networks import perceptual
+from benchmark.networks import blip, features, folders, openclip, perceptual
 from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD, normalise
 from benchmark.scorers import make_scorers
 from benchmark.scorers.engine.preprocess import clip_pixels, hps_pixels

@@ -21,12 +21,7 @@ from benchmark.core.pixels import read_rgb
 from benchmark.scorers.engine.preprocess import pickscore_pixels
 from tools import environments as beside
 from tools.parity import __main__ as parity
-from tools.parity import environments
-from tools.parity import image_text
-from tools.parity import layouts
-from tools.parity import material
-from tools.parity import pairs
-from tools.parity import weights
+from tools.parity import environments, image_text, layouts, material, pairs, weights
 from tools.parity.comparison import RELATIVE, TOLERANCE, Answers, Comparison
 from tools.parity.page import page
 

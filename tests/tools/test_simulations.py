@@ -10,8 +10,7 @@ import pytest
 
 from benchmark.core.errors import UnknownNameError, UnreadableFileError
 from benchmark.workflows.regress import recipe
-from tools.simulations import gating
-from tools.simulations import running
+from tools.simulations import gating, running
 from tools.simulations.cases import Draw, Outcome, clustered, noise
 from tools.simulations.report import BEGIN, END, kept_its_word, markdown, record, wilson, write
 from tools.simulations.running import CASES, CaseResult, Chunk, plan, simulate

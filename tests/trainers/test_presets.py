@@ -8,11 +8,11 @@ import pytest
 
 from benchmark.core.errors import ConfigError, UnknownNameError
 from benchmark.models import models
+from tools.docs import presets_page
 from trainers.config import TrainConfig
 from trainers.log_ratio import log_ratio_scale
 from trainers.pairs.sources import find_source
 from trainers.presets import PRESETS, UNKNOWN, preset
-from tools.docs import presets_page
 from trainers.presets.published import BETA_DPO
 from trainers.recipe import make_recipe
 

@@ -17,11 +17,11 @@ import pytest
 from benchmark.core.errors import MissingWeightsError, UnknownNameError, UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.scorers import scorers
-from benchmark.weights.fetch import download_url, fetch
 from benchmark.scorers.engine.needs import needs, users_of
 from benchmark.weights.catalogue import RELEASES, Release, WeightsFile, release, release_at
-from benchmark.weights.verify import RECORD, verify
+from benchmark.weights.fetch import download_url, fetch
 from benchmark.weights.locate import find, place, short_hash
+from benchmark.weights.verify import RECORD, verify
 
 NAMES = [known.name for known in RELEASES]
 

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmark.core.errors import UserError
 from benchmark.core.records import ImageSet
 from benchmark.scorers import make_scorers
-from benchmark.workflows.reference import write_reference
+from benchmark.workflows.reference import ReferenceFile, write_reference
 
 MakeSet = Callable[..., ImageSet]
 
@@ -30,7 +30,10 @@ def test_written_features_give_the_same_numbers(
     name: str, d: int, world: Path, make_set: MakeSet, photos: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "photos.npz"
-    assert write_reference(f"{name}(reference={str(photos)!r})", out, "embedded", "cpu") == (9, d)
+    written = write_reference(f"{name}(reference={str(photos)!r})", out, "embedded", "cpu")
+    assert isinstance(written, ReferenceFile)
+    assert (written.scorer, written.images, written.features) == (name, 9, d)
+    assert "photos" in written.version
     images, values = make_set(prompts=4), []
     for place in (photos, out):
         (scorer,) = make_scorers([f"{name}(reference={str(place)!r})"])

@@ -12,8 +12,7 @@ from benchmark.core.resources import baselines_folder
 from benchmark.gate.evidence import BASELINE_RUNS
 from benchmark.leaderboard import read_score_table, write_score_table
 from benchmark.workflows import workers
-from benchmark.workflows.regress import Regress, regress
-from benchmark.workflows.regress import recipe
+from benchmark.workflows.regress import Regress, recipe, regress
 from benchmark.workflows.regress.baselines import find_baseline, make_baselines, trained
 from benchmark.workflows.regress.study import check
 from trainers.train import train_many

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from benchmark.core.devices import free_threads
 from benchmark.core.errors import UnknownNameError, UserError
-from tools.bench import bootstrap
-from tools.bench import cli_help
+from tools.bench import bootstrap, cli_help
 from tools.bench.measuring import Measurement, write_measurements
 from tools.console import finish
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from benchmark.core import resources, store
 from benchmark.core.store import read_json
-from tools.bench.peers import DIFFUSERS, RELEASE, Peer
 from benchmark.workflows.processes import run_workers
+from tools.bench.peers import DIFFUSERS, RELEASE, Peer
 
 NUMBER_OF_PAIRS: Final = 512
 

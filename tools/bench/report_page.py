@@ -30,9 +30,9 @@ from benchmark.core.records import (
     ScorerColumn,
 )
 from benchmark.core.records import ScoreRow as Row
-from benchmark.report.page import PICTURE_MEGABYTES, PageSource, write_page
 from benchmark.generate import console_progress
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame, signature_line
+from benchmark.report.page import PICTURE_MEGABYTES, PageSource, write_page
 
 COLUMNS: Final = (
     ScorerColumn("clip", "1@0123abcd", "alignment", "image", True, "x 100", True),

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.workflows.processes import run_workers
 from tools.bench.measuring import Measurement
 from tools.parity import layouts
 from tools.parity.asking import Reply, ask
 from tools.parity.environments import CURRENT, IMAGE_REWARD, OLD, OURS, Environment
 from tools.parity.layouts import prepare
 from tools.parity.material import write_cases
-from benchmark.workflows.processes import run_workers
 
 FOLDER: Final = Path(".build/scorer-bundle")
 IMAGES: Final = ((512, 512, "RGB"),) * 8

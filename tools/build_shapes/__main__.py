@@ -6,7 +6,7 @@ from pathlib import Path
 from tools.build_shapes.fitting import Build
 from tools.build_shapes.stages import STAGES, run_stage
 
-HERE = Path(__file__).parents[2] / "shapes"
+HERE = Path(__file__).parents[2] / "benchmark" / "shapes"
 
 
 def main() -> None:

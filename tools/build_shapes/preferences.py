@@ -8,11 +8,11 @@ from benchmark.shapes.grammar import parse
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import sample_scenes
 from benchmark.shapes.vocabulary import STYLES
+from benchmark.workflows.pairs.pairing import ranked_pairs
 from tools.build_shapes.cards import write_card
 from tools.build_shapes.fitting import Build, generator
 from tools.build_shapes.prompts import PAPER_STYLES
 from tools.build_shapes.samples import Samples, load_samples
-from benchmark.workflows.pairs.pairing import ranked_pairs
 from trainers.pairs.writing import encode_jpeg, preference_row, write_rows
 
 HELD_OUT_PROMPTS, HELD_OUT_PAIRS, STYLE_PAIRS = 500, 1000, 300

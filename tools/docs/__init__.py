@@ -1,1 +1,1 @@
-"""TODO."""
+"""Writes the pages of docs/ that say what the code says."""

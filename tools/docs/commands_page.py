@@ -1,4 +1,4 @@
-"""Writes ``docs/commands.md`` from the help texts: ``python -m tools.docs.commands_page docs/commands.md``."""
+"""`python -m tools.docs.commands_page docs/commands.md` writes that page from the help texts."""
 
 import inspect
 import sys

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.models.base import Pipeline
-from tools.random_folders import TINY_SD15, write_random_folder
 from tools.fuzz.judging import Silent, Target, Verdict
 from tools.fuzz.mutations import damaged_tensors
+from tools.random_folders import TINY_SD15, write_random_folder
 
 _LORA_METADATA = "lora_adapter_metadata"
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 
 from benchmark.core.hashing import sha256_file
 from benchmark.core.store import read_scores
-from tools.random_folders import TINY_SD15, write_random_folder
 from tools.fuzz.judging import Silent, Target, Verdict, run
 from tools.fuzz.mutations import damaged_bytes, damaged_lines
 from tools.fuzz.tables import picture, preference_rows
+from tools.random_folders import TINY_SD15, write_random_folder
 
 _TEXT = (".json", ".jsonl", ".csv", ".md", ".tex")
 

@@ -3,9 +3,9 @@
 import argparse
 
 from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.workflows.processes import run_workers
 from tools.console import finish
 from tools.mutants.running import Job, Share, lists, work
-from benchmark.workflows.processes import run_workers
 
 
 def main() -> None:

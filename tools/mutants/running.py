@@ -17,7 +17,7 @@ from typing import Final
 
 from benchmark.core.errors import UserError
 
-ROOT: Final = Path(__file__).resolve().parents[3]
+ROOT: Final = Path(__file__).resolve().parents[2]
 _COPIED: Final = ("trainers", "tests", "conftest.py", "pyproject.toml", "fbench.py")
 _LINKED: Final = ("benchmark", "docs", "prompts", "results", "README.md")
 

@@ -9,10 +9,7 @@ from typing import Any
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.store import read_json, write_json, write_text
 from tools.console import finish
-from tools.parity import environments
-from tools.parity import image_text
-from tools.parity import pairs
-from tools.parity import sets
+from tools.parity import environments, image_text, pairs, sets
 from tools.parity.comparison import Comparison, Row
 from tools.parity.layouts import discard, prepare
 from tools.parity.page import page

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.workflows.processes import run_workers
 from tools.parity.asking import ask
 from tools.parity.environments import IMAGE_REWARD as PACKAGE
 from tools.parity.environments import bert_vocabulary, require_room
-from benchmark.workflows.processes import run_workers
 
 MED_CONFIG: Final[Mapping[str, Any]] = {
     "architectures": ["BertModel"], "attention_probs_dropout_prob": 0.1, "hidden_act": "gelu",

@@ -7,12 +7,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+from benchmark.workflows.processes import run_workers
 from tools.parity.asking import ask, score
 from tools.parity.comparison import Answers, Comparison
 from tools.parity.environments import CURRENT, OURS
 from tools.parity.layouts import SMALL
 from tools.parity.material import write_image, write_rows
-from benchmark.workflows.processes import run_workers
 
 SIZES: Final = (
     (64, 64, "RGB"), (65, 97, "RGB"), (224, 224, "RGB"), (130, 71, "RGB"),

@@ -5,12 +5,12 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.workflows.processes import run_workers
 from tools.parity.asking import Reply, ask, score_all
 from tools.parity.comparison import Answers, Comparison
 from tools.parity.environments import CURRENT, OURS
 from tools.parity.layouts import INCEPTION
 from tools.parity.material import write_cases, write_image, write_rows
-from benchmark.workflows.processes import run_workers
 
 SETS: Final = ("fid", "kid", "precision", "recall", "density", "coverage")
 LAYER: Final = 64

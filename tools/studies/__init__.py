@@ -1,1 +1,1 @@
-"""TODO."""
+"""Measurements behind the claims of the documentation and the committed results."""

@@ -7,11 +7,11 @@ writes their scores. The same command again resumes.
 import argparse
 from pathlib import Path
 
-from tools.console import finish
 from benchmark.workflows.regress.baselines import make_baselines
 from benchmark.workflows.regress.recipe import BASELINE_SEEDS
-from tools.studies.seeds.runs import parse_seeds
+from benchmark.workflows.regress.study import parse_seeds
 from benchmark.workflows.workers import WORKERS
+from tools.console import finish
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.core.records import ScorerColumn
+from benchmark.leaderboard.equal_level import EqualLevel, SweepCurve
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
     INK,
@@ -21,7 +22,6 @@ from benchmark.report.figures.style import (
     save,
     shown,
 )
-from benchmark.leaderboard.equal_level import EqualLevel, SweepCurve
 from benchmark.stats.sweeps import NO_OVERLAP, Contrast
 
 _MARKER = 4.6

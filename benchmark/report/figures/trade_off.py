@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.core.records import Leaderboard, ScorerColumn
+from benchmark.leaderboard import signature_about
 from benchmark.report.figures.frontier_lines import draw_frontiers, frontier_labels
 from benchmark.report.figures.labels import Boxes, Label, place_labels
 from benchmark.report.figures.style import (
@@ -30,7 +31,6 @@ from benchmark.report.figures.style import (
 )
 from benchmark.report.figures.trade_off_names import FEW, methods_of, namings
 from benchmark.report.figures.trade_off_points import Point, View, view_of
-from benchmark.leaderboard import signature_about
 
 _MARKER, _STAR, _RING = 4.6, 9.0, 8.6
 """Sizes in points."""

@@ -15,14 +15,14 @@ from benchmark.core.records import (
     ScorerColumn,
     TagCell,
 )
+from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard.tags import by_tag
 from benchmark.report.names import display_names, method_name
 from benchmark.report.numbers import decimals, verdict
 from benchmark.report.page.evidence import gaps_of, planes_of, tags_of
 from benchmark.report.page.scores import missing_rows, score_arrays
 from benchmark.report.panels import remarks
 from benchmark.report.sections import signature_of
-from benchmark.leaderboard import ScoreTable
-from benchmark.leaderboard.tags import by_tag
 from benchmark.stats.jackknife import LEAVE_OUT
 
 

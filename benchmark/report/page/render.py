@@ -9,9 +9,9 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from benchmark.core.store import write_text
+from benchmark.generate import Progress
 from benchmark.report.page.content import PageSource, content_of, plan_of
 from benchmark.report.page.pictures import PICTURE_MEGABYTES, pictures_of
-from benchmark.generate import Progress
 
 _ASSETS: Final = Path(__file__).parent / "assets"
 _SCRIPTS: Final = (

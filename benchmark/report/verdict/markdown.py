@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from benchmark.report.markdown import escape_markdown
 from benchmark.gate.decision import Finding
+from benchmark.report.markdown import escape_markdown
 from benchmark.report.verdict.record import GateReport
 from benchmark.report.verdict.words import LEGEND, clean, headline, numbers, remarks, sides
 

@@ -5,8 +5,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.report.terminal import folded
 from benchmark.gate.decision import Outcome
+from benchmark.report.terminal import folded
 from benchmark.report.verdict.record import GateReport
 from benchmark.report.verdict.words import LEGEND, clean, headline, numbers, remarks, sides
 

@@ -1,1 +1,1 @@
-"""TODO."""
+"""What stands below the scorers: pixels decoded once, features kept by content, references, distances."""

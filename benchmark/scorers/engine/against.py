@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar, final
 
 from benchmark.core.records import Axis
 from benchmark.scorers.engine import reference
-from benchmark.weights import locate
 from benchmark.scorers.engine.compared import Compared
 from benchmark.scorers.engine.on_features import OnFeatures
 from benchmark.scorers.engine.shown import Shown
+from benchmark.weights import locate
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,10 +4,10 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Final, final
 
 from benchmark.core.errors import UserError
+from benchmark.scorers.base import Missing, Shown, Value
 from benchmark.scorers.engine.against import AgainstReference
 from benchmark.scorers.engine.compared import Compared
 from benchmark.scorers.engine.memo import about_whole
-from benchmark.scorers.base import Missing, Shown, Value
 
 if TYPE_CHECKING:
     import numpy as np

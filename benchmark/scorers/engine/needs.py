@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from benchmark.core.calls import parse_call
 from benchmark.core.recording import call_of
+from benchmark.scorers.base import Scorer, scorers
 from benchmark.weights.catalogue import Release, release
 from benchmark.weights.locate import PUBLISHED
-from benchmark.scorers.base import Scorer, scorers
 
 
 @dataclass(frozen=True)

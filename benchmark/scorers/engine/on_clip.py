@@ -5,8 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, final
 
-from benchmark.weights import locate
 from benchmark.scorers.base import Scorer
+from benchmark.weights import locate
 
 if TYPE_CHECKING:
     from benchmark.scorers.engine.open_clip import OpenClip

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from benchmark.core.errors import UserError
-from benchmark.weights import locate
-from benchmark.scorers.engine.memo import about_whole
 from benchmark.scorers.base import Missing, SetScorer, Shown, Value
+from benchmark.scorers.engine.memo import about_whole
+from benchmark.weights import locate
 
 if TYPE_CHECKING:
     from benchmark.scorers.engine.features import Features

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, final
 
 from benchmark.core import resources
-from benchmark.weights.locate import short_hash
 from benchmark.scorers.base import ImageScorer, Scorer, Shown, Value
+from benchmark.weights.locate import short_hash
 
 if TYPE_CHECKING:
     from benchmark.scorers.engine.truth import Truth

@@ -5,10 +5,10 @@ from functools import partial
 
 from benchmark.core.errors import MissingWeightsError
 from benchmark.core.sizes import said_size
+from benchmark.scorers.base import Scorer, expected
 from benchmark.scorers.engine.needs import releases_of
 from benchmark.weights.catalogue import Release
 from benchmark.weights.locate import find, published_folder
-from benchmark.scorers.base import Scorer, expected
 
 
 def require_weights(scorers: Iterable[Scorer]) -> None:

@@ -8,7 +8,6 @@ from benchmark.core.errors import NotComparableError, UnreadableFileError, UserE
 from benchmark.core.manifest import earlier_attempt, read_manifest
 from benchmark.core.records import PromptSet, Sampler, ScorerColumn
 from benchmark.evaluate.config import PATH_KL, EvalConfig
-from benchmark.workflows.frontier.config import NONE, FrontierConfig
 from benchmark.evaluate.reopen import sampler_of
 from benchmark.evaluate.result import suite_of
 from benchmark.leaderboard import ScoreTable, read_score_table, signature_line
@@ -16,6 +15,7 @@ from benchmark.leaderboard.frontiers import difference_from, signature_of_fronti
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import Scorer, make_scorers
 from benchmark.scorers.engine.ready import require_weights
+from benchmark.workflows.frontier.config import NONE, FrontierConfig
 
 SHARES: Final = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 """Guidance scales tried, as shares of the evaluation's own."""

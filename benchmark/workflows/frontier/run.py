@@ -11,15 +11,15 @@ from benchmark.core.errors import MissingRowsError, NotComparableError
 from benchmark.core.locks import held
 from benchmark.core.manifest import track
 from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScorerColumn, ScoreRow
-from benchmark.workflows.frontier.config import FrontierConfig
-from benchmark.workflows.frontier.plan import FrontierPlan, plan_frontier, signature_of
-from benchmark.workflows.frontier.selection import best_of
 from benchmark.evaluate.ranking import columns_of, score_table
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate
 from benchmark.leaderboard import ScoreTable, read_score_table, write_score_table
 from benchmark.leaderboard.frontiers import best_of_point, guidance_point
 from benchmark.models import load_pipeline, open_checkpoint
+from benchmark.workflows.frontier.config import FrontierConfig
+from benchmark.workflows.frontier.plan import FrontierPlan, plan_frontier, signature_of
+from benchmark.workflows.frontier.selection import best_of
 
 if TYPE_CHECKING:
     from benchmark.models.base import Pipeline

@@ -178,3 +178,22 @@ def _notes(what: Regress, runs: Sequence[Checkpoint]) -> tuple[str, ...]:
     if diverged:
         notes.append(f"Marked as diverged while training: seed {', '.join(diverged)} of {len(runs)} runs.")
     return tuple(notes)
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds as on the command line.
+
+    Example:
+        >>> parse_seeds("0-2,7")
+        (0, 1, 2, 7)
+
+    Raises:
+        ConfigError: if it is anything else.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise ConfigError(f"--seeds is {text!r}", allowed="numbers and ranges, such as 0-4 or 0,2,5")
+        seeds += range(int(first), int(last or first) + 1)
+    return tuple(seeds)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from benchmark.report.page import PageSource, write_page
 from benchmark.leaderboard import build_leaderboard
 from benchmark.leaderboard.simulate import CHECKPOINTS, COLUMNS, simulated_table
+from benchmark.report.page import PageSource, write_page
 
 Open = Callable[..., Any]
 

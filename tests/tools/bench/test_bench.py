@@ -8,9 +8,7 @@ import pytest
 
 from benchmark.core.errors import UnknownNameError, UserError
 from tools.bench import __main__ as bench
-from tools.bench import bootstrap
-from tools.bench import frechet
-from tools.bench import lpips
+from tools.bench import bootstrap, frechet, lpips
 from tools.bench.measuring import Measurement, compare, write_measurements
 
 KEYS = {"name", "ours", "peer", "ratio", "unit", "peer_name", "note"}

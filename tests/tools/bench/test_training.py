@@ -7,12 +7,7 @@ import pytest
 
 from benchmark.core.errors import UserError
 from tools.bench import __main__ as bench
-from tools.bench import material
-from tools.bench import memory
-from tools.bench import pacing
-from tools.bench import peers
-from tools.bench import sweep
-from tools.bench import train
+from tools.bench import material, memory, pacing, peers, sweep, train
 from tools.bench.material import Task
 
 NAMES = ("train_lora", "train_full", "memory_lora", "memory_full")

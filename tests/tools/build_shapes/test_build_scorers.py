@@ -19,14 +19,7 @@ from benchmark.shapes.annotators import MEASURES, measures
 from benchmark.shapes.facts import Facts, ObjectFacts, draw_facts
 from benchmark.shapes.grammar import parse
 from benchmark.shapes.readings import reading_of
-from tools.build_shapes import clip
-from tools.build_shapes import features
-from tools.build_shapes import hps
-from tools.build_shapes import imagereward
-from tools.build_shapes import perceptual
-from tools.build_shapes import pickscore
-from tools.build_shapes import text
-from tools.build_shapes import tokenizer
+from tools.build_shapes import clip, features, hps, imagereward, perceptual, pickscore, text, tokenizer
 from tools.build_shapes.features import FEATURES
 from tools.build_shapes.fitting import Build, generator
 from tools.build_shapes.near_misses import (

@@ -12,13 +12,7 @@ from benchmark.core.hashing import sha256_path
 from benchmark.shapes.grammar import parse
 from benchmark.shapes.scenes import Wanted, sample_scenes
 from benchmark.shapes.truth import load_judge
-from tools.build_shapes import preferences
-from tools.build_shapes import samples
-from tools.build_shapes import text
-from tools.build_shapes import tokenizer
-from tools.build_shapes import truth
-from tools.build_shapes import unet
-from tools.build_shapes import vae
+from tools.build_shapes import preferences, samples, text, tokenizer, truth, unet, vae
 from tools.build_shapes.fitting import Build
 from tools.build_shapes.oracles import run_one
 

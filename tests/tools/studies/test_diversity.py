@@ -18,7 +18,7 @@ from tools.studies.diversity.mixtures import blended, noisy, repeated, saturated
 from tools.studies.diversity.page import BEGIN, END, block, with_block
 from tools.studies.diversity.sources import narrowed, open_prompts
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 MakeSet = Callable[..., ImageSet]
 
 

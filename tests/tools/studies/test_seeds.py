@@ -12,9 +12,10 @@ from benchmark.core.errors import ConfigError, UnknownNameError
 from benchmark.core.records import Checkpoint, ScorerColumn, ScoreRow
 from benchmark.core.store import read_json, write_json
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame
+from benchmark.workflows.regress.study import parse_seeds
 from tools.studies.seeds.choose import Candidate, Choice, append_to_log, choose, log_entry
 from tools.studies.seeds.report import verdict_markdown
-from tools.studies.seeds.runs import Study, parse_also, parse_seeds
+from tools.studies.seeds.runs import Study, parse_also
 from tools.studies.seeds.verdict import Verdict, judge
 
 PROMPTS, K = 100, 3

@@ -14,9 +14,9 @@ from typing import Final
 from benchmark.core import store
 from benchmark.core.errors import ConfigError
 from benchmark.leaderboard import read_score_table
+from benchmark.workflows.workers import train_and_evaluate
 from tools.studies.seeds.runs import Study
 from tools.studies.seeds.verdict import CHANCE_LOSS, SeedVerdict, Verdict, judge
-from benchmark.workflows.workers import train_and_evaluate
 from trainers.config import TrainConfig
 
 PROMPTS: Final = "shapes-validation"

@@ -11,9 +11,9 @@ from benchmark.core.manifest import FILE_NAME
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.result import EvalResult
 from benchmark.leaderboard import read_score_table
+from benchmark.workflows.workers import WORKERS, train_and_evaluate
 from tools.studies.seeds.report import verdict_markdown
 from tools.studies.seeds.verdict import Verdict, judge
-from benchmark.workflows.workers import WORKERS, train_and_evaluate
 from trainers.config import TrainConfig
 
 PROMPTS: Final = "shapes-core"
@@ -114,25 +114,6 @@ def _commit(evaluation: EvalResult, results: Path) -> None:
     for pattern in _KEPT:
         for file in sorted(evaluation.folder.glob(pattern)):
             store.write_bytes(results / file.relative_to(evaluation.folder), file.read_bytes())
-
-
-def parse_seeds(text: str) -> tuple[int, ...]:
-    """Seeds as on the command line.
-
-    Example:
-        >>> parse_seeds("0-2,7")
-        (0, 1, 2, 7)
-
-    Raises:
-        ConfigError: if it is anything else.
-    """
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise ConfigError(f"--seeds is {text!r}", allowed="numbers and ranges, such as 0-4 or 0,2,5")
-        seeds += range(int(first), int(last or first) + 1)
-    return tuple(seeds)
 
 
 def parse_also(text: str) -> tuple[str, int]:

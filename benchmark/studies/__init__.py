@@ -1,1 +1,0 @@
-"""Programs that use everything: the demonstration, the builder of the embedded world, studies."""
