@@ -2,26 +2,33 @@
 
 RUN/checkpoints/step-000200/   unet/ or pytorch_lora_weights.safetensors, and checkpoint.json
 RUN/resume.pt                  weights, optimiser and counters of the last step saved
+
+A checkpoint, or any other file, that is gone was taken away by its owner. One that is there in part, or is
+not what was written, is damaged: what belongs to the last step is made again from the state of the run, the
+rest is named.
 """
 
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from benchmark.core import store
-from benchmark.core.errors import UnreadableFileError
-from benchmark.core.hashing import plain, sha256_json, sha256_path
+from benchmark.core.errors import UnreadableFileError, UserError
+from benchmark.core.hashing import plain, sha256_file, sha256_json, sha256_path
 from benchmark.core.records import Checkpoint, Hyperparameter
 from benchmark.core.sealed import is_whole, sealed_file
 from trainers.networks import FullPolicy, LoraPolicy, Policy
+from trainers.pairs import BAD_ROWS_FILE
 
 RECORD = "checkpoint.json"
 LORA_FILE = "pytorch_lora_weights.safetensors"
 RESUME = "resume.pt"
+METRICS = "metrics.jsonl"
+_OF_ALL_STEPS = (METRICS, BAD_ROWS_FILE)
 _LONGEST = 60
 
 
@@ -95,8 +102,8 @@ def write_weights(folder: Path, policy: Policy) -> str:
     """A policy's weights in a public layout; returns `lora` or `full`."""
     if isinstance(policy, FullPolicy):
         # Where the base model lay is no part of the policy: equal weights make equal files anywhere.
-        policy.unet.register_to_config(_name_or_path="")
-        policy.whole_unet().save_pretrained(folder / "unet")
+        policy.network.register_to_config(_name_or_path="")
+        policy.whole_network().save_pretrained(folder / "unet")
         return "full"
     if not isinstance(policy, LoraPolicy):
         raise TypeError(f"no layout for {type(policy).__name__}")
@@ -232,3 +239,52 @@ def _record(checkpoint: Checkpoint) -> dict[str, Any]:
     record: dict[str, Any] = plain(checkpoint)
     del record["path"]  # the folder may be moved
     return record
+
+
+# --- the files of a run, by name and hash -------------------------------------------------------
+
+
+def hashes_of(run: Path, place: Path) -> dict[str, str]:
+    """The files of a place in a run, by name; none if nothing is there."""
+    files = [place] if place.is_file() else sorted(p for p in place.rglob("*") if p.is_file())
+    return {file.relative_to(run).as_posix(): sha256_file(file) for file in files}
+
+
+def damaged(run: Path, known: Mapping[str, str]) -> list[str]:
+    """The names of files that are not what was written.
+
+    Args:
+        run: The run's folder.
+        known: Hashes by name.
+    """
+    return [
+        name for name, sha256 in known.items() if (run / _unit(name)).exists() and not _is(run / name, sha256)
+    ]
+
+
+def is_made_again(name: str, step: int) -> bool:
+    """Whether a file is written anew from the state of a step."""
+    return name in _OF_ALL_STEPS or PurePosixPath(_unit(name)).stem == f"step-{step:06d}"
+
+
+def refuse_damaged(run: Path, names: Iterable[str], step: int) -> None:
+    """Names the first damaged file that is not made again from the state of a step.
+
+    Raises:
+        UserError: says how to go on without it.
+    """
+    for name in names:
+        if not is_made_again(name, step):
+            raise UserError(
+                f"{run / name} is not what was written: damaged, or changed by hand",
+                do=f"delete {run / _unit(name)} to do without it, or {run} to train again",
+            )
+
+
+def _unit(name: str) -> str:
+    """What is there or not as one thing: a checkpoint's folder, or the file itself."""
+    return "/".join(PurePosixPath(name).parts[:2])
+
+
+def _is(path: Path, sha256: str) -> bool:
+    return path.is_file() and sha256_file(path) == sha256

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.generate import Progress
-from trainers.array_cache import Array, Spec, cached_arrays
+from trainers.arrays import ROWS_AT_ONCE, Array, LazyRows, Rows, Spec, cached_arrays
+from trainers.batches import EncodedPairs
 from trainers.clip_source import ClipSource
-from trainers.fitting import BATCH, fitted_batches
-from trainers.latents import EncodedPairs, weights_sha256
-from trainers.lazy_rows import LazyRows, Rows
+from trainers.fitting import fitted_batches
+from trainers.latents import weights_sha256
 from trainers.objectives import text_image_embedding
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from open_clip.model import CLIP
 
 Kind = Literal["text", "image", "text+image"]
+Embeddings = tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]]
+"""e_w and e_l of n pairs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +40,7 @@ class ClipEmbeddings:
     images: Rows
     texts: Rows
 
-    def of_pairs(
-        self, pairs: EncodedPairs, rows: np.ndarray, kind: Kind, device: torch.device
-    ) -> tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]]:
+    def of_pairs(self, pairs: EncodedPairs, rows: np.ndarray, kind: Kind, device: torch.device) -> Embeddings:
         """The embeddings e_w and e_l of some pairs."""
         text = torch.from_numpy(self.texts[pairs.caption[rows]]).to(device)
         winner, loser = (
@@ -103,8 +103,8 @@ def clip_embeddings(
 
     def fill_texts(out: Mapping[str, Array], tell: Progress) -> None:
         tell(0, len(pairs.captions))
-        for start in range(0, len(pairs.captions), BATCH):
-            stop = min(start + BATCH, len(pairs.captions))
+        for start in range(0, len(pairs.captions), ROWS_AT_ONCE):
+            stop = min(start + ROWS_AT_ONCE, len(pairs.captions))
             out["texts"][start:stop] = texts_of(pairs.captions[start:stop])
             tell(stop, len(pairs.captions))
 

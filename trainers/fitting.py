@@ -1,18 +1,22 @@
 """Pictures of any size as squares of one size, and where the square was cut from."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, TypeAlias
 
 import numpy as np
 from jaxtyping import Int, UInt8
+from numpy.typing import NDArray
 
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.pixels import decode_rgb
 from benchmark.core.records import ImageRef
+from benchmark.generate import console_progress
+from trainers.arrays import ROWS_AT_ONCE
 from trainers.pairs import read_images
 
-BATCH = 32
 MAX_PIXELS = 2 * 512 * 512
 """Of a batch: an autoencoder's first layers would take gigabytes for more."""
 Crop: TypeAlias = Literal["centre", "random"]
@@ -96,7 +100,7 @@ class FittedBatch:
 def fitted_batches(
     refs: Sequence[ImageRef], size: int, crop: Crop = "centre", digests: Sequence[str] = ()
 ) -> Iterator[FittedBatch]:
-    """Reads pictures in order and fits them, at most `BATCH` at a time, and of large ones fewer.
+    """Reads pictures in order and fits them, at most `ROWS_AT_ONCE` at a time, and of large ones fewer.
 
     Args:
         refs: Where they are.
@@ -105,7 +109,7 @@ def fitted_batches(
         digests: Their hashes; only `random` reads them.
     """
     pixels, sizes, start = [], [], 0
-    at_once = max(1, min(BATCH, MAX_PIXELS // size**2))
+    at_once = max(1, min(ROWS_AT_ONCE, MAX_PIXELS // size**2))
     for i, data in enumerate(read_images(refs)):
         try:
             fitted = fit_square(decode_rgb(data), size, crop, digests[i] if digests else "")
@@ -116,3 +120,33 @@ def fitted_batches(
         if len(pixels) == at_once or i + 1 == len(refs):
             yield FittedBatch(slice(start, i + 1), np.stack(pixels), np.array(sizes, dtype=np.int64))
             start, pixels, sizes = i + 1, [], []
+
+
+def sizes_and_crops(
+    refs: Sequence[ImageRef], size: int, crop: Crop, digests: Sequence[str]
+) -> NDArray[np.int64]:
+    """Decodes every image once: sizes and crops as in the cache, zeros where one cannot be decoded.
+
+    Args:
+        refs: The images.
+        size: Of the square's side.
+        crop: See `fit_square`.
+        digests: The images' hashes.
+    """
+    out = np.zeros((len(refs), 4), dtype=np.int64)
+
+    def one(data: bytes, digest: str) -> tuple[int, int, int, int]:
+        try:
+            height, width = decode_rgb(data).shape[:2]
+        except UnreadableFileError:
+            return 0, 0, 0, 0
+        return (height, width, *crop_place(height, width, size, crop, digest))
+
+    images = read_images(refs)
+    with ThreadPoolExecutor() as pool, console_progress("checking images") as tell:
+        tell(0, len(refs))
+        for start in range(0, len(refs), ROWS_AT_ONCE):
+            part = list(islice(images, ROWS_AT_ONCE))
+            out[start : start + len(part)] = list(pool.map(one, part, digests[start : start + len(part)]))
+            tell(start + len(part), len(refs))
+    return out

@@ -1,4 +1,4 @@
-r"""The proxy log-ratio of a diffusion model: from prediction errors to s.
+r"""The proxy log-ratio of a diffusion model: from prediction errors to s, and to what objectives see.
 
 The density ratio of an image is out of reach, so that of its denoising at one (t, noise) stands for
 it: $s = -\kappa\,(m_\theta - m_{\mathrm{ref}})$ in nats, with $m$ the prediction error and $\kappa$
@@ -10,11 +10,14 @@ docs/decisions/log-ratio-scale-and-beta.md.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from trainers.objectives import PairErrors, Predictions
 
 AUTO_SCALE_PER_DIMENSION = 0.15
 """`auto`: the 2,500 of the public Diffusion-DPO recipe over SD1.5's 16,384 latent dimensions."""
@@ -77,6 +80,64 @@ def log_ratio(
     if drift is not None:
         delta = delta - drift.detach()
     return -scale * delta
+
+
+@dataclass(frozen=True, eq=False)
+class PolicyAndReference:
+    r"""What policy and reference said of the same pairs, (t, noise) and sides; side 0 are the winners.
+
+    Attributes:
+        policy: $m_\theta$.
+        reference: $m_{\mathrm{ref}}$; None where nobody needs it.
+        drift: $d$ of the centre `drift`; None for the centre `none`.
+        predictions: The vectors behind the errors, sides first; None where nobody needs them.
+        scale: What the log-ratio scale is multiplied by, where it depends on the timestep.
+        weight: How much the pairs count; None where all count alike.
+    """
+
+    policy: Float[Tensor, "sides draws n"]
+    reference: Float[Tensor, "2 draws n"] | None
+    drift: Float[Tensor, "2 draws n"] | Float[Tensor, "sides draws n"] | None = None
+    predictions: Predictions | None = None
+    scale: Float[Tensor, "draws n"] | None = None
+    weight: Float[Tensor, " n"] | None = None
+
+
+def pair_errors(
+    both: PolicyAndReference,
+    scale: float | None,
+    embeddings: tuple[Float[Tensor, "n e"], Float[Tensor, "n e"]] | None = None,
+) -> PairErrors:
+    r"""What an objective sees of pairs: errors, log-ratios $s_w$ and $s_l$, embeddings, predictions.
+
+    Args:
+        both: What the networks said.
+        scale: $\kappa$; None for objectives without a reference.
+        embeddings: $e_w$ and $e_l$, for objectives that need them.
+    """
+    sides = both.policy.shape[0]
+    m_w, m_l = both.policy[0], both.policy[1] if sides == 2 else None
+    s_w = s_l = None
+    if scale is not None and both.reference is not None:
+        kappa = scale if both.scale is None else scale * both.scale
+        s = log_ratio(both.policy, both.reference[:sides], kappa, both.drift)
+        s_w, s_l = s[0], s[1] if sides == 2 else None
+    e_w, e_l = embeddings or (None, None)
+    v_w, v_l = _by_side(both.predictions, sides)
+    return PairErrors(m_w, m_l, s_w, s_l, e_w, e_l, v_w, v_l, both.weight)
+
+
+def _by_side(both: Predictions | None, sides: int) -> tuple[Predictions | None, Predictions | None]:
+    """Winner's and loser's predictions, from those with the side as their first axis."""
+    if both is None:
+        return None, None
+    each = [
+        Predictions(
+            both.policy[side], None if both.reference is None else both.reference[side], both.target[side]
+        )
+        for side in range(sides)
+    ]
+    return each[0], each[1] if sides == 2 else None
 
 
 def log_ratio_scale(setting: float | Literal["auto"], latent_shape: Sequence[int]) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Num
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -45,7 +45,7 @@ def save_log_ratios(
     step: int,
     s_w: Float32[Tensor, "draws n"] | None,
     s_l: Float32[Tensor, "draws n"] | None,
-    t: Int64[Tensor, "draws n"],
+    t: Num[Tensor, "draws n"],
 ) -> None:
     """Writes the cloud of a checkpoint, whole or not at all; nothing at step 0, where s is 0.
 

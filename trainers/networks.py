@@ -5,27 +5,32 @@ copy, and any number of policies share one pass of it.
 """
 
 import copy
+import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, Final, Literal, final
 
 import torch
 from diffusers import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from benchmark.models.base import Pipeline, Precision
 from benchmark.models.conditioning import TextConditioning
+from trainers.batches import NetworkInputs
+from trainers.config import TrainConfig
 from trainers.cpu_bf16 import quicken
-from trainers.draws import NetworkInputs
 from trainers.log_ratio import prediction_error
-from trainers.sharding import is_sharded, is_sharding_asked_for, shard, whole
 
 LoraTargets = Literal["attention", "all"]
 
+_BLOCKS: Final = ("BasicTransformerBlock", "ResnetBlock2D")
+"""What is gathered at a time: the repeated parts of diffusers' UNets."""
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _ELSEWHERE = (
     "proj_in",
@@ -55,19 +60,19 @@ class Policy(ABC):
         """The UNet as this policy."""
 
     @abstractmethod
-    def whole_unet(self) -> UNet2DConditionModel:
+    def whole_network(self) -> UNet2DConditionModel:
         """The UNet in one piece; the processes of a sharded policy must all ask."""
 
 
 @dataclass(frozen=True, eq=False)
-class SharedUNet:
+class SharedNetwork:
     """The base model's UNet, which the adapters of several policies may sit on.
 
     Attributes:
-        unet: In channels-last layout, frozen but for adapters.
+        network: Frozen but for adapters.
     """
 
-    unet: UNet2DConditionModel
+    network: UNet2DConditionModel
 
     @contextmanager
     def reference(self) -> Iterator[UNet2DConditionModel]:
@@ -75,7 +80,7 @@ class SharedUNet:
         for layer in self._layers():
             layer.enable_adapters(False)
         try:
-            yield self.unet
+            yield self.network
         finally:
             for layer in self._layers():
                 layer.enable_adapters(True)
@@ -92,23 +97,23 @@ class SharedUNet:
         if precision == "fp32":
             return
         dtype = torch.bfloat16 if precision == "bf16" else torch.float16
-        for name, module in self.unet.named_modules():
+        for name, module in self.network.named_modules():
             if isinstance(module, nn.Linear | nn.Conv2d) and ".lora_" not in name:
                 module.to(dtype)
-        for name, weight in self.unet.named_parameters():
+        for name, weight in self.network.named_parameters():
             if weight.dtype == torch.float32 and ".lora_" not in name:
                 # Of a weight that still lies in its file's mapping, the whole file would stay in memory.
                 weight.data = weight.data.clone()
 
     def release(self) -> None:
         """Takes the adapters off for good."""
-        if getattr(self.unet, "peft_config", None):
-            self.unet.unload_lora()
+        if getattr(self.network, "peft_config", None):
+            self.network.unload_lora()
 
     def _layers(self) -> list[Any]:
         from peft.tuners.tuners_utils import BaseTunerLayer
 
-        return [module for module in self.unet.modules() if isinstance(module, BaseTunerLayer)]
+        return [module for module in self.network.modules() if isinstance(module, BaseTunerLayer)]
 
 
 @final
@@ -123,23 +128,23 @@ class LoraPolicy(Policy):
         seed: Of its first weights.
     """
 
-    def __init__(self, shared: SharedUNet, name: str, rank: int, targets: LoraTargets, seed: int) -> None:
+    def __init__(self, shared: SharedNetwork, name: str, rank: int, targets: LoraTargets, seed: int) -> None:
         from peft import LoraConfig
 
         self.name, self._shared = name, shared
         modules = [*_ATTENTION, *(_ELSEWHERE if targets == "all" else ())]
         config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=modules)
-        devices = [shared.unet.device] if shared.unet.device.type == "cuda" else []
+        devices = [shared.network.device] if shared.network.device.type == "cuda" else []
         with torch.random.fork_rng(devices), warnings.catch_warnings():
             # Several adapters on one UNet are what is meant here.
             warnings.filterwarnings("ignore", "Already found a `peft_config`")
             torch.manual_seed(seed)
-            shared.unet.add_adapter(config, name)
+            shared.network.add_adapter(config, name)
         self._layers = shared._layers()  # noqa: SLF001  # two halves of one thing
         for layer in self._layers:
             # Under autocast the detour of half-precision activations over float32 only costs time.
             layer.cast_input_dtype_enabled = False
-        own = ((n, p) for n, p in shared.unet.named_parameters() if f".{name}." in n)
+        own = ((n, p) for n, p in shared.network.named_parameters() if f".{name}." in n)
         # Without the adapter's name: a run may go on beside others, under another one.
         self.parameters = {n.replace(f".{name}.", "."): p for n, p in own}
 
@@ -148,11 +153,11 @@ class LoraPolicy(Policy):
         """The UNet with this adapter, and no other, on."""
         for layer in self._layers:
             layer.set_adapter([self.name])
-        yield self._shared.unet
+        yield self._shared.network
 
-    def whole_unet(self) -> UNet2DConditionModel:
+    def whole_network(self) -> UNet2DConditionModel:
         """The UNet it sits on."""
-        return self._shared.unet
+        return self._shared.network
 
 
 @final
@@ -164,33 +169,33 @@ class FullPolicy(Policy):
         compiled: Let torch compile the copy.
     """
 
-    def __init__(self, shared: SharedUNet, *, compiled: bool = False) -> None:
+    def __init__(self, shared: SharedNetwork, *, compiled: bool = False) -> None:
         shared.release()  # a copy must not carry adapters
-        self.unet = copy.deepcopy(shared.unet).requires_grad_(True)
+        self.network = copy.deepcopy(shared.network).requires_grad_(True)
         if is_sharding_asked_for():
-            shard(self.unet)
+            shard(self.network)
         if compiled:
-            self.unet.compile()
-        self.parameters = dict(self.unet.named_parameters())
+            self.network.compile()
+        self.parameters = dict(self.network.named_parameters())
         self.sharded = any(is_sharded(p) for p in self.parameters.values())
 
     @contextmanager
     def active(self) -> Iterator[UNet2DConditionModel]:
         """The copy."""
-        yield self.unet
+        yield self.network
 
-    def whole_unet(self) -> UNet2DConditionModel:
+    def whole_network(self) -> UNet2DConditionModel:
         """The copy in one piece."""
         if not self.sharded:
-            return self.unet
-        unet: UNet2DConditionModel = UNet2DConditionModel.from_config(self.unet.config)
-        unet.load_state_dict({name: whole(value).cpu() for name, value in self.unet.state_dict().items()})
+            return self.network
+        unet: UNet2DConditionModel = UNet2DConditionModel.from_config(self.network.config)
+        unet.load_state_dict({name: whole(value).cpu() for name, value in self.network.state_dict().items()})
         return unet
 
 
-def share_unet(
+def share_network(
     pipeline: Pipeline, *, gradient_checkpointing: bool = False, compiled: bool = False
-) -> SharedUNet:
+) -> SharedNetwork:
     """The pipeline's UNet made ready for training: frozen, in the layout convolutions are quick in.
 
     Args:
@@ -205,7 +210,20 @@ def share_unet(
         unet.enable_gradient_checkpointing()
     if compiled:
         unet.compile()
-    return SharedUNet(unet)
+    return SharedNetwork(unet)
+
+
+def new_policy(config: TrainConfig, shared: SharedNetwork, name: str) -> Policy:
+    """A policy at the reference.
+
+    Args:
+        config: Adapter or all weights.
+        shared: The base model's network.
+        name: Unique among the policies of this process.
+    """
+    if config.lora_rank == "full":
+        return FullPolicy(shared, compiled=config.compile)
+    return LoraPolicy(shared, name, config.lora_rank, config.lora_targets, config.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,51 +241,109 @@ class NetworkErrors:
 
 def network_errors(
     pipeline: Pipeline,
-    unet: nn.Module,
+    network: nn.Module,
     inputs: NetworkInputs,
+    parts: Sequence[slice] = (slice(None),),
     *,
     sides: int = 2,
-    pairs: slice = slice(None),
     keep: bool = False,
 ) -> NetworkErrors:
-    """One forward pass over pairs.
+    """What a network says of pairs, in one forward pass for each part.
 
     Args:
-        pipeline: For its precision.
-        unet: Policy or reference.
+        pipeline: How it is asked.
+        network: Policy or reference.
         inputs: The pairs.
+        parts: Of the pairs, consecutive; the others are left out.
         sides: 1 for the winners alone.
-        pairs: Which of them.
         keep: Whether the predictions are wanted as well.
     """
-    noisy, target = inputs.noisy[:sides, :, pairs], inputs.target[:sides, :, pairs]
+    each = [_forward(pipeline, network, inputs, part, sides) for part in parts]
+    error = _joined([prediction_error(p, target) for p, target in each])
+    return NetworkErrors(error, _joined([p.float() for p, _ in each]) if keep else None)
+
+
+def _forward(
+    pipeline: Pipeline, network: nn.Module, inputs: NetworkInputs, part: slice, sides: int
+) -> tuple[Float[Tensor, "sides draws n c h w"], Float[Tensor, "sides draws n c h w"]]:
+    """Predictions of a part of the pairs, and their targets."""
+    noisy, target = inputs.noisy[:sides, :, part], inputs.target[:sides, :, part]
     draws = noisy.shape[1]
-    t = inputs.t[:, pairs][None].expand(sides, -1, -1).flatten()
-    ids = inputs.time_ids[:sides, None, pairs].expand(-1, draws, -1, -1).flatten(0, 2)
+    t = inputs.t[:, part][None].expand(sides, -1, -1).flatten()
+    ids = inputs.time_ids[:sides, None, part].expand(-1, draws, -1, -1).flatten(0, 2)
     flat = noisy.flatten(0, 2).contiguous(memory_format=pipeline.unet_layout)
 
-    def said(text: TextConditioning) -> Float[Tensor, "sides draws n c h w"]:
+    def predicted(text: TextConditioning) -> Float[Tensor, "sides draws n c h w"]:
         with pipeline.autocast():
-            out: Tensor = unet(flat, t, return_dict=False, **text.unet_inputs(ids))[0]
+            out: Tensor = network(flat, t, return_dict=False, **text.unet_inputs(ids))[0]
         shaped: Tensor = out.unflatten(0, target.shape[:3])
         return shaped
 
-    prediction = said(inputs.text[pairs].repeat(sides * draws))
+    prediction = predicted(inputs.text[part].repeat(sides * draws))
     if inputs.empty is not None:
-        empty = said(inputs.empty.repeat(len(flat)))
+        empty = predicted(inputs.empty.repeat(len(flat)))
         prediction = empty + inputs.guidance * (prediction - empty)
-    return NetworkErrors(prediction_error(prediction, target), prediction.float() if keep else None)
+    return prediction, target
 
 
-def join(parts: list[NetworkErrors]) -> NetworkErrors:
-    """Micro-batches put together again."""
-    if len(parts) == 1:
-        return parts[0]
-    kept = [p.prediction for p in parts if p.prediction is not None]
-    return NetworkErrors(torch.cat([p.error for p in parts], dim=2), torch.cat(kept, dim=2) if kept else None)
+def _joined(parts: list[Tensor]) -> Tensor:
+    """Parts of the pairs put together again."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
 
 
 def split(n: int, parts: int) -> list[slice]:
     """About equal consecutive parts of n pairs."""
     size = -(-n // parts)
     return [slice(start, min(start + size, n)) for start in range(0, n, size)]
+
+
+# --- FSDP 2: a full policy's weights, gradients and moments spread over the processes ---------------------
+# Asked for by `accelerate launch` with `distributed_type: FSDP`. Adapters are small and are not sharded, and
+# neither is the frozen reference. What is saved is whole, so a run goes on on any number of processes.
+
+
+def is_sharding_asked_for() -> bool:
+    """Whether Accelerate's launcher was told to shard."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
+
+
+def shard(unet: nn.Module) -> None:
+    """Spreads a network over all processes; its parameters become shards, under the same names."""
+    free = os.environ.get("FSDP_RESHARD_AFTER_FORWARD", "true").lower() != "false"
+    for module in unet.modules():
+        if type(module).__name__ in _BLOCKS:
+            fully_shard(module, reshard_after_forward=free)
+    fully_shard(unet, reshard_after_forward=free)
+
+
+def is_sharded(tensor: Tensor) -> bool:
+    """Whether this process holds only a part of it."""
+    return isinstance(tensor, DTensor)
+
+
+def whole(value: Any) -> Any:
+    """The same value, or tree of values, with every shard put together; all processes must ask."""
+    if isinstance(value, DTensor):
+        return value.full_tensor()
+    if isinstance(value, Mapping):
+        return {key: whole(one) for key, one in value.items()}
+    return [whole(one) for one in value] if isinstance(value, list) else value
+
+
+def like(value: Any, pattern: Tensor) -> Any:
+    """A whole tensor, or a tree of them, in shards as another one is; the same where that one is whole."""
+    if isinstance(value, Mapping):
+        return {key: like(one, pattern) for key, one in value.items()}
+    if isinstance(pattern, DTensor) and isinstance(value, Tensor) and value.shape == pattern.shape:
+        return distribute_tensor(value.to(pattern.device), pattern.device_mesh, pattern.placements)
+    return value
+
+
+def add_up(parameters: list[nn.Parameter], processes: int) -> list[Tensor]:
+    """Makes gradients of shards a sum over the processes, as FSDP leaves their mean; returns the others."""
+    found = [p.grad for p in parameters if p.grad is not None]
+    with torch.no_grad():
+        for gradient in found:
+            if is_sharded(gradient):
+                gradient.mul_(processes)
+    return [gradient for gradient in found if not is_sharded(gradient)]

@@ -1,6 +1,5 @@
-"""What moves the weights: optimiser, learning rate, gradient scaler, average of the weights."""
+"""What moves the weights: the optimiser, and the average of the weights."""
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -31,16 +30,6 @@ def make_optimizer(config: TrainConfig, parameters: Sequence[nn.Parameter]) -> t
         )
     # A third of the time of torch's default on a CPU, where that goes weight by weight.
     return torch.optim.AdamW(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=True)
-
-
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """The rate of a step, counted from 0: a linear warm-up, then constant or a cosine to 0."""
-    if step < config.rising:
-        return config.lr * (step + 1) / config.rising
-    if config.lr_schedule == "constant":
-        return config.lr
-    through = (step - config.rising) / max(1, config.steps - config.rising)
-    return config.lr * 0.5 * (1 + math.cos(math.pi * through))
 
 
 class Average:

@@ -8,7 +8,7 @@ from benchmark.core.errors import ConfigError
 from trainers.config import TrainConfig
 
 if TYPE_CHECKING:
-    from trainers.material import Material
+    from benchmark.models.base import Pipeline
 
 _SHARED = (
     "base", "data", "data_limit", "ties", "crop", "flip", "cache_latents", "estimator", "device",
@@ -36,13 +36,13 @@ def refuse_unlike(configs: Sequence[TrainConfig]) -> None:
             )
 
 
-def refuse_odd_split(configs: Sequence[TrainConfig], material: "Material") -> None:
+def refuse_odd_split(configs: Sequence[TrainConfig], processes: int) -> None:
     """Every process gets equally many pairs.
 
     Raises:
         ConfigError: if a batch cannot be split so.
     """
-    n = material.state.num_processes
+    n = processes
     for config in configs:
         if config.batch_size % n:
             raise ConfigError(
@@ -50,13 +50,13 @@ def refuse_odd_split(configs: Sequence[TrainConfig], material: "Material") -> No
             )
 
 
-def refuse_small_disk(configs: Sequence[TrainConfig], material: "Material") -> None:
+def refuse_small_disk(configs: Sequence[TrainConfig], pipeline: "Pipeline") -> None:
     """Checkpoints of float32 weights, and once more with AdamW's two moments.
 
     Raises:
         DiskFullError: if there is no room for them.
     """
-    size = 4 * sum(p.numel() for p in material.pipeline.unet.parameters())
+    size = 4 * sum(p.numel() for p in pipeline.unet.parameters())
     for config in configs:
         # An adapter is at most a tenth of the weights it sits on, at any useful rank.
         one = size if config.lora_rank == "full" else size // 10

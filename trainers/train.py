@@ -19,8 +19,8 @@ from trainers.refusals import refuse_odd_split, refuse_small_disk, refuse_unlike
 if TYPE_CHECKING:
     from trainers.checkpoints import RunFailure, RunResult
     from trainers.identity import Identity
-    from trainers.loop import Member
     from trainers.recipe import Recipe
+    from trainers.run import Run
 
 
 def train(config: TrainConfig) -> "RunResult":
@@ -196,8 +196,10 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
     from accelerate import PartialState
 
     from trainers.identity import refuse_other_run
-    from trainers.loop import Member, run_members
-    from trainers.material import load_material, release_encoders
+    from trainers.loop import train_runs
+    from trainers.networks import new_policy
+    from trainers.run import Run
+    from trainers.shared import load_shared, release_encoders
 
     configs, recipes = [one.config for one in asked], [one.recipe for one in asked]
     # One process writes: the others compute the same losses and keep nothing.
@@ -217,28 +219,29 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
             for one in writers
         ]
         ends = [stack.enter_context(_ending(one)) for one in tracked]
-        material = load_material(configs[0], data, recipes, state, [one.config.out for one in writers])
-        stack.callback(material.shared.release)
-        refuse_odd_split(configs, material)
-        refuse_small_disk(configs, material)
-        # Full policies are copies of the UNet: made first, while it carries no adapter.
+        shared = load_shared(configs[0], data, recipes, state, [one.config.out for one in writers])
+        stack.callback(shared.network.release)
+        refuse_odd_split(configs, state.num_processes)
+        refuse_small_disk(configs, shared.pipeline)
+        # Full policies are copies of the network: made first, while it carries no adapter.
         order = sorted(range(len(configs)), key=lambda i: configs[i].lora_rank != "full")
-        members: dict[int, Member] = {}
+        runs: dict[int, Run] = {}
         for i in order:
-            known = asked[i].identity.of_state(data)
-            members[i] = Member(configs[i], recipes[i], f"policy_{i}", material, known)
-            stack.callback(members[i].close)
-        material.shared.halve(material.pipeline.precision)
+            policy = new_policy(configs[i], shared.network, f"policy_{i}")
+            runs[i] = Run(configs[i], recipes[i], policy, shared)
+            stack.callback(runs[i].close)
+            runs[i].begin(asked[i].identity.of_state(data))
+        shared.network.halve(shared.pipeline.precision)
         if configs[0].cache_latents and not any(config.validation_images for config in configs):
-            release_encoders(material.pipeline)
-        run_members([members[i] for i in range(len(configs))], material)
+            release_encoders(shared.pipeline)
+        train_runs([runs[i] for i in range(len(configs))], shared)
         for i, end in enumerate(ends):
             end.record.outputs.clear()
-            for name, sha256 in members[i].written().items():
+            for name, sha256 in runs[i].written().items():
                 end.record.add_output(name, sha256)
-            end.failure = members[i].failure
+            end.failure = runs[i].failure
         state.wait_for_everyone()
-        return {c.out: _result(members[i]) for i, c in enumerate(configs)}
+        return {c.out: _result(runs[i]) for i, c in enumerate(configs)}
 
 
 @dataclass
@@ -264,12 +267,12 @@ def _ending(tracked: AbstractContextManager[manifests.Manifest]) -> Iterator[_En
             raise
 
 
-def _result(member: "Member") -> "RunResult | RunFailure":
+def _result(run: "Run") -> "RunResult | RunFailure":
     from trainers.checkpoints import RunFailure, RunResult, read_checkpoints
 
-    watch, out = member.trainee.watch, member.config.out
-    if member.failure is not None:
-        return RunFailure(out, str(member.failure))
+    watch, out = run.watch, run.config.out
+    if run.failure is not None:
+        return RunFailure(out, str(run.failure))
     every = read_checkpoints(out)
     return RunResult(out, every[-1], every, watch.diverged, watch.held_out_loss, watch.at_reference)
 
@@ -282,8 +285,7 @@ def _finished(asked: Asked) -> "RunResult | None":
     record = manifests.read_manifest(run)
     if record.status != "success":
         return None
-    from trainers.checkpoints import RunResult, read_checkpoints
-    from trainers.run_files import METRICS, damaged, refuse_damaged
+    from trainers.checkpoints import METRICS, RunResult, damaged, read_checkpoints, refuse_damaged
 
     # Of runs of before inputs were hashed, what is written as a hash is another thing.
     known = {one.path: one.sha256 for one in record.outputs} if record.read_as("base") else {}

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import torch
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
@@ -25,7 +24,6 @@ from benchmark.core.sealed import is_whole, sealed_file
 from benchmark.generate.transition import Steps, sampler_steps
 from benchmark.models.base import Pipeline
 from trainers.pairs import PairSet, Source
-from trainers.transfer import send
 
 RECORD: Final = "trajectories.json"
 PART: Final = 256
@@ -71,7 +69,6 @@ class Trajectories:
         place: For each image, in the order of the `EncodedPairs` they belong to, which walk is its own.
         steps: The steps that can be trained on.
         guidance: Scale of classifier-free guidance.
-        device: Where steps are wanted.
     """
 
     parts: tuple[Array, ...]
@@ -79,12 +76,11 @@ class Trajectories:
     place: NDArray[np.int64]
     steps: Steps
     guidance: float
-    device: torch.device
 
-    def step(
+    def around(
         self, images: NDArray[np.int64], which: Int[Tensor, "draws n"]
-    ) -> tuple[Float[Tensor, "2 draws n c h w"], Float[Tensor, "2 draws n c h w"]]:
-        """Where steps began, and what a network would have had to say to end where they did.
+    ) -> tuple[Float[np.ndarray, "2 draws n c h w"], Float[np.ndarray, "2 draws n c h w"]]:
+        """Where steps began and where they ended.
 
         Args:
             images: Positions of winners and losers, (2, n).
@@ -97,8 +93,7 @@ class Trajectories:
             walk = int(self.place[images[side, row]])
             latents = self.parts[walk // self.part][walk % self.part]
             before[side, :, row], after[side, :, row] = latents[at[:, row]], latents[at[:, row] + 1]
-        start, end = (send(x, self.device) for x in (before, after))
-        return start, self.steps.target(start, end, which.expand(2, -1, -1))
+        return before, after
 
 
 def open_trajectories(folder: Path, pipeline: Pipeline, image_digests: Sequence[str]) -> Trajectories:
@@ -134,7 +129,7 @@ def open_trajectories(folder: Path, pipeline: Pipeline, image_digests: Sequence[
         )
     steps = sampler_steps(pipeline.scheduler, record.steps, pipeline.prediction_type)
     index = np.array([walks[digest] for digest in image_digests], dtype=np.int64)
-    return Trajectories(parts, record.part, index, steps, record.guidance, pipeline.device)
+    return Trajectories(parts, record.part, index, steps, record.guidance)
 
 
 def data_folder(pairs: PairSet) -> Path:

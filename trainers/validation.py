@@ -31,13 +31,13 @@ def validation_images(
     size = min(len(captions), pipeline.sampler.batch_size)
     sampler = replace(pipeline.sampler, batch_size=size)
     seeds = [image_seed(sampler, caption, 0) for caption in captions]
-    with policy.active() as unet:
-        training = unet.training
-        unet.eval()
+    with policy.active() as network:
+        training = network.training
+        network.eval()
         try:
-            return sample(replace(pipeline, unet=unet), list(captions), seeds, sampler)
+            return sample(replace(pipeline, unet=network), list(captions), seeds, sampler)
         finally:
-            unet.train(training)
+            network.train(training)
 
 
 def write_strip(images: UInt8[np.ndarray, "n height width 3"], run: Path, step: int) -> Path:

@@ -114,6 +114,10 @@ class Pipeline:
         kind: PredictionType = self.scheduler.config.prediction_type
         return kind
 
+    def noise_level(self, t: Int[Tensor, "*n"]) -> Float[Tensor, "*n"]:
+        """How far through the noise schedule timesteps are, in [0, 1)."""
+        return t / int(self.scheduler.config.num_train_timesteps)
+
     def autocast(self, precision: Precision | None = None) -> AbstractContextManager[object]:
         """The context in which networks run: autocast to half precision, or nothing for float32.
 

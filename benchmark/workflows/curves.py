@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmark.core.errors import MissingFileError, UserError
 from benchmark.report.figures.curve_panels import RunCurves
-from trainers.step_logs import read_metrics
+from trainers.logs import read_metrics
 
 
 def read_curves(folders: Sequence[Path]) -> list[RunCurves]:

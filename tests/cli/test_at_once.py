@@ -97,7 +97,7 @@ def test_the_run_of_another_command_is_not_replaced(
 
 @pytest.mark.parametrize(
     ("name", "method"),
-    [("train", "trainers.trainee:Trainee.update"), ("eval", "benchmark.evaluate.scoring:ScoreCache.write")],
+    [("train", "trainers.loop:train_step"), ("eval", "benchmark.evaluate.scoring:ScoreCache.write")],
 )
 def test_a_folder_that_is_removed_meanwhile_is_one_line(
     fbench: Fbench,

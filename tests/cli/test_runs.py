@@ -22,19 +22,20 @@ Fbench = Callable[..., Result]
 @pytest.fixture(scope="module")
 def run(fbench: Fbench, world: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that Ctrl-C broke off in its third step, and that the same command finished."""
-    from trainers.trainee import Trainee
+    from trainers import loop
+    from trainers.run import Run
 
     out = tmp_path_factory.mktemp("runs") / "js"
     words = ("train", "--config", world["config"], "--divergence", "jensen_shannon", "--out", out)
-    update = Trainee.update
+    update = loop.train_step
 
-    def pressed(self: Trainee, *args: Any) -> Any:
-        if self.step == 2:
+    def pressed(run: Run, *args: Any) -> Any:
+        if run.step == 2:
             signal.raise_signal(signal.SIGINT)
-        return update(self, *args)
+        return update(run, *args)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trainee, "update", pressed)
+        patch.setattr(loop, "train_step", pressed)
         broken = fbench(*words)
     assert broken.exit_code == 130
     assert broken.stderr.splitlines()[-1] == "interrupted; the same command goes on from what is finished"

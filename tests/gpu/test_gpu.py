@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from benchmark.core.records import Sampler
 from benchmark.generate.sampling import sample
 from benchmark.models import load_pipeline
-from trainers.batch_plan import BatchPlan
+from trainers.batches import draw_batch
 from trainers.config import TrainConfig
-from trainers.draws import draw_batch
 from trainers.latents import encode_pairs
+from trainers.logs import read_metrics
 from trainers.pairs import load_pairs
-from trainers.step_logs import read_metrics
+from trainers.recipe import BatchPlan
 from trainers.train import train
 
 pytestmark = pytest.mark.gpu
@@ -124,18 +124,19 @@ def test_sampling_gives_the_same_pictures_within_a_grey_level_or_two(tiny_pipeli
 def test_a_run_that_was_broken_off_ends_as_an_unbroken_one(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from trainers.trainee import Trainee
+    from trainers import loop
+    from trainers.run import Run
 
     whole, broken = settings("whole", lr=1e-4), settings("broken", lr=1e-4)
     train(whole)
-    update = Trainee.update
+    update = loop.train_step
 
-    def fail_at_third(self: Trainee, *args: Any, **kwargs: Any) -> Any:
-        if self.step == 2:
+    def fail_at_third(run: Run, *args: Any, **kwargs: Any) -> Any:
+        if run.step == 2:
             raise RuntimeError("the machine went away")
-        return update(self, *args, **kwargs)
+        return update(run, *args, **kwargs)
 
-    monkeypatch.setattr(Trainee, "update", fail_at_third)
+    monkeypatch.setattr(loop, "train_step", fail_at_third)
     with pytest.raises(RuntimeError, match="went away"):
         train(broken)
     monkeypatch.undo()

@@ -17,7 +17,7 @@ from benchmark.core.records import Checkpoint
 from benchmark.models import base_hash, load_pipeline, open_checkpoint
 from benchmark.models.files import UNLOADED, used_files
 from trainers.checkpoints import save_checkpoint
-from trainers.networks import FullPolicy, share_unet
+from trainers.networks import FullPolicy, share_network
 
 FAMILIES = ["sd15", "sdxl"]
 Folder = Callable[..., Path]
@@ -135,7 +135,7 @@ def run(copied: Path, tmp_path: Path) -> Path:
     """A run trained from the copied folder."""
     base = load_pipeline(str(copied), precision="fp32")
     draft = Checkpoint("run", base.name, "sft", step=5)
-    policy = FullPolicy(share_unet(base))
+    policy = FullPolicy(share_network(base))
     save_checkpoint(tmp_path / "run", policy, draft, base.revision, base.content_hash)
     return tmp_path / "run"
 

@@ -15,7 +15,7 @@ import pytest
 
 from benchmark.core.errors import DiskFullError, RefusedBySystemError
 from benchmark.generate import Progress
-from trainers.array_cache import Array, Spec, cache_folder, cached_arrays
+from trainers.arrays import Array, Spec, cache_folder, cached_arrays
 
 SPECS = {"squares": Spec((4,), "int64"), "halves": Spec((4, 2))}
 
@@ -23,7 +23,7 @@ WORKER = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from trainers.array_cache import Spec, cached_arrays
+from trainers.arrays import Spec, cached_arrays
 
 cache, name, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 

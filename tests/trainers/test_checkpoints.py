@@ -14,7 +14,7 @@ from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.models.base import Pipeline
 from trainers.checkpoints import label, load_resume, read_checkpoint, save_resume, write_weights
 from trainers.config import TrainConfig
-from trainers.networks import FullPolicy, LoraPolicy, Policy, share_unet
+from trainers.networks import FullPolicy, LoraPolicy, Policy, share_network
 from trainers.train import train
 
 Settings = Callable[..., TrainConfig]
@@ -45,7 +45,7 @@ def disturbed(policy: Policy) -> Policy:
 def test_plain_diffusers_opens_a_lora(
     pipeline: Pipeline, tiny_pipeline_folder: Path, tmp_path: Path, targets: Any
 ) -> None:
-    shared = share_unet(pipeline)
+    shared = share_network(pipeline)
     other = disturbed(LoraPolicy(shared, "other", 2, targets, 0))
     policy = disturbed(LoraPolicy(shared, "mine", 4, targets, 0))
     with policy.active() as unet:
@@ -62,7 +62,7 @@ def test_plain_diffusers_opens_a_lora(
 
 
 def test_equal_weights_make_equal_files(pipeline: Pipeline, tmp_path: Path) -> None:
-    shared = share_unet(pipeline)
+    shared = share_network(pipeline)
     for name in "abcdef":
         write_weights(tmp_path / name, disturbed(LoraPolicy(shared, name, 2, "attention", 0)))
     files = {(tmp_path / name / "pytorch_lora_weights.safetensors").read_bytes() for name in "abcdef"}
@@ -70,7 +70,7 @@ def test_equal_weights_make_equal_files(pipeline: Pipeline, tmp_path: Path) -> N
 
 
 def test_plain_diffusers_opens_a_full_policy(pipeline: Pipeline, tmp_path: Path) -> None:
-    policy = disturbed(FullPolicy(share_unet(pipeline)))
+    policy = disturbed(FullPolicy(share_network(pipeline)))
     with policy.active() as unet:
         wanted = output_of(unet)
     assert write_weights(tmp_path, policy) == "full"

@@ -8,7 +8,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor
 
 from trainers.cpu_bf16 import quicken
-from trainers.networks import SharedUNet
+from trainers.networks import SharedNetwork
 
 Pass = tuple[Tensor, Tensor]
 
@@ -74,10 +74,10 @@ def test_halved_weights_say_the_same_in_half_the_memory(network: Callable[[], UN
             LoraConfig(r=2, lora_alpha=2, init_lora_weights=False, target_modules=["to_q", "conv1"])
         )
     size = half.get_memory_footprint()
-    SharedUNet(half).halve("bf16")
+    SharedNetwork(half).halve("bf16")
     assert half.get_memory_footprint() < 0.6 * size
     assert all(p.dtype == torch.float32 for n, p in half.named_parameters() if "lora_" in n)
     for one, other in zip(_pass(whole), _pass(half), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
-    SharedUNet(whole).halve("fp32")
+    SharedNetwork(whole).halve("fp32")
     assert all(p.dtype == torch.float32 for p in whole.parameters())

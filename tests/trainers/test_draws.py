@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from benchmark.models.base import Pipeline
-from trainers.batch_plan import BatchPlan
-from trainers.draws import batch_rows, draw_batch, held_out_inputs
-from trainers.latents import EncodedPairs, encode_pairs
+from trainers.batches import EncodedPairs, batch_rows, draw_batch, held_out_inputs
+from trainers.latents import encode_pairs
 from trainers.pairs import load_pairs
+from trainers.recipe import BatchPlan
 
 
 @pytest.fixture(scope="module")

@@ -17,12 +17,13 @@ from benchmark.networks.openclip import (
     open_clip_tokenizer,
 )
 from benchmark.networks.pixels import normalise
+from trainers.batches import EncodedPairs
 from trainers.clip_source import clip_source
 from trainers.config import TrainConfig
 from trainers.embeddings import ClipEmbeddings, clip_embeddings
-from trainers.latents import EncodedPairs, encode_pairs
+from trainers.latents import encode_pairs
+from trainers.logs import read_metrics
 from trainers.pairs import load_pairs, read_images
-from trainers.step_logs import read_metrics
 from trainers.train import train, train_many
 
 Settings = Callable[..., TrainConfig]

@@ -20,12 +20,12 @@ from benchmark.core.records import Sampler
 from benchmark.generate import sample
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.models.base import Pipeline
-from trainers.batch_plan import BatchPlan
+from trainers.batches import EncodedPairs, draw_batch
 from trainers.config import TrainConfig
-from trainers.draws import draw_batch
-from trainers.latents import EncodedPairs, encode_pairs
-from trainers.networks import network_errors, share_unet
+from trainers.latents import encode_pairs
+from trainers.networks import network_errors, share_network
 from trainers.pairs import load_pairs
+from trainers.recipe import BatchPlan
 from trainers.train import train
 
 Folder = Callable[..., Path]
@@ -100,7 +100,7 @@ def test_each_image_goes_through_the_unet_with_its_own_text_and_sizes(
             ).sample[0]
             wanted = (said - target).square().mean()
             torch.testing.assert_close(found[side, draw, i], wanted, rtol=1e-4, atol=1e-6)
-        part = network_errors(sdxl, sdxl.unet, inputs, sides=1, pairs=slice(2, 4)).error
+        part = network_errors(sdxl, sdxl.unet, inputs, [slice(2, 4)], sides=1).error
     torch.testing.assert_close(part, found[:1, :, 2:], rtol=1e-4, atol=1e-6)
 
 
@@ -163,4 +163,4 @@ def test_a_full_policy_does_not_say_where_its_base_lay(published_folder: Folder,
     assert result.checkpoint.path is not None
     text = (result.checkpoint.path / "unet" / "config.json").read_text()
     assert str(folder.parent) not in text
-    assert share_unet(load_pipeline(str(folder), precision="fp32")).unet.config["_name_or_path"]
+    assert share_network(load_pipeline(str(folder), precision="fp32")).network.config["_name_or_path"]

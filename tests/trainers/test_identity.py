@@ -17,7 +17,7 @@ from benchmark.core.manifest import Manifest, read_manifest
 from trainers.checkpoints import RESUME, step_folder
 from trainers.config import TrainConfig, deciding
 from trainers.divergences import divergences
-from trainers.loop import Member
+from trainers.run import Run
 from trainers.train import ask, train
 
 MINE = """
@@ -137,7 +137,7 @@ def test_equal_content_is_the_same_run_however_it_is_called(
     place: Path, tmp_path: Path, tiny_cache: Path, monkeypatch: pytest.MonkeyPatch, which: str
 ) -> None:
     # A finished run is reused without loading a model.
-    monkeypatch.setattr("trainers.material.load_pipeline", None)
+    monkeypatch.setattr("trainers.shared.load_pipeline", None)
     for name, (change, settings) in SAME.items():
         here = Path(shutil.copytree(place, tmp_path / "moved"))
         monkeypatch.chdir(here)
@@ -235,7 +235,7 @@ def test_what_a_run_reads_is_recorded_before_it_learns(
     def killed(*_: object, **__: object) -> None:
         raise SystemExit(9)
 
-    monkeypatch.setattr("trainers.material.load_pipeline", killed)
+    monkeypatch.setattr("trainers.shared.load_pipeline", killed)
     config = _config(place, "rpo", tiny_cache, out=tmp_path / "run")
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
         patch.setattr(Manifest, "write", _only_first(Manifest.write))
@@ -300,14 +300,14 @@ def test_a_run_of_before_is_reused_and_gone_on_from_by_a_stated_rule(
     config = _config(place, "own", tiny_cache, out=tmp_path / "run", steps=2, save_every=1)
     whole = config.model_copy(update={"out": tmp_path / "whole"})
     train(whole)
-    keep = Member.keep_state
+    keep = Run.keep_state
 
-    def dying(self: Member) -> None:
+    def dying(self: Run) -> None:
         keep(self)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Member, "keep_state", dying)
+        patch.setattr(Run, "keep_state", dying)
         train(config)
     _of_before(config)
     with pytest.raises(UserError, match=r"other settings \(base\)"):

@@ -15,7 +15,7 @@ import torch
 from benchmark.core.manifest import read_manifest
 from trainers.checkpoints import LORA_FILE, RESUME, step_folder
 from trainers.config import TrainConfig
-from trainers.step_logs import MetricsFile, read_metrics
+from trainers.logs import MetricsFile, read_metrics
 from trainers.train import train
 
 Settings = Callable[..., TrainConfig]

@@ -10,7 +10,7 @@ import torch
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from trainers.config import TrainConfig
 from trainers.log_ratio_cloud import FOLDER, read_log_ratios, save_log_ratios
-from trainers.step_logs import read_metrics
+from trainers.logs import read_metrics
 from trainers.train import train
 
 Settings = Callable[..., TrainConfig]

@@ -16,7 +16,7 @@ from benchmark.core.errors import UserError
 from trainers import tracking
 from trainers.checkpoints import LORA_FILE, step_folder
 from trainers.config import TrainConfig
-from trainers.step_logs import read_metrics
+from trainers.logs import read_metrics
 from trainers.train import train
 from trainers.validation import write_strip
 

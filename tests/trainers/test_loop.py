@@ -7,23 +7,25 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import PartialState
 
 from benchmark.models import load_pipeline
 from benchmark.models.base import Pipeline
+from trainers import loop
+from trainers.batches import Batch, EncodedPairs, draw_batch
 from trainers.config import TrainConfig
-from trainers.draws import Batch, draw_batch
-from trainers.heldout import HeldOut, PairsSeen
-from trainers.latents import EncodedPairs, encode_pairs
-from trainers.log_ratio import log_ratio
-from trainers.networks import FullPolicy, LoraPolicy, NetworkErrors, network_errors, share_unet, split
+from trainers.heldout import HeldOut
+from trainers.latents import encode_pairs
+from trainers.log_ratio import PolicyAndReference, log_ratio, pair_errors
+from trainers.logs import Metrics, Watch, read_metrics
+from trainers.loop import learning_rate
+from trainers.networks import FullPolicy, LoraPolicy, NetworkErrors, network_errors, share_network, split
 from trainers.objectives import PairErrors
-from trainers.optimisers import learning_rate
 from trainers.pairs import load_pairs
 from trainers.recipe import make_recipe
-from trainers.step_logs import Metrics, read_metrics
+from trainers.run import Run
+from trainers.shared import Shared
 from trainers.train import train
-from trainers.trainee import Trainee
-from trainers.watch import Watch
 
 Settings = Callable[..., TrainConfig]
 
@@ -47,23 +49,28 @@ def disturb(parameters: dict[str, Any], seed: int = 0) -> None:
             p.add_(0.02 * torch.randn(p.shape, generator=g))
 
 
+def shared_with(pipeline: Pipeline, pairs: EncodedPairs) -> Shared:
+    """What the runs of one process share, without pairs to watch."""
+    return Shared(pipeline, share_network(pipeline), pairs, None, None, "", PartialState(cpu=True))
+
+
 def one_step(
     config: TrainConfig, pipeline: Pipeline, pairs: EncodedPairs
-) -> tuple[Trainee, Batch, NetworkErrors]:
+) -> tuple[Run, Batch, NetworkErrors]:
     """A disturbed LoRA policy, a batch, and what the reference says of it."""
-    recipe, shared = make_recipe(config), share_unet(pipeline)
-    policy = LoraPolicy(shared, "one", 4, "all", 0)
+    recipe, shared = make_recipe(config), shared_with(pipeline, pairs)
+    policy = LoraPolicy(shared.network, "one", 4, "all", 0)
     disturb(policy.parameters)
     batch = draw_batch(pipeline, pairs, recipe.plan, 0)
-    with torch.no_grad(), shared.reference() as unet:
-        reference = network_errors(pipeline, unet, batch.inputs, keep=True)
-    return Trainee(config, recipe, policy, pipeline), batch, reference
+    with torch.no_grad(), shared.network.reference() as network:
+        reference = network_errors(pipeline, network, batch.inputs, keep=True)
+    return Run(config, recipe, policy, shared), batch, reference
 
 
 def gradients_of(
-    trainee: Trainee, batch: Batch, reference: NetworkErrors, monkeypatch: pytest.MonkeyPatch
+    run: Run, batch: Batch, reference: NetworkErrors, monkeypatch: pytest.MonkeyPatch
 ) -> list[torch.Tensor]:
-    """What `update` hands to the optimiser, before clipping."""
+    """What `train_step` hands to the optimiser, before clipping."""
     seen: list[torch.Tensor] = []
 
     def clip(parameters: list[torch.nn.Parameter], _: float) -> torch.Tensor:
@@ -72,7 +79,7 @@ def gradients_of(
 
     with monkeypatch.context() as patch:
         patch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
-        trainee.update(batch, reference, None, lambda: "")
+        loop.train_step(run, batch, reference)
     return seen
 
 
@@ -80,7 +87,7 @@ def gradients_of(
 def test_with_lora_the_reference_is_the_base_with_the_adapter_off(
     settings: Settings, pipeline: Pipeline, pairs: EncodedPairs, targets: Any
 ) -> None:
-    shared, plan = share_unet(pipeline), make_recipe(settings()).plan
+    shared, plan = share_network(pipeline), make_recipe(settings()).plan
     inputs = draw_batch(pipeline, pairs, plan, 0).inputs
     with torch.no_grad():
         base = network_errors(pipeline, pipeline.unet, inputs).error
@@ -103,12 +110,12 @@ def test_with_lora_the_reference_is_the_base_with_the_adapter_off(
 
 
 def test_only_the_policys_own_weights_are_trained(pipeline: Pipeline) -> None:
-    shared = share_unet(pipeline)
+    shared = share_network(pipeline)
     full = FullPolicy(shared)
     lora = LoraPolicy(shared, "a", 2, "attention", 0)
     other = LoraPolicy(shared, "b", 2, "attention", 0)
     assert all(p.requires_grad for p in full.parameters.values())
-    assert full.unet is not pipeline.unet
+    assert full.network is not pipeline.unet
     with lora.active() as unet:
         trained = {id(p) for p in unet.parameters() if p.requires_grad}
     assert trained == {id(p) for p in lora.parameters.values()}
@@ -117,7 +124,7 @@ def test_only_the_policys_own_weights_are_trained(pipeline: Pipeline) -> None:
 
 
 def test_the_first_weights_are_the_seeds(pipeline: Pipeline) -> None:
-    shared = share_unet(pipeline)
+    shared = share_network(pipeline)
     state = torch.random.get_rng_state()
     values = [
         list(LoraPolicy(shared, f"p{i}", 2, "all", seed).parameters.values())
@@ -133,8 +140,8 @@ def test_the_gradient_is_that_of_the_objective(
     settings: Settings, pipeline: Pipeline, pairs: EncodedPairs, monkeypatch: pytest.MonkeyPatch, centre: str
 ) -> None:
     config = settings(divergence="forward_kl", draws=2, log_ratio_centre=centre)
-    trainee, batch, reference = one_step(config, pipeline, pairs)
-    with trainee.policy.active() as unet:
+    run, batch, reference = one_step(config, pipeline, pairs)
+    with run.policy.active() as unet:
         own = network_errors(pipeline, unet, batch.inputs, keep=True)
     assert own.prediction is not None
     assert reference.prediction is not None
@@ -145,8 +152,8 @@ def test_the_gradient_is_that_of_the_objective(
     )
     s = -100.0 * (own.error - reference.error - drift)
     loss = -torch.nn.functional.logsigmoid(1.0 * (-torch.expm1(-s[0]) + torch.expm1(-s[1]))).mean()
-    wanted = torch.autograd.grad(loss, trainee.parameters)
-    found = gradients_of(trainee, batch, reference, monkeypatch)
+    wanted = torch.autograd.grad(loss, run.parameters)
+    found = gradients_of(run, batch, reference, monkeypatch)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5 * float(b.abs().max()) + 1e-7)
 
@@ -162,17 +169,12 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(
     found = []
     for parts in (1, 3):
         config = settings(objective=objective, batch_size=5, micro_batches=parts)
-        trainee, batch, reference = one_step(config, pipeline, pairs)
+        run, batch, reference = one_step(config, pipeline, pairs)
         with monkeypatch.context() as patch:
             embedded = torch.eye(5) + 0.5
-            objective_of = Trainee._objective
-            patch.setattr(
-                Trainee,
-                "_objective",
-                lambda self, seen, _, call=objective_of, e=embedded: call(self, seen, (e, e)),
-            )
-            found.append(gradients_of(trainee, batch, reference, monkeypatch))
-        share_unet(pipeline).release()
+            patch.setattr(Run, "embeddings_of", lambda self, rows, e=embedded: (e, e))
+            found.append(gradients_of(run, batch, reference, monkeypatch))
+        share_network(pipeline).release()
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
 
@@ -204,7 +206,7 @@ def test_sft_starts_at_the_references_own_error(
     start, first = read_metrics(config.out)
     assert start["heldout/loss"] == pytest.approx(first["heldout/loss"], rel=1e-5)
     held_out = encode_pairs(pipeline, load_pairs(config.data).held_out, tiny_cache)
-    seen = HeldOut(pipeline, share_unet(pipeline), held_out, 4).at_reference()
+    seen = HeldOut(pipeline, share_network(pipeline), held_out, 4).at_reference()
     assert start["heldout/loss"] == pytest.approx(float(seen.policy[0].mean()), rel=1e-5)
     assert result.held_out_loss_at_reference == start["heldout/loss"]
 
@@ -229,13 +231,13 @@ def test_what_math_asks_for_is_logged(settings: Settings) -> None:
 def test_share_t_reaches_the_batches(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, share_t: str
 ) -> None:
-    update, seen = Trainee.update, []
+    update, seen = loop.train_step, []
 
-    def look(self: Trainee, batch: Batch, *rest: Any) -> Metrics:
+    def look(run: Run, batch: Batch, *rest: Any) -> Metrics:
         seen.append(len(batch.moments.t.unique()))
-        return update(self, batch, *rest)
+        return update(run, batch, *rest)
 
-    monkeypatch.setattr(Trainee, "update", look)
+    monkeypatch.setattr(loop, "train_step", look)
     train(settings(share_t=share_t, steps=2, batch_size=8, held_out_pairs=0))
     assert (seen == [1, 1]) == (share_t == "batch")
 
@@ -258,9 +260,9 @@ def after(*shares: float) -> bool:
     """Whether a run with these shares beyond the knee before its first checkpoint is marked at its second."""
     watch = Watch(held_out_loss=0.6, at_reference=0.7)
     for share in shares:
-        watch.saw({"winner/beyond_knee": 0.0, "loser/beyond_knee": share})
+        watch.note_step({"winner/beyond_knee": 0.0, "loser/beyond_knee": share})
     watch.close_window()
-    watch.saw({})
+    watch.note_step({})
     watch.close_window()
     return watch.diverged
 
@@ -288,9 +290,10 @@ def test_objective_on_the_gathered_batch_equals_the_record_it_is_given(
 ) -> None:
     """`PairErrors` of a step holds s of both sides with kappa applied once."""
     recipe = make_recipe(settings())
-    trainee = Trainee(settings(), recipe, LoraPolicy(share_unet(pipeline), "x", 2, "attention", 0), pipeline)
     m, ref = torch.rand(2, 1, 3), torch.rand(2, 1, 3)
-    output, errors = trainee._objective(PairsSeen(m, ref, None), None)
+    errors = pair_errors(PolicyAndReference(m, ref), recipe.scale(pipeline.latent_shape))
     s = log_ratio(m, ref, 100.0)
     assert torch.equal(errors.log_ratios()[0], s[0])
-    assert torch.equal(output.loss, recipe.objective(PairErrors(m[0], m[1], s[0], s[1])).loss)
+    assert torch.equal(
+        recipe.objective(errors).loss, recipe.objective(PairErrors(m[0], m[1], s[0], s[1])).loss
+    )

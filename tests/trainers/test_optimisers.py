@@ -11,10 +11,10 @@ from transformers.optimization import Adafactor
 from benchmark.models.base import Pipeline
 from trainers.checkpoints import RESUME, step_folder
 from trainers.config import TrainConfig
+from trainers.logs import read_metrics
 from trainers.optimisers import Average, make_optimizer
-from trainers.step_logs import read_metrics
+from trainers.run import Run
 from trainers.train import train
-from trainers.trainee import Trainee
 
 Settings = Callable[..., TrainConfig]
 
@@ -64,13 +64,13 @@ def test_what_is_saved_and_watched_is_the_average(
     plain, averaged = settings("plain"), settings("averaged", ema=0.9)
     train(plain)
     seen: dict[str, Any] = {}
-    look = Trainee.look
+    look = Run.held_out_logs
 
-    def looking(self: Trainee, *args: Any) -> Any:
+    def looking(self: Run, *args: Any) -> Any:
         seen["at"] = {name: p.detach().clone() for name, p in self.policy.parameters.items()}
         return look(self, *args)
 
-    monkeypatch.setattr(Trainee, "look", looking)
+    monkeypatch.setattr(Run, "held_out_logs", looking)
     train(averaged)
     lines = [read_metrics(config.out) for config in (plain, averaged)]
     assert [line["loss"] for line in lines[0][1:]] == [line["loss"] for line in lines[1][1:]]
@@ -91,13 +91,13 @@ def test_a_scaled_gradient_is_the_gradient(
     """fp16's scaler on a CPU in float32: the same steps, and one that overflows is left out."""
     plain, scaled = settings("plain"), settings("scaled")
     train(plain)
-    init, factor = Trainee.__init__, {"now": 2.0**12}
+    init, factor = Run.__init__, {"now": 2.0**12}
 
-    def with_scaler(self: Trainee, *args: Any, **more: Any) -> None:
+    def with_scaler(self: Run, *args: Any, **more: Any) -> None:
         init(self, *args, **more)
-        self._scaler = torch.amp.GradScaler("cpu", init_scale=factor["now"], enabled=True)
+        self.scaler = torch.amp.GradScaler("cpu", init_scale=factor["now"], enabled=True)
 
-    monkeypatch.setattr(Trainee, "__init__", with_scaler)
+    monkeypatch.setattr(Run, "__init__", with_scaler)
     train(scaled)
     lines = [read_metrics(config.out) for config in (plain, scaled)]
     for a, b in zip(lines[0][1:], lines[1][1:], strict=True):

@@ -6,17 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import PartialState
 
 from benchmark.models import load_pipeline
 from benchmark.models.base import Pipeline
+from trainers.batches import EncodedPairs, draw_batch
 from trainers.config import TrainConfig
-from trainers.draws import draw_batch
 from trainers.heldout import HeldOut
-from trainers.latents import EncodedPairs, encode_pairs
-from trainers.networks import LoraPolicy, network_errors, share_unet
+from trainers.latents import encode_pairs
+from trainers.loop import train_step
+from trainers.networks import LoraPolicy, network_errors, share_network
 from trainers.pairs import load_pairs
 from trainers.recipe import make_recipe
-from trainers.trainee import Trainee
+from trainers.run import Run
+from trainers.shared import Shared
 
 Settings = Callable[..., TrainConfig]
 DSPO: dict[str, Any] = {"objective": "dspo", "beta": 0.9, "log_ratio_scale": 5.0}
@@ -33,13 +36,13 @@ def pairs(tiny_data: Path, tiny_cache: Path, pipeline: Pipeline) -> EncodedPairs
     return encode_pairs(pipeline, load_pairs(str(tiny_data)).train, tiny_cache)
 
 
-def disturbed(trainee_of: LoraPolicy) -> LoraPolicy:
+def disturbed(policy: LoraPolicy) -> LoraPolicy:
     """The policy with weights away from where they start."""
     g = torch.Generator().manual_seed(0)
     with torch.no_grad():
-        for p in trainee_of.parameters.values():
+        for p in policy.parameters.values():
             p.add_(0.02 * torch.randn(p.shape, generator=g))
-    return trainee_of
+    return policy
 
 
 def dspo_by_hand(v: torch.Tensor, ref: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -60,10 +63,11 @@ def test_the_gradient_is_that_of_the_loss_on_predictions(
     centre: str,
 ) -> None:
     config = settings(**DSPO, batch_size=5, draws=2, micro_batches=parts, log_ratio_centre=centre)
-    recipe, shared = make_recipe(config), share_unet(pipeline)
-    policy = disturbed(LoraPolicy(shared, "one", 4, "all", 0))
+    recipe, network = make_recipe(config), share_network(pipeline)
+    shared = Shared(pipeline, network, pairs, None, None, "", PartialState(cpu=True))
+    policy = disturbed(LoraPolicy(network, "one", 4, "all", 0))
     inputs = (batch := draw_batch(pipeline, pairs, recipe.plan, 0)).inputs
-    with torch.no_grad(), shared.reference() as unet:
+    with torch.no_grad(), network.reference() as unet:
         reference = network_errors(pipeline, unet, inputs, keep=True)
     with policy.active() as unet:
         own = network_errors(pipeline, unet, inputs, keep=True)
@@ -85,7 +89,7 @@ def test_the_gradient_is_that_of_the_loss_on_predictions(
         return torch.tensor(1.0)
 
     monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", clip)
-    metrics = Trainee(config, recipe, policy, pipeline).update(batch, reference, None, lambda: "")
+    metrics = train_step(Run(config, recipe, policy, shared), batch, reference)
     assert metrics["loss"] == pytest.approx(float(loss.detach()), rel=1e-5)
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()) + 1e-8)
@@ -94,19 +98,20 @@ def test_the_gradient_is_that_of_the_loss_on_predictions(
 def test_the_held_out_loss_is_that_of_the_predictions(
     settings: Settings, pipeline: Pipeline, pairs: EncodedPairs
 ) -> None:
-    config, shared = settings(**DSPO), share_unet(pipeline)
-    policy = disturbed(LoraPolicy(shared, "one", 4, "all", 0))
-    held_out = HeldOut(pipeline, shared, pairs, 2)
-    trainee = Trainee(config, make_recipe(config), policy, pipeline)
-    start = trainee.look(held_out, None)
+    config, network = settings(**DSPO), share_network(pipeline)
+    policy = disturbed(LoraPolicy(network, "one", 4, "all", 0))
+    held_out = HeldOut(pipeline, network, pairs, 2)
+    shared = Shared(pipeline, network, pairs, None, held_out, "", PartialState(cpu=True))
+    run = Run(config, make_recipe(config), policy, shared)
+    start = run.held_out_logs()
     errors = held_out.at_reference()
     assert start["heldout/loss"] == pytest.approx(float(errors.policy[0].mean()), rel=1e-5)
     assert errors.predictions is None
-    trainee.step = 1
-    seen = held_out.see(policy, sides=2, drift=False, predictions=True).predictions
+    run.step = 1
+    seen = held_out.errors_of(policy, sides=2, drift=False, predictions=True).predictions
     assert seen is not None
     assert seen.reference is not None
     assert seen.policy.shape[:3] == (2, 2, len(pairs))
     by_hand = float(dspo_by_hand(seen.policy, seen.reference, seen.target))
     assert by_hand != pytest.approx(float(errors.policy[0].mean()), rel=1e-3)
-    assert trainee.look(held_out, None)["heldout/loss"] == pytest.approx(by_hand, rel=1e-5)
+    assert run.held_out_logs()["heldout/loss"] == pytest.approx(by_hand, rel=1e-5)

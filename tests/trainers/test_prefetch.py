@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from trainers import loop, prefetch
+from trainers import batches, loop
+from trainers.batches import batches as ahead_of_time
+from trainers.batches import draw_batch
 from trainers.checkpoints import LORA_FILE, step_folder
 from trainers.config import TrainConfig
-from trainers.draws import draw_batch
 from trainers.train import train_many
 
 Settings = Callable[..., TrainConfig]
@@ -23,12 +24,12 @@ def test_a_run_is_the_same_to_the_bit(settings: Settings, monkeypatch: pytest.Mo
         asked.append(args[3])
         return draw(*args)
 
-    monkeypatch.setattr(prefetch, "draw_batch", counting)
+    monkeypatch.setattr(batches, "draw_batch", counting)
     plain = [settings(f"plain{i}", seed=i) for i in (0, 1)]
     train_many(plain)
     assert sorted(asked) == [0, 0, 1, 1, 2, 2, 3, 3]
     ahead = [settings(f"ahead{i}", seed=i) for i in (0, 1)]
-    monkeypatch.setattr(loop, "batches", lambda material: prefetch.batches(material, ahead=True))
+    monkeypatch.setattr(loop, "batches", lambda *shared: ahead_of_time(*shared, ahead=True))
     train_many(ahead)
     for a, b in zip(plain, ahead, strict=True):
         files = [(step_folder(config.out, 4) / LORA_FILE).read_bytes() for config in (a, b)]
@@ -45,8 +46,8 @@ def test_what_goes_wrong_in_the_other_thread_is_told(
             raise MemoryError("no more")
         return draw(*args)
 
-    monkeypatch.setattr(prefetch, "draw_batch", broken)
-    monkeypatch.setattr(loop, "batches", lambda material: prefetch.batches(material, ahead=True))
+    monkeypatch.setattr(batches, "draw_batch", broken)
+    monkeypatch.setattr(loop, "batches", lambda *shared: ahead_of_time(*shared, ahead=True))
     with pytest.raises(MemoryError, match="no more"):
         train_many([settings()])
     assert torch.is_grad_enabled()

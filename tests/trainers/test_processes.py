@@ -12,12 +12,11 @@ from accelerate import PartialState, debug_launcher
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from trainers import trainee
 from trainers.checkpoints import step_folder
 from trainers.config import TrainConfig
-from trainers.loop import Member
-from trainers.sharding import whole
-from trainers.step_logs import read_metrics
+from trainers.logs import Metrics, read_metrics
+from trainers.networks import whole
+from trainers.run import Run
 from trainers.train import train
 
 Settings = Callable[..., TrainConfig]
@@ -44,7 +43,9 @@ def _run(values: Mapping[str, Any]) -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nn.utils, "clip_grad_norm_", keeping)
-        patch.setattr(trainee, "make_optimizer", lambda c, parameters: torch.optim.SGD(parameters, lr=c.lr))
+        patch.setattr(
+            "trainers.run.make_optimizer", lambda c, parameters: torch.optim.SGD(parameters, lr=c.lr)
+        )
         train(config)
     assert steps == STEPS
 
@@ -122,15 +123,14 @@ def _until(values: Mapping[str, Any], step: int, sharded: bool) -> None:
     torch.set_num_threads(1)
     os.environ["ACCELERATE_USE_FSDP"] = str(sharded).lower()
     config = TrainConfig.parse(values)
-    advance = Member.advance
+    record = Run.record
 
-    def advancing(self: Member, *args: Any) -> Any:
-        metrics = advance(self, *args)
+    def recording(self: Run, metrics: Metrics) -> None:
+        record(self, metrics)
         if self.step == step < config.steps:
             raise KeyboardInterrupt
-        return metrics
 
     with pytest.MonkeyPatch.context() as patch, suppress(KeyboardInterrupt):
-        patch.setattr(Member, "advance", advancing)
+        patch.setattr(Run, "record", recording)
         train(config)
     assert PartialState().num_processes == (2 if sharded else 1)

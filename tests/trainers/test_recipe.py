@@ -10,9 +10,9 @@ import pytest
 
 from benchmark.core.errors import UserError
 from trainers.config import TrainConfig
+from trainers.logs import read_metrics
 from trainers.objectives import objectives
 from trainers.recipe import make_recipe
-from trainers.step_logs import read_metrics
 from trainers.train import plan, train
 
 Settings = Callable[..., TrainConfig]

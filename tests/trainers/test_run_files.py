@@ -10,11 +10,10 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.core.manifest import read_manifest
-from trainers.checkpoints import RESUME, load_resume, step_folder
+from trainers.checkpoints import RESUME, damaged, hashes_of, is_made_again, load_resume, step_folder
 from trainers.config import TrainConfig
-from trainers.loop import Member
-from trainers.run_files import damaged, hashes_of, is_made_again
-from trainers.step_logs import Metrics, read_metrics
+from trainers.logs import Metrics, read_metrics
+from trainers.run import Run
 from trainers.train import train, train_many
 
 STEPS = 3
@@ -82,14 +81,14 @@ def runs(
     finished, broken = (TrainConfig.parse({**values, "out": place / name}) for name in ("finished", "broken"))
     train(finished)
     with pytest.MonkeyPatch.context() as patch:
-        keep = Member.keep_state
+        keep = Run.keep_state
 
-        def dying(self: Member) -> None:
+        def dying(self: Run) -> None:
             keep(self)
             if self.step == 2:
                 raise KeyboardInterrupt
 
-        patch.setattr(Member, "keep_state", dying)
+        patch.setattr(Run, "keep_state", dying)
         with pytest.raises(KeyboardInterrupt):
             train(broken)
     return finished, broken

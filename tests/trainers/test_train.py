@@ -4,6 +4,7 @@ import math
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,12 +15,13 @@ from safetensors.torch import load_file
 
 from benchmark.core.errors import ConfigError, DiskFullError, UserError
 from benchmark.core.manifest import read_manifest
-from trainers import networks
+from trainers import loop, networks
 from trainers.checkpoints import step_folder
 from trainers.config import TrainConfig
-from trainers.step_logs import Metrics, read_metrics
+from trainers.log_ratio import pair_errors
+from trainers.logs import Metrics, read_metrics
+from trainers.run import Run
 from trainers.train import plan, train, train_many
-from trainers.trainee import Trainee
 
 Settings = Callable[..., TrainConfig]
 CLOCK = ("seconds", "shared_seconds", "samples_per_second", "memory_gb")
@@ -43,14 +45,14 @@ def timeless(run: Path) -> list[Metrics]:
 
 def interrupt_at(monkeypatch: pytest.MonkeyPatch, step: int, number: int = signal.SIGINT) -> None:
     """Presses Ctrl-C, or sends another signal, in the middle of a step."""
-    update = Trainee.update
+    update = loop.train_step
 
-    def pressed(self: Trainee, *args: Any) -> Metrics:
-        if self.step + 1 == step:
+    def pressed(run: Run, *args: Any) -> Metrics:
+        if run.step + 1 == step:
             signal.raise_signal(number)
-        return update(self, *args)
+        return update(run, *args)
 
-    monkeypatch.setattr(Trainee, "update", pressed)
+    monkeypatch.setattr(loop, "train_step", pressed)
 
 
 @pytest.mark.parametrize(("lora_rank", "number"), [(4, signal.SIGINT), ("full", signal.SIGTERM)])
@@ -81,15 +83,15 @@ def test_steps_after_the_last_checkpoint_of_a_killed_run_are_done_again(
 ) -> None:
     whole, killed = settings("whole", steps=5), settings("killed", steps=5)
     train(whole)
-    update = Trainee.update
+    update = loop.train_step
 
-    def die(self: Trainee, *args: Any) -> Metrics:
-        if self.step == 3:
+    def die(run: Run, *args: Any) -> Metrics:
+        if run.step == 3:
             raise MemoryError("killed")
-        return update(self, *args)
+        return update(run, *args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainee, "update", die)
+        patch.setattr(loop, "train_step", die)
         with pytest.raises(MemoryError):
             train(killed)
     assert read_manifest(killed.out).status == "error"
@@ -146,7 +148,7 @@ def test_a_finished_run_is_reused_and_nothing_is_loaded(
 ) -> None:
     config = settings()
     first = train(config)
-    monkeypatch.setattr("trainers.material.load_pipeline", None)
+    monkeypatch.setattr("trainers.shared.load_pipeline", None)
     again = train(config)
     assert again.reused
     assert not first.reused
@@ -186,16 +188,17 @@ def test_the_checkpoint_before_a_loss_that_is_no_number_stays_and_can_be_gone_on
 ) -> None:
     whole, broken = settings("whole", steps=4, save_every=2), settings("broken", steps=4, save_every=2)
     train(whole)
-    objective = Trainee._objective
+    steps = count(1)
 
-    def poisoned(self: Trainee, *args: Any) -> Any:
-        output, errors = objective(self, *args)
-        if self.step == 3:
-            output = replace(output, loss=output.loss * math.nan)
-        return output, errors
+    def poisoned(*args: Any) -> Any:
+        errors = pair_errors(*args)
+        assert errors.log_ratio_winner is not None
+        if next(steps) == 4:
+            return replace(errors, log_ratio_winner=errors.log_ratio_winner * math.nan)
+        return errors
 
     with monkeypatch.context() as patch:
-        patch.setattr(Trainee, "_objective", poisoned)
+        patch.setattr(loop, "pair_errors", poisoned)
         with pytest.raises(UserError, match=r"the loss is nan at step 4 .* its rows: train.parquet:\d+"):
             train(broken)
     assert read_manifest(broken.out).status == "error"
@@ -224,7 +227,7 @@ def test_the_checkpoint_before_a_loss_that_is_no_number_stays_and_can_be_gone_on
 def test_what_a_user_can_put_right_is_one_line_before_anything_is_loaded(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
 ) -> None:
-    monkeypatch.setattr("trainers.material.load_pipeline", None)
+    monkeypatch.setattr("trainers.shared.load_pipeline", None)
     with pytest.raises(UserError, match=message) as error:
         train(settings(**changes))
     assert "\n" not in str(error.value)

@@ -10,11 +10,11 @@ import torch
 
 from benchmark.core.errors import UserError
 from benchmark.models.base import Pipeline
-from trainers.batch_plan import BatchPlan
+from trainers.batches import draw_batch
 from trainers.config import TrainConfig
-from trainers.draws import draw_batch
 from trainers.latents import encode_pairs
 from trainers.pairs import load_pairs
+from trainers.recipe import BatchPlan
 from trainers.train import plan, train
 
 Row = Callable[..., dict[str, Any]]

@@ -17,15 +17,14 @@ from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import Sampler
 from benchmark.generate import sample, sample_walks
 from benchmark.models.base import Pipeline
-from trainers.batch_plan import BatchPlan
+from trainers.batches import EncodedPairs, draw_batch
 from trainers.config import TrainConfig
-from trainers.draws import draw_batch
-from trainers.latents import EncodedPairs, encode_pairs
+from trainers.latents import encode_pairs
 from trainers.log_ratio import log_ratio
+from trainers.logs import read_metrics
 from trainers.networks import network_errors
 from trainers.pairs import load_pairs
-from trainers.recipe import make_recipe
-from trainers.step_logs import read_metrics
+from trainers.recipe import BatchPlan, make_recipe
 from trainers.train import train
 from trainers.trajectories import RECORD, WalkRecord, open_trajectories, write_part, write_record
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 from benchmark.models.base import Pipeline
-from trainers.batch_plan import BatchPlan
+from trainers.arrays import LazyRows
+from trainers.batches import EncodedPairs, draw_batch
 from trainers.config import TrainConfig
-from trainers.draws import draw_batch
-from trainers.latents import EncodedPairs, encode_pairs
-from trainers.lazy_rows import LazyRows
+from trainers.latents import encode_pairs
 from trainers.pairs import PairSet, load_pairs
+from trainers.recipe import BatchPlan
 from trainers.train import train
 
 Row = Callable[..., dict[str, Any]]

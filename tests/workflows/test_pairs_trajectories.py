@@ -9,7 +9,7 @@ import pytest
 from benchmark.core.errors import ConfigError, UnreadableFileError
 from benchmark.workflows.pairs import PairsConfig, make_pairs, sampling
 from trainers.config import TrainConfig
-from trainers.step_logs import read_metrics
+from trainers.logs import read_metrics
 from trainers.train import train
 from trainers.trajectories import part_file, trajectories_sha256, write_part
 

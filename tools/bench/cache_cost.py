@@ -54,10 +54,10 @@ def measure(
         steps: How many batches are timed, after one that is not.
         device: Where it computes.
     """
-    from trainers.batch_plan import BatchPlan
-    from trainers.draws import draw_batch
-    from trainers.latents import EncodedPairs, encode_pairs
+    from trainers.batches import EncodedPairs, draw_batch
+    from trainers.latents import encode_pairs
     from trainers.pairs import load_pairs
+    from trainers.recipe import BatchPlan
 
     pipeline = load_pipeline(base, choose_device(device))
     found = load_pairs(data, held_out=0, limit=pairs).train

@@ -14,7 +14,7 @@ from typing import Final
 from tools.bench.material import embedded_pairs
 from tools.bench.measuring import Measurement
 from trainers.config import TrainConfig
-from trainers.step_logs import read_metrics
+from trainers.logs import read_metrics
 
 POLICIES: Final = (
     ("reverse_kl", 1.0), ("reverse_kl", 0.3), ("jensen_shannon", 1.0), ("forward_kl", 1.0),

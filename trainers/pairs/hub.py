@@ -13,7 +13,7 @@ from typing import Protocol
 
 from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError, UserError
-from trainers.array_cache import cache_folder
+from trainers.arrays import cache_folder
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What policies trained together share, loaded and computed once."""
+"""What runs trained together share, loaded and computed once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,25 +8,26 @@ from accelerate import PartialState
 
 from benchmark.models import load_pipeline
 from benchmark.models.base import Pipeline
-from trainers.array_cache import cache_folder
+from trainers.arrays import cache_folder
+from trainers.batches import EncodedPairs
 from trainers.clip_source import clip_source
 from trainers.config import TrainConfig
 from trainers.embeddings import ClipEmbeddings, clip_embeddings
 from trainers.heldout import HeldOut
-from trainers.latents import EncodedPairs, encode_pairs
-from trainers.networks import SharedUNet, share_unet
+from trainers.latents import encode_pairs
+from trainers.networks import SharedNetwork, share_network
 from trainers.pairs import PairSet, PreferenceData, refuse_bad_rows
 from trainers.recipe import Recipe
 from trainers.trajectories import data_folder, open_trajectories
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """What the policies of one process share.
+class Shared:
+    """What the runs of one process share.
 
     Attributes:
         pipeline: The base model.
-        shared: Its UNet, which is the reference.
+        network: Its network, which is the reference and carries the adapters.
         train: The pairs to learn from.
         embeddings: CLIP's of `train`; None where no objective needs them.
         held_out: The pairs to watch; None for none.
@@ -35,7 +36,7 @@ class Material:
     """
 
     pipeline: Pipeline
-    shared: SharedUNet
+    network: SharedNetwork
     train: EncodedPairs
     embeddings: ClipEmbeddings | None
     held_out: HeldOut | None
@@ -43,13 +44,13 @@ class Material:
     state: PartialState
 
 
-def load_material(
+def load_shared(
     config: TrainConfig,
     data: PreferenceData,
     recipes: Sequence[Recipe],
     state: PartialState,
     folders: Sequence[Path],
-) -> Material:
+) -> Shared:
     """Loads the base model and encodes the data, or finds it in the cache.
 
     Args:
@@ -79,13 +80,13 @@ def load_material(
     state.wait_for_everyone()
     bad = [*data.bad, *train.bad, *(watched.bad if watched else ())]
     refuse_bad_rows(data.name, bad, data.read, config.max_bad_share, folders)
-    shared = share_unet(
+    network = share_network(
         pipeline, gradient_checkpointing=config.gradient_checkpointing, compiled=config.compile
     )
     held_out = None
     if watched is not None:
-        held_out = HeldOut(pipeline, shared, watched, config.held_out_draws, watched_embeddings)
-    return Material(pipeline, shared, train, embeddings, held_out, data.sha256, state)
+        held_out = HeldOut(pipeline, network, watched, config.held_out_draws, watched_embeddings)
+    return Shared(pipeline, network, train, embeddings, held_out, data.sha256, state)
 
 
 def release_encoders(pipeline: Pipeline) -> None:

@@ -1,4 +1,4 @@
-"""Arrays that are computed once and then mapped into memory, shared by runs and processes.
+"""Arrays that are computed once and mapped into memory, and rows that are computed when asked for.
 
 An entry is a folder whose name is the hash of what determines its content, so nothing stale is ever
 read. It takes its place in one rename, and its files carry checksums: it is what was written, or it is made
@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +46,7 @@ class Spec:
         return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
 
 
+ROWS_AT_ONCE: Final = 32
 _ELSEWHERE: Final = "name another folder in FBENCH_CACHE, or give --no-cache-latents"
 
 Fill = Callable[[Mapping[str, Array], Progress], None]
@@ -171,3 +172,43 @@ def _alone(entry: Path, waiting: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+class LazyRows:
+    """Reads like an array of float32 by row numbers; nothing is remembered.
+
+    Args:
+        shape: Of the array it stands for.
+        compute: Some of its rows, all different, at most `ROWS_AT_ONCE`.
+    """
+
+    def __init__(self, shape: tuple[int, ...], compute: Callable[[NDArray[np.int64]], Array]) -> None:
+        self.shape, self._compute = shape, compute
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return self.shape[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """All rows."""
+        return self[np.arange(len(self))].astype(dtype or np.float32)
+
+    def __getitem__(self, rows: NDArray[np.int64] | int) -> NDArray[np.float32]:
+        """Some rows, or one; equal ones are computed once."""
+        if isinstance(rows, int):
+            row: NDArray[np.float32] = self[np.array([rows])][0]
+            return row
+        different, back = np.unique(rows, return_inverse=True)
+        out = np.empty((len(different), *self.shape[1:]), dtype=np.float32)
+        for start in range(0, len(different), ROWS_AT_ONCE):
+            part = slice(start, start + ROWS_AT_ONCE)
+            out[part] = self._compute(different[part])
+        return out[back]
+
+
+Rows: TypeAlias = NDArray[Any] | LazyRows
+
+
+def in_memory(rows: Rows) -> Rows:
+    """All rows as an array in half precision; an array stays what it is."""
+    return np.asarray(rows, dtype=np.float16) if isinstance(rows, LazyRows) else rows

@@ -1,26 +1,127 @@
-r"""Which pairs a step sees, at which timesteps, with which noise.
+r"""Pairs as networks read them, and which of them a step sees, at which timesteps, with which noise.
 
-All of it is a function of (seed, step, row of the global batch), never of the process or of what came
+What a step sees is a function of (seed, step, row of the global batch), never of the process or of what came
 before: so a resumed run, a run on more devices and a policy trained beside others see the same.
 """
 
 import functools
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from accelerate import PartialState
 from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmark.core.records import ImageRef
 from benchmark.models.base import Pipeline
 from benchmark.models.conditioning import TextConditioning, time_ids
-from trainers.batch_plan import BatchPlan
-from trainers.latents import EncodedPairs
-from trainers.transfer import send
+from trainers.arrays import Array, Rows, in_memory
+from trainers.fitting import flipped_crop
+from trainers.pairs import BadRow
+from trainers.recipe import BatchPlan
+from trainers.trajectories import Trajectories
 
 # Independent streams of random numbers under one seed.
 _ORDER, _ROW, _BATCH, _HELD_OUT, _FLIP = range(5)
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedPairs:
+    """Pairs as networks read them; equal images and captions are stored once.
+
+    Attributes:
+        latents: (images, C, H, W), scaled; from the cache in half precision, or computed when asked for.
+        texts: (captions, L d + p), likewise: hidden states and, for models with one, the pooled vector;
+            the first is that of the empty prompt.
+        text_shape: L and d.
+        winner: For each pair the row of `latents`.
+        loser: Likewise.
+        caption: For each pair the row of `texts`.
+        weight: For each pair how much it counts in the loss.
+        rows: For each pair where it came from.
+        images: References to the images, in the order of `latents`.
+        image_digests: Their hashes.
+        size_and_crop: (images, 4): original height and width in pixels, then top and left of the crop in
+            the resized image; see `trainers.fitting`. Zeros for an image that cannot be decoded.
+        captions: The captions, in the order of `texts`.
+        bad: Rows left out because an image could not be decoded.
+        flipped: Latents of the mirror images, in the order of `latents`; None without flips.
+        trajectories: How the images were drawn, for the estimator `transition`; else None.
+    """
+
+    latents: Rows
+    texts: Rows
+    text_shape: tuple[int, int]
+    winner: NDArray[np.int64]
+    loser: NDArray[np.int64]
+    caption: NDArray[np.int64]
+    weight: NDArray[np.float32]
+    rows: tuple[str, ...]
+    images: tuple[ImageRef, ...]
+    image_digests: tuple[str, ...]
+    size_and_crop: NDArray[np.int64]
+    captions: tuple[str, ...]
+    bad: tuple[BadRow, ...] = ()
+    flipped: Rows | None = None
+    trajectories: Trajectories | None = None
+
+    def __len__(self) -> int:
+        """The number of pairs."""
+        return len(self.rows)
+
+    def weights_of(self, rows: NDArray[np.int64], device: torch.device) -> Float[Tensor, " n"] | None:
+        """How much some pairs count; None where all pairs of the data count alike."""
+        if (self.weight == 1).all():
+            return None
+        return torch.from_numpy(self.weight[rows]).to(device)
+
+    def text(self, captions: NDArray[np.int64], device: torch.device) -> TextConditioning:
+        """What the text encoders say of some rows of `captions`."""
+        flat = send(self.texts[captions].astype(np.float32), device)
+        size = math.prod(self.text_shape)
+        states, pooled = flat[:, :size].unflatten(1, self.text_shape), flat[:, size:]
+        return TextConditioning(states, pooled if pooled.shape[1] else None)
+
+    def in_memory(self) -> "EncodedPairs":
+        """The same with all latents and embeddings computed now and kept, in half precision as on disk."""
+        everything = [None if x is None else in_memory(x) for x in (self.latents, self.texts, self.flipped)]
+        latents, texts, flipped = everything
+        assert latents is not None
+        assert texts is not None
+        return replace(self, latents=latents, texts=texts, flipped=flipped)
+
+    def latents_of(self, images: NDArray[np.int64], flip: NDArray[np.bool_] | None = None) -> Array:
+        """Latents of some images, float32.
+
+        Args:
+            images: Rows of `latents`.
+            flip: For each whether its mirror image is meant; None for no flips.
+        """
+        if flip is None or self.flipped is None or not flip.any():
+            return self.latents[images].astype(np.float32)
+        out = np.empty((len(images), *self.latents.shape[1:]), dtype=np.float32)
+        out[~flip], out[flip] = self.latents[images[~flip]], self.flipped[images[flip]]
+        return out
+
+    def size_and_crop_of(
+        self, images: NDArray[np.int64], image_size: int, flip: NDArray[np.bool_] | None = None
+    ) -> NDArray[np.int64]:
+        """`size_and_crop` of some images, (n, 4); of a mirror image the crop's other side is the left one.
+
+        Args:
+            images: Rows of `latents`.
+            image_size: Side of the square in pixels.
+            flip: As for `latents_of`.
+        """
+        plain = self.size_and_crop[images]
+        return plain if flip is None else np.where(flip[:, None], flipped_crop(plain, image_size), plain)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,9 +297,10 @@ def network_inputs(
     text = pairs.text(captions, device)
     if pairs.trajectories is not None and moments.step is not None:
         walk = pairs.trajectories
-        noisy, target = walk.step(np.stack(images), moments.step)
+        before, after = (send(x, device) for x in walk.around(np.stack(images), moments.step))
+        target = walk.steps.target(before, after, moments.step.expand(2, -1, -1))
         empty = None if walk.guidance == 1 else pairs.text(np.zeros(1, dtype=np.int64), device)
-        return NetworkInputs(noisy, target, moments.t, text, ids, walk.guidance, empty)
+        return NetworkInputs(before, target, moments.t, text, ids, walk.guidance, empty)
     sides = np.stack([pairs.latents_of(side, flip) for side in images])
     shape = (2, draws, *sides.shape[1:])
     clean = send(sides, device)[:, None].expand(shape).flatten(0, 2)
@@ -217,3 +319,51 @@ def _flips(seed: int, step: int, rows: range) -> NDArray[np.bool_]:
 @functools.lru_cache(maxsize=16)
 def _epoch_order(seed: int, pairs: int, epoch: int) -> NDArray[np.int64]:
     return np.random.default_rng((_ORDER, seed, epoch)).permutation(pairs)
+
+
+class Batches(Protocol):
+    """Gives the batches of a run."""
+
+    def __call__(self, plan: BatchPlan, step: int) -> Batch:
+        """The batch of a step, counted from 0."""
+
+
+@contextmanager
+def batches(
+    pipeline: Pipeline, pairs: EncodedPairs, state: PartialState, *, ahead: bool | None = None
+) -> Iterator[Batches]:
+    """Batches of this process; on a GPU the next one is drawn and sent while the networks are busy.
+
+    Args:
+        pipeline: The base model.
+        pairs: The training data.
+        state: Processes and ranks.
+        ahead: Whether the next one is drawn in another thread; None where there is a GPU to be kept busy:
+            on a CPU the two would only compete.
+    """
+
+    def draw(plan: BatchPlan, step: int) -> Batch:
+        return draw_batch(pipeline, pairs, plan, step, state.process_index, state.num_processes)
+
+    if not (pipeline.device.type == "cuda" if ahead is None else ahead):
+        yield draw
+        return
+    pool = ThreadPoolExecutor(1, "batches")
+    coming: dict[tuple[BatchPlan, int], Future[Batch]] = {}
+
+    def drawn(plan: BatchPlan, step: int) -> Batch:
+        earlier = coming.pop((plan, step), None)
+        batch = draw(plan, step) if earlier is None else earlier.result()
+        coming[plan, step + 1] = pool.submit(draw, plan, step + 1)
+        return batch
+
+    try:
+        yield drawn
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def send(array: NDArray[Any], device: torch.device) -> Tensor:
+    """The array on a device; to a GPU from pinned memory, so that nobody waits for the copy."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -1,4 +1,4 @@
-"""What is logged of a step, and the file it goes to.
+"""What is logged of a step, the file it goes to, and whether a run still holds.
 
 `metrics.jsonl` is one line a step, each written whole. The state of a run holds the lines up to its step: a
 resumed run begins the file anew with them, whatever became of it.
@@ -7,43 +7,57 @@ resumed run begins the file anew with them, whatever became of it.
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError
 from trainers.divergences import Divergence
+from trainers.objectives import PairErrors
 from trainers.preference_logs import log_ratio_summary
 
 QUARTERS = 4
+MAX_BEYOND_KNEE: Final = 0.01
+"""Share of samples beyond the knee above which a run counts as diverged."""
 Metrics = dict[str, float | int | bool | None]
 
 
 def quarter_logs(
-    divergence: Divergence,
-    s_w: Float[Tensor, "draws n"],
-    s_l: Float[Tensor, "draws n"],
-    t: Int[Tensor, "draws n"],
-    timesteps: int,
+    divergence: Divergence | None, errors: PairErrors, noise_level: Float[Tensor, "draws n"]
 ) -> dict[str, float]:
-    """The summaries of s, winner and loser apart, for each quarter of the timesteps that was drawn.
+    """The summaries of s, winner and loser apart, for each quarter of the noise levels that was drawn.
 
     `t1` is the quarter with the least noise, `t4` the one with the most.
+
+    Args:
+        divergence: Of the objective; without one there is nothing to summarise.
+        errors: With the log-ratios.
+        noise_level: How far through the noise schedule the networks were asked, in [0, 1).
     """
-    quarter = t * QUARTERS // timesteps
+    s_w, s_l = errors.log_ratio_winner, errors.log_ratio_loser
+    if divergence is None or s_w is None or s_l is None:
+        return {}
+    quarter = (noise_level * QUARTERS).long()
     logs: dict[str, float] = {}
     for q in range(QUARTERS):
         inside = quarter == q
         if not bool(inside.any()):
             continue
-        for side, s in (("winner", s_w), ("loser", s_l)):
+        for side, s in (("winner", s_w.detach()), ("loser", s_l.detach())):
             summary = log_ratio_summary(divergence, s[inside])
             logs |= {f"t{q + 1}/{side}/{key}": float(value) for key, value in summary.items()}
     return logs
+
+
+def floats(logs: Mapping[str, Tensor]) -> dict[str, float]:
+    """Named scalars as numbers, with one wait for the device."""
+    values = torch.stack([value.detach().float() for value in logs.values()]).tolist() if logs else []
+    return dict(zip(logs, values, strict=True))
 
 
 class MetricsFile:
@@ -128,7 +142,57 @@ def _text(metrics: Mapping[str, float | int | bool | None]) -> str:
     return json.dumps(finite, allow_nan=False) + "\n"
 
 
-def floats(logs: Mapping[str, Tensor]) -> dict[str, float]:
-    """Named scalars as numbers, with one wait for the device."""
-    values = torch.stack([value.detach().float() for value in logs.values()]).tolist() if logs else []
-    return dict(zip(logs, values, strict=True))
+@dataclass
+class Watch:
+    """Whether a run still holds.
+
+    Attributes:
+        beyond: Sum over the steps since the last checkpoint of the share beyond the knee.
+        steps: How many steps that were.
+        passed_knee: Whether that share was ever too large.
+        held_out_loss: The last one.
+        at_reference: What it is where the policy is the reference.
+    """
+
+    beyond: float = 0.0
+    steps: int = 0
+    passed_knee: bool = False
+    held_out_loss: float | None = None
+    at_reference: float | None = None
+
+    def note_step(self, logs: Mapping[str, float]) -> None:
+        """Notes a step."""
+        self.beyond += _beyond_knee(logs)
+        self.steps += 1
+
+    def note_held_out(self, held_out: Mapping[str, float], *, at_reference: bool) -> None:
+        """Notes the logs of the held-out pairs.
+
+        Args:
+            held_out: The logs.
+            at_reference: Whether nothing has been learned yet.
+        """
+        self.held_out_loss = held_out["loss"]
+        if at_reference:
+            self.at_reference = held_out["loss"]
+        self.passed_knee |= _beyond_knee(held_out) > MAX_BEYOND_KNEE
+
+    def close_window(self) -> None:
+        """At a checkpoint: judges the steps since the last one."""
+        self.passed_knee |= self.beyond > MAX_BEYOND_KNEE * max(1, self.steps)
+        self.beyond, self.steps = 0.0, 0
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the run is marked."""
+        worse = (
+            self.held_out_loss is not None
+            and self.at_reference is not None
+            and self.held_out_loss > self.at_reference
+        )
+        return self.passed_knee or worse
+
+
+def _beyond_knee(logs: Mapping[str, float]) -> float:
+    """Of the two sides the worse one."""
+    return max(logs.get("winner/beyond_knee", 0.0), logs.get("loser/beyond_knee", 0.0))
