@@ -4,7 +4,6 @@ RUN/checkpoints/step-000200/   unet/ or pytorch_lora_weights.safetensors, and ch
 RUN/resume.pt                  weights, optimiser and counters of the last step saved
 """
 
-import json
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -17,10 +16,10 @@ from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import plain, sha256_json, sha256_path
 from benchmark.core.records import Checkpoint, Hyperparameter
 from benchmark.core.sealed import is_whole, sealed_file
+from benchmark.models.families.unet.policies import save_adapter, save_network
 from trainers.networks import FullPolicy, LoraPolicy, Policy
 
 RECORD = "checkpoint.json"
-LORA_FILE = "pytorch_lora_weights.safetensors"
 RESUME = "resume.pt"
 _LONGEST = 60
 
@@ -94,40 +93,13 @@ def save_checkpoint(
 def write_weights(folder: Path, policy: Policy) -> str:
     """A policy's weights in a public layout; returns `lora` or `full`."""
     if isinstance(policy, FullPolicy):
-        # Where the base model lay is no part of the policy: equal weights make equal files anywhere.
-        policy.unet.register_to_config(_name_or_path="")
-        policy.whole_unet().save_pretrained(folder / "unet")
+        save_network(policy.whole_unet(), folder)
         return "full"
     if not isinstance(policy, LoraPolicy):
         raise TypeError(f"no layout for {type(policy).__name__}")
-    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-    from peft.utils import get_peft_model_state_dict
-
     with policy.active() as unet:
-        layers = get_peft_model_state_dict(unet, adapter_name=policy.name)
-        adapter = unet.peft_config[policy.name].to_dict()
-        xl = unet.config.addition_embed_type == "text_time"
-    kind = StableDiffusionXLPipeline if xl else StableDiffusionPipeline
-    kind.save_lora_weights(
-        folder,
-        unet_lora_layers={name: value.detach().cpu().contiguous() for name, value in layers.items()},
-        # Without it alpha is lost silently; alpha equals the rank as well, for readers that ignore it.
-        unet_lora_adapter_metadata={k: sorted(v) if isinstance(v, set) else v for k, v in adapter.items()},
-    )
-    _sort_header(folder / LORA_FILE)
+        save_adapter(unet, policy.name, folder)
     return "lora"
-
-
-def _sort_header(path: Path) -> None:
-    """Puts a safetensors header in order: the library writes metadata in a random one.
-
-    Equal weights then make equal files, and a checkpoint's hash is that of its content.
-    """
-    content = path.read_bytes()
-    size = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # tensors stay aligned
-    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:

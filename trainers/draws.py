@@ -13,8 +13,9 @@ from jaxtyping import Float, Int
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmark.models.base import Pipeline
-from benchmark.models.conditioning import TextConditioning, time_ids
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import Pipeline
+from benchmark.models.families.unet.pipeline import time_ids
 from trainers.batch_plan import BatchPlan
 from trainers.latents import EncodedPairs
 from trainers.transfer import send
@@ -62,10 +63,10 @@ class NetworkInputs:
     noisy: Float[Tensor, "2 draws n c h w"]
     target: Float[Tensor, "2 draws n c h w"]
     t: Int[Tensor, "draws n"]
-    text: TextConditioning
+    text: Conditioning
     time_ids: Float[Tensor, "2 n 6"]
     guidance: float = 1.0
-    empty: TextConditioning | None = None
+    empty: Conditioning | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +92,7 @@ def draw_batch(
     """The batch of a step, counted from 0.
 
     Args:
-        pipeline: Its scheduler adds the noise.
+        pipeline: Its family adds the noise.
         pairs: The training data.
         plan: What determines the batches.
         step: Optimiser steps behind it.
@@ -154,7 +155,7 @@ def moments_at(pipeline: Pipeline, pairs: EncodedPairs, u: NDArray[np.float64]) 
     """Where the networks are asked.
 
     Args:
-        pipeline: Its scheduler counts the timesteps.
+        pipeline: Its family counts the times.
         pairs: Whose trajectories say which steps there are, if they have any.
         u: How far through the noise schedule, in [0, 1), (draws, n).
     """
@@ -163,8 +164,7 @@ def moments_at(pipeline: Pipeline, pairs: EncodedPairs, u: NDArray[np.float64]) 
         which = torch.from_numpy((u * len(steps)).astype(np.int64))
         scale = steps.scale(pipeline.latent_size).float()
         return Moments(*(x.to(pipeline.device) for x in (steps.t[which], scale[which], which)))
-    total = int(pipeline.scheduler.config.num_train_timesteps)
-    return Moments(torch.from_numpy((u * total).astype(np.int64)).to(pipeline.device))
+    return Moments(pipeline.sample_t(u))
 
 
 def network_inputs(
@@ -179,7 +179,7 @@ def network_inputs(
     """Reads pairs from the cache and adds noise, the same to winner and loser; or reads their trajectories.
 
     Args:
-        pipeline: Its scheduler adds the noise.
+        pipeline: Its family adds the noise.
         pairs: The data.
         rows: Positions in it, (n,).
         moments: Where the networks are asked.
@@ -204,7 +204,7 @@ def network_inputs(
     clean = send(sides, device)[:, None].expand(shape).flatten(0, 2)
     both = send(noise, device)[None].expand(shape).flatten(0, 2)
     times = moments.t[None].expand(2, -1, -1).flatten()
-    noisy = pipeline.scheduler.add_noise(clean, both, times)
+    noisy = pipeline.add_noise(clean, both, times)
     target = pipeline.target(clean, both, times)
     return NetworkInputs(noisy.view(shape), target.view(shape), moments.t, text, ids)
 

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.generate import Progress
+from benchmark.models.loading import weights_sha256
 from trainers.array_cache import Array, Spec, cached_arrays
 from trainers.clip_source import ClipSource
 from trainers.fitting import BATCH, fitted_batches
-from trainers.latents import EncodedPairs, weights_sha256
+from trainers.latents import EncodedPairs
 from trainers.lazy_rows import LazyRows, Rows
 from trainers.objectives import text_image_embedding
 

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmark.models.base import Pipeline
+from benchmark.models.families.base import Pipeline
 from trainers.draws import Moments, held_out_inputs, held_out_moments
 from trainers.embeddings import ClipEmbeddings
 from trainers.latents import EncodedPairs

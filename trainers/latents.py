@@ -5,7 +5,6 @@ weights, and the precision it ran in. Latents and embeddings are kept in half pr
 the same code computes them whenever a batch asks for them.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,13 +14,12 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import ImageRef
 from benchmark.generate import Progress
-from benchmark.models.base import Pipeline
-from benchmark.models.conditioning import TextConditioning
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import Pipeline
 from trainers.array_cache import Array, Spec, cached_arrays
 from trainers.fitting import BATCH, Crop, fitted_batches, flipped_crop
 from trainers.lazy_rows import LazyRows, Rows, keep, look
@@ -36,9 +34,9 @@ class EncodedPairs:
 
     Attributes:
         latents: (images, C, H, W), scaled; from the cache in half precision, or computed when asked for.
-        texts: (captions, L d + p), likewise: hidden states and, for models with one, the pooled vector;
-            the first is that of the empty prompt.
-        text_shape: L and d.
+        texts: (captions, width), likewise: the parts of what a network is told, side by side; the first is
+            that of the empty prompt.
+        text_shapes: Of the parts of what a network is told of a caption.
         winner: For each pair the row of `latents`.
         loser: Likewise.
         caption: For each pair the row of `texts`.
@@ -56,7 +54,7 @@ class EncodedPairs:
 
     latents: Rows
     texts: Rows
-    text_shape: tuple[int, int]
+    text_shapes: Mapping[str, tuple[int, ...]]
     winner: NDArray[np.int64]
     loser: NDArray[np.int64]
     caption: NDArray[np.int64]
@@ -80,12 +78,10 @@ class EncodedPairs:
             return None
         return torch.from_numpy(self.weight[rows]).to(device)
 
-    def text(self, captions: NDArray[np.int64], device: torch.device) -> TextConditioning:
+    def text(self, captions: NDArray[np.int64], device: torch.device) -> Conditioning:
         """What the text encoders say of some rows of `captions`."""
         flat = send(self.texts[captions].astype(np.float32), device)
-        size = math.prod(self.text_shape)
-        states, pooled = flat[:, :size].unflatten(1, self.text_shape), flat[:, size:]
-        return TextConditioning(states, pooled if pooled.shape[1] else None)
+        return Conditioning.from_flat(flat, self.text_shapes)
 
     def in_memory(self) -> "EncodedPairs":
         """The same with all latents and embeddings computed now and kept, in half precision as on disk."""
@@ -152,7 +148,6 @@ def encode_pairs(
 
     encoder = _Encoder(pipeline, images, captions)
     latents, texts, size_and_crop = encoder.cached(cache) if cache else encoder.uncached()
-    length, width = encoder.empty.states.shape[1:]
     flipped = None
     if flip:
         mirror = _Encoder(pipeline, replace(images, flip=True), captions)
@@ -164,7 +159,7 @@ def encode_pairs(
     return EncodedPairs(
         latents=latents,
         texts=texts,
-        text_shape=(length, width),
+        text_shapes=encoder.empty.shapes,
         winner=index[keep, 0],
         loser=index[keep, 1],
         caption=np.array([caption_row[pairs.pairs[i].prompt] for i in keep], dtype=np.int64),
@@ -177,19 +172,6 @@ def encode_pairs(
         bad=tuple(BadRow(pairs.rows[i], "an image cannot be decoded") for i in np.flatnonzero(~whole)),
         flipped=flipped,
     )
-
-
-def weights_sha256(module: nn.Module) -> str:
-    """Hash of a module's weights: names, types, shapes and values."""
-    parts = {
-        name: [
-            str(v.dtype),
-            list(v.shape),
-            sha256_bytes(v.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()),
-        ]
-        for name, v in module.state_dict().items()
-    }
-    return sha256_json(parts)
 
 
 @dataclass(frozen=True)
@@ -223,7 +205,7 @@ class _Encoder:
         return self.lazy_latents(), LazyRows((len(self.captions), width), self._texts), size_and_crop
 
     @cached_property
-    def empty(self) -> TextConditioning:
+    def empty(self) -> Conditioning:
         """What the text encoders say of no prompt."""
         return self.pipeline.encode_empty()
 
@@ -236,9 +218,7 @@ class _Encoder:
         images, n = self.images, len(self.images.refs)
         key = [
             list(images.digests),
-            weights_sha256(self.pipeline.vae),
-            float(self.pipeline.vae.config.scaling_factor),
-            self.pipeline.precision,
+            *self.pipeline.image_encoder_id(),
             images.crop,
         ]
 
@@ -257,8 +237,7 @@ class _Encoder:
     def cached_texts(self, cache: Path) -> Array:
         """Embeddings of all captions."""
         n = len(self.captions)
-        parts = [[weights_sha256(e), sha256_json(t.get_vocab())] for t, e in self.pipeline.text_parts]
-        key = [list(self.captions), parts, self.pipeline.zeros_for_empty]
+        key = [list(self.captions), *self.pipeline.prompt_encoders_id()]
 
         def fill(out: Mapping[str, Array], tell: Progress) -> None:
             tell(0, n)
@@ -286,12 +265,11 @@ class _Encoder:
         asked = [self.captions[i] for i in rows if i]
         said = [self.empty] if 0 in rows else []
         if asked:
-            said.append(self.pipeline.encode_text(asked))
-        return _flat(TextConditioning.cat(said))
+            said.append(self.pipeline.encode_prompts(asked))
+        return _flat(Conditioning.cat(said))
 
 
-def _flat(text: TextConditioning) -> Array:
-    """Hidden states and pooled vector of each prompt in one row, so that one pass makes both."""
-    vectors = [text.states.flatten(1), *(() if text.pooled is None else (text.pooled,))]
-    found: Array = torch.cat(vectors, 1).float().cpu().numpy()
+def _flat(text: Conditioning) -> Array:
+    """All parts of each prompt in one row, so that one pass makes them."""
+    found: Array = text.flat().float().cpu().numpy()
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from accelerate import PartialState
 
 from benchmark.models import load_pipeline
-from benchmark.models.base import Pipeline
+from benchmark.models.families.base import Pipeline
 from trainers.array_cache import cache_folder
 from trainers.clip_source import clip_source
 from trainers.config import TrainConfig
@@ -86,15 +86,6 @@ def load_material(
     if watched is not None:
         held_out = HeldOut(pipeline, shared, watched, config.held_out_draws, watched_embeddings)
     return Material(pipeline, shared, train, embeddings, held_out, data.sha256, state)
-
-
-def release_encoders(pipeline: Pipeline) -> None:
-    """Gives back the memory of the autoencoder and the text encoders, once all is encoded.
-
-    Their configs stay. Whoever wants to use them all the same gets torch's error about meta tensors.
-    """
-    for part in (pipeline.vae, *(encoder for _, encoder in pipeline.text_parts)):
-        part.to("meta")
 
 
 def _encode(

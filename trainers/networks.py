@@ -10,33 +10,19 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, final
+from typing import Any, final
 
 import torch
 from diffusers import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from benchmark.models.base import Pipeline, Precision
-from benchmark.models.conditioning import TextConditioning
-from trainers.cpu_bf16 import quicken
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import LoraTargets, Pipeline, Precision
+from benchmark.models.families.unet.pipeline import LORA_TARGETS
 from trainers.draws import NetworkInputs
 from trainers.log_ratio import prediction_error
 from trainers.sharding import is_sharded, is_sharding_asked_for, shard, whole
-
-LoraTargets = Literal["attention", "all"]
-
-_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-_ELSEWHERE = (
-    "proj_in",
-    "proj_out",
-    "ff.net.0.proj",
-    "ff.net.2",
-    "conv1",
-    "conv2",
-    "conv_shortcut",
-    "time_emb_proj",
-)
 
 
 class Policy(ABC):
@@ -127,7 +113,7 @@ class LoraPolicy(Policy):
         from peft import LoraConfig
 
         self.name, self._shared = name, shared
-        modules = [*_ATTENTION, *(_ELSEWHERE if targets == "all" else ())]
+        modules = list(LORA_TARGETS[targets])
         config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=modules)
         devices = [shared.unet.device] if shared.unet.device.type == "cuda" else []
         with torch.random.fork_rng(devices), warnings.catch_warnings():
@@ -198,14 +184,7 @@ def share_unet(
         gradient_checkpointing: Less memory, more time.
         compiled: Let torch compile it when it is first called.
     """
-    unet = pipeline.unet.requires_grad_(False).to(memory_format=pipeline.unet_layout)
-    if pipeline.device.type == "cpu" and pipeline.precision == "bf16":
-        quicken(unet)
-    if gradient_checkpointing:
-        unet.enable_gradient_checkpointing()
-    if compiled:
-        unet.compile()
-    return SharedUNet(unet)
+    return SharedUNet(pipeline.trainable(gradient_checkpointing=gradient_checkpointing, compiled=compiled))
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,11 +223,10 @@ def network_errors(
     draws = noisy.shape[1]
     t = inputs.t[:, pairs][None].expand(sides, -1, -1).flatten()
     ids = inputs.time_ids[:sides, None, pairs].expand(-1, draws, -1, -1).flatten(0, 2)
-    flat = noisy.flatten(0, 2).contiguous(memory_format=pipeline.unet_layout)
+    flat = noisy.flatten(0, 2)
 
-    def said(text: TextConditioning) -> Float[Tensor, "sides draws n c h w"]:
-        with pipeline.autocast():
-            out: Tensor = unet(flat, t, return_dict=False, **text.unet_inputs(ids))[0]
+    def said(text: Conditioning) -> Float[Tensor, "sides draws n c h w"]:
+        out = pipeline.predict(unet, flat, t, text, ids[:, :4])
         shaped: Tensor = out.unflatten(0, target.shape[:3])
         return shaped
 

@@ -56,7 +56,7 @@ def refuse_small_disk(configs: Sequence[TrainConfig], material: "Material") -> N
     Raises:
         DiskFullError: if there is no room for them.
     """
-    size = 4 * sum(p.numel() for p in material.pipeline.unet.parameters())
+    size = 4 * sum(p.numel() for p in material.pipeline.network.parameters())
     for config in configs:
         # An adapter is at most a tenth of the weights it sits on, at any useful rank.
         one = size if config.lora_rank == "full" else size // 10

@@ -6,15 +6,14 @@ neither is the frozen reference. What is saved is whole, so a run goes on on any
 
 import os
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-_BLOCKS: Final = ("BasicTransformerBlock", "ResnetBlock2D")
-"""What is gathered at a time: the repeated parts of diffusers' UNets."""
+from benchmark.models.families.unet.pipeline import BLOCKS
 
 
 def is_sharding_asked_for() -> bool:
@@ -26,7 +25,7 @@ def shard(unet: nn.Module) -> None:
     """Spreads a network over all processes; its parameters become shards, under the same names."""
     free = os.environ.get("FSDP_RESHARD_AFTER_FORWARD", "true").lower() != "false"
     for module in unet.modules():
-        if type(module).__name__ in _BLOCKS:
+        if type(module).__name__ in BLOCKS:
             fully_shard(module, reshard_after_forward=free)
     fully_shard(unet, reshard_after_forward=free)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from benchmark.core import store
@@ -27,14 +27,13 @@ def quarter_logs(
     divergence: Divergence,
     s_w: Float[Tensor, "draws n"],
     s_l: Float[Tensor, "draws n"],
-    t: Int[Tensor, "draws n"],
-    timesteps: int,
+    level: Float[Tensor, "draws n"],
 ) -> dict[str, float]:
-    """The summaries of s, winner and loser apart, for each quarter of the timesteps that was drawn.
+    """The summaries of s, winner and loser apart, for each quarter of the noise levels that was drawn.
 
     `t1` is the quarter with the least noise, `t4` the one with the most.
     """
-    quarter = t * QUARTERS // timesteps
+    quarter = (level * QUARTERS).floor()
     logs: dict[str, float] = {}
     for q in range(QUARTERS):
         inside = quarter == q

@@ -197,7 +197,7 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
 
     from trainers.identity import refuse_other_run
     from trainers.loop import Member, run_members
-    from trainers.material import load_material, release_encoders
+    from trainers.material import load_material
 
     configs, recipes = [one.config for one in asked], [one.recipe for one in asked]
     # One process writes: the others compute the same losses and keep nothing.
@@ -230,7 +230,7 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
             stack.callback(members[i].close)
         material.shared.halve(material.pipeline.precision)
         if configs[0].cache_latents and not any(config.validation_images for config in configs):
-            release_encoders(material.pipeline)
+            material.pipeline.release_encoders()
         run_members([members[i] for i in range(len(configs))], material)
         for i, end in enumerate(ends):
             end.record.outputs.clear()

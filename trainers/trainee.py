@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from benchmark.core.errors import UserError
-from benchmark.models.base import Pipeline
+from benchmark.models.families.base import Pipeline
 from trainers.config import TrainConfig
 from trainers.draws import Batch
 from trainers.heldout import HeldOut, PairsSeen
@@ -60,7 +60,6 @@ class Trainee:
         self._pipeline, self._processes, self._rank = pipeline, processes, rank
         self._sides = 2 if recipe.objective.paired else 1
         self._scale = recipe.scale(pipeline.latent_shape)
-        self._timesteps = int(pipeline.scheduler.config.num_train_timesteps)
 
     @property
     def uses_drift(self) -> bool:
@@ -213,7 +212,7 @@ class Trainee:
         f, s_w, s_l = self.recipe.divergence, errors.log_ratio_winner, errors.log_ratio_loser
         if f is None or s_w is None or s_l is None:
             return {}
-        return quarter_logs(f, s_w.detach(), s_l.detach(), t, self._timesteps)
+        return quarter_logs(f, s_w.detach(), s_l.detach(), self._pipeline.noise_level(t))
 
     def _refuse_nan(self, what: str, value: float, rows: Callable[[], str]) -> None:
         if not math.isfinite(value):

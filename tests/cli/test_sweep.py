@@ -11,7 +11,8 @@ import pytest
 from typer.testing import Result
 
 from benchmark.core.manifest import read_manifest
-from trainers.checkpoints import LORA_FILE, step_folder
+from benchmark.models.files import LORA_FILE
+from trainers.checkpoints import step_folder
 from trainers.networks import SharedUNet
 
 Fbench = Callable[..., Result]

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from benchmark.core.errors import MissingFileError, NotComparableError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.models import open_checkpoint
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.checkpoints import save_checkpoint
 from trainers.networks import FullPolicy, share_unet
 

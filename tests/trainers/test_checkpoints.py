@@ -3,19 +3,23 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
 from benchmark.core.errors import UnreadableFileError
-from benchmark.models import load_pipeline, open_checkpoint
-from benchmark.models.base import Pipeline
+from benchmark.models import load_pipeline as load_any
+from benchmark.models import open_checkpoint
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.checkpoints import label, load_resume, read_checkpoint, save_resume, write_weights
 from trainers.config import TrainConfig
 from trainers.networks import FullPolicy, LoraPolicy, Policy, share_unet
 from trainers.train import train
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 Settings = Callable[..., TrainConfig]
 

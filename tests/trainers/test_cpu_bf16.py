@@ -7,7 +7,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from trainers.cpu_bf16 import quicken
+from benchmark.models.families.unet.cpu_bf16 import quicken
 from trainers.networks import SharedUNet
 
 Pass = tuple[Tensor, Tensor]

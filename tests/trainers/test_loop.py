@@ -3,13 +3,13 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
-from benchmark.models import load_pipeline
-from benchmark.models.base import Pipeline
+from benchmark.models import load_pipeline as load_any
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.config import TrainConfig
 from trainers.draws import Batch, draw_batch
 from trainers.heldout import HeldOut, PairsSeen
@@ -24,6 +24,9 @@ from trainers.step_logs import Metrics, read_metrics
 from trainers.train import train
 from trainers.trainee import Trainee
 from trainers.watch import Watch
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 Settings = Callable[..., TrainConfig]
 

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 
-from benchmark.models import load_pipeline
-from benchmark.models.base import Pipeline
+from benchmark.models import load_pipeline as load_any
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.config import TrainConfig
 from trainers.draws import draw_batch
 from trainers.heldout import HeldOut
@@ -17,6 +17,9 @@ from trainers.networks import LoraPolicy, network_errors, share_unet
 from trainers.pairs import load_pairs
 from trainers.recipe import make_recipe
 from trainers.trainee import Trainee
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 Settings = Callable[..., TrainConfig]
 DSPO: dict[str, Any] = {"objective": "dspo", "beta": 0.9, "log_ratio_scale": 5.0}

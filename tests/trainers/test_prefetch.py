@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import torch
 
+from benchmark.models.files import LORA_FILE
 from trainers import loop, prefetch
-from trainers.checkpoints import LORA_FILE, step_folder
+from trainers.checkpoints import step_folder
 from trainers.config import TrainConfig
 from trainers.draws import draw_batch
 from trainers.train import train_many
