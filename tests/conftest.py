@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import settings
@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from benchmark.core.records import ImageSet
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.unet.pipeline import UNetPipeline
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parent
@@ -137,11 +137,12 @@ def tiny_pipeline_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_pipeline(tiny_pipeline_folder: Path) -> "Pipeline":
+def tiny_pipeline(tiny_pipeline_folder: Path) -> "UNetPipeline":
     """That folder, loaded in float32; tests share it and leave it as it is."""
     from benchmark.models import load_pipeline
 
-    return load_pipeline(str(tiny_pipeline_folder), precision="fp32")
+    found = load_pipeline(str(tiny_pipeline_folder), precision="fp32")
+    return cast("UNetPipeline", found)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
-from benchmark.models.published import SCHEDULER, Config, Sizes
+from benchmark.models.families.unet.published import SCHEDULER, Config, Sizes
 from tools.build_shapes.tokenizer import END, START, byte_symbols
 
 _TINY_TEXT: Final = {

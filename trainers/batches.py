@@ -5,8 +5,7 @@ before: so a resumed run, a run on more devices and a policy trained beside othe
 """
 
 import functools
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,13 +14,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from accelerate import PartialState
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Num
 from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.core.records import ImageRef
-from benchmark.models.base import Pipeline
-from benchmark.models.conditioning import TextConditioning, time_ids
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import Pipeline
 from trainers.arrays import Array, Rows, in_memory
 from trainers.fitting import flipped_crop
 from trainers.pairs import BadRow
@@ -38,9 +37,9 @@ class EncodedPairs:
 
     Attributes:
         latents: (images, C, H, W), scaled; from the cache in half precision, or computed when asked for.
-        texts: (captions, L d + p), likewise: hidden states and, for models with one, the pooled vector;
-            the first is that of the empty prompt.
-        text_shape: L and d.
+        texts: (captions, width), likewise: the parts of what a network is told, side by side; the first is
+            that of the empty prompt.
+        text_shapes: Of those parts.
         winner: For each pair the row of `latents`.
         loser: Likewise.
         caption: For each pair the row of `texts`.
@@ -58,7 +57,7 @@ class EncodedPairs:
 
     latents: Rows
     texts: Rows
-    text_shape: tuple[int, int]
+    text_shapes: Mapping[str, tuple[int, ...]]
     winner: NDArray[np.int64]
     loser: NDArray[np.int64]
     caption: NDArray[np.int64]
@@ -82,12 +81,10 @@ class EncodedPairs:
             return None
         return torch.from_numpy(self.weight[rows]).to(device)
 
-    def text(self, captions: NDArray[np.int64], device: torch.device) -> TextConditioning:
+    def text(self, captions: NDArray[np.int64], device: torch.device) -> Conditioning:
         """What the text encoders say of some rows of `captions`."""
         flat = send(self.texts[captions].astype(np.float32), device)
-        size = math.prod(self.text_shape)
-        states, pooled = flat[:, :size].unflatten(1, self.text_shape), flat[:, size:]
-        return TextConditioning(states, pooled if pooled.shape[1] else None)
+        return Conditioning.from_flat(flat, self.text_shapes)
 
     def in_memory(self) -> "EncodedPairs":
         """The same with all latents and embeddings computed now and kept, in half precision as on disk."""
@@ -129,12 +126,12 @@ class Moments:
     """Where between noise and image the networks are asked.
 
     Attributes:
-        t: Timesteps.
+        t: Timesteps, or what the base model's family has in their place.
         scale: What the log-ratio scale is multiplied by there; None where it is the same everywhere.
         step: Rows of the sampler's table of steps; None where images are noised.
     """
 
-    t: Int[Tensor, "draws n"]
+    t: Num[Tensor, "draws n"]
     scale: Float[Tensor, "draws n"] | None = None
     step: Int[Tensor, "draws n"] | None = None
 
@@ -153,20 +150,20 @@ class NetworkInputs:
     Attributes:
         noisy: x_t.
         target: Noise, v or velocity.
-        t: The timesteps; winner and loser share them, and the noise.
+        t: As in `Moments`; winner and loser share them, and the noise.
         text: What the text encoders say of the captions.
-        time_ids: The sizes and crops of the images, for models that are told them.
+        size_and_crop: Of the original images: see `EncodedPairs`.
         guidance: Scale of classifier-free guidance at which the networks are asked; 1 for none.
         empty: The empty prompt's conditioning, of one row, where there is guidance.
     """
 
     noisy: Float[Tensor, "2 draws n c h w"]
     target: Float[Tensor, "2 draws n c h w"]
-    t: Int[Tensor, "draws n"]
-    text: TextConditioning
-    time_ids: Float[Tensor, "2 n 6"]
+    t: Num[Tensor, "draws n"]
+    text: Conditioning
+    size_and_crop: Float[Tensor, "2 n 4"]
     guidance: float = 1.0
-    empty: TextConditioning | None = None
+    empty: Conditioning | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,7 +189,7 @@ def draw_batch(
     """The batch of a step, counted from 0.
 
     Args:
-        pipeline: Its scheduler adds the noise.
+        pipeline: Its family adds the noise.
         pairs: The training data.
         plan: What determines the batches.
         step: Optimiser steps behind it.
@@ -255,7 +252,7 @@ def moments_at(pipeline: Pipeline, pairs: EncodedPairs, u: NDArray[np.float64]) 
     """Where the networks are asked.
 
     Args:
-        pipeline: Its scheduler counts the timesteps.
+        pipeline: Its family counts the times.
         pairs: Whose trajectories say which steps there are, if they have any.
         u: How far through the noise schedule, in [0, 1), (draws, n).
     """
@@ -264,8 +261,7 @@ def moments_at(pipeline: Pipeline, pairs: EncodedPairs, u: NDArray[np.float64]) 
         which = torch.from_numpy((u * len(steps)).astype(np.int64))
         scale = steps.scale(pipeline.latent_size).float()
         return Moments(*(x.to(pipeline.device) for x in (steps.t[which], scale[which], which)))
-    total = int(pipeline.scheduler.config.num_train_timesteps)
-    return Moments(torch.from_numpy((u * total).astype(np.int64)).to(pipeline.device))
+    return Moments(pipeline.sample_t(u))
 
 
 def network_inputs(
@@ -280,7 +276,7 @@ def network_inputs(
     """Reads pairs from the cache and adds noise, the same to winner and loser; or reads their trajectories.
 
     Args:
-        pipeline: Its scheduler adds the noise.
+        pipeline: Its family adds the noise.
         pairs: The data.
         rows: Positions in it, (n,).
         moments: Where the networks are asked.
@@ -293,22 +289,22 @@ def network_inputs(
     images = (pairs.winner[rows], pairs.loser[rows])
     size = pipeline.image_size
     placed = np.stack([pairs.size_and_crop_of(side, size, flip) for side in images]).astype(np.float32)
-    ids = time_ids(send(placed, device), size)
+    size_and_crop = send(placed, device)
     text = pairs.text(captions, device)
     if pairs.trajectories is not None and moments.step is not None:
         walk = pairs.trajectories
         before, after = (send(x, device) for x in walk.around(np.stack(images), moments.step))
         target = walk.steps.target(before, after, moments.step.expand(2, -1, -1))
         empty = None if walk.guidance == 1 else pairs.text(np.zeros(1, dtype=np.int64), device)
-        return NetworkInputs(before, target, moments.t, text, ids, walk.guidance, empty)
+        return NetworkInputs(before, target, moments.t, text, size_and_crop, walk.guidance, empty)
     sides = np.stack([pairs.latents_of(side, flip) for side in images])
     shape = (2, draws, *sides.shape[1:])
     clean = send(sides, device)[:, None].expand(shape).flatten(0, 2)
     both = send(noise, device)[None].expand(shape).flatten(0, 2)
     times = moments.t[None].expand(2, -1, -1).flatten()
-    noisy = pipeline.scheduler.add_noise(clean, both, times)
+    noisy = pipeline.add_noise(clean, both, times)
     target = pipeline.target(clean, both, times)
-    return NetworkInputs(noisy.view(shape), target.view(shape), moments.t, text, ids)
+    return NetworkInputs(noisy.view(shape), target.view(shape), moments.t, text, size_and_crop)
 
 
 def _flips(seed: int, step: int, rows: range) -> NDArray[np.bool_]:

@@ -1,6 +1,6 @@
 """Checkpoints in the layouts that plain diffusers and PEFT open, and the state a run resumes from.
 
-RUN/checkpoints/step-000200/   unet/ or pytorch_lora_weights.safetensors, and checkpoint.json
+RUN/checkpoints/step-000200/   the policy in a public layout of its family, and checkpoint.json
 RUN/resume.pt                  weights, optimiser and counters of the last step saved
 
 A checkpoint, or any other file, that is gone was taken away by its owner. One that is there in part, or is
@@ -8,7 +8,6 @@ not what was written, is damaged: what belongs to the last step is made again fr
 rest is named.
 """
 
-import json
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -21,11 +20,10 @@ from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.hashing import plain, sha256_file, sha256_json, sha256_path
 from benchmark.core.records import Checkpoint, Hyperparameter
 from benchmark.core.sealed import is_whole, sealed_file
-from trainers.networks import FullPolicy, LoraPolicy, Policy
+from trainers.networks import Policy
 from trainers.pairs import BAD_ROWS_FILE
 
 RECORD = "checkpoint.json"
-LORA_FILE = "pytorch_lora_weights.safetensors"
 RESUME = "resume.pt"
 METRICS = "metrics.jsonl"
 _OF_ALL_STEPS = (METRICS, BAD_ROWS_FILE)
@@ -91,50 +89,11 @@ def save_checkpoint(
     """
     place = step_folder(run, draft.step)
     with store.atomic_folder(place) as folder:
-        layout = write_weights(folder, policy)
+        layout = policy.save(folder)
         revision = sha256_json([sha256_path(folder), base_revision])[:16]
         found = replace(draft, id=f"{draft.id}-{revision[:8]}", revision=revision, path=place)
         store.write_json(folder / RECORD, {**_record(found), "base_sha256": base_sha256, "format": layout})
     return found
-
-
-def write_weights(folder: Path, policy: Policy) -> str:
-    """A policy's weights in a public layout; returns `lora` or `full`."""
-    if isinstance(policy, FullPolicy):
-        # Where the base model lay is no part of the policy: equal weights make equal files anywhere.
-        policy.network.register_to_config(_name_or_path="")
-        policy.whole_network().save_pretrained(folder / "unet")
-        return "full"
-    if not isinstance(policy, LoraPolicy):
-        raise TypeError(f"no layout for {type(policy).__name__}")
-    from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-    from peft.utils import get_peft_model_state_dict
-
-    with policy.active() as unet:
-        layers = get_peft_model_state_dict(unet, adapter_name=policy.name)
-        adapter = unet.peft_config[policy.name].to_dict()
-        xl = unet.config.addition_embed_type == "text_time"
-    kind = StableDiffusionXLPipeline if xl else StableDiffusionPipeline
-    kind.save_lora_weights(
-        folder,
-        unet_lora_layers={name: value.detach().cpu().contiguous() for name, value in layers.items()},
-        # Without it alpha is lost silently; alpha equals the rank as well, for readers that ignore it.
-        unet_lora_adapter_metadata={k: sorted(v) if isinstance(v, set) else v for k, v in adapter.items()},
-    )
-    _sort_header(folder / LORA_FILE)
-    return "lora"
-
-
-def _sort_header(path: Path) -> None:
-    """Puts a safetensors header in order: the library writes metadata in a random one.
-
-    Equal weights then make equal files, and a checkpoint's hash is that of its content.
-    """
-    content = path.read_bytes()
-    size = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # tensors stay aligned
-    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:

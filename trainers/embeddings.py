@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.generate import Progress
+from benchmark.models.loading import weights_sha256
 from trainers.arrays import ROWS_AT_ONCE, Array, LazyRows, Rows, Spec, cached_arrays
 from trainers.batches import EncodedPairs
 from trainers.clip_source import ClipSource
 from trainers.fitting import fitted_batches
-from trainers.latents import weights_sha256
 from trainers.objectives import text_image_embedding
 
 if TYPE_CHECKING:

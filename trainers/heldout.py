@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmark.models.base import Pipeline
+from benchmark.models.families.base import Pipeline
 from trainers.batches import EncodedPairs, Moments, held_out_inputs, held_out_moments
 from trainers.embeddings import ClipEmbeddings
 from trainers.log_ratio import PolicyAndReference, prediction_drift
-from trainers.networks import NetworkErrors, Policy, SharedNetwork, network_errors, split
+from trainers.networks import BaseNetwork, NetworkErrors, Policy, network_errors, split
 from trainers.objectives import Predictions
 
 AT_ONCE = 16
@@ -26,8 +26,8 @@ class HeldOut:
     """Held-out pairs of one run, and what the reference says of them, computed once.
 
     Args:
-        pipeline: For its precision and scheduler.
-        shared: The reference.
+        pipeline: How networks are asked.
+        base: The reference.
         pairs: At least one.
         draws: Fixed (t, noise) for each.
         embeddings: CLIP's, for objectives that need them.
@@ -36,13 +36,13 @@ class HeldOut:
     def __init__(
         self,
         pipeline: Pipeline,
-        shared: SharedNetwork,
+        base: BaseNetwork,
         pairs: EncodedPairs,
         draws: int,
         embeddings: ClipEmbeddings | None = None,
     ) -> None:
         self.pairs, self.embeddings = pairs, embeddings
-        self._pipeline, self._shared, self._draws = pipeline, shared, draws
+        self._pipeline, self._base, self._draws = pipeline, base, draws
         self._reference: list[NetworkErrors] | None = None
 
     @cached_property
@@ -99,7 +99,7 @@ class HeldOut:
     @torch.no_grad()
     def _reference_errors(self, keep: bool) -> list[NetworkErrors]:
         if self._reference is None or (keep and self._reference[0].prediction is None):
-            with self._shared.reference() as network:
+            with self._base.reference() as network:
                 self._reference = [self._errors(network, k, 2, keep) for k in range(self._draws)]
         return self._reference
 

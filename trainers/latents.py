@@ -1,4 +1,4 @@
-"""Pairs as networks read them: VAE latents and text embeddings, from the cache where they are in it.
+"""Pairs as networks read them: latents and text embeddings, from the cache where they are in it.
 
 What determines an entry of the cache: the images' or captions' hashes, how images are cut, the encoder's
 weights, and the precision it ran in. Latents and embeddings are kept in half precision. Without a cache
@@ -11,15 +11,12 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import ImageRef
 from benchmark.generate import Progress
-from benchmark.models.base import Pipeline
-from benchmark.models.conditioning import TextConditioning
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import Pipeline
 from trainers.arrays import ROWS_AT_ONCE, Array, LazyRows, Rows, Spec, cached_arrays
 from trainers.batches import EncodedPairs
 from trainers.fitting import Crop, fitted_batches, sizes_and_crops
@@ -38,7 +35,7 @@ def encode_pairs(
     takes its pair out, which is then in `bad`.
 
     Args:
-        pipeline: Its VAE and text encoder do the work.
+        pipeline: Its encoders do the work.
         pairs: At least one.
         cache: The folder of the cache; None for none.
         crop: Where the square is cut from; see `trainers.fitting.fit_square`.
@@ -56,7 +53,6 @@ def encode_pairs(
 
     encoder = _Encoder(pipeline, images, captions)
     latents, texts, size_and_crop = encoder.cached(cache) if cache else encoder.uncached()
-    length, width = encoder.empty.states.shape[1:]
     flipped = None
     if flip:
         mirror = _Encoder(pipeline, replace(images, flip=True), captions)
@@ -68,7 +64,7 @@ def encode_pairs(
     return EncodedPairs(
         latents=latents,
         texts=texts,
-        text_shape=(length, width),
+        text_shapes=encoder.empty.shapes,
         winner=index[keep, 0],
         loser=index[keep, 1],
         caption=np.array([caption_row[pairs.pairs[i].prompt] for i in keep], dtype=np.int64),
@@ -81,19 +77,6 @@ def encode_pairs(
         bad=tuple(BadRow(pairs.rows[i], "an image cannot be decoded") for i in np.flatnonzero(~whole)),
         flipped=flipped,
     )
-
-
-def weights_sha256(module: nn.Module) -> str:
-    """Hash of a module's weights: names, types, shapes and values."""
-    parts = {
-        name: [
-            str(v.dtype),
-            list(v.shape),
-            sha256_bytes(v.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes()),
-        ]
-        for name, v in module.state_dict().items()
-    }
-    return sha256_json(parts)
 
 
 @dataclass(frozen=True)
@@ -127,7 +110,7 @@ class _Encoder:
         return self.lazy_latents(), LazyRows((len(self.captions), width), self._texts), size_and_crop
 
     @cached_property
-    def empty(self) -> TextConditioning:
+    def empty(self) -> Conditioning:
         """What the text encoders say of no prompt."""
         return self.pipeline.encode_empty()
 
@@ -140,9 +123,7 @@ class _Encoder:
         images, n = self.images, len(self.images.refs)
         key = [
             list(images.digests),
-            weights_sha256(self.pipeline.vae),
-            float(self.pipeline.vae.config.scaling_factor),
-            self.pipeline.precision,
+            *self.pipeline.image_encoder_id(),
             images.crop,
         ]
 
@@ -161,8 +142,7 @@ class _Encoder:
     def cached_texts(self, cache: Path) -> Array:
         """Embeddings of all captions."""
         n = len(self.captions)
-        parts = [[weights_sha256(e), sha256_json(t.get_vocab())] for t, e in self.pipeline.text_parts]
-        key = [list(self.captions), parts, self.pipeline.zeros_for_empty]
+        key = [list(self.captions), *self.pipeline.prompt_encoders_id()]
 
         def fill(out: Mapping[str, Array], tell: Progress) -> None:
             tell(0, n)
@@ -190,12 +170,11 @@ class _Encoder:
         asked = [self.captions[i] for i in rows if i]
         said = [self.empty] if 0 in rows else []
         if asked:
-            said.append(self.pipeline.encode_text(asked))
-        return _flat(TextConditioning.cat(said))
+            said.append(self.pipeline.encode_prompts(asked))
+        return _flat(Conditioning.cat(said))
 
 
-def _flat(text: TextConditioning) -> Array:
-    """Hidden states and pooled vector of each prompt in one row, so that one pass makes both."""
-    vectors = [text.states.flatten(1), *(() if text.pooled is None else (text.pooled,))]
-    found: Array = torch.cat(vectors, 1).float().cpu().numpy()
+def _flat(text: Conditioning) -> Array:
+    """All parts of each prompt in one row, so that one pass makes them."""
+    found: Array = text.flat().float().cpu().numpy()
     return found

@@ -66,7 +66,7 @@ def log_ratio(
         policy_error: $m_\theta$.
         reference_error: $m_{\mathrm{ref}}$, at the same t and noise; no gradient flows into it.
         scale: $\kappa > 0$; `log_ratio_scale` makes it from a setting. One for each sample where it depends
-            on the timestep, as in `benchmark.generate.transition`.
+            on the timestep, as in `benchmark.models.steps`.
         drift: $d$ of `prediction_drift` for the centre `drift`, which leaves of s the part with mean
             zero under the reference; None for the centre `none`, $d = 0$.
 

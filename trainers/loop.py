@@ -85,7 +85,7 @@ def reference_errors(group: Sequence[Run], batch: Batch, shared: Shared) -> Netw
         any(run.keeps_predictions for run in group),
         split(len(batch.inputs.text), group[0].config.micro_batches),
     )
-    with torch.no_grad(), shared.network.reference() as network:
+    with torch.no_grad(), shared.base.reference() as network:
         return network_errors(shared.pipeline, network, batch.inputs, parts, keep=keep)
 
 

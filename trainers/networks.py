@@ -1,6 +1,6 @@
-"""Policies and their reference: adapters on one UNet, or a copy of it, and the errors they make.
+"""Policies and their reference: adapters on one network, or a copy of it, and the errors they make.
 
-The reference is always the base model's own UNet with adapters off, so a LoRA run never holds a second
+The reference is always the base model's own network with adapters off, so a LoRA run never holds a second
 copy, and any number of policies share one pass of it.
 """
 
@@ -11,41 +11,24 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Literal, final
+from pathlib import Path
+from typing import Any, final
 
 import torch
-from diffusers import UNet2DConditionModel
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from benchmark.models.base import Pipeline, Precision
-from benchmark.models.conditioning import TextConditioning
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import LoraTargets, Pipeline, Precision
 from trainers.batches import NetworkInputs
 from trainers.config import TrainConfig
-from trainers.cpu_bf16 import quicken
 from trainers.log_ratio import prediction_error
-
-LoraTargets = Literal["attention", "all"]
-
-_BLOCKS: Final = ("BasicTransformerBlock", "ResnetBlock2D")
-"""What is gathered at a time: the repeated parts of diffusers' UNets."""
-_ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
-_ELSEWHERE = (
-    "proj_in",
-    "proj_out",
-    "ff.net.0.proj",
-    "ff.net.2",
-    "conv1",
-    "conv2",
-    "conv_shortcut",
-    "time_emb_proj",
-)
 
 
 class Policy(ABC):
-    """A UNet that is trained.
+    """A network that is trained.
 
     Attributes:
         parameters: What the optimiser moves, by name.
@@ -56,26 +39,32 @@ class Policy(ABC):
     sharded: bool = False
 
     @abstractmethod
-    def active(self) -> AbstractContextManager[UNet2DConditionModel]:
-        """The UNet as this policy."""
+    def active(self) -> AbstractContextManager[nn.Module]:
+        """The network as this policy."""
 
     @abstractmethod
-    def whole_network(self) -> UNet2DConditionModel:
-        """The UNet in one piece; the processes of a sharded policy must all ask."""
+    def save(self, folder: Path) -> str:
+        """Writes the weights in a public layout of the family's; returns `lora` or `full`."""
+
+    @abstractmethod
+    def whole_network(self) -> nn.Module:
+        """The network in one piece; the processes of a sharded policy must all ask."""
 
 
 @dataclass(frozen=True, eq=False)
-class SharedNetwork:
-    """The base model's UNet, which the adapters of several policies may sit on.
+class BaseNetwork:
+    """The base model's network, which the adapters of several policies may sit on.
 
     Attributes:
-        network: Frozen but for adapters.
+        pipeline: The base model.
+        network: Its network, frozen but for adapters.
     """
 
-    network: UNet2DConditionModel
+    pipeline: Pipeline
+    network: nn.Module
 
     @contextmanager
-    def reference(self) -> Iterator[UNet2DConditionModel]:
+    def reference(self) -> Iterator[nn.Module]:
         """The base model: every adapter off."""
         for layer in self._layers():
             layer.enable_adapters(False)
@@ -107,8 +96,11 @@ class SharedNetwork:
 
     def release(self) -> None:
         """Takes the adapters off for good."""
+        from diffusers.utils.peft_utils import recurse_remove_peft_layers
+
         if getattr(self.network, "peft_config", None):
-            self.network.unload_lora()
+            recurse_remove_peft_layers(self.network)
+            del self.network.peft_config
 
     def _layers(self) -> list[Any]:
         from peft.tuners.tuners_utils import BaseTunerLayer
@@ -121,109 +113,115 @@ class LoraPolicy(Policy):
     """A LoRA adapter; alpha is the rank, so that nothing is lost where a reader ignores alpha.
 
     Args:
-        shared: The UNet it sits on.
-        name: Unique among the adapters of that UNet.
+        base: The network it sits on.
+        name: Unique among the adapters of that network.
         rank: Of the adapter.
         targets: `attention` layers, or `all` linear and convolution layers of the blocks.
         seed: Of its first weights.
     """
 
-    def __init__(self, shared: SharedNetwork, name: str, rank: int, targets: LoraTargets, seed: int) -> None:
-        from peft import LoraConfig
+    def __init__(self, base: BaseNetwork, name: str, rank: int, targets: LoraTargets, seed: int) -> None:
+        from peft import LoraConfig, inject_adapter_in_model
 
-        self.name, self._shared = name, shared
-        modules = [*_ATTENTION, *(_ELSEWHERE if targets == "all" else ())]
+        self.name, self._base = name, base
+        modules = list(base.pipeline.lora_targets(targets))
         config = LoraConfig(r=rank, lora_alpha=rank, init_lora_weights="gaussian", target_modules=modules)
-        devices = [shared.network.device] if shared.network.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), warnings.catch_warnings():
-            # Several adapters on one UNet are what is meant here.
+        device = base.pipeline.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), warnings.catch_warnings():
+            # Several adapters on one network are what is meant here.
             warnings.filterwarnings("ignore", "Already found a `peft_config`")
             torch.manual_seed(seed)
-            shared.network.add_adapter(config, name)
-        self._layers = shared._layers()  # noqa: SLF001  # two halves of one thing
+            inject_adapter_in_model(config, base.network, name)
+        self._layers = base._layers()  # noqa: SLF001  # two halves of one thing
         for layer in self._layers:
             # Under autocast the detour of half-precision activations over float32 only costs time.
             layer.cast_input_dtype_enabled = False
-        own = ((n, p) for n, p in shared.network.named_parameters() if f".{name}." in n)
+        own = ((n, p) for n, p in base.network.named_parameters() if f".{name}." in n)
         # Without the adapter's name: a run may go on beside others, under another one.
         self.parameters = {n.replace(f".{name}.", "."): p for n, p in own}
 
     @contextmanager
-    def active(self) -> Iterator[UNet2DConditionModel]:
-        """The UNet with this adapter, and no other, on."""
+    def active(self) -> Iterator[nn.Module]:
+        """The network with this adapter, and no other, on."""
         for layer in self._layers:
             layer.set_adapter([self.name])
-        yield self._shared.network
+        yield self._base.network
 
-    def whole_network(self) -> UNet2DConditionModel:
-        """The UNet it sits on."""
-        return self._shared.network
+    def save(self, folder: Path) -> str:
+        """Writes the adapter, with its alpha."""
+        with self.active() as network:
+            self._base.pipeline.save_adapter(network, self.name, folder)
+        return "lora"
+
+    def whole_network(self) -> nn.Module:
+        """The network it sits on."""
+        return self._base.network
 
 
 @final
 class FullPolicy(Policy):
-    """A copy of the UNet, all of whose weights are trained.
+    """A copy of the network, all of whose weights are trained.
 
     Args:
-        shared: The UNet it is a copy of.
+        base: The network it is a copy of.
         compiled: Let torch compile the copy.
     """
 
-    def __init__(self, shared: SharedNetwork, *, compiled: bool = False) -> None:
-        shared.release()  # a copy must not carry adapters
-        self.network = copy.deepcopy(shared.network).requires_grad_(True)
+    def __init__(self, base: BaseNetwork, *, compiled: bool = False) -> None:
+        base.release()  # a copy must not carry adapters
+        self._pipeline = base.pipeline
+        self.network = copy.deepcopy(base.network).requires_grad_(True)
         if is_sharding_asked_for():
-            shard(self.network)
+            shard(self.network, self._pipeline.blocks_to_shard(self.network))
         if compiled:
             self.network.compile()
         self.parameters = dict(self.network.named_parameters())
         self.sharded = any(is_sharded(p) for p in self.parameters.values())
 
     @contextmanager
-    def active(self) -> Iterator[UNet2DConditionModel]:
+    def active(self) -> Iterator[nn.Module]:
         """The copy."""
         yield self.network
 
-    def whole_network(self) -> UNet2DConditionModel:
+    def save(self, folder: Path) -> str:
+        """Writes the whole copy."""
+        self._pipeline.save_network(self.whole_network(), folder)
+        return "full"
+
+    def whole_network(self) -> nn.Module:
         """The copy in one piece."""
         if not self.sharded:
             return self.network
-        unet: UNet2DConditionModel = UNet2DConditionModel.from_config(self.network.config)
-        unet.load_state_dict({name: whole(value).cpu() for name, value in self.network.state_dict().items()})
-        return unet
+        network = self._pipeline.empty_network()
+        network.load_state_dict({name: whole(v).cpu() for name, v in self.network.state_dict().items()})
+        return network
 
 
-def share_network(
+def base_network(
     pipeline: Pipeline, *, gradient_checkpointing: bool = False, compiled: bool = False
-) -> SharedNetwork:
-    """The pipeline's UNet made ready for training: frozen, in the layout convolutions are quick in.
+) -> BaseNetwork:
+    """The pipeline's network made ready for training.
 
     Args:
         pipeline: The base model.
         gradient_checkpointing: Less memory, more time.
         compiled: Let torch compile it when it is first called.
     """
-    unet = pipeline.unet.requires_grad_(False).to(memory_format=pipeline.unet_layout)
-    if pipeline.device.type == "cpu" and pipeline.precision == "bf16":
-        quicken(unet)
-    if gradient_checkpointing:
-        unet.enable_gradient_checkpointing()
-    if compiled:
-        unet.compile()
-    return SharedNetwork(unet)
+    network = pipeline.trainable(gradient_checkpointing=gradient_checkpointing, compiled=compiled)
+    return BaseNetwork(pipeline, network)
 
 
-def new_policy(config: TrainConfig, shared: SharedNetwork, name: str) -> Policy:
+def new_policy(config: TrainConfig, base: BaseNetwork, name: str) -> Policy:
     """A policy at the reference.
 
     Args:
         config: Adapter or all weights.
-        shared: The base model's network.
+        base: The base model's network.
         name: Unique among the policies of this process.
     """
     if config.lora_rank == "full":
-        return FullPolicy(shared, compiled=config.compile)
-    return LoraPolicy(shared, name, config.lora_rank, config.lora_targets, config.seed)
+        return FullPolicy(base, compiled=config.compile)
+    return LoraPolicy(base, name, config.lora_rank, config.lora_targets, config.seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,13 +268,11 @@ def _forward(
     noisy, target = inputs.noisy[:sides, :, part], inputs.target[:sides, :, part]
     draws = noisy.shape[1]
     t = inputs.t[:, part][None].expand(sides, -1, -1).flatten()
-    ids = inputs.time_ids[:sides, None, part].expand(-1, draws, -1, -1).flatten(0, 2)
-    flat = noisy.flatten(0, 2).contiguous(memory_format=pipeline.unet_layout)
+    placed = inputs.size_and_crop[:sides, None, part].expand(-1, draws, -1, -1).flatten(0, 2)
+    flat = noisy.flatten(0, 2)
 
-    def predicted(text: TextConditioning) -> Float[Tensor, "sides draws n c h w"]:
-        with pipeline.autocast():
-            out: Tensor = network(flat, t, return_dict=False, **text.unet_inputs(ids))[0]
-        shaped: Tensor = out.unflatten(0, target.shape[:3])
+    def predicted(told: Conditioning) -> Float[Tensor, "sides draws n c h w"]:
+        shaped: Tensor = pipeline.predict(network, flat, t, told, placed).unflatten(0, target.shape[:3])
         return shaped
 
     prediction = predicted(inputs.text[part].repeat(sides * draws))
@@ -307,13 +303,16 @@ def is_sharding_asked_for() -> bool:
     return os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true"
 
 
-def shard(unet: nn.Module) -> None:
-    """Spreads a network over all processes; its parameters become shards, under the same names."""
+def shard(network: nn.Module, blocks: Sequence[nn.Module]) -> None:
+    """Spreads a network over all processes; its parameters become shards, under the same names.
+
+    Args:
+        network: The whole one.
+        blocks: What is gathered at a time.
+    """
     free = os.environ.get("FSDP_RESHARD_AFTER_FORWARD", "true").lower() != "false"
-    for module in unet.modules():
-        if type(module).__name__ in _BLOCKS:
-            fully_shard(module, reshard_after_forward=free)
-    fully_shard(unet, reshard_after_forward=free)
+    for module in (*blocks, network):
+        fully_shard(module, reshard_after_forward=free)
 
 
 def is_sharded(tensor: Tensor) -> bool:

@@ -8,7 +8,7 @@ from benchmark.core.errors import ConfigError
 from trainers.config import TrainConfig
 
 if TYPE_CHECKING:
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.base import Pipeline
 
 _SHARED = (
     "base", "data", "data_limit", "ties", "crop", "flip", "cache_latents", "estimator", "device",
@@ -56,7 +56,7 @@ def refuse_small_disk(configs: Sequence[TrainConfig], pipeline: "Pipeline") -> N
     Raises:
         DiskFullError: if there is no room for them.
     """
-    size = 4 * sum(p.numel() for p in pipeline.unet.parameters())
+    size = 4 * sum(p.numel() for p in pipeline.network.parameters())
     for config in configs:
         # An adapter is at most a tenth of the weights it sits on, at any useful rank.
         one = size if config.lora_rank == "full" else size // 10

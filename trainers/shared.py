@@ -7,7 +7,7 @@ from pathlib import Path
 from accelerate import PartialState
 
 from benchmark.models import load_pipeline
-from benchmark.models.base import Pipeline
+from benchmark.models.families.base import Pipeline
 from trainers.arrays import cache_folder
 from trainers.batches import EncodedPairs
 from trainers.clip_source import clip_source
@@ -15,7 +15,7 @@ from trainers.config import TrainConfig
 from trainers.embeddings import ClipEmbeddings, clip_embeddings
 from trainers.heldout import HeldOut
 from trainers.latents import encode_pairs
-from trainers.networks import SharedNetwork, share_network
+from trainers.networks import BaseNetwork, base_network
 from trainers.pairs import PairSet, PreferenceData, refuse_bad_rows
 from trainers.recipe import Recipe
 from trainers.trajectories import data_folder, open_trajectories
@@ -27,7 +27,7 @@ class Shared:
 
     Attributes:
         pipeline: The base model.
-        network: Its network, which is the reference and carries the adapters.
+        base: Its network, which is the reference and carries the adapters.
         train: The pairs to learn from.
         embeddings: CLIP's of `train`; None where no objective needs them.
         held_out: The pairs to watch; None for none.
@@ -36,7 +36,7 @@ class Shared:
     """
 
     pipeline: Pipeline
-    network: SharedNetwork
+    base: BaseNetwork
     train: EncodedPairs
     embeddings: ClipEmbeddings | None
     held_out: HeldOut | None
@@ -80,22 +80,13 @@ def load_shared(
     state.wait_for_everyone()
     bad = [*data.bad, *train.bad, *(watched.bad if watched else ())]
     refuse_bad_rows(data.name, bad, data.read, config.max_bad_share, folders)
-    network = share_network(
+    base = base_network(
         pipeline, gradient_checkpointing=config.gradient_checkpointing, compiled=config.compile
     )
     held_out = None
     if watched is not None:
-        held_out = HeldOut(pipeline, network, watched, config.held_out_draws, watched_embeddings)
-    return Shared(pipeline, network, train, embeddings, held_out, data.sha256, state)
-
-
-def release_encoders(pipeline: Pipeline) -> None:
-    """Gives back the memory of the autoencoder and the text encoders, once all is encoded.
-
-    Their configs stay. Whoever wants to use them all the same gets torch's error about meta tensors.
-    """
-    for part in (pipeline.vae, *(encoder for _, encoder in pipeline.text_parts)):
-        part.to("meta")
+        held_out = HeldOut(pipeline, base, watched, config.held_out_draws, watched_embeddings)
+    return Shared(pipeline, base, train, embeddings, held_out, data.sha256, state)
 
 
 def _encode(

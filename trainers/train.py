@@ -199,7 +199,7 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
     from trainers.loop import train_runs
     from trainers.networks import new_policy
     from trainers.run import Run
-    from trainers.shared import load_shared, release_encoders
+    from trainers.shared import load_shared
 
     configs, recipes = [one.config for one in asked], [one.recipe for one in asked]
     # One process writes: the others compute the same losses and keep nothing.
@@ -220,20 +220,20 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
         ]
         ends = [stack.enter_context(_ending(one)) for one in tracked]
         shared = load_shared(configs[0], data, recipes, state, [one.config.out for one in writers])
-        stack.callback(shared.network.release)
+        stack.callback(shared.base.release)
         refuse_odd_split(configs, state.num_processes)
         refuse_small_disk(configs, shared.pipeline)
         # Full policies are copies of the network: made first, while it carries no adapter.
         order = sorted(range(len(configs)), key=lambda i: configs[i].lora_rank != "full")
         runs: dict[int, Run] = {}
         for i in order:
-            policy = new_policy(configs[i], shared.network, f"policy_{i}")
+            policy = new_policy(configs[i], shared.base, f"policy_{i}")
             runs[i] = Run(configs[i], recipes[i], policy, shared)
             stack.callback(runs[i].close)
             runs[i].begin(asked[i].identity.of_state(data))
-        shared.network.halve(shared.pipeline.precision)
+        shared.base.halve(shared.pipeline.precision)
         if configs[0].cache_latents and not any(config.validation_images for config in configs):
-            release_encoders(shared.pipeline)
+            shared.pipeline.release_encoders()
         train_runs([runs[i] for i in range(len(configs))], shared)
         for i, end in enumerate(ends):
             end.record.outputs.clear()

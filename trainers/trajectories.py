@@ -21,8 +21,8 @@ from benchmark.core import store
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_file, sha256_json
 from benchmark.core.sealed import is_whole, sealed_file
-from benchmark.generate.transition import Steps, sampler_steps
-from benchmark.models.base import Pipeline
+from benchmark.models.families.base import Pipeline
+from benchmark.models.steps import TransitionSteps
 from trainers.pairs import PairSet, Source
 
 RECORD: Final = "trajectories.json"
@@ -74,7 +74,7 @@ class Trajectories:
     parts: tuple[Array, ...]
     part: int
     place: NDArray[np.int64]
-    steps: Steps
+    steps: TransitionSteps
     guidance: float
 
     def around(
@@ -127,7 +127,7 @@ def open_trajectories(folder: Path, pipeline: Pipeline, image_digests: Sequence[
         raise UserError(
             f"trajectories in {place} are {parts[0].shape[1:]}, and {pipeline.name} needs {wanted}"
         )
-    steps = sampler_steps(pipeline.scheduler, record.steps, pipeline.prediction_type)
+    steps = pipeline.transition_steps(record.steps)
     index = np.array([walks[digest] for digest in image_digests], dtype=np.int64)
     return Trajectories(parts, record.part, index, steps, record.guidance)
 

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from benchmark.core import store
 from benchmark.generate import image_seed, sample
-from benchmark.models.base import Pipeline
+from benchmark.models.families.base import Pipeline
 from trainers.networks import Policy
 
 FOLDER: Final = "validation"
@@ -35,7 +35,7 @@ def validation_images(
         training = network.training
         network.eval()
         try:
-            return sample(replace(pipeline, unet=network), list(captions), seeds, sampler)
+            return sample(pipeline.with_network(network), list(captions), seeds, sampler)
         finally:
             network.train(training)
 

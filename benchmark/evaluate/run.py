@@ -24,7 +24,7 @@ from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.scorers import Scorer
 
 if TYPE_CHECKING:
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.base import Pipeline
 
 
 def evaluate(config: EvalConfig, *, command: str | None = None) -> EvalResult:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmark.core.pixels import RGB
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.base import Pipeline
 
 __all__ = [
     "Progress", "Shard", "console_progress", "generate", "image_seed", "sample", "sample_walks",

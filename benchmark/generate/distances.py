@@ -20,7 +20,7 @@ from benchmark.generate.progress import Progress
 from benchmark.generate.seeds import Shard, image_seed
 
 if TYPE_CHECKING:
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.base import Pipeline
 
 FOLDER: Final = "distances"
 _COLUMNS: Final = ("prompt_id", "k", "key", "nats")

@@ -16,7 +16,7 @@ from benchmark.generate.seeds import Shard, image_seed
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
     from benchmark.generate.sampling import TextCache
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.base import Pipeline
 
 _ALL = Shard()
 

@@ -1,6 +1,7 @@
 r"""How far a policy's sampling paths are from the reference's.
 
-The paths of stochastic DDIM are chains of Gaussians that differ in their means alone, so their divergence is
+The paths of a stochastic sampler are chains of Gaussians that differ in their means alone, so their
+divergence is
 
 $$ \mathrm{KL}(p_\theta \| p_\mathrm{ref})
    = E_{x \sim p_\theta} \sum_{t: \sigma_t > 0}
@@ -21,9 +22,9 @@ from torch import Tensor
 from benchmark.core.errors import NotComparableError
 from benchmark.core.records import Sampler
 from benchmark.generate.sampling import TextCache, batches
-from benchmark.generate.transition import Steps, sampler_steps
-from benchmark.models.base import Pipeline
-from benchmark.models.conditioning import TextConditioning
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import Pipeline
+from benchmark.models.steps import TransitionSteps
 
 
 @torch.no_grad()
@@ -44,6 +45,7 @@ def path_kl(
 
     Raises:
         NotComparableError: if the two do not share the noise schedule: then the divergence is infinite.
+        NoGaussianStepsError: if their family's sampler draws none.
     """
     steps = _shared_steps(policy, reference, sampler)
     own, other = TextCache(policy), TextCache(reference)
@@ -58,23 +60,19 @@ def path_kl(
 def _along(
     policy: Pipeline,
     reference: Pipeline,
-    steps: tuple[Steps, Steps],
-    told: tuple[TextConditioning, TextConditioning],
+    steps: tuple[TransitionSteps, TransitionSteps],
+    told: tuple[Conditioning, Conditioning],
     seeds: list[int],
     sampler: Sampler,
 ) -> Float[Tensor, " batch"]:
     """Walks as the sampler does with eta = 1, as far as there is noise, and adds up the differences."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    conditions = [
-        said.unet_inputs(p.sampling_time_ids(len(said)))
-        for p, said in zip((policy, reference), told, strict=True)
-    ]
     latents = _noise(policy, generators)
     nats = torch.zeros(len(seeds), dtype=torch.float64)
     for k, sigma in enumerate(steps[0].sigma):
         means = [
-            own.a[k] * latents + own.b[k] * _prediction(p, latents, own.t[k], kwargs, sampler)
-            for p, own, kwargs in zip((policy, reference), steps, conditions, strict=True)
+            own.a[k] * latents + own.b[k] * _prediction(p, latents, own.t[k], said, sampler)
+            for p, own, said in zip((policy, reference), steps, told, strict=True)
         ]
         nats += (means[0] - means[1]).square().sum((1, 2, 3)) / (2 * sigma**2)
         latents = means[0] + sigma * _noise(policy, generators)
@@ -87,17 +85,18 @@ def _noise(pipeline: Pipeline, generators: list[torch.Generator]) -> Float[Tenso
 
 
 def _prediction(
-    pipeline: Pipeline, latents: Tensor, t: Tensor, conditions: dict[str, object], sampler: Sampler
+    pipeline: Pipeline, latents: Tensor, t: Tensor, told: Conditioning, sampler: Sampler
 ) -> Float[Tensor, "n c h w"]:
-    rows = latents.float().to(pipeline.device).contiguous(memory_format=pipeline.unet_layout)
-    with pipeline.autocast(sampler.precision):
-        output: Tensor = pipeline.unet(rows, t.to(pipeline.device), return_dict=False, **conditions)[0]
+    rows, at = latents.float().to(pipeline.device), t.to(pipeline.device)
+    output = pipeline.predict(pipeline.network, rows, at, told, precision=sampler.precision)
     # Not every device has float64.
     return output.float().cpu().double()
 
 
-def _shared_steps(policy: Pipeline, reference: Pipeline, sampler: Sampler) -> tuple[Steps, Steps]:
-    one, other = (sampler_steps(p.scheduler, sampler.steps, p.prediction_type) for p in (policy, reference))
+def _shared_steps(
+    policy: Pipeline, reference: Pipeline, sampler: Sampler
+) -> tuple[TransitionSteps, TransitionSteps]:
+    one, other = (p.transition_steps(sampler.steps) for p in (policy, reference))
     if not torch.equal(one.t, other.t) or not torch.allclose(one.sigma, other.sigma, rtol=1e-9, atol=0):
         raise NotComparableError(
             f"{policy.name} and its reference have other noise schedules, so their paths have no distance"

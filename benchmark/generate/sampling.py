@@ -1,4 +1,4 @@
-"""From prompts and seeds to pixels: DDIM with classifier-free guidance, in batches of one fixed size.
+"""From prompts and seeds to pixels: classifier-free guidance, in batches of one fixed size.
 
 Equal to diffusers' own pipelines with the same scheduler and a generator for each image. Own, because a
 failed image must not take its neighbours along, and because the last batch is filled up: then an image is
@@ -10,15 +10,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from benchmark.core.errors import UnknownNameError
 from benchmark.core.records import Sampler
 from benchmark.generate.progress import Progress
-from benchmark.models.base import Pipeline
-from benchmark.models.conditioning import TextConditioning
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import Pipeline
 
 
 @dataclass(frozen=True)
@@ -42,15 +40,15 @@ class TextCache:
     """
 
     pipeline: Pipeline
-    _known: dict[str | None, TextConditioning] = field(default_factory=dict)
+    _known: dict[str | None, Conditioning] = field(default_factory=dict)
 
-    def __call__(self, texts: Sequence[str | None]) -> TextConditioning:
+    def __call__(self, texts: Sequence[str | None]) -> Conditioning:
         """The conditioning of some prompts; None stands for no prompt, as guidance compares with."""
         for text in texts:
             if text not in self._known:
-                encode = self.pipeline.encode_text
+                encode = self.pipeline.encode_prompts
                 self._known[text] = self.pipeline.encode_empty() if text is None else encode([text])
-        return TextConditioning.cat([self._known[text] for text in texts])
+        return Conditioning.cat([self._known[text] for text in texts])
 
 
 def sample(
@@ -105,12 +103,12 @@ def sample_batch(
 
 def denoise(
     pipeline: Pipeline,
-    context: TextConditioning,
+    context: Conditioning,
     seeds: list[int],
     sampler: Sampler,
     walk: list[Tensor] | None = None,
 ) -> Float[Tensor, "n c h w"]:
-    r"""Latents of images, by DDIM.
+    r"""Latents of images, by the steps of the family's sampler.
 
     $$ \hat\epsilon = \epsilon_\varnothing + g\,(\epsilon_c - \epsilon_\varnothing) $$
 
@@ -126,24 +124,20 @@ def denoise(
     Returns:
         float32, shape (n, C, H, W).
     """
-    scheduler = _scheduler(pipeline, sampler)
+    steps = pipeline.sampler_steps(sampler)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     noise = [torch.randn((1, *pipeline.latent_shape), generator=g) for g in generators]
-    latents: Tensor = (torch.cat(noise) * scheduler.init_noise_sigma).to(pipeline.device)
+    latents = steps.start(torch.cat(noise))
     copies = len(context) // len(seeds)
-    conditions = context.unet_inputs(pipeline.sampling_time_ids(len(context)))
     if walk is not None:
         walk.append(latents)
-    for t in scheduler.timesteps:
-        rows = latents.repeat(copies, 1, 1, 1).contiguous(memory_format=pipeline.unet_layout)
-        with pipeline.autocast(sampler.precision):
-            prediction = pipeline.unet(rows, t, return_dict=False, **conditions)[0]
-        prediction = prediction.float()
+    for t in steps.times:
+        rows = latents.repeat(copies, 1, 1, 1)
+        prediction = pipeline.predict(pipeline.network, rows, t, context, precision=sampler.precision).float()
         if copies == 2:
             empty, conditional = prediction.chunk(2)
             prediction = empty + sampler.guidance * (conditional - empty)
-        step = scheduler.step(prediction, t, latents, eta=sampler.eta, generator=generators)
-        latents = step.prev_sample
+        latents = steps.step(prediction, t, latents, generators)
         if walk is not None:
             walk.append(latents)
     return latents
@@ -165,15 +159,6 @@ def sample_walks(
     return np.concatenate(found)
 
 
-def _context(texts: TextCache, prompts: list[str], sampler: Sampler) -> TextConditioning:
-    """What the UNet is told; with guidance first what it is told of no prompt."""
+def _context(texts: TextCache, prompts: list[str], sampler: Sampler) -> Conditioning:
+    """What the network is told; with guidance first what it is told of no prompt."""
     return texts([*([None] * len(prompts) if sampler.guidance > 1 else []), *prompts])
-
-
-def _scheduler(pipeline: Pipeline, sampler: Sampler) -> DDIMScheduler:
-    """A scheduler of this call's own, because its timesteps are state."""
-    if sampler.name != "ddim":
-        raise UnknownNameError("sampler", sampler.name, ["ddim"])
-    scheduler: DDIMScheduler = DDIMScheduler.from_config(pipeline.scheduler.config)
-    scheduler.set_timesteps(sampler.steps, device=pipeline.device)
-    return scheduler

@@ -1,21 +1,23 @@
 """Base models: their facts, how to load one, and how to open what was trained from it.
 
-Importing this room needs no torch; `benchmark.models.base.Pipeline` is what a loaded model is.
+Importing this room needs no torch; `benchmark.models.families.base.Pipeline` is what a loaded model is.
 """
 
 from typing import TYPE_CHECKING
 
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Checkpoint
-from benchmark.models.facts import ModelFacts, model_facts, models
+from benchmark.models.facts import Family, ModelFacts, OwnClip, family_of, model_facts, models
 from benchmark.models.hub import cached, whereabouts
 
 if TYPE_CHECKING:
-    from benchmark.models.base import Pipeline
+    from pathlib import Path
+
+    from benchmark.models.families.base import P, Pipeline
 
 __all__ = [
-    "ModelFacts", "base_hash", "checkpoint_hash", "is_here", "load_pipeline", "model_facts", "models",
-    "open_checkpoint", "whereabouts",
+    "Family", "ModelFacts", "OwnClip", "base_hash", "checkpoint_hash", "is_here", "load_pipeline",
+    "model_facts", "models", "open_checkpoint", "whereabouts",
 ]  # fmt: skip
 
 
@@ -32,11 +34,17 @@ def base_hash(spec: str, *, offline: bool = False) -> str:
     Raises:
         UserError: for an unknown name, or missing weights.
     """
-    from benchmark.models.files import content_hash
+    family, place = _find(spec, offline)
+    return family.content_hash(place)
+
+
+def _find(spec: str, offline: bool) -> "tuple[Family, Path]":
+    """The family and the place of a base model, which is fetched if it is not here."""
     from benchmark.models.hub import download
 
     facts = model_facts(spec)
-    return content_hash(download(facts.hub_id, offline=offline)[0] if facts.local is None else facts.local())
+    place = download(facts.hub_id, offline=offline)[0] if facts.local is None else facts.local()
+    return family_of(facts, place), place
 
 
 def is_here(spec: str) -> bool:
@@ -60,12 +68,13 @@ def checkpoint_hash(spec: str, base: str, *, offline: bool = False) -> str:
     Raises:
         UserError: if there is nothing of the kind.
     """
-    under = base_hash(base, offline=offline)
+    family, place = _find(base, offline)
+    under = family.content_hash(place)
     if spec == "base":
         return under
-    from benchmark.models.checkpoints import _digest, find_checkpoint
+    from benchmark.models.checkpoints import find_checkpoint, weights_digest
 
-    return sha256_json([_digest(find_checkpoint(spec, offline=offline)), under])
+    return sha256_json([weights_digest(find_checkpoint(spec, offline=offline), family), under])
 
 
 def load_pipeline(
@@ -74,7 +83,7 @@ def load_pipeline(
     """Loads a base model strictly: every weight is found, and none is left over.
 
     Args:
-        spec: A registered name, a local diffusers folder, or a hub id.
+        spec: A registered name, a local folder or file, a hub id, or `path.py:Name`.
         device: As torch names it.
         offline: Forbid every network access.
         precision: `auto`, `fp32`, `bf16` or `fp16`.
@@ -87,17 +96,17 @@ def load_pipeline(
     return loading.load_pipeline(spec, device, offline=offline, precision=precision)
 
 
-def open_checkpoint(spec: str, base: "Pipeline", *, offline: bool = False) -> "tuple[Checkpoint, Pipeline]":
+def open_checkpoint(spec: str, base: "P", *, offline: bool = False) -> "tuple[Checkpoint, P]":
     """Opens what `--checkpoint` means; the base model itself is left as it is.
 
     Args:
-        spec: `base`; a run folder, `RUN@STEP`, a step's folder; a diffusers pipeline, a folder
-            with `unet/`, a bare UNet; a LoRA file; a hub id.
+        spec: `base`; a run folder, `RUN@STEP`, a step's folder; any form its family has: a diffusers
+            pipeline, a bare network, a LoRA file; a hub id.
         base: The base model it was trained from.
         offline: Forbid every network access.
 
     Returns:
-        The record, and the pipeline with the policy in the base UNet's place.
+        The record, and the pipeline with the policy in the base network's place.
 
     Raises:
         UserError: if there is nothing of the kind, or it was trained from another base model.

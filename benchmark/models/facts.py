@@ -1,26 +1,88 @@
-"""What is known of a base model before it is loaded: where it is, and how it is sampled by default."""
+"""What is known of a base model before it is loaded: its family, where it is, how it is sampled by default.
 
+A family is a kind of network with all that belongs to it, one file or folder of `families/`. Nothing here
+needs torch.
+"""
+
+import functools
+import importlib
 import math
-import shlex
+import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from benchmark.core.errors import UnknownNameError, UnreadableFileError, UserError
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.hashing import sha256_json
+from benchmark.core.origin import module_sha256
+from benchmark.core.plugins import is_file_target
 from benchmark.core.records import Sampler
 from benchmark.core.registry import Registry
 from benchmark.core.store import read_json
-from benchmark.models.files import ENDINGS, own_name
-from benchmark.models.kinds import contents
-from benchmark.models.published import fitting_sizes
+from benchmark.models import families as _room
+from benchmark.models.files import ENDINGS, INDEX, Folders, content_hash
 
-XL_CLASS = "StableDiffusionXLPipeline"
-# How each kind of folder is sampled unless told otherwise: as diffusers itself does.
-_SAMPLERS = {
-    "StableDiffusionPipeline": Sampler(steps=50, guidance=7.5),
-    XL_CLASS: Sampler(steps=50, guidance=5.0),
-}
+if TYPE_CHECKING:
+    from benchmark.models.families.base import Pipeline
+
+_MODULES = tuple(
+    f"{_room.__name__}.{info.name}" for info in pkgutil.iter_modules(_room.__path__) if info.name != "base"
+)
+"""The families that come with fbench; `base` is what they have in common."""
+
+
+@dataclass(frozen=True, eq=False)
+class Family:
+    """A family of base models as it is known before anything is loaded.
+
+    A module of `benchmark.models.families` has its own as `FAMILY`; a plug-in's facts bring theirs.
+
+    Attributes:
+        name: For people.
+        load: Imports and returns its class of pipelines; the first time that heavy packages are needed.
+        facts: The facts of a local folder or file; None where it is not of this family.
+        refusal: Why a file, or a folder without a pipeline's index, is no base model of this family; None
+            for a family that knows no other forms.
+        pipelines: The classes that the index of a diffusers folder names, with how diffusers samples each.
+        folders: How those folders are laid out.
+        samplers: The names of samplers its images can be made by.
+        checkpoints: The forms in which its checkpoints come, in words.
+    """
+
+    name: str
+    load: "Callable[[], type[Pipeline]]"
+    facts: "Callable[[Path], ModelFacts | None]" = lambda _: None
+    refusal: Callable[[Path], UserError] | None = None
+    pipelines: Mapping[str, Sampler] = field(default_factory=dict)
+    folders: Folders = field(default_factory=Folders)
+    samplers: tuple[str, ...] = ("ddim",)
+    checkpoints: tuple[str, ...] = ()
+
+    def content_hash(self, place: Path) -> str:
+        """Hash of what decides the pixels of a base model: its files, and a plug-in's code.
+
+        Args:
+            place: Where it lies.
+
+        Raises:
+            UserError: if weights are missing in part.
+        """
+        found, code = content_hash(place, self.folders), module_sha256(self.load.__module__)
+        return sha256_json([found, code]) if code else found
+
+
+@dataclass(frozen=True)
+class OwnClip:
+    """The CLIP that belongs to a base model.
+
+    Attributes:
+        folder: In open_clip's own layout.
+        bpe: Its merges; None for the published ones.
+    """
+
+    folder: Path
+    bpe: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -30,55 +92,105 @@ class ModelFacts:
     Attributes:
         name: As registered; for other models the folder's name or the hub id.
         hub_id: Where it is published; empty for a local folder.
+        family: Which it is of; None where only the weights would tell, as of a hub id.
         sampler: How its images are made by default.
         image_size: Height and width in pixels; 0 where only the weights would tell.
         latent_shape: (C, H, W) of one image's latents; zeros where only the weights would tell.
         licence: Under which the weights may be used.
         download: Bytes that are fetched from the hub; 0: not known.
         local: Finds the folder or file on this machine; None for a model on the hub.
+        always_stated: Whether a training must state beta and the log-ratio's scale.
+        clip: Finds its own CLIP; None for a model without.
     """
 
     name: str
     hub_id: str = ""
+    family: Family | None = None
     sampler: Sampler = Sampler(steps=50, guidance=7.5)  # noqa: RUF009  # frozen
     image_size: int = 0
     latent_shape: tuple[int, int, int] = (0, 0, 0)
     licence: str = ""
     download: int = 0
     local: Callable[[], Path] | None = None
+    always_stated: bool = False
+    clip: Callable[[], OwnClip] | None = None
 
     @property
     def latent_size(self) -> int:
         """D = C * H * W, the dimension that the log-ratio's scale is stated for."""
         return math.prod(self.latent_shape)
 
+    @property
+    def samplers(self) -> tuple[str, ...]:
+        """The names of samplers its images can be made by; of all families where its own is not known."""
+        own = families() if self.family is None else (self.family,)
+        return tuple(dict.fromkeys(name for family in own for name in family.samplers))
 
-models: Registry[ModelFacts] = Registry(
-    "base model", group="fbench.models", modules=("benchmark.models.builtin",)
-)
+
+models: Registry[ModelFacts] = Registry("base model", group="fbench.models", modules=_MODULES)
+
+
+@functools.cache
+def families() -> tuple[Family, ...]:
+    """The families that come with fbench, in the order of their modules' names."""
+    return tuple(importlib.import_module(module).FAMILY for module in _MODULES)
+
+
+def all_folders() -> Folders:
+    """The folders of all families, for a repository of which nothing is known yet."""
+    return Folders.union(family.folders for family in families())
+
+
+def checkpoint_forms() -> str:
+    """Everything that `--checkpoint` takes, in words."""
+    own = dict.fromkeys(form for family in families() for form in family.checkpoints)
+    return ", ".join(["base, a run folder, RUN@STEP", *own, "a hub id"])
 
 
 def model_facts(spec: str) -> ModelFacts:
     """The facts of the base model that `--base` means: a registered name, a path, or a hub id.
 
     Args:
-        spec: As typed. A path wins over a hub id of the same spelling, a registered name over both.
+        spec: As typed. A path wins over a hub id of the same spelling, a registered name over both;
+            `path.py:Name` is a function of a file that returns facts.
 
     Raises:
         UserError: for a name nobody registered, a folder that is no diffusers pipeline, or a file that is no
             whole model.
     """
-    if spec in models:
-        return models.create(spec)
+    if spec in models or is_file_target(spec):
+        found: object = models.create(spec)
+        if not isinstance(found, ModelFacts):
+            raise UserError(f"base model {spec} is a {type(found).__name__}", allowed="ModelFacts")
+        return found
     place = Path(spec).expanduser()
     if place.exists():
-        return _file_facts(place) if place.is_file() else _folder_facts(place)
+        return _place_facts(place)
     if looks_like_hub_id(spec):
         return ModelFacts(name=spec, hub_id=spec)
     do = "or give a diffusers folder, a whole model's file or a hub id (owner/name)"
     if "@" in spec:  # as checkpoints name the base model that was a folder
         do = "give the path of its folder or file; behind the @ is the start of its content's hash"
     raise UnknownNameError("base model", spec, models.names(), do)
+
+
+def family_of(facts: ModelFacts, place: Path) -> Family:
+    """The family of a base model that is on this machine.
+
+    Args:
+        facts: Which may not know it.
+        place: Its folder or file.
+
+    Raises:
+        UserError: if it is of no known family.
+    """
+    if facts.family is not None:
+        return facts.family
+    kind = pipeline_index(place).get("_class_name") if (place / INDEX).is_file() else None
+    own = next((family for family in families() if kind in family.pipelines), None)
+    own = own or _place_facts(place).family
+    assert own is not None  # facts of a place come from a family
+    return own
 
 
 def looks_like_hub_id(spec: str) -> bool:
@@ -93,59 +205,24 @@ def looks_like_hub_id(spec: str) -> bool:
     return bool(slash) and plain and not name.endswith((*ENDINGS, ".json"))
 
 
-def pipeline_index(folder: Path) -> Mapping[str, Any]:
+def pipeline_index(folder: Path) -> Mapping[str, object]:
     """What a folder says of its pipeline: `model_index.json`.
 
     Raises:
-        UserError: if it is no diffusers folder, or another kind of pipeline.
+        UserError: if it cannot be read, or names a class of no known family.
     """
-    index = folder / "model_index.json"
-    if not index.is_file():
-        raise UnreadableFileError(
-            folder, "a diffusers pipeline", "it has no model_index.json", do=_instead(folder)
-        )
-    content = read_json(index, "a diffusers model index")
+    content = read_json(folder / INDEX, "a diffusers model index")
     kind = content.get("_class_name") if isinstance(content, dict) else None
-    if kind not in _SAMPLERS:
-        raise UserError(f"{folder} holds a {kind}", allowed=", ".join(_SAMPLERS))
+    known = [name for family in families() for name in family.pipelines]
+    if kind not in known:
+        raise UserError(f"{folder} holds a {kind}", allowed=", ".join(known))
     return dict(content)
 
 
-def _instead(folder: Path) -> str:
-    """What a folder that is no pipeline may be good for."""
-    if (folder / "unet").is_dir() or (folder / "config.json").is_file():
-        return f"a UNet alone is a checkpoint: --checkpoint {shlex.quote(str(folder))}"
-    files = sorted(p for p in folder.glob("*") if p.suffix in (".safetensors", ".ckpt"))
-    return f"give a whole model's file itself: --base {shlex.quote(str(files[0]))}" if files else ""
-
-
-def _file_facts(file: Path) -> ModelFacts:
-    found = contents(file)
-    sizes = fitting_sizes(file, found)
-    side = int(sizes.unet["sample_size"])
-    return ModelFacts(
-        name=own_name(file),
-        sampler=_SAMPLERS["StableDiffusionPipeline" if sizes.text_2 is None else XL_CLASS],
-        image_size=side * 2 ** (len(sizes.vae["block_out_channels"]) - 1),
-        latent_shape=(4, side, side),
-        local=lambda: file,
-    )
-
-
-def _folder_facts(folder: Path) -> ModelFacts:
-    kind = pipeline_index(folder)["_class_name"]
-    unet = read_json(folder / "unet" / "config.json", "a UNet's config")
-    vae = read_json(folder / "vae" / "config.json", "an autoencoder's config")
-    try:
-        channels, side = int(unet["in_channels"]), int(unet["sample_size"])
-        factor = 2 ** (len(vae["block_out_channels"]) - 1)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnreadableFileError(folder, "a diffusers pipeline", f"its configs lack {error}") from error
-    return ModelFacts(
-        # The folder may be moved, and two folders may have one name: loading adds the weights' hash.
-        name=folder.resolve().name,
-        sampler=_SAMPLERS[kind],
-        image_size=side * factor,
-        latent_shape=(channels, side, side),
-        local=lambda: folder,
-    )
+def _place_facts(place: Path) -> ModelFacts:
+    if (place / INDEX).is_file():
+        pipeline_index(place)
+    facts = next((found for family in families() if (found := family.facts(place)) is not None), None)
+    if facts is None:
+        raise next(family.refusal(place) for family in families() if family.refusal is not None)
+    return facts

@@ -6,9 +6,9 @@ No torch here: `fbench train` compares base models before it loads anything.
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -18,13 +18,7 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError
 from benchmark.core.store import read_json
 
 INDEX: Final = "model_index.json"
-NETWORKS: Final = ("unet", "vae", "text_encoder", "text_encoder_2")
-TOKENIZERS: Final = ("tokenizer", "tokenizer_2")
-UNLOADED: Final = {
-    "StableDiffusionPipeline": ("safety_checker", "feature_extractor", "image_encoder"),
-    "StableDiffusionXLPipeline": ("feature_extractor", "image_encoder"),
-}
-"""Of each kind of pipeline, the parts that its index may name and that never reach its pixels here."""
+LORA_FILE: Final = "pytorch_lora_weights.safetensors"
 ENDINGS: Final = (".safetensors", ".ckpt", ".bin", ".pt", ".pth")
 """Of files of weights; what else follows a dot belongs to a name, as in `sdxl-1.0`."""
 
@@ -41,6 +35,31 @@ _PART = re.compile(
     r"^(?P<stem>diffusion_pytorch_model|pytorch_model|model)(?:\.(?P<before>\w+?))?-\d+-of-\d+"
     r"(?:\.(?P<behind>\w+))?\.(?P<ending>safetensors|bin)$"
 )
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The folders of a family's pipelines, as diffusers lays them out; all empty for another layout.
+
+    Attributes:
+        networks: Those with weights; the network that is trained is the first.
+        tokenizers: Those with vocabularies.
+        unloaded: Of each class of pipeline, the parts that its index may name and that never reach its
+            pixels here.
+        adapted: The networks that an adapter may change, with the class that PEFT's config names.
+    """
+
+    networks: tuple[str, ...] = ()
+    tokenizers: tuple[str, ...] = ()
+    unloaded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    adapted: Mapping[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def union(several: Iterable["Folders"]) -> "Folders":
+        """The networks and tokenizers of several families, each once."""
+        found = list(several)
+        networks = dict.fromkeys(name for one in found for name in one.networks)
+        return Folders(tuple(networks), tuple(dict.fromkeys(t for one in found for t in one.tokenizers)))
 
 
 @dataclass(frozen=True)
@@ -136,43 +155,48 @@ def find_weights(folder: Path) -> Weights:
     return Weights(parts, path)
 
 
-def used_files(folder: Path) -> tuple[Path, ...]:
+def used_files(folder: Path, folders: Folders) -> tuple[Path, ...]:
     """The files of a folder that are read when it is opened, in the order of their paths.
 
     A pipeline's: its index, the config and the chosen weights of each network, the vocabularies, the noise
-    schedule. A bare UNet's, or a folder's with `unet/`: those of it and of the networks beside it. Of any
-    other folder: every config, vocabulary and safetensors file.
+    schedule. A bare network's, or those of a folder with it: those of it and of the networks beside it. Of
+    any other folder: every config, vocabulary and safetensors file.
 
     Args:
         folder: Of a pipeline, a network or a checkpoint.
+        folders: As the family lays its pipelines out.
     """
-    if (folder / INDEX).is_file():
-        networks = [folder / name for name in NETWORKS]
-        vocabularies = [p for name in TOKENIZERS for p in (folder / name).glob("*") if _is_text(p)]
+    if (folder / INDEX).is_file() and folders.networks:
+        networks = [folder / name for name in folders.networks]
+        vocabularies = [p for name in folders.tokenizers for p in (folder / name).glob("*") if _is_text(p)]
         schedule = folder / "scheduler" / "scheduler_config.json"
         of_networks = [file for network in networks for file in _network_files(network)]
         return tuple(sorted([folder / INDEX, schedule, *vocabularies, *of_networks]))
-    unet = unet_folder(folder)
-    if unet is None:
+    policy = policy_folder(folder, folders)
+    if policy is None:
         return tuple(_all(folder))
-    places = (network_folders(folder) | {"unet": unet}).values()
+    places = (network_folders(folder, folders) | {folders.networks[0]: policy}).values()
     return tuple(sorted(file for network in places for file in _network_files(network)))
 
 
-def unet_folder(folder: Path) -> Path | None:
-    """Where a folder that is no pipeline has its UNet: `unet/`, itself, or `unet_ema/` where that is all.
+def policy_folder(folder: Path, folders: Folders) -> Path | None:
+    """Where a folder that is no pipeline has the network that is trained.
 
-    A place with a config comes before one with weights alone.
+    In the folder of its name, itself, or in the one of its average's where that is all. A place with a config
+    comes before one with weights alone.
     """
-    places = (folder / "unet", folder, folder / "unet_ema")
+    if not folders.networks:
+        return None
+    name = folders.networks[0]
+    places = (folder / name, folder, folder / f"{name}_ema")
     with_config = [place for place in places if (place / "config.json").is_file()]
     with_weights = [place for place in places if choose_weights(path.name for path in place.glob("*"))]
     return next(iter([*with_config, *with_weights]), None)
 
 
-def network_folders(folder: Path) -> dict[str, Path]:
+def network_folders(folder: Path, folders: Folders) -> dict[str, Path]:
     """The networks whose weights a folder holds in folders of their names."""
-    places = {name: folder / name for name in NETWORKS}
+    places = {name: folder / name for name in folders.networks}
     return {name: place for name, place in places.items() if choose_weights(p.name for p in place.glob("*"))}
 
 
@@ -201,22 +225,24 @@ def _network_files(folder: Path) -> Iterator[Path]:
         yield weights.index
 
 
-def content_hash(place: Path) -> str:
+def content_hash(place: Path, folders: Folders) -> str:
     """Hash of everything in a folder that decides pixels: the model's identity, wherever it lies.
 
     Over the relative path and the SHA-256 of each of :func:`used_files`, with the pipeline's index as if it
-    named no part of `UNLOADED`. What is never read (a safety checker, a README, other copies of the weights)
-    does not count, nor does the folder's name. The same numbers in other files are another content.
+    named no part of `folders.unloaded`. What is never read (a safety checker, a README, other copies of the
+    weights) does not count, nor does the folder's name. The same numbers in other files are another content.
 
     Args:
         place: A pipeline's folder, a network's or a checkpoint's; a file is hashed as it is.
+        folders: As the family lays its pipelines out.
 
     Raises:
         UserError: if a network's weights are missing in part.
     """
     if place.is_file():
         return _sha256(place)
-    return hashing.sha256_json({p.relative_to(place).as_posix(): _digest(p) for p in used_files(place)})
+    used = used_files(place, folders)
+    return hashing.sha256_json({p.relative_to(place).as_posix(): _digest(p, folders) for p in used})
 
 
 def hash_with_unread_files(folder: Path) -> str:
@@ -224,8 +250,8 @@ def hash_with_unread_files(folder: Path) -> str:
     return hashing.sha256_json({p.relative_to(folder).as_posix(): _sha256(p) for p in _all(folder)})
 
 
-def _digest(path: Path) -> str:
-    return hashing.sha256_bytes(_plain_index(path)) if path.name == INDEX else _sha256(path)
+def _digest(path: Path, folders: Folders) -> str:
+    return hashing.sha256_bytes(_plain_index(path, folders)) if path.name == INDEX else _sha256(path)
 
 
 def _sha256(path: Path) -> str:
@@ -240,13 +266,13 @@ def _sha256_of(path: Path, stamp: tuple[int, ...]) -> str:
     return hashing.sha256_file(path)
 
 
-def _plain_index(path: Path) -> bytes:
+def _plain_index(path: Path, folders: Folders) -> bytes:
     """A pipeline's index, as diffusers writes that of a pipeline without the parts that are never loaded."""
     index = read_json(path, "a diffusers model index")
     if not isinstance(index, dict):
         raise UnreadableFileError(path, "a diffusers model index", "it is no table of keys")
     unloaded: dict[str, object] = {
-        name: [None, None] for name in UNLOADED.get(str(index.get("_class_name")), ())
+        name: [None, None] for name in folders.unloaded.get(str(index.get("_class_name")), ())
     }
     if "safety_checker" in unloaded:
         unloaded["requires_safety_checker"] = False

@@ -8,21 +8,23 @@ from benchmark.core.environment import network_forbidden
 from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.sizes import said_size
 from benchmark.core.store import read_json
-from benchmark.models.facts import ModelFacts
-from benchmark.models.files import INDEX, NETWORKS, TOKENIZERS, choose_weights
+from benchmark.models.facts import ModelFacts, all_folders
+from benchmark.models.files import INDEX, LORA_FILE, Folders, choose_weights
 
-LORA_FILE = "pytorch_lora_weights.safetensors"
-_SMALL = (
-    INDEX, LORA_FILE, "pytorch_lora_weights.bin", "scheduler/scheduler_config.json",
-    *(f"{place}{file}" for place in ("", *(f"{part}/" for part in NETWORKS)) for file in (
-        "adapter_config.json", "adapter_model.safetensors", "adapter_model.bin",
-    )),
-    *(f"{part}/{file}" for part in TOKENIZERS for file in ("*.json", "merges.txt")),
-)  # fmt: skip
+
+def _small(folders: Folders) -> list[str]:
+    """The files beside weights: configs, vocabularies, adapters."""
+    places = ("", *(f"{part}/" for part in folders.networks))
+    adapters = ("adapter_config.json", "adapter_model.safetensors", "adapter_model.bin")
+    return [
+        INDEX, LORA_FILE, "pytorch_lora_weights.bin", "scheduler/scheduler_config.json",
+        *(f"{place}{file}" for place in places for file in adapters),
+        *(f"{part}/{file}" for part in folders.tokenizers for file in ("*.json", "merges.txt")),
+    ]  # fmt: skip
 
 
 def wanted_files(names: Iterable[str]) -> list[str]:
-    """The files of a repository that a pipeline, a UNet or a LoRA is opened from, and nothing else.
+    """The files of a repository that a pipeline, a network or a LoRA is opened from, and nothing else.
 
     Repositories also hold pickles, other precisions, other frameworks' weights, second autoencoders and
     single-file copies, several times its size. Of each network one set of weights is wanted, the one that
@@ -31,10 +33,11 @@ def wanted_files(names: Iterable[str]) -> list[str]:
     Args:
         names: All of the repository's files.
     """
-    names = sorted(names)
-    found = {name for name in names if any(fnmatch(name, pattern) for pattern in _SMALL)}
-    # In the repository of a UNet alone it may lie at the top.
-    for part in ("", *NETWORKS):
+    names, folders = sorted(names), all_folders()
+    small = _small(folders)
+    found = {name for name in names if any(fnmatch(name, pattern) for pattern in small)}
+    # In the repository of one network alone it may lie at the top.
+    for part in ("", *folders.networks):
         inside = {name.rpartition("/")[2]: name for name in names if name.rpartition("/")[0] == part}
         chosen = choose_weights(inside)
         if not chosen or "config.json" not in inside:
@@ -97,7 +100,7 @@ def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
 def _without_weights(folder: Path) -> list[str]:
     """The networks of a pipeline's folder of which only the config is there, or nothing."""
     index = read_json(folder / INDEX, "a diffusers model index")
-    named = [name for name in NETWORKS if name in index]
+    named = [name for name in all_folders().networks if name in index]
     return [name for name in named if not choose_weights(file.name for file in (folder / name).glob("*"))]
 
 

@@ -11,8 +11,9 @@ import pytest
 from typer.testing import Result
 
 from benchmark.core.manifest import read_manifest
-from trainers.checkpoints import LORA_FILE, step_folder
-from trainers.networks import SharedNetwork
+from benchmark.models.files import LORA_FILE
+from trainers.checkpoints import step_folder
+from trainers.networks import BaseNetwork
 
 Fbench = Callable[..., Result]
 VARIES = (
@@ -77,15 +78,15 @@ def swept(fbench: Fbench, world: dict[str, Path], tmp_path_factory: pytest.TempP
     """Six policies; the reference was asked once a step for those of a seed."""
     out = tmp_path_factory.mktemp("sweeps") / "all"
     asked = 0
-    reference = SharedNetwork.reference
+    reference = BaseNetwork.reference
 
-    def counting(self: SharedNetwork) -> object:
+    def counting(self: BaseNetwork) -> object:
         nonlocal asked
         asked += 1
         return reference(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SharedNetwork, "reference", counting)
+        patch.setattr(BaseNetwork, "reference", counting)
         done = fbench("sweep", "--config", world["config"], *VARIES, "--out", out)
     assert done.exit_code == 0, done.output
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["run", *NAMES, "next:"]

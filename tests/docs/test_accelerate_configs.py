@@ -8,7 +8,7 @@ from accelerate.commands.launch import launch_command_parser
 from accelerate.utils import DistributedType, FullyShardedDataParallelPlugin
 from accelerate.utils.launch import prepare_multi_gpu_env
 
-from trainers import sharding
+from benchmark.models.families.unet.pipeline import BLOCKS
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "accelerate"
 EXPECTED = {
@@ -70,4 +70,4 @@ def test_the_blocks_that_fsdp_wraps_are_diffusers_own() -> None:
         "fsdp_transformer_layer_cls_to_wrap"
     ]
     assert wrapped.split(",") == [BasicTransformerBlock.__name__, ResnetBlock2D.__name__]
-    assert tuple(wrapped.split(",")) == sharding._BLOCKS
+    assert tuple(wrapped.split(",")) == BLOCKS

@@ -14,7 +14,7 @@ from benchmark.core import resources
 from benchmark.core.hashing import sha256_json
 from benchmark.evaluate.outside import read_images
 from benchmark.models import checkpoint_hash, open_checkpoint
-from benchmark.models.base import Pipeline
+from benchmark.models.families.base import Pipeline
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import make_scorers
 from benchmark.scorers.base import scorers

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -19,10 +19,15 @@ from peft import LoraConfig, get_peft_model_state_dict
 from benchmark.core.errors import UserError
 from benchmark.core.records import Sampler
 from benchmark.generate.sampling import sample
-from benchmark.models import load_pipeline, open_checkpoint
+from benchmark.models import load_pipeline as load_any
+from benchmark.models import open_checkpoint
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 Folder = Callable[..., Path]
 SAMPLER = Sampler(steps=4, guidance=4.0, batch_size=3)
@@ -105,17 +110,15 @@ def test_an_sdxl_lora_of_all_its_parts_is_equal_to_plain_diffusers(
         text_encoder_2_lora_layers=add_adapter(second, text, 2),
         **_collate_lora_metadata({"unet": unet, "text_encoder": first, "text_encoder_2": second}),
     )
-    before = base.encode_text(["a star"])
+    before = base.encode_prompts(["a star"])
     _, policy = open_checkpoint(str(tmp_path / "pytorch_lora_weights.safetensors"), base)
     ours = sample(policy, PROMPTS, SEEDS, SAMPLER)
     assert largest_difference(ours, plain(folder, lora=tmp_path)) <= 1
     # Every part has changed, and the base has not been touched.
-    after = policy.encode_text(["a star"])
-    assert after.pooled is not None
-    assert before.pooled is not None
-    assert not torch.allclose(after.pooled, before.pooled, atol=1e-3)
-    assert not torch.allclose(after.states[..., :16], before.states[..., :16], atol=1e-3)
-    assert torch.equal(base.encode_text(["a star"]).states, before.states)
+    after = policy.encode_prompts(["a star"])
+    assert not torch.allclose(after.parts["pooled"], before.parts["pooled"], atol=1e-3)
+    assert not torch.allclose(after.parts["states"][..., :16], before.parts["states"][..., :16], atol=1e-3)
+    assert torch.equal(base.encode_prompts(["a star"]).parts["states"], before.parts["states"])
     assert largest_difference(sample(base, PROMPTS, SEEDS, SAMPLER), plain(folder)) <= 1
 
 

@@ -10,7 +10,7 @@ import torch
 from benchmark.core.errors import DiskFullError, UserError
 from benchmark.core.records import Checkpoint, ImageSet, Prompt, PromptSet, Sampler
 from benchmark.generate import Shard, console_progress, generate, image_seed
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 
 SAMPLER = Sampler(steps=2, guidance=2.0, batch_size=4)
 TEXTS = ("a star", "two hearts", "a moon, winter")

@@ -16,8 +16,7 @@ from benchmark.core.records import Checkpoint, ImageSet, Prompt, PromptSet, Samp
 from benchmark.generate import generate, sample_walks, with_distances
 from benchmark.generate import path_kl as room
 from benchmark.generate.path_kl import path_kl
-from benchmark.generate.transition import sampler_steps
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 
 SAMPLER = Sampler(steps=6, guidance=3.0, batch_size=4, eta=0.0)
 PROMPTS = ["a star", "two hearts", "a moon, winter", "a star", "a flat circle"]
@@ -50,7 +49,7 @@ def test_a_constant_difference_has_the_closed_form(tiny_pipeline: Pipeline) -> N
     with torch.no_grad():
         unet.conv_out.bias += shift
     policy = replace(tiny_pipeline, unet=unet)
-    steps = sampler_steps(tiny_pipeline.scheduler, SAMPLER.steps, tiny_pipeline.prediction_type)
+    steps = tiny_pipeline.transition_steps(SAMPLER.steps)
     assert len(steps) >= SAMPLER.steps - 1
     expected = float((steps.scale(tiny_pipeline.latent_size) * shift**2).sum())
     assert nats(policy, tiny_pipeline) == pytest.approx(np.full(5, expected), rel=1e-4)
@@ -85,15 +84,15 @@ def test_it_is_the_mean_log_ratio_along_the_policys_paths(tiny_pipeline: Pipelin
     sampler = replace(SAMPLER, batch_size=32, steps=4, eta=1.0, guidance=1.0)
     kl = np.concatenate(list(path_kl(moved, tiny_pipeline, prompts, seeds, sampler)))
     walks = torch.from_numpy(sample_walks(moved, prompts, seeds, sampler))
-    steps = sampler_steps(moved.scheduler, sampler.steps, moved.prediction_type)
-    told = moved.encode_text(["a star"]).repeat(n).unet_inputs()
+    steps = moved.transition_steps(sampler.steps)
+    told = moved.encode_prompts(["a star"]).repeat(n).parts["states"]
     ratio = torch.zeros(n, dtype=torch.float64)
     for k, position in enumerate(steps.index.tolist()):
         before, after = walks[:, position], walks[:, position + 1]
         squares = []
         for pipeline in (moved, tiny_pipeline):
             with torch.no_grad():
-                said = pipeline.unet(before, steps.t[k], return_dict=False, **told)[0]
+                said = pipeline.unet(before, steps.t[k], told, return_dict=False)[0]
             mu = steps.a[k] * before.double() + steps.b[k] * said.double()
             squares.append((after.double() - mu).square().sum((1, 2, 3)))
         ratio += (squares[1] - squares[0]) / (2 * steps.sigma[k] ** 2)

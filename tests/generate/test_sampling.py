@@ -18,7 +18,7 @@ from benchmark.core.records import Sampler
 from benchmark.generate import image_seed
 from benchmark.generate.sampling import sample
 from benchmark.models import open_checkpoint
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB

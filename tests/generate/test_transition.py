@@ -8,8 +8,8 @@ from diffusers import DDIMScheduler
 from torch import Tensor
 from torch.distributions import Normal
 
-from benchmark.generate.transition import Steps, sampler_steps
-from benchmark.models.base import PredictionType
+from benchmark.models.families.unet.ddim import PredictionType, transition_steps
+from benchmark.models.steps import TransitionSteps
 from trainers.log_ratio import log_ratio, prediction_error
 
 SHAPE = (4, 4, 4)
@@ -33,7 +33,9 @@ def _mean(scheduler: DDIMScheduler, output: Tensor, t: Tensor, x: Tensor) -> Ten
     return mean
 
 
-def _s(steps: Steps, k: int, before: Tensor, after: Tensor, policy: Tensor, reference: Tensor) -> Tensor:
+def _s(
+    steps: TransitionSteps, k: int, before: Tensor, after: Tensor, policy: Tensor, reference: Tensor
+) -> Tensor:
     which = torch.full(before.shape[:-3], k)
     target = steps.target(before, after, which)
     scale = steps.scale(math.prod(SHAPE))[which]
@@ -48,7 +50,7 @@ def prediction_error_64(prediction: Tensor, target: Tensor) -> Tensor:
 def test_s_is_the_ratio_of_the_two_gaussians_of_a_step(kind: PredictionType) -> None:
     scheduler = _scheduler(kind)
     scheduler.set_timesteps(16)
-    steps = sampler_steps(scheduler, 16, kind)
+    steps = transition_steps(scheduler, 16, kind)
     assert len(steps) >= 15
     before = _draw(0, 3, *SHAPE)
     policy, reference = _draw(1, 3, *SHAPE), _draw(2, 3, *SHAPE)
@@ -65,7 +67,7 @@ def test_s_is_the_ratio_of_the_two_gaussians_of_a_step(kind: PredictionType) -> 
 def test_the_noise_of_a_step_is_that_of_diffusers(kind: PredictionType) -> None:
     scheduler = _scheduler(kind)
     scheduler.set_timesteps(16)
-    steps = sampler_steps(scheduler, 16, kind)
+    steps = transition_steps(scheduler, 16, kind)
     x, output, noise = (_draw(i, 1, *SHAPE) for i in range(3))
     for k, t in enumerate(steps.t):
         assert int(t) == int(scheduler.timesteps[steps.index[k]])
@@ -79,7 +81,7 @@ def test_under_the_reference_the_mean_of_e_to_the_s_is_one() -> None:
     """Over 20,000 steps that the reference took; s has a standard deviation near a half."""
     scheduler = _scheduler("epsilon")
     scheduler.set_timesteps(16)
-    steps = sampler_steps(scheduler, 16, "epsilon")
+    steps = transition_steps(scheduler, 16, "epsilon")
     n, before = 20_000, _draw(0, 1, *SHAPE)
     reference = _draw(1, 1, *SHAPE)
     for k in (0, len(steps) // 2, len(steps) - 1):
@@ -95,7 +97,7 @@ def test_under_the_reference_the_mean_of_e_to_the_s_is_one() -> None:
 
 def test_a_step_without_noise_is_left_out() -> None:
     scheduler = DDIMScheduler(clip_sample=False, set_alpha_to_one=True)
-    steps = sampler_steps(scheduler, 10, "epsilon")
+    steps = transition_steps(scheduler, 10, "epsilon")
     assert steps.index.tolist() == list(range(9))
     assert bool((steps.sigma > 0).all())
 

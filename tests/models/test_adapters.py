@@ -2,14 +2,18 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor
 
-from benchmark.models import load_pipeline, open_checkpoint
-from benchmark.models.base import Pipeline
+from benchmark.models import load_pipeline as load_any
+from benchmark.models import open_checkpoint
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 FAMILIES = ["sd15", "sdxl"]
 KINDS = [

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -15,9 +15,13 @@ from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
 from benchmark.core.errors import UserError
-from benchmark.models import load_pipeline, open_checkpoint
-from benchmark.models.adapters.names import LayerNames, original_name
-from benchmark.models.base import Pipeline
+from benchmark.models import load_pipeline as load_any
+from benchmark.models import open_checkpoint
+from benchmark.models.families.unet.adapter_names import LayerNames, original_name
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 ATTENTION = ["to_q", "to_k", "to_v", "to_out.0"]
 ALL_LAYERS = [*ATTENTION, "proj_in", "conv1", "conv_shortcut", "time_emb_proj", "ff.net.0.proj"]

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -11,10 +11,14 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmark.core.errors import NotComparableError, UserError
-from benchmark.models import load_pipeline, open_checkpoint
+from benchmark.models import load_pipeline as load_any
+from benchmark.models import open_checkpoint
 from benchmark.models.adapters.kinds import EXTRAS, KINDS
-from benchmark.models.adapters.names import LayerNames
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.adapter_names import LayerNames
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 KINDS_OF_FILES = ["lora", "tucker", "loha", "loha tucker", "lokr", "lokr products", "lokr tucker"]
 
@@ -26,7 +30,7 @@ def base(published_folder: Callable[..., Path]) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def names(base: Pipeline) -> LayerNames:
-    return LayerNames(base)
+    return LayerNames({"unet": base.unet, "text_encoder": base.text_encoder})
 
 
 def made(adapter_files: Any, base: Pipeline, kind: str, *, with_dora: bool = False) -> dict[str, Tensor]:

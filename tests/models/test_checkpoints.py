@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 from benchmark.core.errors import MissingFileError, NotComparableError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.models import open_checkpoint
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.checkpoints import save_checkpoint
-from trainers.networks import FullPolicy, share_network
+from trainers.networks import FullPolicy, base_network
 
 
 def write_step(run: Path, step: int, base: Pipeline, /, **changes: Any) -> Path:
@@ -72,7 +72,7 @@ def test_of_a_run_the_newest_step_or_the_one_asked_for(tmp_path: Path, tiny_pipe
 def test_the_revision_is_the_trainers_until_the_weights_change(
     tmp_path: Path, tiny_pipeline: Pipeline
 ) -> None:
-    policy = FullPolicy(share_network(tiny_pipeline))
+    policy = FullPolicy(base_network(tiny_pipeline))
     draft = Checkpoint("run", tiny_pipeline.name, "sft", step=5)
     saved = save_checkpoint(tmp_path, policy, draft, tiny_pipeline.revision, tiny_pipeline.content_hash)
     opened, _ = open_checkpoint(str(tmp_path), tiny_pipeline)

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -20,10 +20,15 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import MissingFileError, NotComparableError, UserError
-from benchmark.models import base, load_pipeline, model_facts, open_checkpoint
-from benchmark.models.base import Pipeline
-from benchmark.models.conditioning import TextConditioning
+from benchmark.models import load_pipeline as load_any
+from benchmark.models import model_facts, open_checkpoint
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.unet import pipeline as room
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from benchmark.models.hub import wanted_files
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 Folder = Callable[..., Path]
 FAMILIES = ["sd15", "sdxl"]
@@ -86,16 +91,15 @@ def test_a_folder_opens_as_what_it_is(published_folder: Folder, family: str, pre
 @pytest.mark.parametrize("family", FAMILIES)
 def test_prompts_are_encoded_as_diffusers_encodes_them(published_folder: Folder, family: str) -> None:
     folder = published_folder(family)
-    said = load_pipeline(str(folder), precision="fp32").encode_text(PROMPTS)
+    said = load_pipeline(str(folder), precision="fp32").encode_prompts(PROMPTS)
     theirs = plain(folder).encode_prompt(
         prompt=PROMPTS, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False
     )
-    torch.testing.assert_close(said.states, theirs[0], rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(said.parts["states"], theirs[0], rtol=1e-6, atol=1e-6)
+    assert list(said.parts) == (["states", "pooled"] if family == "sdxl" else ["states"])
     if family == "sdxl":
-        torch.testing.assert_close(said.pooled, theirs[2], rtol=1e-6, atol=1e-6)
-    else:
-        assert said.pooled is None
-    assert not torch.allclose(said.states[0], said.states[2])
+        torch.testing.assert_close(said.parts["pooled"], theirs[2], rtol=1e-6, atol=1e-6)
+    assert not torch.allclose(said.parts["states"][0], said.parts["states"][2])
 
 
 @pytest.mark.parametrize("zeros", [True, False, None])
@@ -108,9 +112,9 @@ def test_no_prompt_is_zeros_or_the_empty_prompt_as_the_folder_says(copied: Path,
     _, states, _, pooled = plain(copied).encode_prompt(
         "a star", device="cpu", do_classifier_free_guidance=True
     )
-    torch.testing.assert_close(empty.states, states, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(empty.pooled, pooled, rtol=1e-6, atol=1e-6)
-    assert bool(empty.states.any()) == (zeros is False)
+    torch.testing.assert_close(empty.parts["states"], states, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(empty.parts["pooled"], pooled, rtol=1e-6, atol=1e-6)
+    assert bool(empty.parts["states"].any()) == (zeros is False)
 
 
 def test_images_to_be_made_are_told_as_diffusers_tells_them(published_folder: Folder) -> None:
@@ -119,27 +123,35 @@ def test_images_to_be_made_are_told_as_diffusers_tells_them(published_folder: Fo
     theirs = pipe._get_add_time_ids(
         (64, 64), (0, 0), (64, 64), dtype=torch.float32, text_encoder_projection_dim=12
     )
-    assert torch.equal(pipeline.sampling_time_ids(3), theirs.repeat(3, 1))
+    told = pipeline.encode_prompts(["a star", "two hearts", ""])
+    noisy, t = torch.ones(3, 4, 16, 16), torch.tensor(500)
+    given = {"text_embeds": told.parts["pooled"], "time_ids": theirs.repeat(3, 1)}
+    with torch.no_grad():
+        found = pipeline.predict(pipeline.unet, noisy, t, told)
+        wanted = pipeline.unet(noisy, t, told.parts["states"], added_cond_kwargs=given).sample
+    assert torch.equal(found, wanted)
 
 
-def test_every_part_of_the_conditioning_reaches_the_unet(published_folder: Folder) -> None:
+def test_every_part_of_the_conditioning_reaches_the_unet(
+    published_folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pipeline = load_pipeline(str(published_folder("sdxl")), precision="fp32")
-    text = pipeline.encode_text(["a star"])
-    ids = pipeline.sampling_time_ids(1)
-    assert text.pooled is not None
+    text = pipeline.encode_prompts(["a star"])
+    sizes, room_time_ids = torch.tensor([[64.0, 64.0, 0.0, 0.0]]), room.time_ids
 
-    def said(text: TextConditioning, ids: torch.Tensor) -> torch.Tensor:
+    def said(text: Conditioning, sizes: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            noisy = torch.ones(1, 4, 16, 16)
-            out: torch.Tensor = pipeline.unet(noisy, 500, return_dict=False, **text.unet_inputs(ids))[0]
-        return out
+            return pipeline.predict(pipeline.unet, torch.ones(1, 4, 16, 16), torch.tensor(500), text, sizes)
 
-    usual = said(text, ids)
+    usual, parts = said(text, sizes), text.parts
     changed = [
-        said(replace(text, states=text.states + 1), ids),
-        said(replace(text, pooled=text.pooled + 1), ids),
-        *(said(text, ids + 5 * torch.eye(6)[i]) for i in range(6)),
+        *(said(Conditioning({**parts, name: parts[name] + 1}), sizes) for name in parts),
+        *(said(text, sizes + 5 * torch.eye(4)[i]) for i in range(4)),
     ]
+    for i in (4, 5):  # what the model itself sees, which is no input
+        with monkeypatch.context() as patch:
+            patch.setattr(room, "time_ids", lambda *given, i=i: room_time_ids(*given) + 5 * torch.eye(6)[i])
+            changed.append(said(text, sizes))
     for one in changed:
         assert not torch.allclose(one, usual, rtol=0, atol=1e-6)
 
@@ -147,16 +159,20 @@ def test_every_part_of_the_conditioning_reaches_the_unet(published_folder: Folde
 @pytest.mark.parametrize("pooled", [True, False])
 def test_a_record_of_several_prompts_is_cut_joined_and_repeated(pooled: bool) -> None:
     states = torch.arange(24.0).view(4, 3, 2)
-    text = TextConditioning(states, states[:, 0] if pooled else None)
-    again = TextConditioning.cat([text[:1], text[1:]])
+    text = Conditioning({"states": states, **({"pooled": states[:, 0]} if pooled else {})})
+    again = Conditioning.cat([text[:1], text[1:]])
     twice = text.repeat(2)
     assert (len(text), len(text[torch.tensor([2, 0])]), len(twice)) == (4, 2, 8)
-    for name in ("states", "pooled") if pooled else ("states",):
-        whole = getattr(text, name)
-        assert torch.equal(getattr(again, name), whole)
-        assert torch.equal(getattr(twice, name), torch.cat([whole, whole]))
-        assert not getattr(text.zeros(), name).any()
-    assert (twice.pooled is None) == (not pooled)
+    assert text.shapes == {"states": (3, 2), **({"pooled": (2,)} if pooled else {})}
+    flat = text.flat()
+    assert flat.shape == (4, 8 if pooled else 6)
+    back = Conditioning.from_flat(flat, text.shapes)
+    for name, whole in text.parts.items():
+        assert torch.equal(again.parts[name], whole)
+        assert torch.equal(back.parts[name], whole)
+        assert torch.equal(twice.parts[name], torch.cat([whole, whole]))
+        assert not text.zeros().parts[name].any()
+    assert list(back.parts) == list(twice.parts) == list(text.parts)
 
 
 @pytest.mark.parametrize("key", ["text_projection.weight", "text_model.final_layer_norm.weight"])
@@ -209,7 +225,7 @@ def test_images_are_encoded_alike_however_many_at_once(
     pipeline = load_pipeline(str(published_folder("sdxl")), precision="fp32")
     images = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
     together = pipeline.encode_images(images)
-    monkeypatch.setattr(base, "ENCODED_PIXELS", 2 * 64 * 64)
+    monkeypatch.setattr(room, "ENCODED_PIXELS", 2 * 64 * 64)
     assert together.is_contiguous()
     torch.testing.assert_close(pipeline.encode_images(images), together, rtol=1e-5, atol=1e-6)
     assert together.shape == (5, 4, 16, 16)
@@ -224,7 +240,9 @@ def test_a_whole_folder_is_a_checkpoint_of_its_own_family_only(
     _, policy = open_checkpoint(str(copied), sdxl)
     # All of its parts count, not the UNet alone.
     assert policy.is_xl
-    assert not torch.equal(policy.encode_text(["a"]).states, sdxl.encode_text(["a"]).states)
+    assert not torch.equal(
+        policy.encode_prompts(["a"]).parts["states"], sdxl.encode_prompts(["a"]).parts["states"]
+    )
     with pytest.raises(NotComparableError, match="cross_attention_dim"):
         open_checkpoint(str(copied), sd15)
 

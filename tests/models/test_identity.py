@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -14,10 +14,16 @@ from safetensors.torch import load_file, save_file
 from benchmark.core import hashing, resources
 from benchmark.core.errors import NotComparableError
 from benchmark.core.records import Checkpoint
-from benchmark.models import base_hash, load_pipeline, open_checkpoint
-from benchmark.models.files import UNLOADED, used_files
+from benchmark.models import base_hash, open_checkpoint
+from benchmark.models import load_pipeline as load_any
+from benchmark.models.families.unet import FAMILY
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
+from benchmark.models.files import used_files
 from trainers.checkpoints import save_checkpoint
-from trainers.networks import FullPolicy, share_network
+from trainers.networks import FullPolicy, base_network
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 FAMILIES = ["sd15", "sdxl"]
 Folder = Callable[..., Path]
@@ -95,7 +101,7 @@ def test_neither_name_nor_place_nor_unread_files_count(
 def test_what_the_index_says_of_unloaded_parts_does_not_count(copied: Path) -> None:
     kind = json.loads((copied / "model_index.json").read_text())["_class_name"]
     said = {base_hash(str(copied))}
-    for part in UNLOADED[kind]:
+    for part in FAMILY.folders.unloaded[kind]:
         for value in (["transformers", "Something"], [None, None]):
             edit_index(copied, partial(_with, part, value))
             said.add(base_hash(str(copied)))
@@ -112,7 +118,7 @@ def test_what_the_index_decides_counts(copied: Path) -> None:
 
 
 def test_a_byte_in_any_used_file_is_another_model(copied: Path) -> None:
-    used = used_files(copied)
+    used = used_files(copied, FAMILY.folders)
     parts = {file.relative_to(copied).parts[0] for file in used}
     assert {"model_index.json", "unet", "vae", "text_encoder", "tokenizer", "scheduler"} <= parts
     seen = {base_hash(str(copied))}
@@ -135,7 +141,7 @@ def run(copied: Path, tmp_path: Path) -> Path:
     """A run trained from the copied folder."""
     base = load_pipeline(str(copied), precision="fp32")
     draft = Checkpoint("run", base.name, "sft", step=5)
-    policy = FullPolicy(share_network(base))
+    policy = FullPolicy(base_network(base))
     save_checkpoint(tmp_path / "run", policy, draft, base.revision, base.content_hash)
     return tmp_path / "run"
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -11,8 +12,12 @@ from diffusers import DDIMScheduler
 from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import MissingFileError, MissingWeightsError, UserError
-from benchmark.models import load_pipeline
-from benchmark.models.base import Pipeline, resolve_precision
+from benchmark.models import load_pipeline as load_any
+from benchmark.models.families.base import resolve_precision
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 CPU = torch.device("cpu")
 
@@ -90,12 +95,12 @@ def test_the_layout_of_published_text_encoders_loads_too(copied: Path, tiny_pipe
     state["text_model.embeddings.position_ids"] = torch.arange(32)[None]
     save_file(state, file, metadata={"format": "pt"})
     published = load_pipeline(str(copied), precision="fp32")
-    theirs, ours = (one.encode_text(["a star"]).states for one in (published, tiny_pipeline))
+    theirs, ours = (one.encode_prompts(["a star"]).parts["states"] for one in (published, tiny_pipeline))
     assert torch.equal(theirs, ours)
 
 
 def test_text_embeddings_have_the_contexts_shape_and_cut_what_is_too_long(tiny_pipeline: Pipeline) -> None:
-    states = tiny_pipeline.encode_text(["a star", "long " * 50]).states
+    states = tiny_pipeline.encode_prompts(["a star", "long " * 50]).parts["states"]
     assert states.shape == (2, 32, 16)
     assert not torch.equal(states[0], states[1])
 

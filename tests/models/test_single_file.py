@@ -4,16 +4,21 @@ import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from benchmark.models.vocabulary import clip_tokenizer
 
 from benchmark.core.errors import NotComparableError, UserError
-from benchmark.models import base_hash, load_pipeline, model_facts, open_checkpoint, published, single_file
-from benchmark.models.base import Pipeline
-from benchmark.models.vocabulary import clip_tokenizer
+from benchmark.models import base_hash, model_facts, open_checkpoint
+from benchmark.models import load_pipeline as load_any
+from benchmark.models.families.unet import published, single_file
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from tools.random_folders import TINY_SD15, TINY_SDXL, write_random_folder
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 FAMILIES = {"sd15": "sd", "sdxl": "sdxl"}
 Folder = Callable[..., Path]
@@ -217,9 +222,9 @@ def test_a_whole_model_is_a_base(as_published: Path, whole_files: Any, tmp_path:
     for key in ("steps_offset", "timestep_spacing", "set_alpha_to_one", "clip_sample"):
         assert ours.scheduler.config[key] == theirs.scheduler.config[key]
     for prompts in (["a red star, naïve"], ["", "long " * 50]):
-        said, expected = ours.encode_text(prompts), theirs.encode_text(prompts)
-        assert torch.equal(said.states, expected.states)
-    assert torch.equal(ours.encode_empty().states, theirs.encode_empty().states)
+        said, expected = ours.encode_prompts(prompts), theirs.encode_prompts(prompts)
+        assert torch.equal(said.parts["states"], expected.parts["states"])
+    assert torch.equal(ours.encode_empty().parts["states"], theirs.encode_empty().parts["states"])
     facts = model_facts(str(file))
     assert (facts.name, facts.latent_shape, facts.image_size) == (
         "dreamy",

@@ -3,19 +3,23 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
 
 from benchmark.core.errors import UnreadableFileError
-from benchmark.models import load_pipeline, open_checkpoint
-from benchmark.models.base import Pipeline
-from trainers.checkpoints import label, load_resume, read_checkpoint, save_resume, write_weights
+from benchmark.models import load_pipeline as load_any
+from benchmark.models import open_checkpoint
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
+from trainers.checkpoints import label, load_resume, read_checkpoint, save_resume
 from trainers.config import TrainConfig
-from trainers.networks import FullPolicy, LoraPolicy, Policy, share_network
+from trainers.networks import FullPolicy, LoraPolicy, Policy, base_network
 from trainers.train import train
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 Settings = Callable[..., TrainConfig]
 
@@ -45,14 +49,14 @@ def disturbed(policy: Policy) -> Policy:
 def test_plain_diffusers_opens_a_lora(
     pipeline: Pipeline, tiny_pipeline_folder: Path, tmp_path: Path, targets: Any
 ) -> None:
-    shared = share_network(pipeline)
+    shared = base_network(pipeline)
     other = disturbed(LoraPolicy(shared, "other", 2, targets, 0))
     policy = disturbed(LoraPolicy(shared, "mine", 4, targets, 0))
     with policy.active() as unet:
         wanted = output_of(unet)
     with other.active(), shared.reference() as unet:
         base = output_of(unet)
-    assert write_weights(tmp_path, policy) == "lora"
+    assert policy.save(tmp_path) == "lora"
     assert [p.name for p in tmp_path.iterdir()] == ["pytorch_lora_weights.safetensors"]
     plain = StableDiffusionPipeline.from_pretrained(tiny_pipeline_folder)
     torch.testing.assert_close(output_of(plain.unet), base, rtol=1e-4, atol=1e-5)
@@ -62,18 +66,18 @@ def test_plain_diffusers_opens_a_lora(
 
 
 def test_equal_weights_make_equal_files(pipeline: Pipeline, tmp_path: Path) -> None:
-    shared = share_network(pipeline)
+    shared = base_network(pipeline)
     for name in "abcdef":
-        write_weights(tmp_path / name, disturbed(LoraPolicy(shared, name, 2, "attention", 0)))
+        disturbed(LoraPolicy(shared, name, 2, "attention", 0)).save(tmp_path / name)
     files = {(tmp_path / name / "pytorch_lora_weights.safetensors").read_bytes() for name in "abcdef"}
     assert len(files) == 1
 
 
 def test_plain_diffusers_opens_a_full_policy(pipeline: Pipeline, tmp_path: Path) -> None:
-    policy = disturbed(FullPolicy(share_network(pipeline)))
+    policy = disturbed(FullPolicy(base_network(pipeline)))
     with policy.active() as unet:
         wanted = output_of(unet)
-    assert write_weights(tmp_path, policy) == "full"
+    assert policy.save(tmp_path) == "full"
     plain = UNet2DConditionModel.from_pretrained(tmp_path / "unet")
     torch.testing.assert_close(output_of(plain), wanted, rtol=1e-4, atol=1e-5)
 

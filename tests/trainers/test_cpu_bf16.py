@@ -7,8 +7,9 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor
 
-from trainers.cpu_bf16 import quicken
-from trainers.networks import SharedNetwork
+from benchmark.models.families.base import Pipeline
+from benchmark.models.families.unet.cpu_bf16 import quicken
+from trainers.networks import BaseNetwork
 
 Pass = tuple[Tensor, Tensor]
 
@@ -63,7 +64,9 @@ def test_without_gradients_the_output_is_that_of_a_step(network: Callable[[], UN
     torch.testing.assert_close(_pass(unet)[0], reference, rtol=0, atol=0)
 
 
-def test_halved_weights_say_the_same_in_half_the_memory(network: Callable[[], UNet2DConditionModel]) -> None:
+def test_halved_weights_say_the_same_in_half_the_memory(
+    network: Callable[[], UNet2DConditionModel], tiny_pipeline: Pipeline
+) -> None:
     from peft import LoraConfig
 
     whole, half = network(), network()
@@ -74,10 +77,10 @@ def test_halved_weights_say_the_same_in_half_the_memory(network: Callable[[], UN
             LoraConfig(r=2, lora_alpha=2, init_lora_weights=False, target_modules=["to_q", "conv1"])
         )
     size = half.get_memory_footprint()
-    SharedNetwork(half).halve("bf16")
+    BaseNetwork(tiny_pipeline, half).halve("bf16")
     assert half.get_memory_footprint() < 0.6 * size
     assert all(p.dtype == torch.float32 for n, p in half.named_parameters() if "lora_" in n)
     for one, other in zip(_pass(whole), _pass(half), strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
-    SharedNetwork(whole).halve("fp32")
+    BaseNetwork(tiny_pipeline, whole).halve("fp32")
     assert all(p.dtype == torch.float32 for p in whole.parameters())

@@ -1,6 +1,5 @@
 """Batches are functions of (seed, step, row): the same on any number of processes and in any order."""
 
-from operator import attrgetter
 from pathlib import Path
 from typing import get_args
 
@@ -8,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.batches import EncodedPairs, batch_rows, draw_batch, held_out_inputs
 from trainers.latents import encode_pairs
 from trainers.pairs import load_pairs
@@ -45,10 +44,10 @@ def test_two_processes_see_the_halves_of_the_batch(pairs: EncodedPairs, tiny_pip
     plan = BatchPlan(1, 6, prompt_dropout=0.5)
     whole = draw_batch(tiny_pipeline, pairs, plan, 3)
     halves = [draw_batch(tiny_pipeline, pairs, plan, 3, rank, 2) for rank in (0, 1)]
-    for name, axis in (("noisy", 2), ("target", 2), ("t", 1), ("text.states", 0)):
-        of = attrgetter(name)
-        joined = torch.cat([of(half.inputs) for half in halves], axis)
-        torch.testing.assert_close(joined, of(whole.inputs), rtol=0, atol=0)
+    for name, axis in (("noisy", 2), ("target", 2), ("t", 1), ("text", 0)):
+        parts = [getattr(each.inputs, name) for each in (*halves, whole)]
+        *own, all_ = [part.parts["states"] if name == "text" else part for part in parts]
+        torch.testing.assert_close(torch.cat(own, axis), all_, rtol=0, atol=0)
     assert all(torch.equal(half.moments.t, whole.moments.t) for half in halves)
 
 
@@ -68,13 +67,13 @@ def test_share_t(pairs: EncodedPairs, tiny_pipeline: Pipeline, share_t: str) -> 
 
 
 def test_dropped_captions_become_the_empty_one(pairs: EncodedPairs, tiny_pipeline: Pipeline) -> None:
-    empty = pairs.text(np.array([0]), tiny_pipeline.device).states[0]
+    empty = pairs.text(np.array([0]), tiny_pipeline.device).parts["states"][0]
     dropped = [
         sum(
             torch.equal(text, empty)
             for text in draw_batch(
                 tiny_pipeline, pairs, BatchPlan(0, 8, prompt_dropout=p), 0
-            ).inputs.text.states
+            ).inputs.text.parts["states"]
         )
         for p in (0.0, 0.5, 1.0)
     ]
@@ -99,7 +98,7 @@ def test_flips_change_nothing_but_which_way_pairs_look(
     plain = draw_batch(tiny_pipeline, pairs, BatchPlan(2, 8, prompt_dropout=0.3), 1)
     flipped = draw_batch(tiny_pipeline, pairs, BatchPlan(2, 8, prompt_dropout=0.3, flip=True), 1)
     assert torch.equal(plain.inputs.t, flipped.inputs.t)
-    assert torch.equal(plain.inputs.text.states, flipped.inputs.text.states)
+    assert torch.equal(plain.inputs.text.parts["states"], flipped.inputs.text.parts["states"])
     np.testing.assert_array_equal(plain.rows, flipped.rows)
     turned = (plain.inputs.noisy != flipped.inputs.noisy).flatten(3).any(3)  # (2, draws, pairs)
     assert 0 < int(turned[0, 0].sum()) < 8

@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -18,15 +18,20 @@ from diffusers import (
 
 from benchmark.core.records import Sampler
 from benchmark.generate import sample
-from benchmark.models import load_pipeline, open_checkpoint
-from benchmark.models.base import Pipeline
+from benchmark.models import load_pipeline as load_any
+from benchmark.models import open_checkpoint
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
+from benchmark.models.families.unet.pipeline import time_ids
 from trainers.batches import EncodedPairs, draw_batch
 from trainers.config import TrainConfig
 from trainers.latents import encode_pairs
-from trainers.networks import network_errors, share_network
+from trainers.networks import base_network, network_errors
 from trainers.pairs import load_pairs
 from trainers.recipe import BatchPlan
 from trainers.train import train
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 Folder = Callable[..., Path]
 Settings = Callable[..., TrainConfig]
@@ -71,7 +76,7 @@ def compute_time_ids(size: tuple[int, int], resolution: int) -> list[int]:
 
 def test_images_are_described_as_in_sdxls_training_scripts(odd_pairs: EncodedPairs, sdxl: Pipeline) -> None:
     batch = draw_batch(sdxl, odd_pairs, BatchPlan(0, 4), 0)
-    found = batch.inputs.time_ids
+    found = time_ids(batch.inputs.size_and_crop, sdxl.image_size)
     assert found.shape == (2, 4, 6)
     for i, row in enumerate(batch.rows):
         for side, size in enumerate((SIZES[row], SIZES[-1 - row])):
@@ -86,17 +91,16 @@ def test_each_image_goes_through_the_unet_with_its_own_text_and_sizes(
     odd_pairs: EncodedPairs, sdxl: Pipeline, draws: int
 ) -> None:
     inputs = draw_batch(sdxl, odd_pairs, BatchPlan(0, 4, draws=draws), 0).inputs
-    assert inputs.text.pooled is not None
     with torch.no_grad():
         found = network_errors(sdxl, sdxl.unet, inputs).error
         for side, draw, i in np.ndindex(2, draws, 4):
             told = {
-                "text_embeds": inputs.text.pooled[i : i + 1],
-                "time_ids": inputs.time_ids[side, i : i + 1],
+                "text_embeds": inputs.text.parts["pooled"][i : i + 1],
+                "time_ids": time_ids(inputs.size_and_crop[side, i : i + 1], sdxl.image_size),
             }
             noisy, target = inputs.noisy[side, draw, i], inputs.target[side, draw, i]
             said = sdxl.unet(
-                noisy[None], inputs.t[draw, i], inputs.text.states[i : i + 1], added_cond_kwargs=told
+                noisy[None], inputs.t[draw, i], inputs.text.parts["states"][i : i + 1], added_cond_kwargs=told
             ).sample[0]
             wanted = (said - target).square().mean()
             torch.testing.assert_close(found[side, draw, i], wanted, rtol=1e-4, atol=1e-6)
@@ -106,14 +110,13 @@ def test_each_image_goes_through_the_unet_with_its_own_text_and_sizes(
 
 def test_cached_text_is_what_the_encoders_say(odd_pairs: EncodedPairs, sdxl: Pipeline) -> None:
     found = odd_pairs.text(odd_pairs.caption, sdxl.device)
-    wanted = sdxl.encode_text([odd_pairs.captions[i] for i in odd_pairs.caption])
-    torch.testing.assert_close(found.states, wanted.states, rtol=2e-3, atol=2e-3)
-    torch.testing.assert_close(found.pooled, wanted.pooled, rtol=2e-3, atol=2e-3)
+    wanted = sdxl.encode_prompts([odd_pairs.captions[i] for i in odd_pairs.caption])
+    torch.testing.assert_close(found.parts["states"], wanted.parts["states"], rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(found.parts["pooled"], wanted.parts["pooled"], rtol=2e-3, atol=2e-3)
     # A dropped caption is what guidance compares with: zeros in this folder.
     dropped = draw_batch(sdxl, odd_pairs, BatchPlan(0, 4, prompt_dropout=1.0), 0).inputs.text
-    assert dropped.pooled is not None
-    assert not dropped.states.any()
-    assert not dropped.pooled.any()
+    assert not dropped.parts["states"].any()
+    assert not dropped.parts["pooled"].any()
 
 
 def plain(folder: Path, step: Path) -> Any:
@@ -163,4 +166,5 @@ def test_a_full_policy_does_not_say_where_its_base_lay(published_folder: Folder,
     assert result.checkpoint.path is not None
     text = (result.checkpoint.path / "unet" / "config.json").read_text()
     assert str(folder.parent) not in text
-    assert share_network(load_pipeline(str(folder), precision="fp32")).network.config["_name_or_path"]
+    network: Any = base_network(load_pipeline(str(folder), precision="fp32")).network
+    assert network.config["_name_or_path"]

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from benchmark.core.manifest import read_manifest
-from trainers.checkpoints import LORA_FILE, RESUME, step_folder
+from benchmark.models.files import LORA_FILE
+from trainers.checkpoints import RESUME, step_folder
 from trainers.config import TrainConfig
 from trainers.logs import MetricsFile, read_metrics
 from trainers.train import train

@@ -11,9 +11,10 @@ import torch
 
 from benchmark.core.hashing import sha256_bytes
 from benchmark.core.pixels import decode_rgb
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
+from benchmark.models.loading import weights_sha256
 from trainers.fitting import fit_square, flipped_crop
-from trainers.latents import encode_pairs, weights_sha256
+from trainers.latents import encode_pairs
 from trainers.pairs import PairSet, load_pairs
 
 Row = Callable[..., dict[str, Any]]
@@ -37,10 +38,12 @@ def test_they_are_what_the_encoders_say(
         latents = tiny_pipeline.encode_images(pixels)[0].numpy()
         np.testing.assert_allclose(found.latents[found.winner[i]], latents, rtol=2e-3, atol=2e-3)
         kept = found.text(found.caption[[i]], tiny_pipeline.device)
-        said = tiny_pipeline.encode_text([pairs.pairs[i].prompt])
-        torch.testing.assert_close(kept.states, said.states, rtol=2e-3, atol=2e-3)
+        said = tiny_pipeline.encode_prompts([pairs.pairs[i].prompt])
+        torch.testing.assert_close(kept.parts["states"], said.parts["states"], rtol=2e-3, atol=2e-3)
     empty = found.text(np.array([0]), tiny_pipeline.device)
-    torch.testing.assert_close(empty.states, tiny_pipeline.encode_empty().states, rtol=2e-3, atol=2e-3)
+    torch.testing.assert_close(
+        empty.parts["states"], tiny_pipeline.encode_empty().parts["states"], rtol=2e-3, atol=2e-3
+    )
 
 
 def test_equal_images_and_captions_are_encoded_once(

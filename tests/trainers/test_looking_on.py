@@ -13,8 +13,9 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from benchmark.core.errors import UserError
+from benchmark.models.files import LORA_FILE
 from trainers import tracking
-from trainers.checkpoints import LORA_FILE, step_folder
+from trainers.checkpoints import step_folder
 from trainers.config import TrainConfig
 from trainers.logs import read_metrics
 from trainers.train import train

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from accelerate import PartialState
 
-from benchmark.models import load_pipeline
-from benchmark.models.base import Pipeline
+from benchmark.models import load_pipeline as load_any
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers import loop
 from trainers.batches import Batch, EncodedPairs, draw_batch
 from trainers.config import TrainConfig
@@ -19,13 +19,16 @@ from trainers.latents import encode_pairs
 from trainers.log_ratio import PolicyAndReference, log_ratio, pair_errors
 from trainers.logs import Metrics, Watch, read_metrics
 from trainers.loop import learning_rate
-from trainers.networks import FullPolicy, LoraPolicy, NetworkErrors, network_errors, share_network, split
+from trainers.networks import FullPolicy, LoraPolicy, NetworkErrors, base_network, network_errors, split
 from trainers.objectives import PairErrors
 from trainers.pairs import load_pairs
 from trainers.recipe import make_recipe
 from trainers.run import Run
 from trainers.shared import Shared
 from trainers.train import train
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 Settings = Callable[..., TrainConfig]
 
@@ -51,7 +54,7 @@ def disturb(parameters: dict[str, Any], seed: int = 0) -> None:
 
 def shared_with(pipeline: Pipeline, pairs: EncodedPairs) -> Shared:
     """What the runs of one process share, without pairs to watch."""
-    return Shared(pipeline, share_network(pipeline), pairs, None, None, "", PartialState(cpu=True))
+    return Shared(pipeline, base_network(pipeline), pairs, None, None, "", PartialState(cpu=True))
 
 
 def one_step(
@@ -59,10 +62,10 @@ def one_step(
 ) -> tuple[Run, Batch, NetworkErrors]:
     """A disturbed LoRA policy, a batch, and what the reference says of it."""
     recipe, shared = make_recipe(config), shared_with(pipeline, pairs)
-    policy = LoraPolicy(shared.network, "one", 4, "all", 0)
+    policy = LoraPolicy(shared.base, "one", 4, "all", 0)
     disturb(policy.parameters)
     batch = draw_batch(pipeline, pairs, recipe.plan, 0)
-    with torch.no_grad(), shared.network.reference() as network:
+    with torch.no_grad(), shared.base.reference() as network:
         reference = network_errors(pipeline, network, batch.inputs, keep=True)
     return Run(config, recipe, policy, shared), batch, reference
 
@@ -87,7 +90,7 @@ def gradients_of(
 def test_with_lora_the_reference_is_the_base_with_the_adapter_off(
     settings: Settings, pipeline: Pipeline, pairs: EncodedPairs, targets: Any
 ) -> None:
-    shared, plan = share_network(pipeline), make_recipe(settings()).plan
+    shared, plan = base_network(pipeline), make_recipe(settings()).plan
     inputs = draw_batch(pipeline, pairs, plan, 0).inputs
     with torch.no_grad():
         base = network_errors(pipeline, pipeline.unet, inputs).error
@@ -110,7 +113,7 @@ def test_with_lora_the_reference_is_the_base_with_the_adapter_off(
 
 
 def test_only_the_policys_own_weights_are_trained(pipeline: Pipeline) -> None:
-    shared = share_network(pipeline)
+    shared = base_network(pipeline)
     full = FullPolicy(shared)
     lora = LoraPolicy(shared, "a", 2, "attention", 0)
     other = LoraPolicy(shared, "b", 2, "attention", 0)
@@ -124,7 +127,7 @@ def test_only_the_policys_own_weights_are_trained(pipeline: Pipeline) -> None:
 
 
 def test_the_first_weights_are_the_seeds(pipeline: Pipeline) -> None:
-    shared = share_network(pipeline)
+    shared = base_network(pipeline)
     state = torch.random.get_rng_state()
     values = [
         list(LoraPolicy(shared, f"p{i}", 2, "all", seed).parameters.values())
@@ -174,7 +177,7 @@ def test_micro_batches_give_the_gradient_of_the_whole_batch(
             embedded = torch.eye(5) + 0.5
             patch.setattr(Run, "embeddings_of", lambda self, rows, e=embedded: (e, e))
             found.append(gradients_of(run, batch, reference, monkeypatch))
-        share_network(pipeline).release()
+        base_network(pipeline).release()
     for a, b in zip(*found, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4 * float(b.abs().max()))
 
@@ -206,7 +209,7 @@ def test_sft_starts_at_the_references_own_error(
     start, first = read_metrics(config.out)
     assert start["heldout/loss"] == pytest.approx(first["heldout/loss"], rel=1e-5)
     held_out = encode_pairs(pipeline, load_pairs(config.data).held_out, tiny_cache)
-    seen = HeldOut(pipeline, share_network(pipeline), held_out, 4).at_reference()
+    seen = HeldOut(pipeline, base_network(pipeline), held_out, 4).at_reference()
     assert start["heldout/loss"] == pytest.approx(float(seen.policy[0].mean()), rel=1e-5)
     assert result.held_out_loss_at_reference == start["heldout/loss"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from transformers.optimization import Adafactor
 
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.checkpoints import RESUME, step_folder
 from trainers.config import TrainConfig
 from trainers.logs import read_metrics

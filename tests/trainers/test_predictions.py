@@ -2,24 +2,27 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
 from accelerate import PartialState
 
-from benchmark.models import load_pipeline
-from benchmark.models.base import Pipeline
+from benchmark.models import load_pipeline as load_any
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.batches import EncodedPairs, draw_batch
 from trainers.config import TrainConfig
 from trainers.heldout import HeldOut
 from trainers.latents import encode_pairs
 from trainers.loop import train_step
-from trainers.networks import LoraPolicy, network_errors, share_network
+from trainers.networks import LoraPolicy, base_network, network_errors
 from trainers.pairs import load_pairs
 from trainers.recipe import make_recipe
 from trainers.run import Run
 from trainers.shared import Shared
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 Settings = Callable[..., TrainConfig]
 DSPO: dict[str, Any] = {"objective": "dspo", "beta": 0.9, "log_ratio_scale": 5.0}
@@ -63,7 +66,7 @@ def test_the_gradient_is_that_of_the_loss_on_predictions(
     centre: str,
 ) -> None:
     config = settings(**DSPO, batch_size=5, draws=2, micro_batches=parts, log_ratio_centre=centre)
-    recipe, network = make_recipe(config), share_network(pipeline)
+    recipe, network = make_recipe(config), base_network(pipeline)
     shared = Shared(pipeline, network, pairs, None, None, "", PartialState(cpu=True))
     policy = disturbed(LoraPolicy(network, "one", 4, "all", 0))
     inputs = (batch := draw_batch(pipeline, pairs, recipe.plan, 0)).inputs
@@ -98,7 +101,7 @@ def test_the_gradient_is_that_of_the_loss_on_predictions(
 def test_the_held_out_loss_is_that_of_the_predictions(
     settings: Settings, pipeline: Pipeline, pairs: EncodedPairs
 ) -> None:
-    config, network = settings(**DSPO), share_network(pipeline)
+    config, network = settings(**DSPO), base_network(pipeline)
     policy = disturbed(LoraPolicy(network, "one", 4, "all", 0))
     held_out = HeldOut(pipeline, network, pairs, 2)
     shared = Shared(pipeline, network, pairs, None, held_out, "", PartialState(cpu=True))

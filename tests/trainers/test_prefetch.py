@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 
+from benchmark.models.files import LORA_FILE
 from trainers import batches, loop
 from trainers.batches import batches as ahead_of_time
 from trainers.batches import draw_batch
-from trainers.checkpoints import LORA_FILE, step_folder
+from trainers.checkpoints import step_folder
 from trainers.config import TrainConfig
 from trainers.train import train_many
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from benchmark.core.errors import UserError
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.batches import draw_batch
 from trainers.config import TrainConfig
 from trainers.latents import encode_pairs
@@ -104,8 +104,8 @@ def test_dropped_captions_change_nothing_else(
     plain = draw_batch(tiny_pipeline, pairs, BatchPlan(0, 8), 2)
     dropped = draw_batch(tiny_pipeline, pairs, BatchPlan(0, 8, prompt_dropout=dropout), 2)
     assert torch.equal(plain.inputs.noisy, dropped.inputs.noisy)
-    same = (plain.inputs.text.states == dropped.inputs.text.states).flatten(1).all(1)
+    same = (plain.inputs.text.parts["states"] == dropped.inputs.text.parts["states"]).flatten(1).all(1)
     assert bool(same.all()) == (dropout == 0)
-    empty = tiny_pipeline.encode_empty().states[0]
-    for text in dropped.inputs.text.states[~same]:
+    empty = tiny_pipeline.encode_empty().parts["states"][0]
+    for text in dropped.inputs.text.parts["states"][~same]:
         torch.testing.assert_close(text, empty, rtol=2e-3, atol=2e-3)

@@ -16,7 +16,7 @@ from benchmark.core.errors import MissingFileError, UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import Sampler
 from benchmark.generate import sample, sample_walks
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.batches import EncodedPairs, draw_batch
 from trainers.config import TrainConfig
 from trainers.latents import encode_pairs

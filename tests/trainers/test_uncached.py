@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.models.base import Pipeline
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.arrays import LazyRows
 from trainers.batches import EncodedPairs, draw_batch
 from trainers.config import TrainConfig
@@ -54,7 +54,7 @@ def test_equal_batches(both: tuple[EncodedPairs, EncodedPairs], tiny_pipeline: P
         assert torch.equal(one.t, two.t)
         for name in ("noisy", "target", "time_ids"):
             torch.testing.assert_close(getattr(one, name), getattr(two, name), rtol=2e-3, atol=2e-3)
-        torch.testing.assert_close(one.text.states, two.text.states, rtol=2e-3, atol=2e-3)
+        torch.testing.assert_close(one.text.parts["states"], two.text.parts["states"], rtol=2e-3, atol=2e-3)
 
 
 def test_in_memory_it_is_the_cache_to_the_bit_of_half_precision(

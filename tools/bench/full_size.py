@@ -128,7 +128,7 @@ def measure(family: str, work: Path, **changes: Any) -> Footprint:
 
 
 def _build(job: tuple[str, Path]) -> None:
-    from benchmark.models.published import SD15, SDXL
+    from benchmark.models.families.unet.published import SD15, SDXL
     from tools.random_folders import write_random_folder
 
     family, folder = job

@@ -1,6 +1,6 @@
 """`generate`: images a second of `benchmark.generate.sample`, against diffusers' own pipeline."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,7 +12,8 @@ from tools.bench.measuring import Measurement, compare
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
     from benchmark.core.records import Sampler
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.base import Pipeline
+    from benchmark.models.families.unet.pipeline import UNetPipeline
 
 PROMPTS = ("a red star", "two blue hearts at night", "a tiny circle over something green", "a cross on sand")
 
@@ -57,11 +58,11 @@ class _Diffusers:
     def __init__(self, base: str, ours: "Pipeline", sampler: "Sampler") -> None:
         from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-        facts = model_facts(base)
+        facts, scheduler = model_facts(base), cast("UNetPipeline", ours).scheduler
         if facts.local is None:
             raise UserError(f"{base} has no folder on this machine", do="name one")
         self._pipe: Any = StableDiffusionPipeline.from_pretrained(str(facts.local())).to(ours.device)
-        self._pipe.scheduler = DDIMScheduler.from_config(ours.scheduler.config)
+        self._pipe.scheduler = DDIMScheduler.from_config(scheduler.config)
         self._pipe.set_progress_bar_config(disable=True)
         self._ours, self._sampler = ours, sampler
 

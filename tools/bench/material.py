@@ -144,7 +144,7 @@ def random_sd15(size: int, builds: Path = Path(".build")) -> Path:
 
 
 def _write_random_sd15(job: tuple[Path, int]) -> None:
-    from benchmark.models.published import SD15
+    from benchmark.models.families.unet.published import SD15
     from tools.random_folders import write_random_folder
 
     folder, size = job

@@ -13,7 +13,7 @@ from PIL import Image
 from benchmark.core.records import PromptSet, Sampler
 from benchmark.generate import image_seed, sample
 from benchmark.models import load_pipeline
-from benchmark.models.base import Pipeline
+from benchmark.models.families.base import Pipeline
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.shapes.truth import Judgement, load_judge
 from benchmark.shapes.vocabulary import COLOURS

@@ -2,13 +2,11 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch.distributed as dist
-from diffusers import UNet2DConditionModel
 from numpy.typing import NDArray
 
 from benchmark.core.hashing import sha256_path
@@ -16,7 +14,7 @@ from benchmark.core.pixels import decode_rgb
 from benchmark.core.records import Sampler
 from benchmark.generate import image_seed, sample
 from benchmark.models import load_pipeline
-from benchmark.models.builtin import SHAPES_GUIDANCE
+from benchmark.models.families.unet import SHAPES_GUIDANCE
 from benchmark.shapes.annotators import C
 from benchmark.shapes.facts import draw_facts
 from benchmark.shapes.grammar import caption
@@ -73,7 +71,7 @@ def run(build: Build) -> None:
     starts = [s for s in range(0, len(texts), CHUNK) if not chunk_path(build, s).exists()]
     pipeline = load_pipeline(str(build.weights / "shapes-sd"))
     sampler = replace(SAMPLER, precision=pipeline.sampler.precision)
-    pipeline = replace(pipeline, unet=cast(UNet2DConditionModel, compiled(build, pipeline.unet)))
+    pipeline = pipeline.with_network(compiled(build, pipeline.network))
     for start in starts[rank::world]:
         captions = texts[start : start + CHUNK]
         repeated = [c for c in captions for _ in range(K)]

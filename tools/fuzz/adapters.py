@@ -2,21 +2,25 @@
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from diffusers import StableDiffusionPipeline
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from benchmark.models import load_pipeline, open_checkpoint
-from benchmark.models.base import Pipeline
+from benchmark.models import load_pipeline as load_any
+from benchmark.models import open_checkpoint
+from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from tools.fuzz.judging import Silent, Target, Verdict
 from tools.fuzz.mutations import damaged_tensors
 from tools.random_folders import TINY_SD15, write_random_folder
+
+load_pipeline = cast("Callable[..., Pipeline]", load_any)
+
 
 _LORA_METADATA = "lora_adapter_metadata"
 

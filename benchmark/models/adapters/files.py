@@ -12,21 +12,15 @@ from torch import Tensor
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.store import read_json
-from benchmark.models.kinds import read_pickle
+from benchmark.models.tensors import read_pickle
 
-PARTS = ("unet", "text_encoder", "text_encoder_2")
-"""The networks of a pipeline that an adapter may change."""
+Parts = Mapping[str, str]
+"""The networks of a pipeline that an adapter may change, with the class that PEFT's config names."""
 
 PEFT_CONFIG = "adapter_config.json"
 _WEIGHTS = ("pytorch_lora_weights.safetensors", "pytorch_lora_weights.bin")
 _PEFT_WEIGHTS = ("adapter_model.safetensors", "adapter_model.bin")
 _METADATA = "lora_adapter_metadata"
-# What PEFT's config names as the class of the network that was trained.
-_CLASSES = {
-    "UNet2DConditionModel": "unet",
-    "CLIPTextModel": "text_encoder",
-    "CLIPTextModelWithProjection": "text_encoder_2",
-}
 
 
 @dataclass(frozen=True)
@@ -52,9 +46,9 @@ class AdapterFile:
         return UnreadableFileError(self.path, f"a LoRA of {self.model}", why, do)
 
 
-def is_adapter(place: Path) -> bool:
+def is_adapter(place: Path, parts: Parts) -> bool:
     """Whether a folder holds an adapter: diffusers' weights, or PEFT's config at its top or by part."""
-    return bool(_sources(place))
+    return bool(_sources(place, parts))
 
 
 def adapter_place(path: Path) -> Path:
@@ -63,23 +57,25 @@ def adapter_place(path: Path) -> Path:
     return path.parent if whole else path
 
 
-def adapter_files(place: Path) -> list[Path]:
+def adapter_files(place: Path, parts: Parts) -> list[Path]:
     """All files that decide what an adapter's folder holds: weights, and configs that state their scale."""
-    return [path for one in _sources(place) for path in (one.weights, one.config) if path and path.is_file()]
+    paths = (path for one in _sources(place, parts) for path in (one.weights, one.config))
+    return [path for path in paths if path and path.is_file()]
 
 
-def read_adapter(place: Path, model: str) -> list[AdapterFile]:
+def read_adapter(place: Path, model: str, parts: Parts) -> list[AdapterFile]:
     """All files of an adapter.
 
     Args:
         place: A file of weights, or a folder for which :func:`is_adapter` holds.
         model: The base model's name.
+        parts: Which networks it may change.
 
     Raises:
         UserError: if a file is missing, unreadable, or holds anything but finite numbers.
     """
-    sources = [_Source(place)] if place.is_file() else _sources(place)
-    return [_read(one.weights, model, one.config, one.part) for one in sources]
+    sources = [_Source(place)] if place.is_file() else _sources(place, parts)
+    return [_read(one, model, parts) for one in sources]
 
 
 @dataclass(frozen=True)
@@ -91,11 +87,11 @@ class _Source:
     part: str = ""
 
 
-def _sources(place: Path) -> list[_Source]:
+def _sources(place: Path, parts: Parts) -> list[_Source]:
     if weights := _first(place, _WEIGHTS):
         return [_Source(weights)]
-    own = place.name if place.name in PARTS else ""
-    folders = ((place, own), *((place / part, part) for part in PARTS))
+    own = place.name if place.name in parts else ""
+    folders = ((place, own), *((place / part, part) for part in parts))
     return [
         _Source(_first(folder, _PEFT_WEIGHTS) or folder / _PEFT_WEIGHTS[0], folder / PEFT_CONFIG, part)
         for folder, part in folders
@@ -107,7 +103,8 @@ def _first(folder: Path, names: tuple[str, ...]) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
 
 
-def _read(path: Path, model: str, config: Path | None = None, part: str = "") -> AdapterFile:
+def _read(source: _Source, model: str, parts: Parts) -> AdapterFile:
+    path, config, part = source.weights, source.config, source.part
     header: Mapping[str, str] = {}
     if not path.is_file():
         raise MissingFileError(path, "weights beside adapter_config.json")
@@ -123,7 +120,8 @@ def _read(path: Path, model: str, config: Path | None = None, part: str = "") ->
     settings: dict[str, Mapping[str, Any]] = {}
     if config is not None:
         settings = {"": _table(read_json(config, "an adapter's config"), config)}
-        part = part or _CLASSES.get(_base_class(settings[""]), "")
+        trained = _base_class(settings[""])
+        part = part or next((name for name, kind in parts.items() if kind == trained), "")
     elif text := header.get(_METADATA):
         settings = _by_part(text, path)
     file = AdapterFile(path, model, tensors, settings, part)

@@ -4,7 +4,8 @@ Of a layer with weight W, in float32:  W + scale delta,  with delta as its kind 
 LoHa and LoKr:  magnitude (W + scale delta) / norm(W + scale delta).
 """
 
-from collections.abc import Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,9 +14,48 @@ from torch import Tensor, nn
 from benchmark.core.errors import UserError
 from benchmark.models.adapters.files import AdapterFile
 from benchmark.models.adapters.kinds import BIASES, EXTRAS, KINDS, Kind
-from benchmark.models.adapters.names import Place
 
 _EPSILON = torch.finfo(torch.float32).eps
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor belongs.
+
+    Attributes:
+        part: The network.
+        layer: The layer in it, as the network names it.
+        role: What it is there: `down`, `up`, `alpha`, `hada_w1_a`, ...
+        stated: The layer as the file names it, with dots.
+        adapter: PEFT's name of the adapter, where the file keeps it.
+    """
+
+    part: str
+    layer: str
+    role: str
+    stated: str
+    adapter: str = ""
+
+
+class Names(ABC):
+    """All layers of a model by every spelling of their names, and what else a file may hold."""
+
+    @abstractmethod
+    def find(self, name: str, part: str = "") -> Place | None:
+        """Where a tensor of a file belongs; None if its name means nothing in this model.
+
+        Args:
+            name: As the file has it.
+            part: What a name without a prefix belongs to; empty: the only part that has such a layer.
+        """
+
+    @abstractmethod
+    def what_it_is(self, unknown: Sequence[str]) -> tuple[str, str, str]:
+        """The tensor that tells best what a file is: its name, what it is after a comma, and what to do.
+
+        Args:
+            unknown: Names that have no place in the model.
+        """
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,23 +2,21 @@
 
 import copy
 import math
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from torch import nn
 
-from benchmark.models.adapters.files import PARTS, AdapterFile, read_adapter
-from benchmark.models.adapters.foreign import what_it_is
+from benchmark.models.adapters.files import AdapterFile, Parts, read_adapter
 from benchmark.models.adapters.kinds import BIASES, EXTRAS, SET_BY_PART
-from benchmark.models.adapters.layers import Layer, layer_of, merge
-from benchmark.models.adapters.names import LayerNames, Place
+from benchmark.models.adapters.layers import Layer, Names, Place, layer_of, merge
 from benchmark.models.adapters.settings import Settings, settings_of
-from benchmark.models.base import Pipeline
 
 
-def open_adapter(place: Path, base: Pipeline) -> Pipeline:
-    """A copy of the base with an adapter merged in; parts it does not change are shared.
+def merged(
+    place: Path, model: str, networks: Mapping[str, nn.Module], names: Names, parts: Parts
+) -> dict[str, nn.Module]:
+    """Copies of the networks that an adapter changes, with it merged in.
 
     Merged it costs nothing: beside the weights, an adapter on every layer halved the images a second. The
     sum is float32. Where autocast rounds it to bfloat16 each weight rounds on its own, up or down, so a small
@@ -26,27 +24,29 @@ def open_adapter(place: Path, base: Pipeline) -> Pipeline:
 
     Args:
         place: A file of weights, or a folder for which `is_adapter` holds.
-        base: The base model it was trained on.
+        model: The base model's name.
+        networks: Those of the base model it was trained on that an adapter may change.
+        names: Of all layers of these.
+        parts: The same networks as files name them.
 
     Raises:
         UserError: if anything that the files state could not be applied as they state it.
     """
-    names = LayerNames(base)
     scales: dict[Layer, float] = {}
-    for file in read_adapter(place, base.name):
+    for file in read_adapter(place, model, parts):
         layers = _layers(file, names)
-        _check_extras(layers, base)
-        settings = settings_of(file)
+        _check_extras(layers, networks)
+        settings = settings_of(file, parts)
         scales |= {layer: _scale(layer, settings[layer.place.part]) for layer in layers}
     _check_once(scales)
     changed = {layer.place.part for layer in scales}
-    parts = {part: copy.deepcopy(getattr(base, part)) for part in PARTS if part in changed}
+    copies = {part: copy.deepcopy(networks[part]) for part in parts if part in changed}
     for layer, scale in scales.items():
-        merge(layer, parts[layer.place.part].get_submodule(layer.place.layer), scale)
-    return replace(base, **parts)
+        merge(layer, copies[layer.place.part].get_submodule(layer.place.layer), scale)
+    return copies
 
 
-def _layers(file: AdapterFile, names: LayerNames) -> list[Layer]:
+def _layers(file: AdapterFile, names: Names) -> list[Layer]:
     """The file's tensors, grouped by the layer they are for; each is in exactly one group."""
     grouped: dict[tuple[str, str], dict[str, tuple[str, Place]]] = {}
     unknown: list[str] = []
@@ -64,7 +64,7 @@ def _layers(file: AdapterFile, names: LayerNames) -> list[Layer]:
         # Alphas stand without an adapter's name also where the matrices have one.
         adapters |= {place.adapter.strip(".") or "unnamed"} if place.role != "alpha" else set()
     if unknown:
-        name, kind, do = what_it_is(unknown)
+        name, kind, do = names.what_it_is(unknown)
         count = f"{len(unknown)} of its {len(file.tensors)} tensors have no place in that model"
         raise file.refused(f"{count}: {name}{kind}", do=do)
     if len(adapters) > 1:
@@ -72,11 +72,13 @@ def _layers(file: AdapterFile, names: LayerNames) -> list[Layer]:
     return [layer_of(file, roles) for roles in grouped.values()]
 
 
-def _check_extras(layers: list[Layer], base: Pipeline) -> None:
+def _check_extras(layers: list[Layer], networks: Mapping[str, nn.Module]) -> None:
     """Alphas and the like are on all layers that can have them, or on none: a lost one shows."""
     groups: dict[tuple[str, str], list[Layer]] = {}
     for layer in layers:
-        for role in layer.extras_for(_module(base, layer)) | (layer.names.keys() & EXTRAS):
+        for role in layer.extras_for(networks[layer.place.part].get_submodule(layer.place.layer)) | (
+            layer.names.keys() & EXTRAS
+        ):
             groups.setdefault((role, _together(role, layer)), []).append(layer)
     for (role, _), able in groups.items():
         stated = [layer.names[role] for layer in able if role in layer.names]
@@ -100,11 +102,6 @@ def _check_once(layers: Iterable[Layer]) -> None:
         other = first.setdefault((layer.place.part, layer.place.layer), layer)
         if other is not layer:
             raise layer.file.refused(f"{other.file.path} adapts {layer.place.layer} as well")
-
-
-def _module(base: Pipeline, layer: Layer) -> nn.Module:
-    network: nn.Module = getattr(base, layer.place.part)
-    return network.get_submodule(layer.place.layer)
 
 
 def _scale(layer: Layer, settings: Settings) -> float:

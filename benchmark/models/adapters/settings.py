@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmark.models.adapters.files import PARTS, AdapterFile
+from benchmark.models.adapters.files import AdapterFile, Parts
 
 _KINDS = ("LORA", "LOHA", "LOKR")
 # How many times larger W + scale * up @ down is told by these.
@@ -99,18 +99,22 @@ class Settings:
         return value
 
 
-def settings_of(file: AdapterFile) -> dict[str, Settings]:
+def settings_of(file: AdapterFile, parts: Parts) -> dict[str, Settings]:
     """The settings of each part of a file.
+
+    Args:
+        file: The file.
+        parts: Which networks it may change.
 
     Raises:
         UserError: if something is stated that fbench would not apply.
     """
-    found = {part: Settings(file) for part in PARTS}
+    found = {part: Settings(file) for part in parts}
     for part, stated in file.settings.items():
-        if part and part not in PARTS:
-            raise file.refused(f"it states settings of {part}", do=f"fbench adapts {', '.join(PARTS)}")
+        if part and part not in parts:
+            raise file.refused(f"it states settings of {part}", do=f"fbench adapts {', '.join(parts)}")
         _check(file, stated)
-        found |= {p: Settings(file, stated) for p in ([part] if part else PARTS)}
+        found |= {p: Settings(file, stated) for p in ([part] if part else parts)}
     return found
 
 

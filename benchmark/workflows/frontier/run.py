@@ -22,7 +22,7 @@ from benchmark.workflows.frontier.plan import FrontierPlan, plan_frontier, signa
 from benchmark.workflows.frontier.selection import best_of
 
 if TYPE_CHECKING:
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.base import Pipeline
 
 FILE = "scores.parquet"
 

@@ -17,7 +17,7 @@ from trainers.trajectories import WalkRecord, part_file, write_part
 
 if TYPE_CHECKING:
     from benchmark.evaluate.plan import EvalPlan
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.base import Pipeline
 
 LISTING: Final = "images.jsonl"
 WALKS: Final = "trajectories"

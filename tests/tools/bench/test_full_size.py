@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmark.models.published import SD15, SDXL, Sizes
+from benchmark.models.families.unet.published import SD15, SDXL, Sizes
 from tools.bench import full_size
 
 

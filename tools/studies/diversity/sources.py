@@ -16,7 +16,7 @@ from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.prompt_sets import load_prompt_set
 
 if TYPE_CHECKING:
-    from benchmark.models.base import Pipeline
+    from benchmark.models.families.base import Pipeline
 
 PROMPTS: Final = "shapes-core"
 GUIDANCE: Final = (1.0, 3.0, 5.0, 8.0)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark.core.errors import UnreadableFileError
-from benchmark.models.kinds import UNET, Contents, original_name, refusal
+from benchmark.models.families.unet.kinds import UNET, Contents, original_name, refusal
 
 Config = Mapping[str, Any]
 
@@ -78,7 +78,7 @@ SCHEDULER: Final = {
 """The noise schedule of both; SDXL is sampled by Euler steps on it, Stable Diffusion 1.5 by PNDM."""
 
 FAMILIES: dict[str, Sizes] = {"sd": SD15, "sdxl": SDXL}
-"""Of whole models in one file, by what :func:`benchmark.models.kinds.contents` calls them."""
+"""Of whole models in one file, by what :func:`benchmark.models.families.unet.kinds.contents` calls them."""
 
 
 def fitting_sizes(file: Path, found: Contents) -> Sizes:

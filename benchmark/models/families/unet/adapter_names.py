@@ -7,13 +7,13 @@ A layer is looked up among those that the model has, so no name is ever guessed 
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from typing import final
 
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from benchmark.models.base import Pipeline
+from benchmark.models.adapters import Names, Place
 
 _PART = re.compile(
     r"(?P<unet>lora_unet[._]|unet\.|(?:model\.)?diffusion_model\.)"
@@ -32,33 +32,54 @@ _TENSOR = re.compile(
 _MATRICES = {"A": "down", "B": "up"}
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where a tensor belongs.
+# What a tensor is that has no place in the model, by the names that tools give: the first match counts.
+_MERGE = "merge it into the base with the tool that wrote it and give the merged model's folder"
+_TAKE_OUT = "take it out of the file; fbench's prompts use the model's own tokens"
+_OTHER_BASE = "give the base model that it was trained on with --base"
 
-    Attributes:
-        part: The network.
-        layer: The layer in it, as the network names it.
-        role: What it is there: `down`, `up`, `alpha`, `hada_w1_a`, ...
-        stated: The layer as the file names it, with dots.
-        adapter: PEFT's name of the adapter, where the file keeps it.
+_FOREIGN = (
+    (r"bundle_emb\.|string_to_param|emb_params|^clip_[lg]$", "a textual inversion embedding", _TAKE_OUT),
+    (
+        r"lora_te3|text_encoder_3|t5xxl|(?:double|single|joint)_(?:stream_|transformer_)?(?:layers|blocks)|^transformer\.",
+        "of a transformer such as FLUX's or Stable Diffusion 3's",
+        "fbench opens Stable Diffusion 1.x and SDXL",
+    ),
+    (r"oft_|boft", "of an OFT or BOFT adapter", _MERGE),
+    (r"ia3|\.on_input$", "of an IA3 adapter", _MERGE),
+    (r"\.(?:a[12]|b[12m])\.weight$|glora", "of a GLoRA adapter", _MERGE),
+    (r"vera_|lora_E$|ranknum|lora_embedding_|lora_[pq]_layer|\.lambda_layer", "of a variant of LoRA", _MERGE),
+    (r"custom_diffusion", "of Custom Diffusion", _MERGE),
+    (r"ip_adapter|image_proj|to_[kv]_ip", "of an IP-Adapter, which is conditioned on images", _MERGE),
+    (r"lora_controlnet|input_hint_block|control_model|controlnet", "of a ControlNet or control-LoRA", _MERGE),
+    (
+        r"^(?:model\.diffusion_model|first_stage_model|cond_stage_model|conditioner)\.",
+        "of a whole checkpoint",
+        _MERGE,
+    ),
+    (r"modules_to_save", "a whole layer that PEFT saved beside the adapter", _MERGE),
+    (
+        r"^(?:unet\.)?blocks\.\d+\.",
+        "in DiffSynth's own names",
+        "export it from DiffSynth in diffusers' names",
+    ),
+    (r"lora_te2|text_encoder_2|conditioner\.embedders\.1", "of SDXL's second text encoder", _OTHER_BASE),
+    (r"lora_|lokr_|hada_|\.alpha$|\.diff(?:_b)?$|[wb]_norm$|dora_scale", "", _OTHER_BASE),
+)
+
+
+@final
+class LayerNames(Names):
+    """All layers of a model by every spelling of their names.
+
+    Args:
+        networks: The UNet and the text encoders.
     """
 
-    part: str
-    layer: str
-    role: str
-    stated: str
-    adapter: str = ""
-
-
-class LayerNames:
-    """All layers of a model by every spelling of their names."""
-
-    def __init__(self, base: Pipeline) -> None:
-        self._layers = {"unet": _spelled(base.unet, _unet_spellings(base.unet))}
-        for part, network in (("text_encoder", base.text_encoder), ("text_encoder_2", base.text_encoder_2)):
-            if network is not None:
-                self._layers[part] = _spelled(network, _text_spellings(network))
+    def __init__(self, networks: Mapping[str, nn.Module]) -> None:
+        self._layers = {
+            part: _spelled(network, (_unet_spellings if part == "unet" else _text_spellings)(network))
+            for part, network in networks.items()
+        }
 
     def find(self, name: str, part: str = "") -> Place | None:
         """Where a tensor of a file belongs; None if its name means nothing in this model.
@@ -79,6 +100,18 @@ class LayerNames:
             return None
         layer = self._layers[parts[0]][key]
         return Place(parts[0], layer, role, match["layer"], match["adapter"] or match["whose"] or "")
+
+    def what_it_is(self, unknown: Sequence[str]) -> tuple[str, str, str]:
+        """The tensor that tells best what a file is: its name, what it is after a comma, and what to do.
+
+        Args:
+            unknown: Names that have no place in the model.
+        """
+        for pattern, kind, do in _FOREIGN:
+            if name := next((name for name in unknown if re.search(pattern, name)), ""):
+                return name, (f", {kind}" if kind else ""), do
+        ends = "lora_down.weight, lora_A.weight, hada_w1_a, lokr_w1, diff or the like"
+        return unknown[0], "", f"an adapter's tensors end in {ends}"
 
 
 def _split(name: str) -> tuple[str, str]:

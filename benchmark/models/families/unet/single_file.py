@@ -6,10 +6,9 @@ published model's for `--base`.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
@@ -17,10 +16,8 @@ from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
-from benchmark.models.base import Pipeline, PredictionType, quick_unet_layout, resolve_precision
-from benchmark.models.facts import ModelFacts
-from benchmark.models.files import content_hash
-from benchmark.models.kinds import (
+from benchmark.models.families.unet.ddim import PredictionType
+from benchmark.models.families.unet.kinds import (
     TEXT,
     TEXT_XL,
     UNET,
@@ -28,13 +25,16 @@ from benchmark.models.kinds import (
     Contents,
     contents,
     original_name,
-    read_pickle,
     refusal,
 )
-from benchmark.models.loading import as_ddim, not_finite, wrong_weights
-from benchmark.models.published import SCHEDULER, Sizes, fitting_sizes
+from benchmark.models.families.unet.opening import as_ddim, clip_tokenizer, quick_unet_layout
+from benchmark.models.families.unet.published import SCHEDULER, Sizes, fitting_sizes
+from benchmark.models.loading import not_finite, wrong_weights
 from benchmark.models.quiet import quiet
-from benchmark.models.vocabulary import clip_tokenizer
+from benchmark.models.tensors import read_pickle
+
+if TYPE_CHECKING:
+    from benchmark.models.families.unet.pipeline import UNetPipeline
 
 State = dict[str, Tensor]
 
@@ -49,14 +49,12 @@ _PASSED_OVER_ENDINGS = ("position_ids", "logit_scale", "embedders.0.transformer.
                         "cond_stage_model.transformer.text_projection.weight")  # fmt: skip
 
 
-def open_base(file: Path, facts: ModelFacts, device: torch.device, *, precision: str = "auto") -> Pipeline:
-    """The base model in a single file, with the published configs and CLIP's vocabulary.
+def file_parts(file: Path, device: torch.device) -> dict[str, Any]:
+    """The parts of the base model in a single file, with the published configs and CLIP's vocabulary.
 
     Args:
         file: A whole model.
-        facts: Its name and default sampling.
         device: Where its parts go.
-        precision: `auto`, `fp32`, `bf16` or `fp16`.
 
     Raises:
         UserError: if it is something else, of other sizes than the published, damaged or incomplete.
@@ -75,23 +73,12 @@ def open_base(file: Path, facts: ModelFacts, device: torch.device, *, precision:
     noise = dict(SCHEDULER) | {"prediction_type": predicts}
     if found.has_zero_snr:
         noise |= {"rescale_betas_zero_snr": True, "timestep_spacing": "trailing"}
-    chosen = resolve_precision(precision, device)
-    return Pipeline(
-        name=facts.name,
-        **parts,
-        **tokenizers,
-        scheduler=as_ddim(noise, xl=sizes.text_2 is not None),
-        device=device,
-        precision=chosen,
-        sampler=replace(facts.sampler, precision=chosen),
-        revision=content_hash(file),
-        zeros_for_empty=sizes.text_2 is not None,
-        place=file,
-    )
+    xl = sizes.text_2 is not None
+    return {**parts, **tokenizers, "scheduler": as_ddim(noise, xl=xl), "zeros_for_empty": xl}
 
 
-def open_policy(file: Path, found: Contents, base: Pipeline) -> Pipeline:
-    """The base model with every part that a file holds in its own part's place.
+def trained_parts(file: Path, found: Contents, base: "UNetPipeline") -> dict[str, nn.Module]:
+    """Every part that a file holds, for its own part's place in the base model.
 
     Args:
         file: A whole model or a UNet, under either code's names.
@@ -110,11 +97,10 @@ def open_policy(file: Path, found: Contents, base: Pipeline) -> Pipeline:
             do="give its own family with --base",
         )
     networks = {name: part for name in _KINDS if (part := getattr(base, name)) is not None}
-    parts: dict[str, Any] = _parts(file, found, networks, base.device, base=base)
-    return replace(base, **parts)
+    return _parts(file, found, networks, base.device, base=base)
 
 
-def check_noise(file: Path, found: Contents, base: Pipeline) -> None:
+def check_noise(file: Path, found: Contents, base: "UNetPipeline") -> None:
     """Refuses weights or an adapter that were trained, as they say, for another use of noise.
 
     Args:
@@ -165,7 +151,7 @@ def _parts(
     found: Contents,
     networks: Mapping[str, nn.Module],
     device: torch.device,
-    base: Pipeline | None = None,
+    base: "UNetPipeline | None" = None,
 ) -> dict[str, nn.Module]:
     """The networks that a file holds, each built like the one given."""
     state = _read(file)
@@ -248,7 +234,9 @@ def _config(network: nn.Module) -> Mapping[str, Any]:
     return config
 
 
-def _filled(network: nn.Module, state: State, file: Path, name: str, base: Pipeline | None) -> nn.Module:
+def _filled(
+    network: nn.Module, state: State, file: Path, name: str, base: "UNetPipeline | None"
+) -> nn.Module:
     """A network like the one given, with a file's weights in float32; all are found and none is left over."""
     from accelerate import init_empty_weights
 

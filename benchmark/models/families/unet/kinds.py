@@ -1,29 +1,20 @@
 """What a file of weights holds, told by the names and shapes of its tensors; nothing is loaded."""
 
 import re
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from benchmark.core.errors import UnreadableFileError, UserError
-from benchmark.models.damage import refuse_damaged
-from benchmark.models.files import ENDINGS
+from benchmark.core.errors import UserError
+from benchmark.models.tensors import Shapes, named_shapes
 
-Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["sd", "sdxl", "unet", "foreign", "other"]
 
 UNET = "model.diffusion_model."
 VAE = ("first_stage_model.", "vae.")
 TEXT = "cond_stage_model."
 TEXT_XL = ("conditioner.embedders.0.", "conditioner.embedders.1.")
-
-_RECORDS = frozenset({
-    "epoch", "global_step", "step", "iteration", "optimizer", "optimizer_states", "lr_scheduler",
-    "lr_schedulers", "callbacks", "loops", "hparams_name", "hyper_parameters", "pytorch-lightning_version",
-})  # fmt: skip
-"""What trainers note beside weights and what changes no picture."""
 
 _ADAPTER = re.compile(r"lora|hada_|lokr_|dora_scale|oft_|\.diff\b|on_input|\.alpha$")
 
@@ -76,73 +67,9 @@ def contents(file: Path) -> Contents:
     Raises:
         UserError: if it is damaged, no file of weights, or a pickle of more than weights.
     """
-    refuse_damaged(file, "a file of weights")
-    if file.suffix not in ENDINGS:
-        raise UserError(f"{file} is no file of weights", allowed=", ".join(ENDINGS))
-    shapes, metadata = _safetensors(file) if file.suffix == ".safetensors" else _pickle(file)
+    shapes, metadata = named_shapes(file)
     kind, words = _classify(shapes)
     return Contents(kind, words, shapes, metadata)
-
-
-def read_pickle(file: Path, *, beside: bool = True) -> dict[str, Any]:
-    """The tensors of a pickle by name, out of the `state_dict` they may lie in.
-
-    Args:
-        file: The pickle.
-        beside: Whether more than the training's own records may lie beside the `state_dict`; it is not read.
-
-    Raises:
-        UserError: if it cannot be read, or holds objects that only code could make.
-    """
-    import pickle
-
-    import torch
-
-    try:
-        mapped = zipfile.is_zipfile(file)  # older pickles are no archives, and are read at once
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
-    except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        raise UnreadableFileError(
-            file,
-            "a file of weights",
-            f"it holds Python objects, such as {named[1]}, which could run code" if named else error,
-            do="save its weights as .safetensors where you trust it",
-        ) from error
-    # A damaged archive shows as an error of torch, of zip files or of the system.
-    except Exception as error:
-        raise UnreadableFileError(file, "a file of weights", error, do="fetch or copy it again") from error
-    while isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
-        unread = sorted(str(name) for name in content.keys() - {"state_dict"} - _RECORDS)
-        if unread and not beside:
-            raise UnreadableFileError(
-                file,
-                "a file of weights",
-                f"beside its state_dict it states {', '.join(unread[:3])}, which nothing here reads",
-                do="save the tensors alone, each layer with its alpha",
-            )
-        content = content["state_dict"]
-    if not isinstance(content, dict):
-        raise UnreadableFileError(file, "a file of weights", f"it holds a {type(content).__name__}")
-    return {str(name): value for name, value in content.items()}
-
-
-def _safetensors(file: Path) -> tuple[Shapes, Mapping[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, framework="numpy") as opened:
-            names = list(opened.keys())
-            return {
-                name: tuple(opened.get_slice(name).get_shape()) for name in names
-            }, opened.metadata() or {}
-    except SafetensorError as error:
-        raise UnreadableFileError(file, "a file of weights", error, do="fetch or copy it again") from error
-
-
-def _pickle(file: Path) -> tuple[Shapes, Mapping[str, str]]:
-    content = read_pickle(file)
-    return {name: tuple(getattr(value, "shape", ())) for name, value in content.items()}, {}
 
 
 def original_name(name: str) -> str:

@@ -1,0 +1,326 @@
+"""The family protocol: all that a training loop or a sampler may ask of a loaded base model.
+
+Time runs from images to noise and is the family's own: integer timesteps of a noise schedule, or a sigma.
+Whoever needs one number for all families asks for `noise_level`. Latents have the shape (C, H, W), whatever
+a network reads them as; what it is told of prompts is a `Conditioning`, whatever parts that has.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal, TypeAlias, TypeVar, get_args
+
+import numpy as np
+import torch
+from jaxtyping import Float, Num, UInt8
+from torch import Tensor, nn
+
+from benchmark.core.errors import UserError
+from benchmark.core.records import Sampler
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.facts import Family, ModelFacts
+from benchmark.models.steps import NoGaussianStepsError, SamplerSteps, TransitionSteps
+
+Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+P = TypeVar("P", bound="Pipeline")
+LoraTargets: TypeAlias = Literal["attention", "all"]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Pipeline(ABC):
+    """A text-to-image latent diffusion model, all parts in float32 on one device, in eval mode.
+
+    Attributes:
+        family: What it is one of.
+        name: Of the base model, for people; a checkpoint is matched to it by `content_hash`.
+        device: Where the parts are.
+        precision: What :meth:`autocast` computes in unless told otherwise.
+        sampler: How its images are made by default, in that precision.
+        revision: Of the weights: the hub's commit, or a hash of the files.
+        place: Where it was opened; None for one that was never on disk.
+    """
+
+    family: ClassVar[Family]
+    name: str
+    device: torch.device
+    precision: Precision
+    sampler: Sampler
+    revision: str = ""
+    place: Path | None = None
+
+    # --- what it is -----------------------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def open(
+        cls, place: Path, facts: ModelFacts, device: torch.device, precision: str, revision: str
+    ) -> "Pipeline":
+        """Opens a base model strictly: every weight is found, and none is left over.
+
+        Args:
+            place: Its folder or file.
+            facts: Its name and default sampling.
+            device: Where its parts go.
+            precision: `auto`, `fp32`, `bf16` or `fp16`; see :func:`resolve_precision`.
+            revision: Of the weights, where it is known; empty: the files are hashed.
+
+        Raises:
+            UserError: if it is of another family, or a part is missing, unreadable or incomplete.
+        """
+
+    @property
+    @abstractmethod
+    def network(self) -> nn.Module:
+        """What is trained: the policy; of an adapter's checkpoint with the adapter merged in."""
+
+    @abstractmethod
+    def with_network(self: P, network: nn.Module) -> P:
+        """The same with another policy of the same architecture; all else is shared."""
+
+    @property
+    @abstractmethod
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image's latents."""
+
+    @property
+    @abstractmethod
+    def image_size(self) -> int:
+        """Height and width of an image in pixels."""
+
+    @property
+    def latent_size(self) -> int:
+        """D = C * H * W, the dimension that the log-ratio's scale is stated for."""
+        return math.prod(self.latent_shape)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """What it is recognised by, whatever it is called and wherever it lies; reads all of its files."""
+        return self.revision if self.place is None else self.family.content_hash(self.place)
+
+    def autocast(self, precision: Precision | None = None) -> AbstractContextManager[object]:
+        """The context in which networks run: autocast to half precision, or nothing for float32.
+
+        Args:
+            precision: Instead of the pipeline's own.
+        """
+        chosen = precision or self.precision
+        if chosen == "fp32":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16 if chosen == "bf16" else torch.float16)
+
+    # --- prompts and images ---------------------------------------------------------------------
+
+    @abstractmethod
+    def encode_prompts(self, texts: list[str]) -> Conditioning:
+        """What the network is told of prompts, in float32: it is computed once, and every step depends on it.
+
+        Args:
+            texts: Prompts; what is beyond the model's length is cut off.
+        """
+
+    @abstractmethod
+    def encode_empty(self) -> Conditioning:
+        """The one row that stands for no prompt: for guidance, and where a caption is dropped."""
+
+    @abstractmethod
+    def prompt_encoders_id(self) -> list[object]:
+        """What decides the result of :meth:`encode_prompts` beside the prompts; hashed as JSON."""
+
+    @abstractmethod
+    def encode_images(self, images: UInt8[np.ndarray, "n height width 3"]) -> Float[Tensor, "n c h w"]:
+        """Latents of images, float32.
+
+        Args:
+            images: sRGB, of `image_size`.
+        """
+
+    @abstractmethod
+    def image_encoder_id(self) -> list[object]:
+        """What decides the result of :meth:`encode_images` beside the images; hashed as JSON."""
+
+    @abstractmethod
+    def decode(
+        self, latents: Float[Tensor, "n c h w"], precision: Precision | None = None
+    ) -> UInt8[np.ndarray, "n height width 3"]:
+        """Images of latents, sRGB, in one batch.
+
+        Args:
+            latents: Finite.
+            precision: Instead of the pipeline's own.
+        """
+
+    @abstractmethod
+    def release_encoders(self) -> None:
+        """Gives back the memory of all parts but the network, once everything is encoded.
+
+        Shapes and sizes stay known. Whoever wants to encode all the same gets an error.
+        """
+
+    # --- noise, and what the network says of it -------------------------------------------------
+
+    @abstractmethod
+    def sample_t(self, u: Float[np.ndarray, "*batch"]) -> Num[Tensor, "*batch"]:
+        """Times, on the device.
+
+        Args:
+            u: How far from images to noise, in [0, 1): uniform where training draws uniformly.
+        """
+
+    @abstractmethod
+    def noise_level(self, t: Num[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+        """Times as numbers in [0, 1) that grow with the noise, on the same device."""
+
+    @abstractmethod
+    def add_noise(
+        self, latents: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"], t: Num[Tensor, " n"]
+    ) -> Float[Tensor, "n c h w"]:
+        """The noisy latents $x_t$ of clean ones."""
+
+    @abstractmethod
+    def target(
+        self, latents: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"], t: Num[Tensor, " n"]
+    ) -> Float[Tensor, "n c h w"]:
+        """What the network should say of `add_noise(latents, noise, t)`."""
+
+    @abstractmethod
+    def predict(
+        self,
+        network: nn.Module,
+        noisy: Float[Tensor, "n c h w"],
+        t: Num[Tensor, "*rows"],
+        told: Conditioning,
+        size_and_crop: Float[Tensor, "n 4"] | None = None,
+        precision: Precision | None = None,
+    ) -> Float[Tensor, "n c h w"]:
+        """What a network says of noisy latents, in the precision it says it in.
+
+        Memory layout, autocast and whatever else the family's networks are told are seen to here.
+
+        Args:
+            network: The policy or the reference.
+            noisy: $x_t$.
+            t: The time of each row, or one for all.
+            told: Of each row.
+            size_and_crop: Each original image's height and width in pixels, then top and left of the crop
+                after it was resized; None: images to be made, uncropped.
+            precision: Instead of the pipeline's own.
+        """
+
+    @abstractmethod
+    def sampler_steps(self, sampler: Sampler) -> SamplerSteps:
+        """A walk of the sampler from noise to latents.
+
+        Raises:
+            UnknownNameError: for a sampler this family is not sampled by.
+        """
+
+    def transition_steps(self, count: int) -> TransitionSteps:
+        """The steps of a stochastic walk as Gaussians.
+
+        Args:
+            count: Steps of a walk.
+
+        Raises:
+            NoGaussianStepsError: for a family that has none, unless it says otherwise.
+        """
+        del count
+        raise NoGaussianStepsError(self.name)
+
+    # --- training -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def trainable(self, *, gradient_checkpointing: bool = False, compiled: bool = False) -> nn.Module:
+        """The network itself made ready for training: frozen, and laid out as it is quick.
+
+        Args:
+            gradient_checkpointing: Less memory, more time.
+            compiled: Let torch compile it when it is first called.
+        """
+
+    @abstractmethod
+    def lora_targets(self, which: LoraTargets) -> tuple[str, ...]:
+        """How the names of the layers end that an adapter sits on.
+
+        Args:
+            which: `attention` layers, or `all` linear and convolution layers of the blocks.
+        """
+
+    @abstractmethod
+    def blocks_to_shard(self, network: nn.Module) -> list[nn.Module]:
+        """What is gathered at a time of a network that is spread over processes: its repeated parts."""
+
+    @abstractmethod
+    def empty_network(self) -> nn.Module:
+        """A new network of the same architecture, with random weights."""
+
+    # --- checkpoints ----------------------------------------------------------------------------
+
+    @abstractmethod
+    def save_network(self, network: nn.Module, folder: Path) -> None:
+        """Writes a whole network in the layout that the field's tools open.
+
+        Equal weights make equal files, wherever the base model lay.
+
+        Args:
+            network: In one piece.
+            folder: The checkpoint's.
+        """
+
+    @abstractmethod
+    def save_adapter(self, network: nn.Module, adapter_name: str, folder: Path) -> None:
+        """Writes a PEFT adapter in the layout that the field's tools open, with its alpha.
+
+        Args:
+            network: What it sits on.
+            adapter_name: Which of the adapters there.
+            folder: The checkpoint's.
+        """
+
+    @abstractmethod
+    def open_policy(self: P, place: Path) -> P:
+        """This base model with the parts that a checkpoint holds in its own parts' place.
+
+        Args:
+            place: The checkpoint's folder or file, of any form in `family.checkpoints`.
+
+        Raises:
+            UserError: if there is nothing of the kind, or it was trained from another base model.
+        """
+
+
+def resolve_precision(asked: str, device: torch.device) -> Precision:
+    """What `auto` means on a device: bfloat16 where the hardware multiplies it, else fp16 on a GPU.
+
+    On other devices half precision would lose digits and gain no time, so there it is float32. fp16
+    has a short range: training in it scales the loss, so it is chosen only where there is no bfloat16.
+
+    Args:
+        asked: `auto`, `fp32`, `bf16` or `fp16`.
+        device: Where the networks will run.
+
+    Raises:
+        UserError: for another word, or fp16 on a device that is no CUDA GPU.
+    """
+    if asked == "auto":
+        if _bf16_pays(device):
+            return "bf16"
+        return "fp16" if device.type == "cuda" else "fp32"
+    if asked == "fp16" and device.type != "cuda":
+        raise UserError(
+            f"precision is fp16 on {device.type}", allowed="auto, fp32, bf16", do="fp16 needs a CUDA GPU"
+        )
+    if asked not in get_args(Precision):
+        raise UserError(f"precision is {asked!r}", allowed=f"auto, {', '.join(get_args(Precision))}")
+    chosen: Precision = asked  # type: ignore[assignment]  # one of its words
+    return chosen
+
+
+def _bf16_pays(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001  # torch has no public question for it
+    return False
