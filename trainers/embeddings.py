@@ -35,16 +35,18 @@ class ClipEmbeddings:
     Attributes:
         images: (images, e), float32.
         texts: (captions, e), float32.
+        device: Where they are wanted.
     """
 
     images: Rows
     texts: Rows
+    device: torch.device
 
-    def of_pairs(self, pairs: EncodedPairs, rows: np.ndarray, kind: Kind, device: torch.device) -> Embeddings:
+    def of_pairs(self, pairs: EncodedPairs, rows: np.ndarray, kind: Kind) -> Embeddings:
         """The embeddings e_w and e_l of some pairs."""
-        text = torch.from_numpy(self.texts[pairs.caption[rows]]).to(device)
+        text = torch.from_numpy(self.texts[pairs.caption[rows]]).to(self.device)
         winner, loser = (
-            torch.from_numpy(self.images[side[rows]]).to(device) for side in (pairs.winner, pairs.loser)
+            torch.from_numpy(self.images[side[rows]]).to(self.device) for side in (pairs.winner, pairs.loser)
         )
         if kind == "text":
             return text, text
@@ -93,6 +95,7 @@ def clip_embeddings(
                 ),
             ),
             LazyRows((len(pairs.captions), width), lambda rows: texts_of([pairs.captions[i] for i in rows])),
+            device,
         )
 
     def fill_images(out: Mapping[str, Array], tell: Progress) -> None:
@@ -124,7 +127,7 @@ def clip_embeddings(
         fill_texts,
         "captions",
     )["texts"]
-    return ClipEmbeddings(images, texts)
+    return ClipEmbeddings(images, texts, device)
 
 
 def _image_size(model: torch.nn.Module) -> int:

@@ -115,11 +115,14 @@ def train_step(
 
     # m: how far the policy's predictions are from the targets, at the batch's (t, noise).
     with torch.set_grad_enabled(len(parts) == 1), run.policy.active() as network:
-        own = run.errors(network, batch, parts)
+        own = network_errors(
+            run.pipeline, network, batch.inputs, parts, sides=run.sides, keep=run.keeps_predictions
+        )
     both = _of_all_processes(run, own, reference, batch)
 
     # s = -kappa (m - m_ref - d), and the loss as a function of both sides' s.
-    errors = pair_errors(both, run.scale, run.embeddings_of(batch.rows))
+    e = run.embeddings and run.embeddings.of_pairs(run.shared.train, batch.rows, run.config.embedding)
+    errors = pair_errors(both, run.scale, e)
     output = run.recipe.objective(errors)
     _refuse_not_finite(run, "loss", float(output.loss.detach()), batch.rows)
 
@@ -193,7 +196,11 @@ def _backward(
     # The adapter stays on for the backward pass: gradient checkpointing goes forward again in it.
     with run.policy.active() as network:
         for part in parts:
-            errors = own if len(parts) == 1 else run.errors(network, batch, [part])
+            errors = own
+            if len(parts) > 1:
+                errors = network_errors(
+                    run.pipeline, network, batch.inputs, [part], sides=run.sides, keep=len(mine) > 1
+                )
             outputs = [errors.error]
             if len(mine) > 1 and errors.prediction is not None:
                 outputs.append(errors.prediction)

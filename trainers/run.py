@@ -9,21 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from numpy.typing import NDArray
-from torch import nn
 
 from benchmark.core.devices import peak_memory_gb
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
 from trainers import checkpoints
-from trainers.batches import Batch
 from trainers.config import TrainConfig
-from trainers.embeddings import Embeddings
 from trainers.identity import identity_before, refuse_other_precision
 from trainers.log_ratio import pair_errors
 from trainers.log_ratio_cloud import log_ratios_file, save_log_ratios
 from trainers.logs import Metrics, MetricsFile, Watch, floats, lines_up_to, quarter_logs
-from trainers.networks import NetworkErrors, Policy, like, network_errors, whole
+from trainers.networks import Policy, like, whole
 from trainers.optimisers import Average, make_optimizer
 from trainers.pairs import BAD_ROWS_FILE
 from trainers.recipe import Recipe, hyperparameters
@@ -47,6 +43,9 @@ class Run:
         failure: What ended it before its time.
         sides: 2, or 1 where the objective looks at winners alone.
         scale: kappa, from prediction errors to nats; None without a reference.
+        uses_drift: Whether the drift is taken out of s.
+        keeps_predictions: Whether it needs predictions, also the reference's, not only errors.
+        embeddings: CLIP's of the pairs; None where its objective does not weigh comparisons by them.
         files: What it wrote so far, by name and hash.
     """
 
@@ -57,6 +56,9 @@ class Run:
         self.failure: UserError | None = None
         self.sides = 2 if recipe.objective.paired else 1
         self.scale = recipe.scale(self.pipeline.latent_shape)
+        self.uses_drift = config.log_ratio_centre == "drift" and self.scale is not None
+        self.keeps_predictions = self.uses_drift or recipe.objective.needs_predictions
+        self.embeddings = shared.embeddings if recipe.objective.needs_embeddings else None
         self.parameters = list(policy.parameters.values())
         self.optimizer = make_optimizer(config, self.parameters)
         self.average = None if config.ema is None else Average(self.parameters, config.ema)
@@ -68,29 +70,6 @@ class Run:
         self._identity: Mapping[str, Any] = {}
         self._metrics: MetricsFile | None = None
         self._tracker: Tracker | None = None
-
-    @property
-    def uses_drift(self) -> bool:
-        """Whether the drift is taken out of s."""
-        return self.config.log_ratio_centre == "drift" and self.scale is not None
-
-    @property
-    def keeps_predictions(self) -> bool:
-        """Whether it needs predictions, also the reference's, not only errors."""
-        return self.uses_drift or self.recipe.objective.needs_predictions
-
-    def errors(self, network: nn.Module, batch: Batch, parts: list[slice]) -> NetworkErrors:
-        r"""$m_\theta$: what the policy says of some parts of a batch."""
-        return network_errors(
-            self.pipeline, network, batch.inputs, parts, sides=self.sides, keep=self.keeps_predictions
-        )
-
-    def embeddings_of(self, rows: NDArray[np.int64]) -> Embeddings | None:
-        """e_w and e_l of some pairs, for objectives that weigh their comparisons by them."""
-        known = self.shared.embeddings
-        if known is None or not self.recipe.objective.needs_embeddings:
-            return None
-        return known.of_pairs(self.shared.train, rows, self.config.embedding, self.pipeline.device)
 
     # --- its folder ---------------------------------------------------------------------------
 
@@ -165,9 +144,7 @@ class Run:
         embeddings = None
         if held_out.embeddings is not None and objective.needs_embeddings:
             rows = np.arange(len(held_out.pairs))
-            embeddings = held_out.embeddings.of_pairs(
-                held_out.pairs, rows, self.config.embedding, self.pipeline.device
-            )
+            embeddings = held_out.embeddings.of_pairs(held_out.pairs, rows, self.config.embedding)
         with torch.no_grad():
             errors = pair_errors(both, self.scale, embeddings)
             logs = floats(objective(errors).logs)

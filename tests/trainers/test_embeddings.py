@@ -57,9 +57,9 @@ def test_they_are_what_the_model_says(
 
 def test_text_image_and_both(embeddings: ClipEmbeddings, pairs: EncodedPairs) -> None:
     rows, cpu = np.array([4, 0]), torch.device("cpu")
-    text = embeddings.of_pairs(pairs, rows, "text", cpu)
-    image = embeddings.of_pairs(pairs, rows, "image", cpu)
-    both = embeddings.of_pairs(pairs, rows, "text+image", cpu)
+    text = embeddings.of_pairs(pairs, rows, "text")
+    image = embeddings.of_pairs(pairs, rows, "image")
+    both = embeddings.of_pairs(pairs, rows, "text+image")
     assert torch.equal(*text)
     assert not torch.equal(*image)
     mean = (cosine_similarity(*text) + cosine_similarity(*image)) / 2
@@ -97,8 +97,8 @@ def test_without_a_cache_they_are_the_same(
     rows = np.array([5, 0, 5, 3])
     device = torch.device("cpu")
     for one, two in zip(
-        embeddings.of_pairs(pairs, rows, "text+image", device),
-        plain.of_pairs(pairs, rows, "text+image", device),
+        embeddings.of_pairs(pairs, rows, "text+image"),
+        plain.of_pairs(pairs, rows, "text+image"),
         strict=True,
     ):
         torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
