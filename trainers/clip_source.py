@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.core import resources
 from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_file, sha256_json
+from benchmark.models import model_facts
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ClipSource:
 
 
 def clip_source(base: str, given: Path | None = None) -> ClipSource:
-    """The CLIP of a base model: the one given, or the embedded world's for `shapes`.
+    """The CLIP of a base model: the one given, or its own where it has one.
 
     Raises:
         UserError: if there is none; says how to name one.
@@ -48,9 +48,9 @@ def clip_source(base: str, given: Path | None = None) -> ClipSource:
             )
         bpe = given / "bpe.txt.gz"
         return ClipSource(given, bpe if bpe.is_file() else None)
-    if base == "shapes":
-        bpe = resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"
-        return ClipSource(resources.shapes_weights("shapes-clip"), bpe)
+    if (own := model_facts(base).clip) is not None:
+        found = own()
+        return ClipSource(found.folder, found.bpe)
     raise UserError(
         f"no CLIP is known for the base model {base}",
         do="name a folder in open_clip's layout by --clip; this objective weighs pairs by its embeddings",

@@ -121,7 +121,8 @@ def train_step(
     both = _of_all_processes(run, own, reference, batch)
 
     # s = -kappa (m - m_ref - d), and the loss as a function of both sides' s.
-    e = run.embeddings and run.embeddings.of_pairs(run.shared.train, batch.rows, run.config.embedding)
+    clip = run.embeddings
+    e = None if clip is None else clip.of_pairs(run.shared.train, batch.rows, run.config.embedding)
     errors = pair_errors(both, run.scale, e)
     output = run.recipe.objective(errors)
     _refuse_not_finite(run, "loss", float(output.loss.detach()), batch.rows)

@@ -8,12 +8,11 @@ from typing import Any, Literal
 from benchmark.core.calls import parse_call
 from benchmark.core.errors import ConfigError
 from benchmark.core.records import Hyperparameter
+from benchmark.models import model_facts
 from trainers.config import TrainConfig
 from trainers.divergences import Divergence, divergences
 from trainers.log_ratio import log_ratio_scale
 from trainers.objectives import Objective, objectives, slope_matched_beta
-
-_ALWAYS_STATED = "shapes"
 
 
 @dataclass(frozen=True)
@@ -172,7 +171,7 @@ def _default_beta(parameter: inspect.Parameter) -> float:
 
 
 def _stated(config: TrainConfig, name: str, value: Any, default: Any) -> Any:
-    if value is None and config.base == _ALWAYS_STATED:
+    if value is None and model_facts(config.base).always_stated:
         raise ConfigError(
             f"{name} is not stated, and with --base {config.base} it always is",
             do=f"add {name}, or use a preset",

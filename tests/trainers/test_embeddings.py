@@ -56,7 +56,7 @@ def test_they_are_what_the_model_says(
 
 
 def test_text_image_and_both(embeddings: ClipEmbeddings, pairs: EncodedPairs) -> None:
-    rows, cpu = np.array([4, 0]), torch.device("cpu")
+    rows = np.array([4, 0])
     text = embeddings.of_pairs(pairs, rows, "text")
     image = embeddings.of_pairs(pairs, rows, "image")
     both = embeddings.of_pairs(pairs, rows, "text+image")
@@ -95,7 +95,6 @@ def test_without_a_cache_they_are_the_same(
 ) -> None:
     plain = clip_embeddings(clip_source("any", tiny_clip), pairs, torch.device("cpu"), None)
     rows = np.array([5, 0, 5, 3])
-    device = torch.device("cpu")
     for one, two in zip(
         embeddings.of_pairs(pairs, rows, "text+image"),
         plain.of_pairs(pairs, rows, "text+image"),
