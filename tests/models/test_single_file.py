@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 import torch
-from benchmark.models.vocabulary import clip_tokenizer
+from benchmark.models.families.unet.opening import clip_tokenizer
 
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.models import base_hash, model_facts, open_checkpoint
