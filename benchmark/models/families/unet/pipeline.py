@@ -39,7 +39,7 @@ LORA_TARGETS: Final[Mapping[LoraTargets, tuple[str, ...]]] = {
         "time_emb_proj",
     ),
 }  # fmt: skip
-"""How the names of the layers end that an adapter sits on."""
+"""The ends of the names of the layers that an adapter sits on."""
 
 BLOCKS: Final = ("BasicTransformerBlock", "ResnetBlock2D")
 """The repeated parts of diffusers' UNets, by their classes."""
