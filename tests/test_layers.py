@@ -1,7 +1,21 @@
 """What the import contracts in pyproject.toml cannot say."""
 
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
 import grimp
 import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FAMILY = ROOT / "benchmark" / "models" / "families" / "unet"
+NOT_YET = ("trainers",)
+"""Rooms that still speak of UNets; empty once they ask the family protocol alone."""
+WORDS = re.compile(r"(?i:unet)|is_xl|time_ids|DDIM")
+"""Of one family. A sampler's name, `ddim`, is a user's word."""
+MESSAGES = (", and trajectories are of stochastic DDIM, eta 1",)
+"""Sentences for users, who know that sampler by its name."""
 
 
 @pytest.fixture(scope="module")
@@ -21,3 +35,31 @@ def test_scorers_do_not_import_each_other(graph: grimp.ImportGraph) -> None:
         if module in graph.find_descendants("benchmark.scorers") and not module.startswith(f"{scorer}.")
     }
     assert crossed == set()
+
+
+def _words(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Identifiers and strings of a module, but for docstrings and other strings that stand alone."""
+    alone = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and id(node) not in alone:
+                yield node.lineno, node.value
+            continue
+        for _, value in ast.iter_fields(node):
+            for word in value if isinstance(value, list) else [value]:
+                if isinstance(word, str):
+                    yield getattr(node, "lineno", 0), word
+
+
+def test_a_family_is_named_in_its_own_package_alone() -> None:
+    files = [path for room in ("benchmark", "trainers") for path in sorted((ROOT / room).rglob("*.py"))]
+    free = [FAMILY, ROOT / "trainers" / "presets", *(ROOT / room for room in NOT_YET)]
+    checked = [file for file in files if not any(file.is_relative_to(place) for place in free)]
+    assert len(checked) > 100
+    found = {
+        f"{file.relative_to(ROOT)}:{line}: {word}"
+        for file in checked
+        for line, word in _words(ast.parse(file.read_text(encoding="utf-8")))
+        if WORDS.search(word) and word not in MESSAGES
+    }
+    assert found == set()

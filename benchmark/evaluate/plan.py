@@ -78,8 +78,8 @@ def plan(config: EvalConfig, kind: str = "eval") -> EvalPlan:
     facts = model_facts(config.base)
     sources = [whereabouts(facts, offline=config.offline)]
     sampler = config.sampling(facts.sampler)
-    if sampler.name != "ddim":
-        raise UnknownNameError("sampler", sampler.name, ["ddim"])
+    if sampler.name not in facts.samplers:
+        raise UnknownNameError("sampler", sampler.name, facts.samplers)
     prompt_set = load_prompt_set(config.prompts, config.limit, config.prompt_column, offline=config.offline)
     shard = Shard.parse(config.shard) if config.shard else Shard()
     scorers = (

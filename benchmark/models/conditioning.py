@@ -1,4 +1,4 @@
-"""What a network is told of prompts beside its noisy latents."""
+"""Conditioning: all that a network is told of prompts beside its noisy latents."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Conditioning:
-    """What a network is told of n prompts; which parts there are is the family's own matter.
+    """The encoding of n prompts for a network; which parts there are is the family's own matter.
 
     Attributes:
         parts: Tensors by name, whose first axis is the prompts.

@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import pytest
 import torch
-from benchmark.models.vocabulary import clip_tokenizer
 
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.models import base_hash, model_facts, open_checkpoint
 from benchmark.models import load_pipeline as load_any
 from benchmark.models.families.unet import published, single_file
+from benchmark.models.families.unet.opening import clip_tokenizer
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from tools.random_folders import TINY_SD15, TINY_SDXL, write_random_folder
 

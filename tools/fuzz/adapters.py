@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import ClassVar, cast
@@ -12,15 +12,11 @@ from diffusers import StableDiffusionPipeline
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from benchmark.models import load_pipeline as load_any
-from benchmark.models import open_checkpoint
+from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from tools.fuzz.judging import Silent, Target, Verdict
 from tools.fuzz.mutations import damaged_tensors
 from tools.random_folders import TINY_SD15, write_random_folder
-
-load_pipeline = cast("Callable[..., Pipeline]", load_any)
-
 
 _LORA_METADATA = "lora_adapter_metadata"
 
@@ -32,9 +28,8 @@ class Adapters(Target):
     share: ClassVar[float] = 0.3
 
     def __init__(self, folder: Path) -> None:
-        self._base = load_pipeline(
-            str(write_random_folder(folder / "base", TINY_SD15)), "cpu", precision="fp32"
-        )
+        place = write_random_folder(folder / "base", TINY_SD15)
+        self._base = cast("Pipeline", load_pipeline(str(place), "cpu", precision="fp32"))
         kohya, diffusers = folder / "kohya.safetensors", folder / "diffusers.safetensors"
         _write_kohya(kohya, self._base)
         _write_diffusers(diffusers, self._base)

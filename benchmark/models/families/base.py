@@ -74,7 +74,7 @@ class Pipeline(ABC):
     @property
     @abstractmethod
     def network(self) -> nn.Module:
-        """What is trained: the policy; of an adapter's checkpoint with the adapter merged in."""
+        """The network that is trained, the policy; of an adapter's checkpoint with the adapter merged in."""
 
     @abstractmethod
     def with_network(self: P, network: nn.Module) -> P:
@@ -97,7 +97,7 @@ class Pipeline(ABC):
 
     @cached_property
     def content_hash(self) -> str:
-        """What it is recognised by, whatever it is called and wherever it lies; reads all of its files."""
+        """The hash it is recognised by, whatever it is called, wherever it lies; reads all of its files."""
         return self.revision if self.place is None else self.family.content_hash(self.place)
 
     def autocast(self, precision: Precision | None = None) -> AbstractContextManager[object]:
@@ -115,7 +115,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     def encode_prompts(self, texts: list[str]) -> Conditioning:
-        """What the network is told of prompts, in float32: it is computed once, and every step depends on it.
+        """Encodes prompts as the network is told of them, in float32: once, and every step depends on it.
 
         Args:
             texts: Prompts; what is beyond the model's length is cut off.
@@ -127,7 +127,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     def prompt_encoders_id(self) -> list[object]:
-        """What decides the result of :meth:`encode_prompts` beside the prompts; hashed as JSON."""
+        """All that decides :meth:`encode_prompts` beside the prompts; its JSON is part of a cache's key."""
 
     @abstractmethod
     def encode_images(self, images: UInt8[np.ndarray, "n height width 3"]) -> Float[Tensor, "n c h w"]:
@@ -139,7 +139,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     def image_encoder_id(self) -> list[object]:
-        """What decides the result of :meth:`encode_images` beside the images; hashed as JSON."""
+        """All that decides :meth:`encode_images` beside the images, likewise."""
 
     @abstractmethod
     def decode(
@@ -183,7 +183,7 @@ class Pipeline(ABC):
     def target(
         self, latents: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"], t: Num[Tensor, " n"]
     ) -> Float[Tensor, "n c h w"]:
-        """What the network should say of `add_noise(latents, noise, t)`."""
+        """The right answer of the network to `add_noise(latents, noise, t)`."""
 
     @abstractmethod
     def predict(
@@ -195,7 +195,7 @@ class Pipeline(ABC):
         size_and_crop: Float[Tensor, "n 4"] | None = None,
         precision: Precision | None = None,
     ) -> Float[Tensor, "n c h w"]:
-        """What a network says of noisy latents, in the precision it says it in.
+        """A network's answer to noisy latents, in the precision it answers in.
 
         Memory layout, autocast and whatever else the family's networks are told are seen to here.
 
@@ -242,7 +242,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     def lora_targets(self, which: LoraTargets) -> tuple[str, ...]:
-        """How the names of the layers end that an adapter sits on.
+        """The ends of the names of the layers that an adapter sits on.
 
         Args:
             which: `attention` layers, or `all` linear and convolution layers of the blocks.
@@ -250,7 +250,7 @@ class Pipeline(ABC):
 
     @abstractmethod
     def blocks_to_shard(self, network: nn.Module) -> list[nn.Module]:
-        """What is gathered at a time of a network that is spread over processes: its repeated parts."""
+        """The repeated parts of a network, each gathered as one where it is spread over processes."""
 
     @abstractmethod
     def empty_network(self) -> nn.Module:
@@ -292,7 +292,7 @@ class Pipeline(ABC):
 
 
 def resolve_precision(asked: str, device: torch.device) -> Precision:
-    """What `auto` means on a device: bfloat16 where the hardware multiplies it, else fp16 on a GPU.
+    """The precision that `auto` means: bfloat16 where the hardware multiplies it, else fp16 on a GPU.
 
     On other devices half precision would lose digits and gain no time, so there it is float32. fp16
     has a short range: training in it scales the loss, so it is chosen only where there is no bfloat16.

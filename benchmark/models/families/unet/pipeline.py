@@ -39,7 +39,7 @@ LORA_TARGETS: Final[Mapping[LoraTargets, tuple[str, ...]]] = {
         "time_emb_proj",
     ),
 }  # fmt: skip
-"""How the names of the layers end that an adapter sits on."""
+"""The ends of the names of the layers that an adapter sits on."""
 
 BLOCKS: Final = ("BasicTransformerBlock", "ResnetBlock2D")
 """The repeated parts of diffusers' UNets, by their classes."""
@@ -146,11 +146,7 @@ class UNetPipeline(Pipeline):
         """The parts `states` and, for SDXL, `pooled`, as plain diffusers computes them.
 
         Stable Diffusion 1.x: the last hidden states. SDXL: the last but one of both encoders side by
-        side, and the second one's pooled vector. Always in float32: it is computed once a prompt, and
-        every step depends on it.
-
-        Args:
-            texts: Prompts; what is beyond the tokenizer's length is cut off.
+        side, and the second one's pooled vector.
         """
         said = []
         for tokenizer, encoder in self.text_parts:
@@ -165,7 +161,7 @@ class UNetPipeline(Pipeline):
         return Conditioning({"states": states, "pooled": said[1].text_embeds})
 
     def encode_empty(self) -> Conditioning:
-        """The one row that stands for no prompt: for guidance, and where a caption is dropped."""
+        """Zeros, or the encoding of an empty prompt."""
         empty = self.encode_prompts([""])
         return empty.zeros() if self.zeros_for_empty else empty
 
@@ -179,10 +175,7 @@ class UNetPipeline(Pipeline):
         return [weights_sha256(self.vae), float(self.vae.config.scaling_factor), self.precision]
 
     def release_encoders(self) -> None:
-        """Gives back the memory of the autoencoder and the text encoders, once all is encoded.
-
-        Their configs stay. Whoever wants to use them all the same gets torch's error about meta tensors.
-        """
+        """Autoencoder and text encoders stay as meta tensors, with their configs."""
         for part in (self.vae, *(encoder for _, encoder in self.text_parts)):
             part.to("meta")
 
@@ -193,14 +186,7 @@ class UNetPipeline(Pipeline):
 
     @torch.no_grad()
     def encode_images(self, images: UInt8[np.ndarray, "n height width 3"]) -> Float[Tensor, "n c h w"]:
-        """Scaled latents of images: `scaling_factor` times the posterior's mean.
-
-        Args:
-            images: uint8, sRGB, shape (n, height, width, 3).
-
-        Returns:
-            float32, shape (n, C, H, W).
-        """
+        """Scaled latents of images: `scaling_factor` times the posterior's mean."""
         at_once = max(1, ENCODED_PIXELS // (images.shape[1] * images.shape[2]))
         means = []
         for part in torch.from_numpy(images).split(at_once):
@@ -214,15 +200,7 @@ class UNetPipeline(Pipeline):
     def decode(
         self, latents: Float[Tensor, "n c h w"], precision: Precision | None = None
     ) -> UInt8[np.ndarray, "n height width 3"]:
-        """Images of scaled latents, in one batch.
-
-        Args:
-            latents: Shape (n, C, H, W), finite.
-            precision: Instead of the pipeline's own.
-
-        Returns:
-            uint8, sRGB, shape (n, height, width, 3).
-        """
+        """Images of scaled latents."""
         scaled = (latents / self.vae.config.scaling_factor).contiguous(memory_format=torch.channels_last)
         with self._vae_autocast(precision):
             decoded = self.vae.decode(scaled).sample.float()
