@@ -10,7 +10,7 @@ import pytest
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.records import OpenAttribute
 from benchmark.prompt_sets import load_prompt_set
-from benchmark.prompt_sets.attributes import fill
+from benchmark.prompt_sets.files import fill
 
 Write = Callable[[str, str], Path]
 

@@ -26,7 +26,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmark.core.recording import call_of
-from benchmark.core.registry import Registry
 
 KNEE = 10.0
 """Default knee in nats; there the slope of forward KL is e^10, 22,000 times the slope at s = 0."""
@@ -110,20 +109,6 @@ class Divergence(ABC):
 
     def _inside(self, s: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return s.clamp(self.lower_knee, self.upper_knee)
-
-
-def _law_abiding(divergence: Divergence) -> None:
-    """What comes with fbench is tested; anybody else's is checked when it is made."""
-    from trainers.divergences import laws
-    from trainers.divergences.formula import Formula
-
-    if isinstance(divergence, Formula) or not type(divergence).__module__.startswith(__package__ + "."):
-        laws.enforce(divergence)
-
-
-divergences: Registry[Divergence] = Registry(
-    "divergence", group="fbench.divergences", modules=("trainers.divergences",), accept=_law_abiding
-)
 
 
 def checked_knee(knee: float) -> float:

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from benchmark.core.calls import SETTLED
 from trainers.divergences import derivation
-from trainers.divergences.base import KNEE, Divergence, checked_knee, divergences
+from trainers.divergences.base import KNEE, Divergence, checked_knee
 from trainers.divergences.derivation import RANGE, Side
 from trainers.divergences.laws import is_symmetric
+from trainers.divergences.registry import divergences
 
 _AT_0 = [math.log(1e-300) / 4, math.log(1e-300) / 2, math.log(1e-300)]
 
