@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmark.core.errors import NotComparableError, UserError
+from benchmark.core.messages import notice
 from benchmark.core.naming import fit_name, name_of, told_apart
-from benchmark.core.notices import notice
 from benchmark.core.records import ImageSet
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.layouts import layout_of

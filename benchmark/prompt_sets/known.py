@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes, sha256_json
-from benchmark.core.notices import notice
+from benchmark.core.messages import notice
 from benchmark.core.records import PromptSet
 from benchmark.core.tables import Numbered
 from benchmark.prompt_sets.base import registry

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from benchmark.core.errors import UserError
-from benchmark.core.notices import notice
+from benchmark.core.messages import notice
 from benchmark.scorers.engine.reference import Statistics, images, in_words, read_npz
 
 if TYPE_CHECKING:
