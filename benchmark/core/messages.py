@@ -4,7 +4,7 @@ import sys
 
 
 def notice(text: str) -> None:
-    """Writes what a user should know, and need not put right, as one line on stderr; nothing for an empty text."""
+    """Writes a line on stderr that a user should know, and need not put right; nothing for an empty text."""
     if text:
         sys.stderr.write(" ".join(text.split()) + "\n")
         sys.stderr.flush()
