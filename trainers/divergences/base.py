@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmark.core.recording import call_of
+from benchmark.core.calls import call_of
 
 KNEE = 10.0
 """Default knee in nats; there the slope of forward KL is e^10, 22,000 times the slope at s = 0."""
