@@ -1,7 +1,7 @@
 """``name(arg=value)``: how a thing with arguments is written on a command line, and noted for the manifest.
 
-Some things are made from a text that is no literal: ``name: text`` and ``name(arg=value): text``. What a maker
-behind `recording` makes carries its own call, so that a manifest can say ``alpha(a=0.5)``.
+Some things are made from a text that is no literal: ``name: text`` and ``name(arg=value): text``. What a
+maker behind `recording` makes carries its own call, so that a manifest can say ``alpha(a=0.5)``.
 """
 
 import ast
@@ -123,8 +123,8 @@ def _show(value: object) -> str:
 def recording(maker: Maker, name: str, text: str = "") -> Maker:
     """Makes a class or function note, on everything it makes, its name and arguments.
 
-    Also when it is called directly and not through a registry: ``Alpha(a=0.5)``. A class is
-    changed in place, so that ``isinstance`` and pickling go on working.
+    Also when it is called directly and not through a registry: ``Alpha(a=0.5)``. A class is changed in place,
+    so that ``isinstance`` and pickling go on working.
 
     Args:
         maker: The class or function.

@@ -1,7 +1,7 @@
 """Files that people write, read strictly: JSON, YAML, CSV, TSV and JSONL.
 
-Every key stands once, because of two values of a key parsers take the last in silence; every cell of a table is
-somebody's, or the row is named and refused.
+Every key stands once, because of two values of a key parsers take the last in silence; every cell of a table
+is somebody's, or the row is named and refused.
 """
 
 import csv

@@ -19,8 +19,7 @@ from typing import Any, Final
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import OpenAttribute, Prompt, PromptSet
-from benchmark.core.strict import load_json
-from benchmark.core.tables import Numbered, table_rows
+from benchmark.core.strict import Numbered, load_json, table_rows
 
 TEXT_COLUMNS: Final = ("text", "prompt", "caption", "prompts")
 """Where a prompt's text may stand, the first that is there."""

@@ -13,7 +13,7 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError, UserErr
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.messages import notice
 from benchmark.core.records import PromptSet
-from benchmark.core.tables import Numbered
+from benchmark.core.strict import Numbered
 from benchmark.prompt_sets.base import registry
 from benchmark.prompt_sets.fetching import Hub, Link, cached, fetched, prompts_folder
 from benchmark.prompt_sets.files import file_rows, prompts_of, read_bytes
