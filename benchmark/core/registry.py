@@ -93,8 +93,8 @@ class Registry(Generic[T]):
         Args:
             name: Lower case; empty: the attribute ``name``, or the snake-cased class name.
             summary: One line for ``fbench list``; empty: the first line of the docstring.
-            text: An argument that is no literal and is written behind a colon, ``name: text``. Such a
-                name means nothing alone, so `names` leaves it out; iterating shows it.
+            text: An argument that is no literal and is written behind a colon, ``name: text``. Such a name
+                means nothing alone, so `names` leaves it out; iterating shows it.
         """
 
         def door(maker: Maker) -> Maker:

@@ -25,8 +25,8 @@ def load_prompt_set(
 
     Args:
         name: As typed. A registered name comes before a folder of that name.
-        limit: Only the first so many prompts. The set's version and hash then are those of a part, so
-            that its numbers are never taken for numbers of the whole.
+        limit: Only the first so many prompts. The set's version and hash then are those of a part, so that
+            its numbers are never taken for numbers of the whole.
         column: Of a file: where the texts stand.
         offline: Forbid every network access.
 

@@ -138,8 +138,8 @@ def attribute_of(row: Mapping[str, Any], text: str) -> OpenAttribute | None:
         text: The prompt.
 
     Raises:
-        ValueError: if one of the two is missing, a template has no place for the value, or the values are
-            not two or more different ones.
+        ValueError: if one of the two is missing, a template has no place for the value, or the values are not
+            two or more different ones.
     """
     name, values = row.get("attribute"), row.get("values")
     if not name and not values:

@@ -1,13 +1,13 @@
 """True diversity: how much the images of one prompt differ in what it leaves open, over the world's own.
 
-For every open fact, the share of image *pairs* that differ in it: with K images of which n_v show the
-value v,
+For every open fact, the share of image *pairs* that differ in it: with K images of which n_v show the value
+v,
 
     d = 1 - sum_v n_v (n_v - 1) / (K (K - 1)),
 
-unbiased for 1 - sum_v p_v^2 at any K >= 2. For position, scale and rotation, the mean absolute difference
-of a pair.
-Each is divided by its value in the world, and the quotients are averaged: 1 means as varied as the world.
+unbiased for 1 - sum_v p_v^2 at any K >= 2. For position, scale and rotation, the mean absolute difference of
+a pair. Each is divided by its value in the world, and the quotients are averaged: 1 means as varied as the
+world.
 """
 
 from dataclasses import dataclass

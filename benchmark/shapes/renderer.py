@@ -1,8 +1,7 @@
 """Draws scenes: signed distances to every object, then one of five renderings.
 
-A signed distance is in pixels, negative inside. Coverage of a pixel is a linear ramp of the distance,
-which is
-what antialiasing amounts to for a straight edge.
+A signed distance is in pixels, negative inside. Coverage of a pixel is a linear ramp of the distance, which
+is what antialiasing amounts to for a straight edge.
 """
 
 from collections.abc import Callable

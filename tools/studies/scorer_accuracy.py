@@ -128,8 +128,8 @@ def _ratio_interval(
 ) -> tuple[float, float]:
     """Percentile interval of a ratio of sums over prompts, which are drawn with replacement.
 
-    Not studentised, as means are: the accuracy's sampling distribution is near to symmetric, and a
-    percentile interval stays within 0 and 1.
+    Not studentised, as means are: the accuracy's sampling distribution is near to symmetric, and a percentile
+    interval stays within 0 and 1.
     """
     if counted.size < 2:
         return float("nan"), float("nan")

@@ -27,8 +27,8 @@ def load_pairs(
 ) -> PreferenceData:
     """Reads preference data and checks every row.
 
-    Where no file is named as held out, pairs are set aside by the hash of their caption, so that no
-    caption is on both sides: the same ones on every machine, at most a tenth of all.
+    Where no file is named as held out, pairs are set aside by the hash of their caption, so that no caption
+    is on both sides: the same ones on every machine, at most a tenth of all.
 
     Args:
         source: A data set's name, a file, a folder, or a hub id; see `find_source`.
