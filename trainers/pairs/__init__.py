@@ -6,9 +6,8 @@ counted and named, and too many of them stop the run, because a silent loss of d
 """
 
 from trainers.pairs.checks import BAD_ROWS_FILE, refuse_bad_rows, write_bad_rows
-from trainers.pairs.images import read_images
 from trainers.pairs.load import MAX_HELD_OUT_SHARE, load_pairs
-from trainers.pairs.parquet import COLUMNS
+from trainers.pairs.parquet import COLUMNS, read_images
 from trainers.pairs.records import BadRow, PairSet, PreferenceData, Ties
 from trainers.pairs.sources import HELD_OUT_NAMES, Source, find_source
 
