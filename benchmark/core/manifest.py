@@ -78,9 +78,9 @@ class Manifest(BaseModel):
     attempts: int = 1
     error: str = ""
 
-    def add_input(self, path: Path | str, sha256: str | None = None, role: str = "") -> None:
+    def add_input(self, path: Path | str, sha256: str | None = None) -> None:
         """Notes something that was read; hashes it unless the hash is given."""
-        self.inputs = _with(self.inputs, path, sha256_path(Path(path)) if sha256 is None else sha256, role)
+        self.inputs = _with(self.inputs, path, sha256_path(Path(path)) if sha256 is None else sha256)
 
     def add_output(self, path: Path | str, sha256: str | None = None) -> None:
         """Notes something that was written; hashes it unless the hash is given."""
