@@ -1,4 +1,4 @@
-"""The truth about images: what they show of their captions, what annotators think, how varied they are."""
+"""The truth about images: what they show of their captions, and what annotators think of them."""
 
 from dataclasses import dataclass
 from functools import cache, lru_cache

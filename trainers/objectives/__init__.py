@@ -25,9 +25,8 @@ from trainers.objectives.equations import (
 from trainers.objectives.f_dpo import FDPO, diffusion_dpo
 from trainers.objectives.ipo import IPO
 from trainers.objectives.kto import KTO
-from trainers.objectives.mapo import MaPO
+from trainers.objectives.reference_free import SFT, MaPO
 from trainers.objectives.rpo import RPO
-from trainers.objectives.sft import SFT
 
 __all__ = [
     "DMPO",

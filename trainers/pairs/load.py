@@ -6,9 +6,17 @@ from pathlib import Path
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import PreferencePair
-from trainers.pairs.checks import Checked, checked, refuse_bad_rows
 from trainers.pairs.hub import Hub
-from trainers.pairs.records import BadRow, PairSet, PreferenceData, Row, Ties
+from trainers.pairs.records import (
+    BadRow,
+    Checked,
+    PairSet,
+    PreferenceData,
+    Row,
+    Ties,
+    checked,
+    refuse_bad_rows,
+)
 from trainers.pairs.sources import DataFile, find_source
 
 MAX_HELD_OUT_SHARE = 0.1
