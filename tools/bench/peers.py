@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark.core.errors import MissingFileError, UserError
-from tools.environments import environment_beside
+from tools.virtual_environments import environment_beside
 
 FOLDER: Final = "FBENCH_PEERS"
 PACKAGES: Final = ("datasets", "ftfy", "tensorboard", "wandb")

@@ -1,4 +1,4 @@
-"""Both oracles' training: on renders, on autoencoder round trips, and on pictures that show nothing."""
+"""Stages `oracle_label` and `oracle`: readers learn from renders, round trips, and pictures of nothing."""
 
 from dataclasses import replace
 from typing import Final
@@ -197,7 +197,7 @@ def chance_levels(scenes: Scenes) -> dict[str, float]:
     }
 
 
-def run_one(build: Build, name: str) -> None:
+def run(build: Build, name: str) -> None:
     """Trains one reader and writes it with its held-out figures."""
     vae = (
         AutoencoderKL.from_pretrained(build.weights / "shapes-sd" / "vae")
