@@ -39,7 +39,7 @@ def list_weights(
       fbench weights list --weights-folder /shared/weights --json
     """
     options.use_weights_folder(weights_folder)
-    from benchmark.core.messages import readable_size
+    from benchmark.core.console import readable_size
     from benchmark.scorers.engine.needs import users_of
     from benchmark.weights.catalogue import RELEASES
     from benchmark.weights.locate import find, published_folder

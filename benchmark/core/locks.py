@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.core.console import notice
 from benchmark.core.environment import typed_command
 from benchmark.core.errors import InUseError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.leftovers import clear_leftovers
-from benchmark.core.messages import notice
 from benchmark.core.system import writing
 
 try:

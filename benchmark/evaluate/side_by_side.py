@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmark.core.console import notice
 from benchmark.core.errors import NotComparableError, UserError
-from benchmark.core.messages import notice
 from benchmark.core.naming import fit_name, name_of, told_apart
 from benchmark.core.records import ImageSet
 from benchmark.evaluate.config import ScoreConfig

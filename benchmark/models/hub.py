@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
+from benchmark.core.console import readable_size
 from benchmark.core.environment import network_forbidden
 from benchmark.core.errors import MissingFileError, MissingWeightsError
-from benchmark.core.messages import readable_size
 from benchmark.core.store import read_json
 from benchmark.models.facts import ModelFacts
 from benchmark.models.files import INDEX, NETWORKS, TOKENIZERS, choose_weights

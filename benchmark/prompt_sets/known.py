@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final, TypeAlias
 
+from benchmark.core.console import notice
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes, sha256_json
-from benchmark.core.messages import notice
 from benchmark.core.records import PromptSet
 from benchmark.core.strict import Numbered
 from benchmark.prompt_sets.base import registry

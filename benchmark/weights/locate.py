@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
 from benchmark.core import resources
+from benchmark.core.console import readable_size
 from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_files, sha256_json, sha256_path
 from benchmark.core.image_files import find_images
-from benchmark.core.messages import readable_size
 from benchmark.weights.catalogue import RELEASES, Release, release_at
 
 EMBEDDED: Final = "embedded"

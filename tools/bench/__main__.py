@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
+from benchmark.core.console import finish
 from benchmark.core.devices import free_threads
 from benchmark.core.errors import UnknownNameError, UserError
 from tools.bench import bootstrap
 from tools.bench.measuring import Measurement, compare, write_measurements
-from tools.console import finish
 
 OUT = Path("results/bench.json")
 EAGER = "typer, torch, diffusers, transformers, peft"

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.core.messages import readable_size
+from benchmark.core.console import readable_size
 from benchmark.scorers.engine.needs import users_of
 from benchmark.weights.catalogue import RELEASES, Release
 

@@ -17,12 +17,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from benchmark.core.console import finish, typed
 from benchmark.core.errors import UserError
 from benchmark.core.store import write_text
 from benchmark.leaderboard import ScoreTable, join_tables, read_score_table
 from benchmark.stats.arrays import LEVEL, RESAMPLES, FloatArray
 from benchmark.stats.resampling import resample_counts
-from tools.console import finish, typed
 
 NAME: Final = "tools.studies.scorer_accuracy"
 LEARNED: Final = ("clip", "hps", "pickscore", "imagereward", "style_cosine")

@@ -1,7 +1,7 @@
 """Named recipes: every number in a table, so that a run can be repeated by its name.
 
 `shapes` is for the embedded world, `published` for Stable Diffusion. The page
-docs/presets.md is written from these tables: `python -m tools.docs.presets_page docs/presets.md`.
+docs/presets.md is written from these tables.
 """
 
 from collections.abc import Mapping

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from functools import partial
 
+from benchmark.core.console import readable_size
 from benchmark.core.errors import MissingWeightsError
-from benchmark.core.messages import readable_size
 from benchmark.scorers.base import Scorer, expected
 from benchmark.scorers.engine.needs import releases_of
 from benchmark.weights.catalogue import Release
