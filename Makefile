@@ -43,11 +43,12 @@ test: $(STAMP)  ## every test
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest $(ARGS)
 
-check: $(STAMP)  ## format, lint, types, import layers, docs
+check: $(STAMP)  ## format, lint, types, import layers, circles of imports, docs
 	$(call timed,ruff format,$(BIN)/ruff format --check .)
 	$(call timed,ruff check,$(BIN)/ruff check .)
 	$(call timed,mypy --strict,$(BIN)/mypy)
 	$(call timed,import layers,$(BIN)/lint-imports --cache-dir $(BUILD)/import-linter)
+	$(call timed,circles of imports,$(BIN)/python -m tools.circles)
 	@$(MAKE) --no-print-directory docs
 
 format: $(STAMP)  ## rewrite the code as `check` wants it

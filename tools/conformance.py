@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from benchmark.core import resources
+from benchmark.core.console import finish
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_file
 from benchmark.core.store import write_json
@@ -22,7 +23,6 @@ from benchmark.shapes.facts import Facts, draw_facts, wanted
 from benchmark.shapes.grammar import caption
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import sample_scenes
-from tools.console import finish
 
 SEED: Final = 7
 K: Final = 2

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from benchmark.core import manifest as manifests
 from benchmark.core.errors import UserError
 from benchmark.core.manifest import Artefact, Manifest
-from benchmark.core.origin import code_sha256
+from benchmark.core.plugins import code_sha256
 from benchmark.core.records import Checkpoint
 from benchmark.models import base_hash, is_here
 from trainers.config import TrainConfig, deciding

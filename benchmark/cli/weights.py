@@ -39,7 +39,7 @@ def list_weights(
       fbench weights list --weights-folder /shared/weights --json
     """
     options.use_weights_folder(weights_folder)
-    from benchmark.core.sizes import said_size
+    from benchmark.core.console import readable_size
     from benchmark.scorers.engine.needs import users_of
     from benchmark.weights.catalogue import RELEASES
     from benchmark.weights.locate import find, published_folder
@@ -66,7 +66,7 @@ def list_weights(
                 release.name,
                 ", ".join(users_of(release.name)) or "-",
                 release.licence,
-                said_size(release.size),
+                readable_size(release.size),
                 release.source,
                 str(find(release) or "missing"),
             ]

@@ -149,7 +149,7 @@ class MissingRowsError(FbenchError):
         return type(self), (self.missing, self.total, self.where)
 
 
-def close_matches(word: str, known: Iterable[str], n: int = 3) -> list[str]:
+def close_matches(word: str, known: Iterable[str]) -> list[str]:
     """The known words nearest to a mistyped one, best first.
 
     Example:
@@ -157,7 +157,7 @@ def close_matches(word: str, known: Iterable[str], n: int = 3) -> list[str]:
         ['reverse_kl']
     """
     spelled = {w.lower().replace("-", "_"): w for w in known}
-    return [spelled[m] for m in get_close_matches(word.lower().replace("-", "_"), spelled, n, 0.6)]
+    return [spelled[m] for m in get_close_matches(word.lower().replace("-", "_"), spelled, 3, 0.6)]
 
 
 def _first_line(why: object) -> str:

@@ -91,10 +91,8 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in _endings()
 
 
-def counted(
-    paths: Sequence[Path], folder: Path, one: str, several: str, what: str = "file", shown: int = 3
-) -> str:
-    """Paths in words: ``2 files are no images: notes.md, a.csv``; empty for none.
+def counted(paths: Sequence[Path], folder: Path, one: str, several: str, what: str = "file") -> str:
+    """Paths in words, three of them by name: ``2 files are no images: notes.md, a.csv``; empty for none.
 
     Args:
         paths: The paths.
@@ -102,12 +100,11 @@ def counted(
         one: What is said of one.
         several: What is said of several.
         what: What one of them is.
-        shown: So many are named.
     """
     if not paths:
         return ""
-    names = [path.relative_to(folder).as_posix() for path in paths[:shown]]
-    dots = " ..." if len(paths) > shown else ""
+    names = [path.relative_to(folder).as_posix() for path in paths[:3]]
+    dots = " ..." if len(paths) > 3 else ""
     number = f"1 {what} {one}" if len(paths) == 1 else f"{len(paths):,} {what}s {several}"
     return f"{number}: {', '.join(names)}{dots}"
 

@@ -8,7 +8,6 @@ import errno
 import json
 import os
 import platform
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.core.console import notice
 from benchmark.core.environment import typed_command
 from benchmark.core.errors import InUseError, UserError
 from benchmark.core.hashing import sha256_json
@@ -176,7 +176,7 @@ class _Lock:
                 raise
             # A file system without locks: nobody can be kept out, but somebody can be told.
             if self not in _HELD:
-                _say(f"{self.folder} cannot be locked ({error.strerror}): let no other command write there")
+                notice(f"{self.folder} cannot be locked ({error.strerror}): let no other command write there")
         return True
 
     def _note(self, settings: str) -> None:
@@ -202,7 +202,3 @@ class _Lock:
         raise InUseError(
             f"another command is at work in {self.folder} ({who})", do="wait for it, or choose another --out"
         )
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")

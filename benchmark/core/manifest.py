@@ -1,7 +1,12 @@
-"""The record of a run: written before anything else, so that what failed can be read as well."""
+"""The record of a run: written before anything else, so that what failed can be read as well.
+
+To change the manifest: raise ``SCHEMA_VERSION`` to n, write a function ``_to_n`` that turns a record of
+version n - 1 into one of version n, add it to ``_STEPS``, keep an old record in the tests, and write a line
+in CHANGELOG.md.
+"""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,9 +18,9 @@ from benchmark.core import environment, store
 from benchmark.core.errors import MissingRowsError, UnreadableFileError, UserError
 from benchmark.core.hashing import plain, sha256_json, sha256_path
 from benchmark.core.interrupts import postponed
-from benchmark.core.migrations import SCHEMA_VERSION, migrate
 
 FILE_NAME = "manifest.json"
+SCHEMA_VERSION = 2
 _CHECKSUM = "content_sha256"
 
 
@@ -73,9 +78,9 @@ class Manifest(BaseModel):
     attempts: int = 1
     error: str = ""
 
-    def add_input(self, path: Path | str, sha256: str | None = None, role: str = "") -> None:
+    def add_input(self, path: Path | str, sha256: str | None = None) -> None:
         """Notes something that was read; hashes it unless the hash is given."""
-        self.inputs = _with(self.inputs, path, sha256_path(Path(path)) if sha256 is None else sha256, role)
+        self.inputs = _with(self.inputs, path, sha256_path(Path(path)) if sha256 is None else sha256)
 
     def add_output(self, path: Path | str, sha256: str | None = None) -> None:
         """Notes something that was written; hashes it unless the hash is given."""
@@ -218,3 +223,37 @@ def _end(
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+# --- older manifests, brought up to date one numbered step at a time ------------------------------
+
+
+def _to_2(record: dict[str, Any]) -> dict[str, Any]:
+    """Inputs got roles; what was read in which role is not known of older runs, so theirs stay empty."""
+    return record
+
+
+# version it makes -> how
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {2: _to_2}
+
+
+def migrate(record: object, path: Path, do: str = "") -> dict[str, Any]:
+    """A manifest's content in today's version.
+
+    Args:
+        record: As read from the file.
+        path: The file, for the message.
+        do: What a user can do about one that is none.
+
+    Raises:
+        UnreadableFileError: if it has no version, or one of the future.
+    """
+    version = record.get("schema_version") if isinstance(record, dict) else None
+    if not isinstance(record, dict) or not isinstance(version, int):
+        raise UnreadableFileError(path, "a manifest", "it has no schema_version", do)
+    if version > SCHEMA_VERSION:
+        why = f"schema version {version}, this fbench knows up to {SCHEMA_VERSION}"
+        raise UnreadableFileError(path, "a manifest", why, do="upgrade fbench")
+    for number in range(version + 1, SCHEMA_VERSION + 1):
+        record = {**_STEPS[number](record), "schema_version": number}
+    return record

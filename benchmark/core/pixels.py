@@ -28,8 +28,8 @@ def read_rgb(path: Path, sha256: str = "") -> "RGB":
 
     Args:
         path: A PNG, JPEG or anything else Pillow reads.
-        sha256: If given, the hash the file must have: a picture changed behind our back would
-            otherwise be scored as the checkpoint's.
+        sha256: If given, the hash the file must have: a picture changed behind our back would otherwise be
+            scored as the checkpoint's.
 
     Raises:
         MissingFileError: if there is no such file.

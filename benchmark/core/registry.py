@@ -26,8 +26,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from benchmark.core import plugins, recording
-from benchmark.core.calls import Call, parse_call, shortened
+from benchmark.core import plugins
+from benchmark.core.calls import Call, call_of, parse_call, recording, shortened
 from benchmark.core.errors import UnknownNameError, UserError, close_matches
 
 T = TypeVar("T")
@@ -93,13 +93,13 @@ class Registry(Generic[T]):
         Args:
             name: Lower case; empty: the attribute ``name``, or the snake-cased class name.
             summary: One line for ``fbench list``; empty: the first line of the docstring.
-            text: An argument that is no literal and is written behind a colon, ``name: text``. Such a
-                name means nothing alone, so `names` leaves it out; iterating shows it.
+            text: An argument that is no literal and is written behind a colon, ``name: text``. Such a name
+                means nothing alone, so `names` leaves it out; iterating shows it.
         """
 
         def door(maker: Maker) -> Maker:
             own = name or _name_of(maker)
-            recorded = recording.recording(maker, own, text)
+            recorded = recording(maker, own, text)
             if text:
                 shown = Entry[T](f"{own}:", lambda: recorded, summary)
                 self._with_text[own] = (shown, text)
@@ -119,7 +119,7 @@ class Registry(Generic[T]):
             found = plugins.load_object(target)
             entry = self._entries[normalise(name)]
             # The module may have used the decorator itself while it was imported.
-            return recording.recording(found, name) if entry.lazy else entry.load()
+            return recording(found, name) if entry.lazy else entry.load()
 
         self._add(Entry(name, load, summary, lazy=True))
 
@@ -156,7 +156,7 @@ class Registry(Generic[T]):
             UserError: if the file or the package that has it cannot be loaded.
         """
         if plugins.is_file_target(name):
-            return recording.recording(plugins.load_from_file(name), name)
+            return recording(plugins.load_from_file(name), name)
         if name not in self:
             raise UnknownNameError(self.kind, name, self.names())
         return self._entries[normalise(name)].load()
@@ -216,7 +216,7 @@ class Registry(Generic[T]):
         Raises:
             ValueError: if it did not come through the door.
         """
-        call = recording.call_of(thing)
+        call = call_of(thing)
         if call is None:
             raise ValueError(f"{thing!r} was not made by a registered {self.kind}")
         return call

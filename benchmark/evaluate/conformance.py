@@ -15,8 +15,8 @@ from typing import Any, Final, Literal
 import numpy as np
 
 from benchmark.core import resources, store
+from benchmark.core.calls import call_of
 from benchmark.core.errors import FbenchError, UserError
-from benchmark.core.recording import call_of
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
 from benchmark.scorers import Scorer
 from benchmark.scorers.engine.source import source_of

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.image_files import ImageFiles, counted, find_images
 from benchmark.core.store import read_json
-from benchmark.core.tables import table_rows
+from benchmark.core.strict import table_rows
 from benchmark.evaluate.listing import Row
 
 Layout: TypeAlias = Literal["jsonl", "folder", "hps", "geneval"]

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from benchmark.core.calls import shortened
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import OpenAttribute, Prompt
-from benchmark.prompt_sets.attributes import attribute_of
+from benchmark.prompt_sets.files import attribute_of
 
 Row: TypeAlias = Mapping[str, Any]
 

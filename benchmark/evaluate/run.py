@@ -6,11 +6,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.core.console import notice
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
 from benchmark.core.locks import held
 from benchmark.core.manifest import track
-from benchmark.core.notices import notice
 from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScoreRow
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.costs import Tally

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmark.core.console import notice
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.naming import fit_name, name_of, told_apart
-from benchmark.core.notices import notice
 from benchmark.core.records import ImageSet
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.layouts import layout_of

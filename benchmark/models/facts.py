@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.hashing import sha256_json
-from benchmark.core.origin import module_sha256
-from benchmark.core.plugins import is_file_target
+from benchmark.core.plugins import is_file_target, module_sha256
 from benchmark.core.records import Sampler
 from benchmark.core.registry import Registry
 from benchmark.core.store import read_json

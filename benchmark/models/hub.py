@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from fnmatch import fnmatch
 from pathlib import Path
 
+from benchmark.core.console import readable_size
 from benchmark.core.environment import network_forbidden
 from benchmark.core.errors import MissingFileError, MissingWeightsError
-from benchmark.core.sizes import said_size
 from benchmark.core.store import read_json
 from benchmark.models.facts import ModelFacts, all_folders
 from benchmark.models.files import INDEX, LORA_FILE, Folders, choose_weights
@@ -88,7 +88,7 @@ def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
     here = cached(facts.hub_id)
     if here is not None:
         return f"{facts.name}: {here}"
-    size = said_size(facts.download) if facts.download else "size not known"
+    size = readable_size(facts.download) if facts.download else "size not known"
     if offline or network_forbidden():
         raise MissingWeightsError(
             f"the weights of {facts.name} ({size}) are not on this machine, and offline nothing is fetched",

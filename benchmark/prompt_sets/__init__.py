@@ -12,16 +12,10 @@ from benchmark.core.calls import parse_call
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import PromptSet
-from benchmark.core.registry import Registry
+from benchmark.prompt_sets.base import registry
 from benchmark.prompt_sets.files import SUFFIXES, read_prompt_file
 
 __all__ = ["load_prompt_set", "read_prompt_file", "registry"]
-
-registry: Registry[PromptSet] = Registry(
-    "prompt set",
-    group="fbench.prompt_sets",
-    modules=("benchmark.prompt_sets.committed", "benchmark.prompt_sets.known"),
-)
 
 
 def load_prompt_set(
@@ -31,8 +25,8 @@ def load_prompt_set(
 
     Args:
         name: As typed. A registered name comes before a folder of that name.
-        limit: Only the first so many prompts. The set's version and hash then are those of a part, so
-            that its numbers are never taken for numbers of the whole.
+        limit: Only the first so many prompts. The set's version and hash then are those of a part, so that
+            its numbers are never taken for numbers of the whole.
         column: Of a file: where the texts stand.
         offline: Forbid every network access.
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from benchmark.core import resources, store
 from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.records import PromptSet
-from benchmark.prompt_sets import registry
+from benchmark.prompt_sets.base import registry
 from benchmark.prompt_sets.files import read_prompt_file
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Final, TypeAlias
 
+from benchmark.core.console import notice
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes, sha256_json
-from benchmark.core.notices import notice
 from benchmark.core.records import PromptSet
-from benchmark.core.tables import Numbered
-from benchmark.prompt_sets import registry
+from benchmark.core.strict import Numbered
+from benchmark.prompt_sets.base import registry
 from benchmark.prompt_sets.fetching import Hub, Link, cached, fetched, prompts_folder
 from benchmark.prompt_sets.files import file_rows, prompts_of, read_bytes
 

@@ -51,6 +51,6 @@ class AttributeDiversity(OnClip, PromptScorer):
             return (prompt.attribute,)
         if self.weights != locate.EMBEDDED:
             return ()
-        from benchmark.shapes.attributes import open_attributes
+        from benchmark.shapes.grammar import open_attributes
 
         return open_attributes(prompt.text)

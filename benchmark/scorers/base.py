@@ -13,9 +13,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import ClassVar, final
 
+from benchmark.core.calls import call_of
 from benchmark.core.hashing import sha256_json
-from benchmark.core.origin import code_sha256
-from benchmark.core.recording import call_of
+from benchmark.core.plugins import code_sha256
 from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
 from benchmark.core.registry import Registry
 from benchmark.scorers.engine.answers import Missing, Value, attempt, expected, number, number_or_error, said

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.core.notices import notice
+from benchmark.core.console import notice
 from benchmark.core.records import Axis, Prompt
 from benchmark.scorers.base import Missing, Shown, Value, scorers
 from benchmark.scorers.engine import styles

@@ -1,14 +1,10 @@
 """Two populations of annotators, whose reward is known:  r = c A (2 + q).
 
 A is the share of the prompt's facts that the image shows, 0 if it is no scene. q in [0, 1] is the
-population's taste,
-a weighted mean of four inverted U's over what can be measured of a picture: contrast, colour, edges,
-composition.
-Each U has its top inside the range of clean renders and falls to 0 at their 1st and 99th percentiles. So
-beauty
-multiplies content and can never pay for its loss, and every measure has a too much. Labels follow Bradley
-and Terry:
-P(a is preferred to b) = sigma(r_a - r_b).
+population's taste, a weighted mean of four inverted U's over what can be measured of a picture: contrast,
+colour, edges, composition. Each U has its top inside the range of clean renders and falls to 0 at their 1st
+and 99th percentiles. So beauty multiplies content and can never pay for its loss, and every measure has a too
+much. Labels follow Bradley and Terry: P(a is preferred to b) = sigma(r_a - r_b).
 """
 
 import json
@@ -49,10 +45,8 @@ def measures(images: Float[Tensor, "n 3 64 64"], readings: Readings) -> Float[Te
     """What taste looks at, for images in [0, 1]; columns as in `MEASURES`.
 
     Contrast is the standard deviation of the grey levels, colour the mean of max minus min over channels,
-    edges the mean
-    absolute difference of neighbouring pixels, composition the distance in pixels of the objects' centre
-    of mass
-    from the picture's centre.
+    edges the mean absolute difference of neighbouring pixels, composition the distance in pixels of the
+    objects' centre of mass from the picture's centre.
     """
     grey = images.mean(1)
     colour = (images.amax(1) - images.amin(1)).mean((1, 2))

@@ -1,16 +1,15 @@
 """True diversity: how much the images of one prompt differ in what it leaves open, over the world's own.
 
-For every open fact, the share of image *pairs* that differ in it: with K images of which n_v show the
-value v,
+For every open fact, the share of image *pairs* that differ in it: with K images of which n_v show the value
+v,
 
     d = 1 - sum_v n_v (n_v - 1) / (K (K - 1)),
 
-unbiased for 1 - sum_v p_v^2 at any K >= 2. For position, scale and rotation, the mean absolute difference
-of a pair.
-Each is divided by its value in the world, and the quotients are averaged: 1 means as varied as the world.
+unbiased for 1 - sum_v p_v^2 at any K >= 2. For position, scale and rotation, the mean absolute difference of
+a pair. Each is divided by its value in the world, and the quotients are averaged: 1 means as varied as the
+world.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
@@ -25,42 +24,25 @@ WORLD_SCENES = 512
 """Scenes from which the world's own value for a prompt is estimated."""
 
 
-@dataclass(frozen=True)
-class Diversity:
-    """How varied the images of a prompt are.
-
-    Attributes:
-        value: Over accepted images (scenes with all stated facts right); None with fewer than two.
-        ungated: Over all images with as many objects as the prompt states; None with fewer than two.
-        accepted: The share of images accepted.
-    """
-
-    value: float | None
-    ungated: float | None
-    accepted: float
-
-
-def true_diversity(facts: Facts, readings: Readings, scene: Tensor) -> Diversity:
+def true_diversity(facts: Facts, readings: Readings, scene: Tensor) -> float | None:
     """The diversity of the images of one prompt.
 
     Args:
         facts: What the prompt states.
         readings: The reading of each of its K images.
         scene: Whether each is a scene at all, (K,) bool.
+
+    Returns:
+        How varied the accepted ones are, the scenes with all stated facts right; None with fewer than two.
     """
     matches = alignments([facts] * len(readings), readings)
-    complete = torch.tensor([m.share == 1 for m in matches]) & scene
-    readable = readings.count == len(facts.objects)
+    accepted = torch.tensor([m.share == 1 for m in matches]) & scene
+    if int(accepted.sum()) < 2:
+        return None
     first = torch.tensor([m.first for m in matches])
     world = world_differences(facts)
-
-    def ratio(keep: Tensor) -> float | None:
-        if int(keep.sum()) < 2:
-            return None
-        found = differences(facts, readings[keep], first[keep])
-        return sum(found[k] / world[k] for k in world) / len(world)
-
-    return Diversity(ratio(complete), ratio(readable), float(complete.float().mean()))
+    found = differences(facts, readings[accepted], first[accepted])
+    return sum(found[k] / world[k] for k in world) / len(world)
 
 
 @lru_cache(maxsize=4096)

@@ -1,7 +1,7 @@
 """Two readers of images: `oracle_label` labels data, `oracle` evaluates and is used for nothing else.
 
-They differ in seed, architecture and training augmentation, so that an image that fools one need not fool
-the other.
+They differ in seed, architecture and training augmentation, so that an image that fools one need not fool the
+other.
 """
 
 import json

@@ -1,7 +1,7 @@
 """What an image shows: the answer of an oracle, and the same for a scene that was rendered.
 
-The two objects of a reading are in reading order: the left one first when they stand side by side, else
-the upper one.
+The two objects of a reading are in reading order: the left one first when they stand side by side, else the
+upper one.
 """
 
 from dataclasses import dataclass, fields

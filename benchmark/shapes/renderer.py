@@ -1,8 +1,7 @@
 """Draws scenes: signed distances to every object, then one of five renderings.
 
-A signed distance is in pixels, negative inside. Coverage of a pixel is a linear ramp of the distance,
-which is
-what antialiasing amounts to for a straight edge.
+A signed distance is in pixels, negative inside. Coverage of a pixel is a linear ramp of the distance, which
+is what antialiasing amounts to for a straight edge.
 """
 
 from collections.abc import Callable
@@ -157,11 +156,11 @@ def _background(scenes: Scenes, x: Tensor, y: Tensor, edge: float = 1.2) -> Colo
     return _mix(image, (0.95, 0.95, 0.8), _dots(scenes, x, y, 8, 0.9) * night)
 
 
-def _dots(scenes: Scenes, x: Tensor, y: Tensor, n: int, radius: float, height: float = SIDE) -> Plane:
+def _dots(scenes: Scenes, x: Tensor, y: Tensor, n: int, radius: float) -> Plane:
     """Coverage of `n` small dots spread evenly (a golden-ratio lattice shifted by the scene's phase)."""
     i = torch.arange(n)
     px = torch.remainder(scenes.phase[:, 1:2] + i * 0.61803, 1) * SIDE
-    py = torch.remainder(scenes.phase[:, 2:3] + (i + 0.5) / n, 1) * height
+    py = torch.remainder(scenes.phase[:, 2:3] + (i + 0.5) / n, 1) * SIDE
     far = ((x[:, None] - px[..., None, None]) ** 2 + (y[:, None] - py[..., None, None]) ** 2 + 1e-9).sqrt()
     return cover(far.amin(1) - radius, 1.0)
 

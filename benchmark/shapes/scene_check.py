@@ -1,13 +1,10 @@
 """Is the picture a scene at all? A check that is not learned: draw what was read, look at what is left.
 
 The reading's geometry is fitted a little in position, scale and rotation. Objects are drawn again in their
-style, the
-background as the best function of the row (of the diagonal for stripes), the mean colours inside and
-around each
-object are matched, and both pictures are blurred a little so that the phase of a texture counts less. A
-residual of the
-objects or of the background beyond the 99th percentile of autoencoder round trips of the same style means:
-not a scene.
+style, the background as the best function of the row (of the diagonal for stripes), the mean colours inside
+and around each object are matched, and both pictures are blurred a little so that the phase of a texture
+counts less. A residual of the objects or of the background beyond the 99th percentile of autoencoder round
+trips of the same style means: not a scene.
 """
 
 import json

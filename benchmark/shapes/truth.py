@@ -1,4 +1,4 @@
-"""The truth about images: what they show of their captions, what annotators think, how varied they are."""
+"""The truth about images: what they show of their captions, and what annotators think of them."""
 
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -12,7 +12,6 @@ from torch import Tensor
 from benchmark.core.resources import shapes_weights
 from benchmark.shapes import annotators
 from benchmark.shapes.alignment import Match, alignments, shares
-from benchmark.shapes.diversity import Diversity, true_diversity
 from benchmark.shapes.facts import Facts
 from benchmark.shapes.grammar import parse
 from benchmark.shapes.oracles import Oracle, load_oracle
@@ -41,11 +40,6 @@ class Judgement:
     scene: Tensor
     reward: Tensor
     reward_heldout: Tensor
-
-    def diversity(self, rows: list[int]) -> Diversity:
-        """The true diversity of the images at `rows`, which must share one caption."""
-        index = torch.tensor(rows)
-        return true_diversity(self.facts[rows[0]], self.readings[index], self.scene[index])
 
 
 @dataclass(frozen=True)

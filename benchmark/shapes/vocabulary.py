@@ -1,7 +1,7 @@
 """The nouns and adjectives of the world, with the ordinary English that may stand for each.
 
-The first word of every entry is its canonical name; the others are synonyms a caption may use instead.
-No synonym belongs to two entries of one kind, so a caption can be read back (`grammar.parse`).
+The first word of every entry is its canonical name; the others are synonyms a caption may use instead. No
+synonym belongs to two entries of one kind, so a caption can be read back (`grammar.parse`).
 """
 
 from typing import Final, TypeAlias

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
 from benchmark.core import resources
+from benchmark.core.console import readable_size
 from benchmark.core.errors import MissingFileError, MissingWeightsError
 from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_files, sha256_json, sha256_path
 from benchmark.core.image_files import find_images
-from benchmark.core.sizes import said_size
 from benchmark.weights.catalogue import RELEASES, Release, release_at
 
 EMBEDDED: Final = "embedded"
@@ -131,7 +131,7 @@ def short_hash(*paths: Path, references: Iterable[Path] = ()) -> str:
 
 def _missing(scorer: str, release: Release) -> NoReturn:
     lacking = ", ".join(missing_files(release))
-    size = f" ({said_size(release.size)})" if release.size else ""
+    size = f" ({readable_size(release.size)})" if release.size else ""
     raise MissingWeightsError(
         f"scorer {scorer}: no {lacking}{size} at {published_folder() / release.folder}, and not in the "
         "caches of huggingface_hub and torch",

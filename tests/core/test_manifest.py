@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.core import environment, migrations
+from benchmark.core import environment
+from benchmark.core import manifest as manifest_module
 from benchmark.core.config import Config
 from benchmark.core.errors import MissingFileError, MissingRowsError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes
@@ -123,14 +124,14 @@ def test_versions_are_recorded_without_importing(tmp_path: Path) -> None:
 
 
 def test_an_older_manifest_is_migrated_step_by_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(migrations, "SCHEMA_VERSION", 3)
+    monkeypatch.setattr(manifest_module, "SCHEMA_VERSION", 3)
     steps = {2: lambda r: {**r, "path": [2]}, 3: lambda r: {**r, "path": [*r["path"], 3]}}
-    monkeypatch.setattr(migrations, "_STEPS", steps)
-    assert migrations.migrate({"schema_version": 1}, tmp_path) == {"schema_version": 3, "path": [2, 3]}
+    monkeypatch.setattr(manifest_module, "_STEPS", steps)
+    assert manifest_module.migrate({"schema_version": 1}, tmp_path) == {"schema_version": 3, "path": [2, 3]}
 
 
 def test_every_older_version_has_its_step() -> None:
-    assert sorted(migrations._STEPS) == list(range(2, migrations.SCHEMA_VERSION + 1))
+    assert sorted(manifest_module._STEPS) == list(range(2, manifest_module.SCHEMA_VERSION + 1))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.records import OpenAttribute
 from benchmark.prompt_sets import load_prompt_set
-from benchmark.prompt_sets.attributes import fill
+from benchmark.prompt_sets.files import fill
 
 Write = Callable[[str, str], Path]
 
@@ -117,9 +117,8 @@ def test_open_100_has_100_tagged_prompts_of_ten_kinds() -> None:
 
 
 def test_captions_of_a_value_state_the_prompts_facts_and_the_value_and_nothing_else() -> None:
-    from benchmark.shapes.attributes import open_attributes
     from benchmark.shapes.facts import with_fact
-    from benchmark.shapes.grammar import parse
+    from benchmark.shapes.grammar import open_attributes, parse
 
     for prompt in load_prompt_set("shapes-core", limit=60):
         facts = parse(prompt.text)
@@ -132,7 +131,7 @@ def test_captions_of_a_value_state_the_prompts_facts_and_the_value_and_nothing_e
 
 
 def test_what_cannot_be_asked_is_left_out() -> None:
-    from benchmark.shapes.attributes import open_attributes
+    from benchmark.shapes.grammar import open_attributes
 
     def names(text: str) -> list[str]:
         return [attribute.name for attribute in open_attributes(text)]
@@ -153,9 +152,8 @@ def test_what_is_asked_can_be_read() -> None:
     from benchmark.scorers.engine.open_clip import OpenClip
     from benchmark.scorers.engine.preprocess import clip_pixels
     from benchmark.shapes.alignment import as_seen, match
-    from benchmark.shapes.attributes import attribute_of_fact, open_attributes
     from benchmark.shapes.facts import draw_facts, wanted
-    from benchmark.shapes.grammar import caption
+    from benchmark.shapes.grammar import attribute_of_fact, caption, open_attributes
     from benchmark.shapes.readings import reading_of
     from benchmark.shapes.renderer import render, to_uint8
     from benchmark.shapes.scenes import sample_scenes

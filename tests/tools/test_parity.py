@@ -19,7 +19,7 @@ from transformers import CLIPImageProcessorPil
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.pixels import read_rgb
 from benchmark.scorers.engine.preprocess import pickscore_pixels
-from tools import environments as beside
+from tools import virtual_environments as beside
 from tools.parity import __main__ as parity
 from tools.parity import environments, image_text, layouts, material, pairs, weights
 from tools.parity.comparison import RELATIVE, TOLERANCE, Answers, Comparison
@@ -157,7 +157,7 @@ def test_a_whole_comparison_through_files_and_processes(
 def test_an_original_that_fails_says_so(tmp_path: Path) -> None:
     oracle = tmp_path / "oracle.py"
     oracle.write_text("PACKAGES = ['numpy']\ndef load(by):\n    return lambda x: by / x\n")
-    runner = Path(parity.__file__).parent / "oracles" / "runner.py"
+    runner = Path(parity.__file__).parent / "originals" / "runner.py"
     request = {"given": {"by": 6}, "calls": [[2], [0], [3]], "passes": 2}
     (tmp_path / "request.json").write_text(json.dumps(request))
     words = [runner, oracle, tmp_path / "request.json", tmp_path / "reply.json"]

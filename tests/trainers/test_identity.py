@@ -325,7 +325,7 @@ def test_a_run_of_before_is_reused_and_gone_on_from_by_a_stated_rule(
 
 
 def test_code_that_comes_with_fbench_is_not_hashed() -> None:
-    from benchmark.core.origin import code_sha256
+    from benchmark.core.plugins import code_sha256
 
     assert [code_sha256(divergences.create(name)) for name in ("alpha", "mixture", "expr: u*log(u)")] == [
         ""

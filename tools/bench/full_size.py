@@ -2,8 +2,8 @@
 
     python -m tools.bench.full_size --precision fp32
 
-builds the folder once (2 GB for sd15, 7 GB for sdxl) and then trains one LoRA step of `f_dpo` on one pair
-in a fresh process, as `fbench train` does. The figures are those of docs/base-models.md.
+builds the folder once (2 GB for sd15, 7 GB for sdxl) and then trains one LoRA step of `f_dpo` on one pair in
+a fresh process, as `fbench train` does. The figures are those of docs/base-models.md.
 """
 
 import argparse

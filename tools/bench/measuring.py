@@ -20,8 +20,8 @@ class Measurement:
         name: As in `make bench ONLY=name`.
         ours: In `unit`.
         peer: In `unit`.
-        ratio: How many times better ours is: above 1 whatever the unit. Of memory, our share of the
-            peer's: below 1.
+        ratio: How many times better ours is: above 1 whatever the unit. Of memory, our share of the peer's:
+            below 1.
         unit: A rate such as images/s, or s.
         peer_name: Whom it is compared with.
         note: What was done, and what one must know.

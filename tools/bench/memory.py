@@ -1,7 +1,7 @@
 """`memory_lora` and `memory_full`: peak memory of a run at Stable Diffusion 1.5's size, above its imports.
 
-Every figure is the largest resident memory of a fresh process. What it holds when everything is imported
-is measured in another one and taken off, because it is the libraries' and not the run's.
+Every figure is the largest resident memory of a fresh process. What it holds when everything is imported is
+measured in another one and taken off, because it is the libraries' and not the run's.
 """
 
 import os

@@ -1,7 +1,7 @@
 """The public training scripts that ours are measured against: run as they are, never copied.
 
-Their checkouts are looked for in the folder that `FBENCH_PEERS` names. They import packages that fbench
-does not need, which go into an environment of their own beside them.
+Their checkouts are looked for in the folder that `FBENCH_PEERS` names. They import packages that fbench does
+not need, which go into an environment of their own beside them.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark.core.errors import MissingFileError, UserError
-from tools.environments import environment_beside
+from tools.virtual_environments import environment_beside
 
 FOLDER: Final = "FBENCH_PEERS"
 PACKAGES: Final = ("datasets", "ftfy", "tensorboard", "wandb")
@@ -68,8 +68,8 @@ DIFFUSERS: Final = Peer(
 RELEASE: Final = Peer(
     "the Diffusion-DPO release's train.py", "SalesforceAIResearch/DiffusionDPO", "train.py", _WITHOUT_XFORMERS
 )
-"""It refuses to run without xformers, which computes attention on a GPU alone: a module of that name
-stands in for it, and torch's own attention, which is as exact, is used by both sides."""
+"""It refuses to run without xformers, which computes attention on a GPU alone: a module of that name stands
+in for it, and torch's own attention, which is as exact, is used by both sides."""
 
 
 def _checkouts() -> Path:

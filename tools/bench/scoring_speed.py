@@ -18,11 +18,11 @@ import numpy as np
 from PIL import Image
 
 from benchmark.core import resources
+from benchmark.core.console import finish
 from benchmark.evaluate.outside import read_images
 from benchmark.scorers import Scorer, make_scorers
 from benchmark.scorers.engine.shown import Shown, parts
 from benchmark.scorers.engine.source import forget
-from tools.console import finish
 
 SCORERS: Final = ("clip", "hps", "pickscore", "imagereward")
 EXACT: Final = 4

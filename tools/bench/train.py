@@ -1,7 +1,7 @@
 """`train_lora` and `train_full`: samples a second of `fbench train` against the public training scripts.
 
-Both are started as processes of their own, as a user starts them, and are watched from outside: ours by
-the lines of its `metrics.jsonl`, the peers by their progress bars.
+Both are started as processes of their own, as a user starts them, and are watched from outside: ours by the
+lines of its `metrics.jsonl`, the peers by their progress bars.
 """
 
 import statistics

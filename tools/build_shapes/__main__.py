@@ -1,10 +1,34 @@
 """`python -m tools.build_shapes [stage ...]`: makes the embedded world again, from seeds."""
 
 import argparse
+from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Final
 
 from tools.build_shapes.fitting import Build
-from tools.build_shapes.stages import STAGES, run_stage
+from tools.build_shapes.workers import together
+
+STAGES: Final = (
+    "tokenizer",
+    "prompts",
+    "text",
+    "vae",
+    "oracle_label",
+    "oracle",
+    "truth",
+    "features",
+    "perceptual",
+    "clip",
+    "unet",
+    "base_quality",
+    "samples",
+    "preferences",
+    "hps",
+    "pickscore",
+    "imagereward",
+)
+"""In the order they need one another; each is a module with `run(build)`, the two oracles share one."""
 
 HERE = Path(__file__).parents[2] / "benchmark" / "shapes"
 
@@ -37,6 +61,14 @@ def main() -> None:
     build = Build(args.weights, args.data, args.state, args.scale, args.seed, args.processes)
     for stage in args.stages or STAGES:
         run_stage(stage, build)
+
+
+def run_stage(name: str, build: Build) -> None:
+    """Runs one stage in as many processes as the build allows."""
+    shared = name.startswith("oracle")
+    module = import_module("tools.build_shapes.oracles" if shared else f"tools.build_shapes.{name}")
+    print(f"stage {name}: {(module.__doc__ or '').splitlines()[0]}", flush=True)
+    together(partial(module.run, name=name) if shared else module.run, build)
 
 
 if __name__ == "__main__":

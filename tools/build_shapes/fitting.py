@@ -102,11 +102,10 @@ def fit(
 ) -> Fit:
     """Minimises `loss(step, generator)` by AdamW with warm-up and a cosine to zero.
 
-    The generator of a step depends on (seed, name, step, rank) alone, so an interrupted run goes on as if
-    it had not been.
-    With `average` > 0 an exponential moving average of the weights replaces them at the end; its half-life
-    grows with the step.
-    Several processes average their gradients when torch.distributed is initialised.
+    The generator of a step depends on (seed, name, step, rank) alone, so an interrupted run goes on as if it
+    had not been. With `average` > 0 an exponential moving average of the weights replaces them at the end;
+    its half-life grows with the step. Several processes average their gradients when torch.distributed is
+    initialised.
     """
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
     optimiser = torch.optim.AdamW(

@@ -1,4 +1,4 @@
-"""Both oracles' training: on renders, on autoencoder round trips, and on pictures that show nothing."""
+"""Stages `oracle_label` and `oracle`: readers learn from renders, round trips, and pictures of nothing."""
 
 from dataclasses import replace
 from typing import Final
@@ -29,8 +29,8 @@ def draw(n: int, g: torch.Generator) -> tuple[Scenes, Tensor]:
 def crowds(n: int, g: torch.Generator) -> tuple[Readings, Tensor]:
     """Renders of three objects, the flaw of a weak model that two-object readers would overlook.
 
-    The third is put where, of a few places, it is furthest from the others; it may touch them. To read is
-    the background and the style; count and objects are `none`.
+    The third is put where, of a few places, it is furthest from the others; it may touch them. To read is the
+    background and the style; count and objects are `none`.
     """
     scenes, extra = (sample_scenes(Wanted.anything(n).with_count(c), g) for c in (2, 1))
     radius = 7 + 5 * torch.rand(n, 1, generator=g)
@@ -197,7 +197,7 @@ def chance_levels(scenes: Scenes) -> dict[str, float]:
     }
 
 
-def run_one(build: Build, name: str) -> None:
+def run(build: Build, name: str) -> None:
     """Trains one reader and writes it with its held-out figures."""
     vae = (
         AutoencoderKL.from_pretrained(build.weights / "shapes-sd" / "vae")

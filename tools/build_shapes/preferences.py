@@ -13,7 +13,7 @@ from tools.build_shapes.cards import write_card
 from tools.build_shapes.fitting import Build, generator
 from tools.build_shapes.prompts import PAPER_STYLES
 from tools.build_shapes.samples import Samples, load_samples
-from trainers.pairs.writing import encode_jpeg, preference_row, write_rows
+from trainers.pairs.parquet import encode_jpeg, preference_row, write_rows
 
 HELD_OUT_PROMPTS, HELD_OUT_PAIRS, STYLE_PAIRS = 500, 1000, 300
 PAIRS = 3

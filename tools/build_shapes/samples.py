@@ -22,7 +22,7 @@ from benchmark.shapes.truth import load_judge
 from tools.build_shapes.cards import write_card
 from tools.build_shapes.fitting import Build, compiled, generator
 from tools.build_shapes.workers import is_first
-from trainers.pairs.writing import encode_jpeg
+from trainers.pairs.parquet import encode_jpeg
 
 PROMPTS, K, CHUNK = 3000, 4, 64
 SAMPLER = Sampler(steps=16, guidance=SHAPES_GUIDANCE, seed=20_000, batch_size=32)

@@ -79,10 +79,10 @@ def whiten(vae: AutoencoderKL, z: Tensor) -> None:
 
     $$ z' = \Lambda^{-1/2} U^\top (z - \mu), \qquad z = U \Lambda^{1/2} z' + \mu $$
 
-    Pictures do not change. But nothing in an autoencoder's loss keeps its channels alike: left alone, two
-    of the four directions had a standard deviation of 0.03 and 0.07 beside 0.7 and 1.7, and what they carry,
-    the objects' colours, drowned in the diffusion's noise. The posterior's spread becomes a constant, and is
-    not used.
+    Pictures do not change. But nothing in an autoencoder's loss keeps its channels alike: left alone, two of
+    the four directions had a standard deviation of 0.03 and 0.07 beside 0.7 and 1.7, and what they carry, the
+    objects' colours, drowned in the diffusion's noise. The posterior's spread becomes a constant, and is not
+    used.
     """
     flat = z.movedim(1, 0).flatten(1).double()
     mean = flat.mean(1)

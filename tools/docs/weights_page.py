@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmark.core.sizes import said_size
+from benchmark.core.console import readable_size
 from benchmark.scorers.engine.needs import users_of
 from benchmark.weights.catalogue import RELEASES, Release
 
@@ -108,7 +108,7 @@ def _rows() -> Iterator[str]:
         files = ", ".join(f"`{file.name}`" for file in release.files)
         yield (
             f"| `{release.name}` | {users} | `{release.folder}/`: {files} | {_link(release)} "
-            f"| {release.licence} | {said_size(release.size)} |"
+            f"| {release.licence} | {readable_size(release.size)} |"
         )
 
 

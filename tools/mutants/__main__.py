@@ -2,9 +2,9 @@
 
 import argparse
 
+from benchmark.core.console import finish
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.workflows.processes import run_workers
-from tools.console import finish
 from tools.mutants.running import Job, Share, lists, work
 
 

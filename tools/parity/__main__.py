@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark.core.console import finish
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.store import read_json, write_json, write_text
-from tools.console import finish
 from tools.parity import environments, image_text, pairs, sets
 from tools.parity.comparison import Comparison, Row
 from tools.parity.layouts import discard, prepare

@@ -14,7 +14,7 @@ from benchmark.core.store import read_json
 from benchmark.workflows.processes import run_workers
 from tools.parity.environments import Environment
 
-_ORACLES = Path(__file__).resolve().parent / "oracles"
+_ORIGINALS = Path(__file__).resolve().parent / "originals"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def ask(
     """Runs an original in a process of its own.
 
     Args:
-        oracle: Name of a file in `oracles/`.
+        oracle: Name of a file in `originals/`.
         environment: Where its packages are.
         folder: It runs there, and finds there what it would otherwise fetch.
         calls: The arguments of each question.
@@ -82,8 +82,8 @@ def ask(
         "-P",
         "-W",
         "ignore",
-        _ORACLES / "runner.py",
-        _ORACLES / f"{oracle}.py",
+        _ORIGINALS / "runner.py",
+        _ORIGINALS / f"{oracle}.py",
         request,
         reply,
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark.core.errors import UserError
-from tools.environments import environment_beside, site_packages
+from tools.virtual_environments import environment_beside, site_packages
 
 FOLDER: Final = Path(".build/parity")
 FREE_GB: Final = 10

@@ -108,7 +108,7 @@ def compare_cases(
     Args:
         folder: For the images.
         scorer: Ours, as behind `--scorers`.
-        oracle: Name of a file in `oracles/`.
+        oracle: Name of a file in `originals/`.
         environment: Where it runs.
         otherwise: Why the original reads a case otherwise, so that it does not count; empty where it counts.
         given: What the original loads.

@@ -6,7 +6,7 @@ Small by default; `--tables 4000` is what the guide shows. The same command agai
 import argparse
 from pathlib import Path
 
-from tools.console import finish, typed
+from benchmark.core.console import finish, typed
 from tools.simulations.report import markdown, record, write
 from tools.simulations.running import CASES, CHUNK, plan, simulate
 

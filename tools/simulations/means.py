@@ -1,11 +1,16 @@
-"""Intervals of means: over prompts, and what they would be over images."""
+"""Intervals of means: over prompts, over images, and with ten times as many resamples."""
 
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+
+from benchmark.stats.arrays import RESAMPLES as IN_USE
 from benchmark.stats.arrays import FloatArray
+from benchmark.stats.best import not_worse_than_best
 from benchmark.stats.intervals import mean_intervals
-from tools.simulations.cases import Case, Draw, Outcome, Shape, clustered, outcome
+from benchmark.stats.one_sided import prompt_bounds
+from tools.simulations.cases import Case, Draw, Outcome, Shape, clustered, noise, outcome
 
 _SIZES: Final = ((50, 4), (50, 8), (200, 4), (500, 4), (500, 8))
 _CORRELATIONS: Final = (0.2, 0.5, 0.9)
@@ -41,4 +46,27 @@ MEANS: Final = Case(
     "`true_reward`, 0.5 `clip`, 0.9 `pickscore`); gamma has skewness 1, log-normal 6.2. `by image` takes "
     "images as independent: it is what not to do, and is asked to fail.",
     _run,
+)
+
+
+def _run_resamples(draw: Draw) -> Iterator[Outcome]:
+    cells = clustered(draw.generator, "gamma", (draw.tables, 50, 4))
+    means = cells.mean(axis=2)
+    three = noise(draw.generator, "gamma", (draw.tables, 50, 1)) + noise(
+        draw.generator, "gamma", (draw.tables, 50, 3)
+    )
+    for resamples in (draw.resamples, IN_USE):
+        column = f"{resamples:,} resamples"
+        held = [i.lo <= 0 <= i.hi for i in mean_intervals(means.T, resamples=resamples, seed=draw.seed)]
+        yield outcome("mean, gamma, 50 x 4: covered", column, held)
+        stays = [not_worse_than_best(x, resamples=resamples, seed=draw.seed)[0] for x in three]
+        yield outcome("3 equal checkpoints, 50 prompts: the first is in", column, np.array(stays))
+        lower = [prompt_bounds(d, resamples=resamples, seed=draw.seed).lower for d in means]
+        yield outcome("lower bound of the gate, gamma, 50 x 4: held", column, [bound <= 0 for bound in lower])
+
+
+RESAMPLES: Final = Case(
+    "resamples",
+    f"The same tables with the {IN_USE:,} resamples that are in use outside of the simulations.",
+    _run_resamples,
 )

@@ -19,9 +19,8 @@ from tools.simulations.fronts import FRONTS, PLANES
 from tools.simulations.gaps import GAPS
 from tools.simulations.gating import CHECKPOINTS, GATE, METHODS
 from tools.simulations.iso import ISO
-from tools.simulations.means import MEANS
+from tools.simulations.means import MEANS, RESAMPLES
 from tools.simulations.nulls import HOLM, TESTS
-from tools.simulations.resamples import RESAMPLES
 from tools.simulations.sets import SETS
 
 CASES: Final[dict[str, Case]] = {

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from benchmark.core import store
+from benchmark.core.console import finish
 from benchmark.core.errors import ConfigError, MissingFileError
 from benchmark.core.records import Sampler
 from benchmark.generate import image_seed, sample
@@ -25,7 +26,6 @@ from benchmark.prompt_sets import load_prompt_set
 from benchmark.shapes.alignment import Seen, as_seen
 from benchmark.shapes.truth import load_judge
 from benchmark.shapes.vocabulary import BACKGROUNDS, COLOURS, SHAPES, SIZES, STYLES
-from tools.console import finish
 
 PROMPTS, PICTURES, COLUMNS, TILE, LINES = "shapes-validation", 200, 10, 160, 4
 VERDICTS: Final = ("wrong", "cannot_tell")

@@ -17,12 +17,12 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from benchmark.core.console import finish, typed
 from benchmark.core.errors import UserError
 from benchmark.core.store import write_text
 from benchmark.leaderboard import ScoreTable, join_tables, read_score_table
 from benchmark.stats.arrays import LEVEL, RESAMPLES, FloatArray
 from benchmark.stats.resampling import resample_counts
-from tools.console import finish, typed
 
 NAME: Final = "tools.studies.scorer_accuracy"
 LEARNED: Final = ("clip", "hps", "pickscore", "imagereward", "style_cosine")
@@ -128,8 +128,8 @@ def _ratio_interval(
 ) -> tuple[float, float]:
     """Percentile interval of a ratio of sums over prompts, which are drawn with replacement.
 
-    Not studentised, as means are: the accuracy's sampling distribution is near to symmetric, and a
-    percentile interval stays within 0 and 1.
+    Not studentised, as means are: the accuracy's sampling distribution is near to symmetric, and a percentile
+    interval stays within 0 and 1.
     """
     if counted.size < 2:
         return float("nan"), float("nan")

@@ -3,9 +3,10 @@
 `mixture` is the weighted mean of two, `formula` one's own f as a text; `laws` is what all of them obey.
 """
 
-from trainers.divergences.base import KNEE, Divergence, divergences
+from trainers.divergences.base import KNEE, Divergence
 from trainers.divergences.formula import Formula
 from trainers.divergences.mixture import Mixture
+from trainers.divergences.registry import divergences
 from trainers.divergences.standard import (
     Alpha,
     Chi2KL,

@@ -10,11 +10,10 @@ $$ h(s) = f'(e^s) - f'(1), \qquad \frac{dh}{ds} = u f''(u). $$
 
 Everything is a function of s, never of u, which overflows.
 
-The knee: some h grow like $e^{|s|}$. Beyond a stated |s| such an h goes on along its tangent, so
-value and gradient stay finite and a saturated side goes on learning, which a clamp would stop. The
-knee changes the loss, so it is a hyperparameter (`forward_kl(knee=20)`), and the share of samples
-beyond it is logged. Why: docs/decisions/the-knee.md. What every divergence obeys: `laws`. How to add
-one: docs/adding-a-divergence.md.
+The knee: some h grow like $e^{|s|}$. Beyond a stated |s| such an h goes on along its tangent, so value and
+gradient stay finite and a saturated side goes on learning, which a clamp would stop. The knee changes the
+loss, so it is a hyperparameter (`forward_kl(knee=20)`), and the share of samples beyond it is logged. Why:
+docs/decisions/the-knee.md. What every divergence obeys: `laws`. How to add one: docs/adding-a-divergence.md.
 """
 
 import math
@@ -25,8 +24,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmark.core.recording import call_of
-from benchmark.core.registry import Registry
+from benchmark.core.calls import call_of
 
 KNEE = 10.0
 """Default knee in nats; there the slope of forward KL is e^10, 22,000 times the slope at s = 0."""
@@ -35,14 +33,14 @@ KNEE = 10.0
 class Divergence(ABC):
     r"""A convex $f$, seen through $h(s) = f'(e^s) - f'(1)$.
 
-    A subclass states the facts below and writes `f`, `exact_h` and `exact_slope`; the knee is dealt
-    with here.
+    A subclass states the facts below and writes `f`, `exact_h` and `exact_slope`; the knee is dealt with
+    here.
 
     Attributes:
         name: Lower case with `_`.
         symmetric: Whether $D_f(p \| q) = D_f(q \| p)$: $u f(1/u) - f(u)$ is a multiple of $u - 1$.
-        f_prime_at_0: $f'(0+)$. Where it is finite, $r = \beta f'(u) + \mathrm{const}$ needs a beta
-            large enough that the policy is positive everywhere.
+        f_prime_at_0: $f'(0+)$. Where it is finite, $r = \beta f'(u) + \mathrm{const}$ needs a beta large
+            enough that the policy is positive everywhere.
         reference: Where it comes from.
         formula: f in the language of `expr:`, for tables; empty if nobody wrote it down.
         lower_knee: The $s$ below which $h$ goes on along its tangent, in nats; -inf for none.
@@ -110,20 +108,6 @@ class Divergence(ABC):
 
     def _inside(self, s: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return s.clamp(self.lower_knee, self.upper_knee)
-
-
-def _law_abiding(divergence: Divergence) -> None:
-    """What comes with fbench is tested; anybody else's is checked when it is made."""
-    from trainers.divergences import laws
-    from trainers.divergences.formula import Formula
-
-    if isinstance(divergence, Formula) or not type(divergence).__module__.startswith(__package__ + "."):
-        laws.enforce(divergence)
-
-
-divergences: Registry[Divergence] = Registry(
-    "divergence", group="fbench.divergences", modules=("trainers.divergences",), accept=_law_abiding
-)
 
 
 def checked_knee(knee: float) -> float:

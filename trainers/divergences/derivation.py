@@ -5,8 +5,8 @@ that can cancel: $1/u - 1/(u+1)$ has lost every digit at $s = 37$ where $1/(u^2+
 also brought on one denominator and factored, every form is compared with the exact value in as many
 digits as that takes, and the one that is right furthest is used.
 
-sympy works on the expression that `grammar` has read, never on text, and nothing is compiled: an
-expression is evaluated by going over its tree.
+sympy works on the expression that `grammar` has read, never on text, and nothing is compiled: an expression
+is evaluated by going over its tree.
 """
 
 import math

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from benchmark.core.calls import SETTLED
 from trainers.divergences import derivation
-from trainers.divergences.base import KNEE, Divergence, checked_knee, divergences
+from trainers.divergences.base import KNEE, Divergence, checked_knee
 from trainers.divergences.derivation import RANGE, Side
 from trainers.divergences.laws import is_symmetric
+from trainers.divergences.registry import divergences
 
 _AT_0 = [math.log(1e-300) / 4, math.log(1e-300) / 2, math.log(1e-300)]
 
@@ -24,15 +25,14 @@ class Formula(Divergence):
     r"""A divergence from a formula for f.
 
     Numbers, `u`, `+ - * / **`, `log`, `exp`, `sqrt` and brackets: see `grammar`. $h$ and its slope are
-    derived symbolically as functions of s (`derivation`) and evaluated in float64, whose range and
-    digits suffice for any s in [-80, 80], whatever the dtype outside. The gradient of h is the derived
-    slope itself; h cannot be differentiated twice.
+    derived symbolically as functions of s (`derivation`) and evaluated in float64, whose range and digits
+    suffice for any s in [-80, 80], whatever the dtype outside. The gradient of h is the derived slope itself;
+    h cannot be differentiated twice.
 
-    The knee, on every side where the slope grows like an exponential or the derived h is no longer
-    accurate to nine digits: 10 nats, as for the divergences that come with fbench, or less where
-    accuracy ends earlier or the slope reaches e^10 times its value at s = 0 earlier, rounded down to
-    an eighth of a nat. A side that needs none has a fence at 80 nats, and that only where e^s is
-    out of float64's range further on.
+    The knee, on every side where the slope grows like an exponential or the derived h is no longer accurate
+    to nine digits: 10 nats, as for the divergences that come with fbench, or less where accuracy ends earlier
+    or the slope reaches e^10 times its value at s = 0 earlier, rounded down to an eighth of a nat. A side
+    that needs none has a fence at 80 nats, and that only where e^s is out of float64's range further on.
 
     Args:
         formula: Of u, as in `u*log(u)`.
@@ -40,8 +40,8 @@ class Formula(Divergence):
             manifest states it.
 
     Raises:
-        ValueError: If the formula cannot be read, is no real function of u > 0, grows too fast for any
-            knee, or a knee is given that it does not need or cannot have.
+        ValueError: If the formula cannot be read, is no real function of u > 0, grows too fast for any knee,
+            or a knee is given that it does not need or cannot have.
     """
 
     name = "expr"

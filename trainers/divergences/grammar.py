@@ -1,8 +1,8 @@
 """The language of `expr:`: numbers, `u`, `+ - * / **`, `log`, `exp`, `sqrt` and brackets.
 
-The text is untrusted. Python's own parser reads it, at a bounded length, and `fold` goes over the
-tree and knows nothing but the above, so nothing of it is ever run. What is too large to be
-differentiated at once is refused as well, before any of it is computed.
+The text is untrusted. Python's own parser reads it, at a bounded length, and `fold` goes over the tree and
+knows nothing but the above, so nothing of it is ever run. What is too large to be differentiated at once is
+refused as well, before any of it is computed.
 """
 
 import ast

@@ -1,11 +1,11 @@
 r"""What every divergence obeys, each law a small function that says where it is broken.
 
-A law takes a divergence and returns "" if it holds, else one line with the s or u where it fails and
-the two values that should agree. The tests run them over everything registered; whoever brings a
-class, a file or a formula of their own meets them when it is made, and in `fbench divergence check`.
+A law takes a divergence and returns "" if it holds, else one line with the s or u where it fails and the two
+values that should agree. The tests run them over everything registered; whoever brings a class, a file or a
+formula of their own meets them when it is made, and in `fbench divergence check`.
 
-They are checked at points, in float64 unless they say otherwise: where f is the divergence's, that is
-between the knees, and the rest over |s| <= 80 and far beyond.
+They are checked at points, in float64 unless they say otherwise: where f is the divergence's, that is between
+the knees, and the rest over |s| <= 80 and far beyond.
 """
 
 import inspect

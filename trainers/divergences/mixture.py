@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmark.core.calls import SETTLED
-from trainers.divergences.base import Divergence, divergences
+from trainers.divergences.base import Divergence
 from trainers.divergences.laws import is_symmetric
+from trainers.divergences.registry import divergences
 
 T = TypeVar("T", float, Tensor)
 

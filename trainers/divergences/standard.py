@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trainers.divergences.base import KNEE, Divergence, checked_knee, divergences
+from trainers.divergences.base import KNEE, Divergence, checked_knee
+from trainers.divergences.registry import divergences
 
 
 def _expm1(x: Float[Tensor, "..."]) -> Float[Tensor, "..."]:

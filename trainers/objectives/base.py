@@ -94,11 +94,11 @@ class Objective(ABC):
         value_at_reference: The loss where the policy is the reference, None where data decide.
         uses_reference: Whether it needs a reference model.
         paired: Whether it needs losers.
-        couples_batch: Whether pairs of one batch meet in the loss, so that several processes must
-            gather log-ratios and embeddings, with gradients, before it.
+        couples_batch: Whether pairs of one batch meet in the loss, so that several processes must gather
+            log-ratios and embeddings, with gradients, before it.
         needs_embeddings: Whether it needs CLIP embeddings of the pairs.
-        needs_predictions: Whether it needs the networks' predictions, not only their errors. The
-            loss is then differentiated with respect to both.
+        needs_predictions: Whether it needs the networks' predictions, not only their errors. The loss is then
+            differentiated with respect to both.
     """
 
     name: str

@@ -18,14 +18,14 @@ class DSPO(Objective):
     $$ L = E\left[\frac{1}{CHW}\left\| \epsilon_\theta - \epsilon - \beta\,\sigma(-\beta\,(s_w - s_l))
            \,(\epsilon_\theta - \epsilon_{\mathrm{ref}}) \right\|^2\right] $$
 
-    on the winners' predictions $\epsilon_\theta, \epsilon_{\mathrm{ref}}$ and target $\epsilon$, noise
-    or v. Losers enter through $\sigma$ alone, which carries gradient, as in their code. At the
-    reference the loss is that of `sft` and its gradient $1 - \beta/2$ times it. ICLR 2025 (OpenReview
-    xyfb9HHvMe); the formula is that of their code (huaishengzhu/DSPO) for Stable Diffusion 1.5, where
-    the log-ratio scale is 1/2 and beta 0.001 to 0.05.
+    on the winners' predictions $\epsilon_\theta, \epsilon_{\mathrm{ref}}$ and target $\epsilon$, noise or v.
+    Losers enter through $\sigma$ alone, which carries gradient, as in their code. At the reference the loss
+    is that of `sft` and its gradient $1 - \beta/2$ times it. ICLR 2025 (OpenReview xyfb9HHvMe); the formula
+    is that of their code (huaishengzhu/DSPO) for Stable Diffusion 1.5, where the log-ratio scale is 1/2 and
+    beta 0.001 to 0.05.
 
-    Differences from their code: scale and beta are two numbers. Its loss for SDXL is another one, which
-    drops the residual and has two branches by the mean of a batch; it is not here.
+    Differences from their code: scale and beta are two numbers. Its loss for SDXL is another one, which drops
+    the residual and has two branches by the mean of a batch; it is not here.
 
     Args:
         beta: In (0, 1]. Above 1 the gradient would lead winners away from their target.

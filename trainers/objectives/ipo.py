@@ -15,12 +15,12 @@ class IPO(Objective):
 
     $$ L = E\left[\left(s_w - s_l - \frac{1}{2\beta}\right)^2\right] $$
 
-    Where DPO drives the margin to infinity on pairs that are always won, this stops at a finite one:
-    past it the gradient turns round. arXiv 2310.12036, equation 17, where beta is called tau.
+    Where DPO drives the margin to infinity on pairs that are always won, this stops at a finite one: past it
+    the gradient turns round. arXiv 2310.12036, equation 17, where beta is called tau.
 
-    Differences from public code: TRL's `ipo` divides each log-probability by the number of tokens,
-    for which the log-ratio scale stands here; diffusers' DPO example has the branch with a scale of 1
-    (but reads a setting that it does not have).
+    Differences from public code: TRL's `ipo` divides each log-probability by the number of tokens, for which
+    the log-ratio scale stands here; diffusers' DPO example has the branch with a scale of 1 (but reads a
+    setting that it does not have).
 
     Args:
         beta: Weight of the reverse KL that holds the policy near the reference.

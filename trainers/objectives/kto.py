@@ -30,13 +30,13 @@ class KTO(Objective):
            + \lambda_l\,(1 - \sigma(\beta\,(z - s_l)))\right], \qquad z = \max(0, E[s]) $$
 
     with z over winners and losers of the batch, without gradient. arXiv 2404.04465. The utility is the
-    sigmoid, their code's default (`halo`) and the S-shape of prospect theory: saturated images, on
-    either side, have no more pull.
+    sigmoid, their code's default (`halo`) and the S-shape of prospect theory: saturated images, on either
+    side, have no more pull.
 
-    Differences from their code (jacklishufan/diffusion-kto): it takes single labelled images, 80 % of
-    them liked, where winners and losers come in equal numbers here; its `beta_dpo` of 1000 is the
-    log-ratio scale times beta; its timesteps differ within a batch, where the default here is one for
-    the batch, so that z is a mean at one noise level (`share_t pair` gives theirs).
+    Differences from their code (jacklishufan/diffusion-kto): it takes single labelled images, 80 % of them
+    liked, where winners and losers come in equal numbers here; its `beta_dpo` of 1000 is the log-ratio scale
+    times beta; its timesteps differ within a batch, where the default here is one for the batch, so that z is
+    a mean at one noise level (`share_t pair` gives theirs).
 
     Args:
         beta: How fast the utility saturates, per nat.

@@ -22,19 +22,18 @@ class RPO(Objective):
 
     $$ L = \frac{1}{N^2} \sum_{ij} -\log\sigma(\beta\,w_{ij}\,(h(s_{w,i}) - h(s_{l,j}))) $$
 
-    with the rows of w, from `contrast_weights`, times N. Off the diagonal the preference is assumed,
-    not observed, and the prompts' normalisers do not cancel: a regulariser, not a likelihood. With
-    N = 1 it is f_dpo to the bit. Where pairs have weights, row i counts as winner i's pair does.
-    arXiv 2406.06382 for images, arXiv 2402.10958 for language models; what the papers leave open:
-    docs/decisions/rpo-weights.md.
+    with the rows of w, from `contrast_weights`, times N. Off the diagonal the preference is assumed, not
+    observed, and the prompts' normalisers do not cancel: a regulariser, not a likelihood. With N = 1 it is
+    f_dpo to the bit. Where pairs have weights, row i counts as winner i's pair does. arXiv 2406.06382 for
+    images, arXiv 2402.10958 for language models; what the papers leave open: docs/decisions/rpo-weights.md.
 
     Args:
         divergence: What holds the policy near the reference.
         beta: Its weight; on the diagonal it acts as `beta N w_ii`, logged as `diagonal_beta`.
         tau: Temperature of the weights: small compares only the most alike, large all equally.
         weight: `inside` the sigmoid, or `outside` as the weights of a mean of plain losses.
-        normalisation: Rows of w sum to N (`row*N`) or to 1 (`row`). Outside, a mean has no use for
-            it and both are one loss.
+        normalisation: Rows of w sum to N (`row*N`) or to 1 (`row`). Outside, a mean has no use for it and
+            both are one loss.
 
     Raises:
         ValueError: If beta or tau is not positive, or an option is unknown.

@@ -1,9 +1,9 @@
 """Preference data of the hub: its parquet shards, one by one, through the hub's own cache.
 
-Not through the `datasets` package: its streaming gives images that cannot be read again in another order
-or by another run, and its download fetches and converts all of a data set (Pick-a-Pic v1: 193 GB). A
-shard in the hub's cache is a local parquet file like any other: references stay valid, other tools share
-it, a broken-off download goes on, and a run that is limited to some pairs fetches only their shards.
+Not through the `datasets` package: its streaming gives images that cannot be read again in another order or
+by another run, and its download fetches and converts all of a data set (Pick-a-Pic v1: 193 GB). A shard in
+the hub's cache is a local parquet file like any other: references stay valid, other tools share it, a
+broken-off download goes on, and a run that is limited to some pairs fetches only their shards.
 """
 
 import re

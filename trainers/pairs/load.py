@@ -6,9 +6,17 @@ from pathlib import Path
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import PreferencePair
-from trainers.pairs.checks import Checked, checked, refuse_bad_rows
 from trainers.pairs.hub import Hub
-from trainers.pairs.records import BadRow, PairSet, PreferenceData, Row, Ties
+from trainers.pairs.records import (
+    BadRow,
+    Checked,
+    PairSet,
+    PreferenceData,
+    Row,
+    Ties,
+    checked,
+    refuse_bad_rows,
+)
 from trainers.pairs.sources import DataFile, find_source
 
 MAX_HELD_OUT_SHARE = 0.1
@@ -27,8 +35,8 @@ def load_pairs(
 ) -> PreferenceData:
     """Reads preference data and checks every row.
 
-    Where no file is named as held out, pairs are set aside by the hash of their caption, so that no
-    caption is on both sides: the same ones on every machine, at most a tenth of all.
+    Where no file is named as held out, pairs are set aside by the hash of their caption, so that no caption
+    is on both sides: the same ones on every machine, at most a tenth of all.
 
     Args:
         source: A data set's name, a file, a folder, or a hub id; see `find_source`.

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from benchmark.core import resources
+from benchmark.core.console import notice
 from benchmark.core.errors import MissingFileError, UnknownNameError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_json
 from benchmark.core.image_files import counted, find_images
-from benchmark.core.notices import notice
 from benchmark.core.registry import normalise
 from trainers.pairs.hub import Hub, HubClient, HubName
 from trainers.pairs.listing import NAMES, listing_rows

@@ -1,7 +1,7 @@
 """Named recipes: every number in a table, so that a run can be repeated by its name.
 
-`shapes` and `styles` are for the embedded world, `published` for Stable Diffusion. The page
-docs/presets.md is written from these tables: `python -m tools.docs.presets_page docs/presets.md`.
+`shapes` is for the embedded world, `published` for Stable Diffusion. The page
+docs/presets.md is written from these tables.
 """
 
 from collections.abc import Mapping
@@ -11,8 +11,7 @@ from benchmark.core.errors import UnknownNameError
 from benchmark.core.registry import normalise
 from trainers.presets.base import UNKNOWN, Expected, Preset
 from trainers.presets.published import PUBLISHED
-from trainers.presets.shapes import SHAPES
-from trainers.presets.styles import STYLES
+from trainers.presets.shapes import SHAPES, STYLES
 
 PRESETS: Mapping[str, Preset] = {found.name: found for found in (*SHAPES, *STYLES, *PUBLISHED)}
 

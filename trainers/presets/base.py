@@ -33,8 +33,8 @@ class Preset:
     Attributes:
         name: As in `--preset`.
         summary: One line for `fbench list presets`.
-        values: The settings of `TrainConfig` that it states; beta and scale always, where the
-            objective has them.
+        values: The settings of `TrainConfig` that it states; beta and scale always, where the objective has
+            them.
         source: The paper, code or trial that the settings are from.
         expected: What it should give; None where nobody has published it.
         note: What is ours and not the source's; empty for nothing.

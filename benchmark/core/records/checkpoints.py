@@ -12,8 +12,7 @@ class Checkpoint:
     """A model that makes images; the base model itself is a checkpoint without an objective.
 
     Attributes:
-        id: Names the weights: two checkpoints with one id make the same pixels. It becomes a
-            folder name.
+        id: Names the weights: two checkpoints with one id make the same pixels. It becomes a folder name.
         base_model: Name of the base model in the registry, such as ``shapes`` or ``sd15``.
         objective: What it was trained with; None for the base model.
         divergence: The divergence of that objective, with its arguments; None where it has none.

@@ -25,8 +25,8 @@ class Sampler:
         guidance: Scale of classifier-free guidance; 1 is none.
         eta: Noise added back per step; 0 is deterministic.
         seed: The evaluation's seed.
-        batch_size: Images per forward pass, always filled up. It is part of the settings because
-            another size may move a pixel by a rounding error.
+        batch_size: Images per forward pass, always filled up. It is part of the settings because another size
+            may move a pixel by a rounding error.
         noise: ``per_image`` (a seed for each image) or ``shared`` (older public protocols).
         precision: ``fp32``, ``bf16`` or ``fp16``: what the networks compute in.
     """
@@ -65,8 +65,8 @@ class ImageRecord:
 
     Attributes:
         prompt_id: The prompt it was made for.
-        seed: k, the index among the prompt's images; not the generator's seed, which follows
-            from the evaluation's seed, the prompt's text and k.
+        seed: k, the index among the prompt's images; not the generator's seed, which follows from the
+            evaluation's seed, the prompt's text and k.
         path: Where the file is, or would have been.
         sha256: Hash of the file; empty for an image made elsewhere or not made.
         status: ``ok``, or why there is none.
@@ -137,7 +137,7 @@ class ImageSet:
             uint8 of shape (height, width, 3), sRGB; transparency is laid on white.
 
         Raises:
-            UserError: if there is no such file, it is no image, or its bytes are not those that
-                were generated.
+            UserError: if there is no such file, it is no image, or its bytes are not those that were
+                generated.
         """
         return read_rgb(record.path, sha256=record.sha256)

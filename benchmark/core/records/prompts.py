@@ -48,8 +48,8 @@ class Prompt:
         text: What the model reads.
         tags: What the prompt is about ("count", "relation"), for breakdowns.
         style: The style asked for, if the prompt names one.
-        facts_json: What a world that knows the truth wrote beside the text, as JSON. Opaque to
-            everyone else; text and not a dict, so that a prompt stays hashable.
+        facts_json: What a world that knows the truth wrote beside the text, as JSON. Opaque to everyone else;
+            text and not a dict, so that a prompt stays hashable.
         attribute: What the prompt leaves open, if its set says so.
     """
 

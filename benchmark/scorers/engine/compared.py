@@ -5,8 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from benchmark.core.console import notice
 from benchmark.core.errors import UserError
-from benchmark.core.notices import notice
 from benchmark.scorers.engine.reference import Statistics, images, in_words, read_npz
 
 if TYPE_CHECKING:

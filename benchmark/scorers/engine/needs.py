@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from benchmark.core.calls import parse_call
-from benchmark.core.recording import call_of
+from benchmark.core.calls import call_of, parse_call
 from benchmark.scorers.base import Scorer, scorers
 from benchmark.weights.catalogue import Release, release
 from benchmark.weights.locate import PUBLISHED

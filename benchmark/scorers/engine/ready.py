@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from functools import partial
 
+from benchmark.core.console import readable_size
 from benchmark.core.errors import MissingWeightsError
-from benchmark.core.sizes import said_size
 from benchmark.scorers.base import Scorer, expected
 from benchmark.scorers.engine.needs import releases_of
 from benchmark.weights.catalogue import Release
@@ -43,5 +43,5 @@ def require_weights(scorers: Iterable[Scorer]) -> None:
 
 
 def _listed(release: Release, users: Iterable[str]) -> str:
-    size = said_size(release.size) if release.size else "size not known"
+    size = readable_size(release.size) if release.size else "size not known"
     return f"{release.name} ({size}) of {' and '.join(users)}"

@@ -37,7 +37,7 @@ def diversity(shown: Shown) -> float | None:
 
     known = truths(shown)
     scene = torch.tensor([t.scene for t in known])
-    return true_diversity(known[0].facts, Readings.joined([t.reading for t in known]), scene).value
+    return true_diversity(known[0].facts, Readings.joined([t.reading for t in known]), scene)
 
 
 def _judge(shown: Shown) -> Iterator[Truth]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet, ScoreRow
-from benchmark.core.tables import Numbered, table_rows
+from benchmark.core.strict import Numbered, table_rows
 from benchmark.scorers import Scorer
 from benchmark.workflows.pairs.pairing import mean_ranks, ranked_pairs
 

@@ -12,7 +12,7 @@ from benchmark.core.records import Checkpoint, ImageRecord, ImageSet
 from benchmark.core.sealed import is_whole
 from benchmark.generate import console_progress, generate, image_seed, sample_walks
 from benchmark.models import load_pipeline, open_checkpoint
-from trainers.pairs.writing import encode_jpeg
+from trainers.pairs.parquet import encode_jpeg
 from trainers.trajectories import WalkRecord, part_file, write_part
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import ImageRecord, ImageSet
 from benchmark.workflows.pairs.labels import Choice
-from trainers.pairs.writing import encode_jpeg, preference_row, write_rows
+from trainers.pairs.parquet import encode_jpeg, preference_row, write_rows
 
 PAIRS_PER_FILE = 10_000
 

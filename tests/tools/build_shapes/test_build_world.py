@@ -12,9 +12,8 @@ from benchmark.core.hashing import sha256_path
 from benchmark.shapes.grammar import parse
 from benchmark.shapes.scenes import Wanted, sample_scenes
 from benchmark.shapes.truth import load_judge
-from tools.build_shapes import preferences, samples, text, tokenizer, truth, unet, vae
+from tools.build_shapes import oracles, preferences, samples, text, tokenizer, truth, unet, vae
 from tools.build_shapes.fitting import Build
-from tools.build_shapes.oracles import run_one
 
 SCALE = 1 / 200
 
@@ -29,7 +28,7 @@ def first_stages(build: Build) -> None:
     tokenizer.run(build)
     text.run(build)
     vae.run(build)
-    run_one(build, "oracle_label")
+    oracles.run(build, "oracle_label")
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +36,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
     torch.set_num_threads(1)
     build = build_in(tmp_path_factory.mktemp("built"))
     first_stages(build)
-    run_one(build, "oracle")
+    oracles.run(build, "oracle")
     truth.run(build)
     unet.run(build)
     samples.run(build)

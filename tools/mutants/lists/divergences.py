@@ -11,9 +11,9 @@ TESTS: Final = (
     "tests/trainers/divergences/test_laws.py",
 )
 
-_BASE, _STANDARD, _MIXTURE, _FORMULA, _DERIVATION, _GRAMMAR, _LAWS = (
+_BASE, _REGISTRY, _STANDARD, _MIXTURE, _FORMULA, _DERIVATION, _GRAMMAR, _LAWS = (
     f"trainers/divergences/{name}.py"
-    for name in ("base", "standard", "mixture", "formula", "derivation", "grammar", "laws")
+    for name in ("base", "registry", "standard", "mixture", "formula", "derivation", "grammar", "laws")
 )
 
 MUTANTS: Final = (
@@ -28,7 +28,7 @@ MUTANTS: Final = (
     Mutant(_BASE, "KNEE = 10.0", "KNEE = 11.0"),
     Mutant(_BASE, "if not 0 < knee <= 80:", "if not 0 < knee <= 90:"),
     Mutant(_BASE, "if not 0 < knee <= 80:", "if not knee <= 80:"),
-    Mutant(_BASE, "        laws.enforce(divergence)", "        pass"),
+    Mutant(_REGISTRY, "        laws.enforce(divergence)", "        pass"),
     # the eight
     Mutant(_STANDARD, "torch.exp(x) - 1, torch.expm1(x)", "torch.expm1(x), torch.expm1(x)"),
     Mutant(_STANDARD, "x < -1, torch.exp", "x < 1, torch.exp"),

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmark.core import store
+from benchmark.core.console import finish, typed
 from benchmark.core.records import ImageSet
-from tools.console import finish, typed
 from tools.studies.diversity.findings import Findings, findings
 from tools.studies.diversity.measure import measure
 from tools.studies.diversity.mixtures import blended, noisy, repeated, saturated

@@ -80,9 +80,9 @@ def rank_agreement(
 ) -> Interval:
     """Spearman's rank correlation of two scorers over image sets, with an interval over prompts.
 
-    A set's number is the mean over the prompts for which it has both. The interval is the percentile one of
-    a bootstrap that draws prompts with replacement, the same ones for all sets: the sets are given, the
-    prompts a sample. All is NaN if some set has no such prompt.
+    A set's number is the mean over the prompts for which it has both. The interval is the percentile one of a
+    bootstrap that draws prompts with replacement, the same ones for all sets: the sets are given, the prompts
+    a sample. All is NaN if some set has no such prompt.
 
     Args:
         truth: (sets, prompts), NaN where there is none.

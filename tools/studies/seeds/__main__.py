@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.config import parse_settings
+from benchmark.core.console import finish, typed
 from benchmark.workflows.regress.study import parse_seeds
 from benchmark.workflows.workers import WORKERS
-from tools.console import finish, typed
 from tools.studies.seeds import choose
 from tools.studies.seeds.report import verdict_markdown
 from tools.studies.seeds.runs import Study, parse_also, run_study

@@ -28,9 +28,9 @@ class Rule:
 
     Attributes:
         scorer: Its name.
-        kind: ``better``: above 0 with Holm-adjusted p below `ALPHA`. ``within``: the one-sided 95 % bound
-            is above minus the margin. ``not_lower``: the difference itself is at least 0. ``shown``:
-            nothing is asked.
+        kind: ``better``: above 0 with Holm-adjusted p below `ALPHA`. ``within``: the one-sided 95 % bound is
+            above minus the margin. ``not_lower``: the difference itself is at least 0. ``shown``: nothing is
+            asked.
         margin: Of ``within``.
     """
 

@@ -16,7 +16,7 @@ from trainers.presets import PRESETS, UNKNOWN, preset
 from trainers.presets.published import BETA_DPO
 from trainers.recipe import make_recipe
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "results"
 LATENTS = {"sd15": (4, 64, 64), "sdxl": (4, 128, 128)}
 EMBEDDED = [name for name, found in PRESETS.items() if found.values["base"] == "shapes"]

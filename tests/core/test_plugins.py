@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmark.core.origin import code_sha256
+from benchmark.core.plugins import code_sha256
 from benchmark.core.registry import Registry
 
 SOURCE = """

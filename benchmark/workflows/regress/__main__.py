@@ -5,13 +5,14 @@ writes their scores. The same command again resumes.
 """
 
 import argparse
+import sys
 from pathlib import Path
 
+from benchmark.core.console import finish
 from benchmark.workflows.regress.baselines import make_baselines
 from benchmark.workflows.regress.recipe import BASELINE_SEEDS
 from benchmark.workflows.regress.study import parse_seeds
 from benchmark.workflows.workers import WORKERS
-from tools.console import finish
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     chosen = args.divergence or ["reverse_kl", "jensen_shannon"]
     seeds = parse_seeds(args.seeds)
     for folder in make_baselines(chosen, args.out, args.results, seeds=seeds, workers=args.workers):
-        print(f"wrote {folder}")
+        sys.stdout.write(f"wrote {folder}\n")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmark.core.tables import table_rows
+from benchmark.core.strict import table_rows
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 NAMES = ("id", "prompt", "tags")

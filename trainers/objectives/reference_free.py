@@ -1,4 +1,4 @@
-"""Margin-aware preference optimisation, without a reference."""
+"""Objectives without a reference model: supervised fine-tuning, and margin-aware preference optimisation."""
 
 from typing import final
 
@@ -9,6 +9,25 @@ from torch import Tensor
 from trainers.objectives.base import Objective, ObjectiveOutput, PairErrors, objectives
 from trainers.objectives.equations import bradley_terry_loss, positive, weighted_mean
 from trainers.preference_logs import margin_logs
+
+
+@final
+@objectives.register()
+class SFT(Objective):
+    r"""Supervised fine-tuning on the winners.
+
+    $$ L = E[m_\theta(x_w)] $$
+    """
+
+    name = "sft"
+    value_at_reference = None  # the reference's own error
+    uses_reference = False
+    paired = False
+    couples_batch = False
+
+    def __call__(self, errors: PairErrors) -> ObjectiveOutput:
+        loss = weighted_mean(errors.policy_winner, errors.weight)
+        return ObjectiveOutput(loss, {"loss": loss.detach()})
 
 
 def bounded_score(error: Float[Tensor, "*any"], steepness: float) -> Float[Tensor, "*any"]:

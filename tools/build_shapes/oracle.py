@@ -1,9 +1,0 @@
-"""Stage `oracle`: see `oracles`."""
-
-from tools.build_shapes.fitting import Build
-from tools.build_shapes.oracles import run_one
-
-
-def run(build: Build) -> None:
-    """Trains, measures and writes the reader."""
-    run_one(build, "oracle")
