@@ -18,7 +18,7 @@ from transformers import BlipConfig, BlipForQuestionAnswering, Dinov2Config, Din
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
-from benchmark.networks import aesthetic, blip, features, hf_clip, openclip, perceptual
+from benchmark.networks import aesthetic, blip, features, hf_clip, open_clip, perceptual
 from benchmark.shapes.annotators import MEASURES
 from benchmark.shapes.facts import draw_facts, wanted
 from benchmark.shapes.grammar import caption
@@ -46,9 +46,9 @@ def write_world(package: Path, pipeline: Path) -> Path:
         torch.manual_seed(0)
         vision = {"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64}
         text = {"context_length": 32, "width": 32, "heads": 2, "layers": 1}
-        config = openclip.small_config(len(tokenizer), embed_dim=16, vision=vision, text=text)
+        config = open_clip.small_config(len(tokenizer), embed_dim=16, vision=vision, text=text)
         for name in ("shapes-clip", "shapes-hps"):
-            openclip.save_open_clip(openclip.new_open_clip(config), config, weights / name)
+            open_clip.save_open_clip(open_clip.new_open_clip(config), config, weights / name)
         small = hf_clip.new_clip_model(tokenizer, width=32, layers=2, patch=16)
         hf_clip.save_clip_model(small, weights / "shapes-pickscore")
         words = blip.load_reward_tokenizer(weights / "shapes-imagereward" / "tokenizer")

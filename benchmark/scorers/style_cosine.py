@@ -1,6 +1,6 @@
 """``style_cosine``: how near is an image to the style its prompt asks for?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -9,17 +9,18 @@ from benchmark.core.notices import notice
 from benchmark.core.records import Axis, Prompt
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 from benchmark.scorers.engine import styles
+from benchmark.scorers.engine.cache import shared
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
-    from benchmark.scorers.engine.open_clip import OpenClip
+    from benchmark.networks.open_clip import OpenClip
 
 CLIP: Final = "clip-vit-h-14"
 """The release of the published weights."""
 
 
 @scorers.register()
-class StyleCosine(ImageScorer):
+class StyleCosine(locate.OpensWeights, ImageScorer):
     """Cosine of an image's CLIP embedding to the mean embedding of its style's reference images.
 
     Prompts that name none of these styles get no row.
@@ -40,7 +41,7 @@ class StyleCosine(ImageScorer):
     published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": (CLIP,)}
     reference: ClassVar[str] = "the project's own; embedding as clip"
 
-    _tower: "OpenClip"
+    _clip: "OpenClip"
     _centroids: dict[str, Any]
 
     def __init__(
@@ -61,24 +62,33 @@ class StyleCosine(ImageScorer):
     def _places(self) -> Mapping[str, Path]:
         return styles.style_places(self.name, self.references, embedded=self._place.is_dir())
 
-    @cached_property
-    def weights_hash(self) -> str:
-        """Of the model and the reference images."""
-        return styles.styles_hash(self._place, self._places)
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The model."""
+        return (self._place,)
+
+    def reference_paths(self) -> Iterable[Path]:
+        """The styles' images."""
+        return self._places.values()
+
+    def full_hash(self, known: str) -> str:
+        """Of the model, the reference images and the names of styles that are not the embedded world's."""
+        return styles.hash_with_names(known, self._places)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the model and embeds the references; without any named, as `AgainstReference.load`."""
-        from benchmark.scorers.engine.open_clip import OpenClip
-        from benchmark.scorers.engine.pool import shared
-        from benchmark.scorers.engine.preprocess import clip_pixels
+        from torch import from_numpy
+        from torch.nn.functional import normalize
+
+        from benchmark.networks.open_clip import OpenClip, clip_pixels
 
         key = f"clip:{locate.short_hash(self._place)}"
         # As `clip` has it, so that both share one.
-        self._tower = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
+        self._clip = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
         if not self._place.is_dir() and not self.references:
             return
         images = {style: styles.style_images(place) for style, place in self._places.items()}
-        self._centroids = {style: self._tower.centroid(seen) for style, seen in images.items()}
+        means = {s: from_numpy(self._clip.of_images(seen)).mean(0) for s, seen in images.items()}
+        self._centroids = {style: normalize(mean, dim=0).numpy() for style, mean in means.items()}
         notice(styles.styles_in_words(self._places, {style: len(seen) for style, seen in images.items()}))
 
     def concerns(self, prompt: Prompt) -> bool:
@@ -87,6 +97,6 @@ class StyleCosine(ImageScorer):
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """The cosine of each image to its style's centroid."""
-        seen = self._tower.images(shown)
+        seen = shown.embeddings(self._clip)
         asked = [self._centroids[styles.style_of(prompt)] for prompt in shown.prompts]
         return [float(one @ centre) for one, centre in zip(seen, asked, strict=True)]

@@ -1,8 +1,9 @@
 """Where a scorer's weights are, and their hash. No torch: `fbench doctor` and the caches ask this too."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
@@ -127,6 +128,39 @@ def short_hash(*paths: Path, references: Iterable[Path] = ()) -> str:
         images = find_images(path).images if path.is_dir() else None
         digests.append(_digest(path, _stamp(path, images), images))
     return sha256_bytes("".join(digests).encode())[:8]
+
+
+class OpensWeights(ABC):
+    """Mixin of a scorer that opens weights: its `weights_hash` follows from where they are."""
+
+    @abstractmethod
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The files and folders that `load` opens.
+
+        Raises:
+            UserError: if they are not there.
+        """
+
+    def reference_paths(self) -> Iterable[Path]:
+        """Files and folders of images that it compares with.
+
+        Raises:
+            UserError: if they are not there.
+        """
+        return ()
+
+    def full_hash(self, known: str) -> str:
+        """The hash, from that of weights and references, with whatever else decides the numbers."""
+        return known
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Short hash of the weights and references behind the numbers.
+
+        Raises:
+            UserError: if they are not there.
+        """
+        return self.full_hash(short_hash(*self.weight_paths(), references=self.reference_paths()))
 
 
 def _missing(scorer: str, release: Release) -> NoReturn:

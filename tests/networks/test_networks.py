@@ -10,7 +10,8 @@ from transformers import CLIPModel
 
 from benchmark.core import resources
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.networks import blip, features, folders, hf_clip, openclip, perceptual, pixels
+from benchmark.networks import blip, features, folders, hf_clip, perceptual, pixels
+from benchmark.networks import open_clip as towers
 
 TOKENS = resources.shapes_weights("shapes-sd") / "tokenizer"
 CAPTIONS = ["a tiny crimson star over something round", "two hearts, winter"]
@@ -26,11 +27,14 @@ def images(n: int = 2) -> torch.Tensor:
 
 
 def test_open_clip_round_trip_and_open_clip_itself_opens_it(tmp_path: Path) -> None:
-    tokenizer = openclip.open_clip_tokenizer(TOKENS / "bpe.txt.gz", 32)
-    config = openclip.small_config(tokenizer.vocab_size)
-    model = openclip.new_open_clip(config).eval()
-    openclip.save_open_clip(model, config, tmp_path)
-    mine, theirs = openclip.load_open_clip(tmp_path), open_clip.create_model(f"local-dir:{tmp_path}").eval()
+    tokenizer = towers.open_clip_tokenizer(TOKENS / "bpe.txt.gz", 32)
+    config = towers.small_config(tokenizer.vocab_size)
+    model = towers.new_open_clip(config).eval()
+    towers.save_open_clip(model, config, tmp_path)
+    mine, theirs = (
+        towers.load_open_clip(tmp_path),
+        open_clip.create_model(f"local-dir:{tmp_path}").eval(),
+    )
     x, ids = images(), tokenizer(CAPTIONS)
     assert ids.shape == (2, 32)
     for name in ("encode_image", "encode_text"):
@@ -39,12 +43,12 @@ def test_open_clip_round_trip_and_open_clip_itself_opens_it(tmp_path: Path) -> N
         assert torch.allclose(one, other, atol=1e-5)
         assert torch.allclose(one, getattr(model, name)(given), atol=2e-2)
     assert next(mine.parameters()).dtype == torch.float32
-    assert load_file(tmp_path / openclip.WEIGHTS)["logit_scale"].dtype == torch.float16
+    assert load_file(tmp_path / towers.WEIGHTS)["logit_scale"].dtype == torch.float16
 
 
 def test_both_clip_tokenizers_give_the_same_ids() -> None:
     hf = hf_clip.load_tokenizer(TOKENS)
-    other = openclip.open_clip_tokenizer(TOKENS / "bpe.txt.gz", 32)
+    other = towers.open_clip_tokenizer(TOKENS / "bpe.txt.gz", 32)
     for caption in CAPTIONS:
         ids = hf(caption).input_ids
         assert other([caption])[0, : len(ids)].tolist() == ids
@@ -142,7 +146,7 @@ def test_features_round_trip(tmp_path: Path) -> None:
 
 def test_missing_and_wrong_weights_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="fbench doctor"):
-        openclip.load_open_clip(tmp_path / "nothing")
+        towers.load_open_clip(tmp_path / "nothing")
     (tmp_path / "model.safetensors").write_bytes(b"no")
     with pytest.raises(UnreadableFileError):
         folders.read_weights(tmp_path / "model.safetensors")

@@ -97,7 +97,7 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory, tiny_pipeline_folder: Pa
 
     import torch
 
-    from benchmark.networks.openclip import (
+    from benchmark.networks.open_clip import (
         new_open_clip,
         open_clip_tokenizer,
         save_open_clip,

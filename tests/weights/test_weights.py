@@ -17,7 +17,7 @@ import pytest
 from benchmark.core.errors import MissingWeightsError, UnknownNameError, UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.scorers import scorers
-from benchmark.scorers.engine.needs import needs, users_of
+from benchmark.scorers.requirements import needs, users_of
 from benchmark.weights.catalogue import RELEASES, Release, WeightsFile, release, release_at
 from benchmark.weights.fetch import download_url, fetch
 from benchmark.weights.locate import find, place, short_hash

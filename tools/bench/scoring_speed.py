@@ -20,8 +20,7 @@ from PIL import Image
 from benchmark.core import resources
 from benchmark.evaluate.outside import read_images
 from benchmark.scorers import Scorer, make_scorers
-from benchmark.scorers.engine.shown import Shown, parts
-from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine.images import Shown, forget, parts
 from tools.console import finish
 
 SCORERS: Final = ("clip", "hps", "pickscore", "imagereward")

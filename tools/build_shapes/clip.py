@@ -12,7 +12,7 @@ from open_clip.model import CLIP
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from benchmark.networks.openclip import load_open_clip, new_open_clip, save_open_clip, small_config
+from benchmark.networks.open_clip import load_open_clip, new_open_clip, save_open_clip, small_config
 from benchmark.networks.pixels import normalise
 from benchmark.shapes.alignment import as_seen
 from benchmark.shapes.facts import draw_facts

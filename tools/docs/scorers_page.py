@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.registry import Entry
+from benchmark.scorers import FAMILIES
 from benchmark.scorers.base import Scorer, scorers
-from benchmark.scorers.engine.choose import FAMILIES
 
 _HEAD = """# Scorers
 

@@ -1,16 +1,21 @@
-"""open_clip models: the tower of ``clip``, ``hps`` and ``style_cosine``.
+"""open_clip models with the preprocessing that they were published with: CLIP, HPS v2 and CMMD.
 
 A folder has open_clip's own ``local-dir:`` layout: its json configuration and its safetensors.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import open_clip
+from jaxtyping import Float
 from open_clip.model import CLIP
+from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import pad, resize
 
+from benchmark.core import resources
 from benchmark.core.errors import UnreadableFileError, UserError, close_matches
 from benchmark.networks.folders import (
     load_strictly,
@@ -20,7 +25,19 @@ from benchmark.networks.folders import (
     without_weights,
     write_config,
 )
-from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD
+from benchmark.networks.inference import Embedder, place
+from benchmark.networks.pixels import (
+    CLIP_MEAN,
+    CLIP_STD,
+    RGB,
+    centre_crop,
+    normalise,
+    stretched,
+    unit_range,
+)
+
+Preprocess: TypeAlias = Callable[[RGB, int], Float[Tensor, "3 side side"]]
+"""From pixels of any size to [0, 1] of the network's, before CLIP's mean and deviation."""
 
 CONFIG: Final = "open_clip_config.json"
 WEIGHTS: Final = "open_clip_model.safetensors"
@@ -36,6 +53,109 @@ SMALL_VISION: Final[Mapping[str, Any]] = {
 }
 """A small ModifiedResNet (that is what a list of layers means): convolutions learn shapes from little."""
 SMALL_TEXT: Final[Mapping[str, Any]] = {"context_length": 32, "width": 128, "heads": 4, "layers": 3}
+
+
+def clip_pixels(image: RGB, side: int) -> Float[Tensor, "3 side side"]:
+    """CLIP: shortest side to `side` (bicubic, Pillow), centre crop, [0, 1].
+
+    Source: open_clip `transform.py`, by torchvision, which rounds half a pixel of the crop's place to the
+    even side.
+    """
+    return centre_crop(image, side, round)
+
+
+def square_pixels(image: RGB, side: int) -> Float[Tensor, "3 side side"]:
+    """CMMD: the centred square, then that to `side` (bicubic, Pillow), [0, 1]."""
+    height, width = image.shape[:2]
+    edge = min(height, width)
+    down, right = (height - edge) // 2, (width - edge) // 2
+    return stretched(image[down : down + edge, right : right + edge], side)
+
+
+def hps_pixels(image: RGB, side: int) -> Float[Tensor, "3 side side"]:
+    """HPS v2: longest side to `side` (bicubic on the float tensor, antialias), zeros around it to a square.
+
+    The zeros stand in [0, 1], so that normalising makes them CLIP's black.
+    """
+    pixels = unit_range(image)
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale != 1:
+        height, width = round(height * scale), round(width * scale)
+        pixels = resize(pixels, [height, width], InterpolationMode.BICUBIC, antialias=True)
+    down, right = side - height, side - width
+    padded: Tensor = pad(pixels, [right // 2, down // 2, right - right // 2, down - down // 2], fill=0)
+    return padded
+
+
+class OpenClip(Embedder):
+    """Unit embeddings of images and texts by an open_clip model.
+
+    Args:
+        weights: A ``local-dir:`` folder, or a file of published weights.
+        architecture: open_clip's name of what a file holds.
+        pixels: From pixels to [0, 1] of the model's size.
+        device: Where to compute.
+        key: Names the embeddings for all scorers that share them: weights and preprocessing.
+        precision: ``fp32`` or ``bf16``.
+    """
+
+    def __init__(
+        self,
+        weights: Path,
+        architecture: str,
+        pixels: Preprocess,
+        device: str,
+        key: str,
+        precision: str = "fp32",
+    ) -> None:
+        folder = weights if weights.is_dir() else None
+        model: CLIP = load_open_clip(weights) if folder else load_published(architecture, weights)
+        self._model, self._pixels = place(model, device, precision), pixels
+        self._tokenizer = open_clip_tokenizer(merges_of(folder, model.vocab_size), model.context_length)
+        if self._tokenizer.vocab_size != model.vocab_size:
+            # Token ids of another vocabulary would give numbers that mean nothing.
+            wants = f"its text tower knows {model.vocab_size} tokens"
+            raise UnreadableFileError(weights, "an open_clip model", wants, do="add its merges as bpe.txt.gz")
+        side = model.visual.image_size
+        super().__init__(device, key, precision, int(side[0] if isinstance(side, tuple | list) else side))
+
+    @property
+    def size(self) -> int:
+        """Length of an embedding."""
+        return int(self._model.visual.output_dim)
+
+    def preprocess(self, image: RGB) -> Float[Tensor, "3 side side"]:
+        """The model's input, normalised with CLIP's mean and deviation."""
+        return normalise(self._pixels(image, self.side)[None])[0]
+
+    def encode_images(self, inputs: Float[Tensor, "n 3 side side"]) -> Float[Tensor, "n d"]:
+        """Embeddings of preprocessed images."""
+        out: Tensor = self._model.encode_image(inputs)
+        return out
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """Embeddings of texts, padded and cut to the model's context."""
+        out: Tensor = self._model.encode_text(self._tokenizer(list(texts)).to(self.device))
+        return out
+
+
+def merges_of(folder: Path | None, vocabulary: int) -> Path | None:
+    """The tokenizer's merges: the folder's own, or those that make as many tokens as the model knows.
+
+    Args:
+        folder: Of the model; None for a published file.
+        vocabulary: Tokens that the model knows.
+
+    Returns:
+        None for the published tokenizer.
+    """
+    own = folder / "bpe.txt.gz" if folder else None
+    if own is not None and own.is_file():
+        return own
+    if vocabulary == PUBLISHED_VOCABULARY:
+        return None
+    return resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"
 
 
 def small_config(
