@@ -333,8 +333,9 @@ def test_missing_files_are_named(weights: Path) -> None:
 
 def test_the_catalogue_and_the_places_need_no_torch() -> None:
     code = (
-        "import sys; from benchmark.scorers import _fetching, _needs, _verifying, _weights; "
-        "[_weights.find(r) for r in _weights.RELEASES]; list(_needs.needs()); "
+        "import sys; from benchmark.scorers import requirements; from benchmark.weights import fetch, verify; "
+        "from benchmark.weights import locate; "
+        "[locate.find(r) for r in locate.RELEASES]; list(requirements.needs()); "
         "print([m for m in ('torch', 'transformers', 'open_clip') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
