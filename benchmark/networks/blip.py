@@ -5,7 +5,7 @@ Source: Xu et al., ImageReward, NeurIPS 2023.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -19,14 +19,7 @@ from transformers.models.blip.modeling_blip import BlipVisionModel
 from transformers.models.blip.modeling_blip_text import BlipTextModel
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.networks.folders import (
-    load_strictly,
-    read_config,
-    read_weights,
-    save_weights,
-    without_weights,
-    write_config,
-)
+from benchmark.networks.folders import load_strictly, read_config, read_weights, without_weights
 from benchmark.networks.inference import batch_size, pairs_in_batches, place, running
 from benchmark.networks.pixels import RGB, centre_crop, normalise, stretched
 from benchmark.networks.pretrained import load_pretrained
@@ -74,22 +67,6 @@ PUBLISHED: Final = RewardConfig(
     std=1.0333394966054072,
 )  # fmt: skip
 """ImageReward-v1.0."""
-
-
-def small_reward_config(vocab_size: int, *, width: int = 128, side: int = 64, patch: int = 8) -> RewardConfig:
-    """An embedded reward network: 4 vision and 3 text layers of one width."""
-    tower = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": width // 32}
-    vision = {
-        **tower, "num_hidden_layers": 4, "image_size": side, "patch_size": patch, "layer_norm_eps": 1e-6,
-        # The library's default is 1e-10: a tower that starts there sees nothing.
-        "initializer_range": 0.02,
-    }  # fmt: skip
-    text = {
-        **tower, "num_hidden_layers": 3, "vocab_size": vocab_size, "encoder_hidden_size": width,
-        "layer_norm_eps": 1e-12, "max_position_embeddings": 64,
-        "pad_token_id": 0, "bos_token_id": 2, "sep_token_id": 3,
-    }  # fmt: skip
-    return RewardConfig(vision, text, head=(128, 64, 16, 1))
 
 
 class RewardNet(nn.Module):
@@ -166,14 +143,8 @@ def load_reward_tokenizer(folder: Path) -> BertTokenizer:
     return tokenizer
 
 
-def save_reward_net(network: RewardNet, folder: Path) -> None:
-    """Writes config.json and model.safetensors."""
-    save_weights(network, folder / WEIGHTS)
-    write_config(folder, asdict(network.config))
-
-
 def load_reward_net(folder: Path) -> RewardNet:
-    """The network that :func:`save_reward_net` wrote, strictly, for inference.
+    """The network of a folder with config.json and model.safetensors, strictly, for inference.
 
     Raises:
         MissingWeightsError: if the folder lacks one of its files.

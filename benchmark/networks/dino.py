@@ -40,12 +40,7 @@ class Dino(Embedder):
 
     def __init__(self, folder: Path, device: str, key: str, precision: str = "fp32") -> None:
         self._model = place(load_pretrained(Dinov2Model, folder), device, precision)
-        super().__init__(device, key, precision, SIDE)
-
-    @property
-    def size(self) -> int:
-        """Length of an embedding."""
-        return int(self._model.config.hidden_size)
+        super().__init__(device, key, precision, SIDE, self._model.config.hidden_size)
 
     def preprocess(self, image: RGB) -> Float[Tensor, "3 side side"]:
         """The model's input, normalised with ImageNet's mean and deviation."""

@@ -10,13 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from benchmark.networks.folders import (
-    load_strictly,
-    read_config,
-    read_weights,
-    save_weights,
-    write_config,
-)
+from benchmark.networks.folders import load_strictly, read_config, read_weights
 from benchmark.networks.inception import Inception, load_inception
 from benchmark.networks.inference import Embedder
 from benchmark.networks.pixels import RGB
@@ -66,12 +60,6 @@ class _Residual(nn.Module):
         return out
 
 
-def save_features(network: FeatureNet, folder: Path) -> None:
-    """Writes config.json and model.safetensors."""
-    save_weights(network, folder / WEIGHTS)
-    write_config(folder, {"num_features": network.num_features, "width": network.width})
-
-
 def load_features(folder: Path) -> FeatureNet:
     """The network of a folder, strictly, for inference.
 
@@ -100,12 +88,7 @@ class Features(Embedder):
         network = load_features(place) if place.is_dir() else load_inception(place, layer)
         self._network: FeatureNet | Inception = network.to(device)
         side = 64 if isinstance(self._network, FeatureNet) else self._network.INPUT_IMAGE_SIZE
-        super().__init__(device, key, "fp32", side)
-
-    @property
-    def size(self) -> int:
-        """D."""
-        return self._network.num_features
+        super().__init__(device, key, "fp32", side, self._network.num_features)
 
     def preprocess(self, image: RGB) -> UInt8[Tensor, "h w 3"]:
         """The image as it is: Inception resizes by itself, and the small network takes any size."""

@@ -1,17 +1,14 @@
 """transformers' CLIPModel with the preprocessing of its own processor, as PickScore uses it."""
 
-import json
 from collections.abc import Sequence
 from math import floor
 from pathlib import Path
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor
-from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+from transformers import CLIPModel, CLIPTokenizer
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.networks.folders import save_weights
 from benchmark.networks.inference import Embedder, place
 from benchmark.networks.pixels import RGB, centre_crop, normalise
 from benchmark.networks.pretrained import load_pretrained
@@ -40,17 +37,13 @@ class HfClip(Embedder):
         self._model = place(load_clip_model(folder), device, precision)
         self._tokenizer = load_tokenizer(tokenizer)
         self._length = int(self._model.config.text_config.max_position_embeddings)
-        super().__init__(device, key, precision, int(self._model.config.vision_config.image_size))
+        side, size = self._model.config.vision_config.image_size, self._model.config.projection_dim
+        super().__init__(device, key, precision, side, size)
 
     @property
     def scale(self) -> float:
         r"""$e^{\tau}$, by which training multiplied cosines."""
         return float(self._model.logit_scale.exp())
-
-    @property
-    def size(self) -> int:
-        """Length of an embedding."""
-        return int(self._model.config.projection_dim)
 
     def preprocess(self, image: RGB) -> Float[Tensor, "3 side side"]:
         """The model's input, normalised with CLIP's mean and deviation."""
@@ -70,49 +63,6 @@ class HfClip(Embedder):
             input_ids=tokens.input_ids, attention_mask=tokens.attention_mask
         ).pooler_output
         return out
-
-
-def new_clip_model(
-    tokenizer: CLIPTokenizer, *, width: int = 128, layers: int = 4, patch: int = 8, side: int = 64
-) -> CLIPModel:
-    """A small CLIPModel with random weights.
-
-    Args:
-        tokenizer: Gives vocabulary, context and special tokens.
-        width: Of both towers and of the shared embedding.
-        layers: Of the vision tower; the text tower has one less.
-        patch: Pixels along a patch.
-        side: Pixels along an image.
-    """
-    tower: dict[str, Any] = {
-        "hidden_size": width,
-        "intermediate_size": 4 * width,
-        "num_attention_heads": width // 32,
-    }
-    text = {
-        **tower,
-        "num_hidden_layers": layers - 1,
-        "vocab_size": len(tokenizer),
-        "max_position_embeddings": tokenizer.model_max_length,
-        "bos_token_id": tokenizer.bos_token_id,
-        "eos_token_id": tokenizer.eos_token_id,
-        "pad_token_id": tokenizer.pad_token_id,
-    }
-    vision = {**tower, "num_hidden_layers": layers, "image_size": side, "patch_size": patch}
-    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=width))
-
-
-def save_clip_model(model: CLIPModel, folder: Path) -> None:
-    """Writes config.json and model.safetensors: half precision on disk, opened in float32."""
-    folder.mkdir(parents=True, exist_ok=True)
-    model.config.save_pretrained(folder)
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
-    # Plain from_pretrained keeps the dtype named here, whatever the file holds.
-    config["dtype"] = "float32"
-    config["architectures"] = ["CLIPModel"]
-    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
-    save_weights(model, folder / "model.safetensors")
 
 
 def load_clip_model(folder: Path) -> CLIPModel:

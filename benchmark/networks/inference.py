@@ -38,18 +38,14 @@ class Embedder(ABC):
         key: Weights and preprocessing; the precision is added unless it is float32.
         precision: ``fp32`` or ``bf16``.
         side: Of the network's input, in pixels.
+        size: Length of an embedding.
     """
 
     unit: ClassVar[bool] = True
 
-    def __init__(self, device: str, key: str, precision: str, side: int) -> None:
-        self.device, self.precision, self.side = device, precision, side
+    def __init__(self, device: str, key: str, precision: str, side: int, size: int) -> None:
+        self.device, self.precision, self.side, self.size = device, precision, side, size
         self.key = key if precision == "fp32" else f"{key}+{precision}"
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """Length of an embedding."""
 
     @abstractmethod
     def preprocess(self, image: RGB) -> Tensor:

@@ -17,18 +17,9 @@ from torchvision.transforms.functional import pad, resize
 
 from benchmark.core import resources
 from benchmark.core.errors import UnreadableFileError, UserError, close_matches
-from benchmark.networks.folders import (
-    load_strictly,
-    read_config,
-    read_weights,
-    save_weights,
-    without_weights,
-    write_config,
-)
+from benchmark.networks.folders import load_strictly, read_config, read_weights, without_weights
 from benchmark.networks.inference import Embedder, place
 from benchmark.networks.pixels import (
-    CLIP_MEAN,
-    CLIP_STD,
     RGB,
     centre_crop,
     normalise,
@@ -44,15 +35,6 @@ WEIGHTS: Final = "open_clip_model.safetensors"
 
 PUBLISHED_VOCABULARY: Final = 49408
 """Tokens of the tokenizer that CLIP was published with, which open_clip brings along."""
-
-SMALL_VISION: Final[Mapping[str, Any]] = {
-    "layers": [1, 1, 1, 1],
-    "width": 20,
-    "head_width": 64,
-    "image_size": 64,
-}
-"""A small ModifiedResNet (that is what a list of layers means): convolutions learn shapes from little."""
-SMALL_TEXT: Final[Mapping[str, Any]] = {"context_length": 32, "width": 128, "heads": 4, "layers": 3}
 
 
 def clip_pixels(image: RGB, side: int) -> Float[Tensor, "3 side side"]:
@@ -118,12 +100,8 @@ class OpenClip(Embedder):
             wants = f"its text tower knows {model.vocab_size} tokens"
             raise UnreadableFileError(weights, "an open_clip model", wants, do="add its merges as bpe.txt.gz")
         side = model.visual.image_size
-        super().__init__(device, key, precision, int(side[0] if isinstance(side, tuple | list) else side))
-
-    @property
-    def size(self) -> int:
-        """Length of an embedding."""
-        return int(self._model.visual.output_dim)
+        side = int(side[0] if isinstance(side, tuple | list) else side)
+        super().__init__(device, key, precision, side, int(model.visual.output_dim))
 
     def preprocess(self, image: RGB) -> Float[Tensor, "3 side side"]:
         """The model's input, normalised with CLIP's mean and deviation."""
@@ -158,43 +136,9 @@ def merges_of(folder: Path | None, vocabulary: int) -> Path | None:
     return resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"
 
 
-def small_config(
-    vocab_size: int,
-    *,
-    embed_dim: int = 128,
-    vision: Mapping[str, Any] = SMALL_VISION,
-    text: Mapping[str, Any] = SMALL_TEXT,
-) -> dict[str, Any]:
-    """The ``model_cfg`` of an embedded tower.
-
-    Args:
-        vocab_size: Of the tokenizer: ``open_clip_tokenizer(bpe).vocab_size``.
-        embed_dim: Length of the shared embedding.
-        vision: open_clip's CLIPVisionCfg; an integer ``layers`` with ``patch_size`` gives a ViT.
-        text: open_clip's CLIPTextCfg, without the vocabulary.
-    """
-    return {
-        "embed_dim": embed_dim,
-        "vision_cfg": dict(vision),
-        "text_cfg": {**text, "vocab_size": vocab_size},
-    }
-
-
 def new_open_clip(model_cfg: Mapping[str, Any]) -> CLIP:
     """An open_clip model with random weights, in training mode."""
     return CLIP(**json.loads(json.dumps(model_cfg)))
-
-
-def save_open_clip(model: CLIP, model_cfg: Mapping[str, Any], folder: Path) -> None:
-    """Writes what ``open_clip.create_model("local-dir:FOLDER")`` reads."""
-    preprocess = {
-        "mean": list(CLIP_MEAN),
-        "std": list(CLIP_STD),
-        "interpolation": "bicubic",
-        "resize_mode": "shortest",
-    }
-    save_weights(model, folder / WEIGHTS)
-    write_config(folder, {"model_cfg": dict(model_cfg), "preprocess_cfg": preprocess}, CONFIG)
 
 
 def load_open_clip(folder: Path) -> CLIP:

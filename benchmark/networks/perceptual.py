@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmark.core.errors import UnreadableFileError
-from benchmark.networks.folders import load_strictly, read_weights, save_weights
+from benchmark.networks.folders import load_strictly, read_weights
 from benchmark.networks.inference import running
 from benchmark.networks.pixels import RGB
 
@@ -32,11 +32,6 @@ def new_perceptual(net: str = "squeeze", *, train_trunk: bool = True) -> lpips.L
         # lpips calls torchvision with arguments it has renamed.
         warnings.simplefilter("ignore", UserWarning)
         return lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, pnet_tune=train_trunk, verbose=False)
-
-
-def save_perceptual(network: lpips.LPIPS, folder: Path) -> None:
-    """Writes the whole state, trunk and linear layers, as model.safetensors."""
-    save_weights(network, folder / WEIGHTS)
 
 
 def load_perceptual(folder: Path, net: str = "squeeze") -> lpips.LPIPS:

@@ -54,10 +54,9 @@ class _OnClip(locate.OpensWeights):
         """Reads the open_clip model, in memory once for all scorers on it."""
         from benchmark.networks.open_clip import OpenClip, clip_pixels
 
-        (place,) = self.weight_paths()
         model = _PUBLISHED[self.model][1] if self.weights == locate.PUBLISHED else self.model
         key = f"clip:{self.weights_hash}"
-        self._clip = shared(OpenClip, place, model, clip_pixels, device, key, self.precision)
+        self._clip = shared(OpenClip, self.place, model, clip_pixels, device, key, self.precision)
 
 
 @scorers.register()

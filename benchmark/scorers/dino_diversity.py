@@ -37,19 +37,15 @@ class DinoDiversity(locate.OpensWeights, PromptScorer):
     def __init__(self, weights: str = locate.PUBLISHED, precision: str = "fp32") -> None:
         self.weights, self.precision = weights, precision
 
-    @property
-    def _place(self) -> Path:
-        return locate.place_of_published(self.name, self.weights, "shapes-dino", "dinov2-base")
-
     def weight_paths(self) -> tuple[Path, ...]:
         """The model."""
-        return (self._place,)
+        return (locate.place_of_published(self.name, self.weights, "shapes-dino", "dinov2-base"),)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the model."""
         from benchmark.networks.dino import Dino
 
-        self._dino = Dino(self._place, device, f"dino:{self.weights_hash}", self.precision)
+        self._dino = Dino(self.place, device, f"dino:{self.weights_hash}", self.precision)
 
     def value(self, shown: Shown) -> Value:
         """The mean distance of a pair."""

@@ -44,9 +44,7 @@ class Fid(AgainstReference, SetScorer):
     def remark(self, shown: Shown) -> str:
         """Few images bias a Frechet distance upwards: of Inception's features below 10,000."""
         n, m, d = len(shown), self._gaussian.n, self._features.size
-        said = (
-            [f"biased: {n} images, fewer than {BIASED:,}"] if self.network.of_inception and n < BIASED else []
-        )
+        said = [f"biased: {n} images, fewer than {BIASED:,}"] if self.network.from_file and n < BIASED else []
         few = f"biased: {m} reference images, fewer than 5 d" if m is not None and m < 5 * d else ""
         return "; ".join(part for part in (*said, few or super().remark(shown)) if part)
 

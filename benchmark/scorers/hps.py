@@ -50,20 +50,16 @@ class Hps(locate.OpensWeights, ImageScorer):
             raise ValueError("the embedded weights stand for v2.1; v2.0 has published ones")
         self.weights, self.version, self.precision = weights, version, precision
 
-    @property
-    def _place(self) -> Path:
-        return locate.place(self.name, self.weights, "shapes-hps", f"hps-{self.version}")
-
     def weight_paths(self) -> tuple[Path, ...]:
         """The model."""
-        return (self._place,)
+        return (locate.place(self.name, self.weights, "shapes-hps", f"hps-{self.version}"),)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model."""
         from benchmark.networks.open_clip import OpenClip, hps_pixels
 
         key = f"hps:{self.weights_hash}"
-        self._clip = shared(OpenClip, self._place, "ViT-H-14", hps_pixels, device, key, self.precision)
+        self._clip = shared(OpenClip, self.place, "ViT-H-14", hps_pixels, device, key, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """100 times the cosine of each image and its prompt."""

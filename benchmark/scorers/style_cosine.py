@@ -54,17 +54,13 @@ class StyleCosine(locate.OpensWeights, ImageScorer):
         self.weights, self.references = weights, references
         self.model, self.precision = model, precision
 
-    @property
-    def _place(self) -> Path:
-        return locate.place(self.name, self.weights, "shapes-clip", CLIP)
-
     @cached_property
     def _places(self) -> Mapping[str, Path]:
-        return styles.style_places(self.name, self.references, embedded=self._place.is_dir())
+        return styles.style_places(self.name, self.references, embedded=self.place.is_dir())
 
     def weight_paths(self) -> tuple[Path, ...]:
         """The model."""
-        return (self._place,)
+        return (locate.place(self.name, self.weights, "shapes-clip", CLIP),)
 
     def reference_paths(self) -> Iterable[Path]:
         """The styles' images."""
@@ -81,10 +77,10 @@ class StyleCosine(locate.OpensWeights, ImageScorer):
 
         from benchmark.networks.open_clip import OpenClip, clip_pixels
 
-        key = f"clip:{locate.short_hash(self._place)}"
+        key = f"clip:{locate.short_hash(self.place)}"
         # As `clip` has it, so that both share one.
-        self._clip = shared(OpenClip, self._place, self.model, clip_pixels, device, key, self.precision)
-        if not self._place.is_dir() and not self.references:
+        self._clip = shared(OpenClip, self.place, self.model, clip_pixels, device, key, self.precision)
+        if not self.place.is_dir() and not self.references:
             return
         images = {style: styles.style_images(place) for style, place in self._places.items()}
         means = {s: from_numpy(self._clip.of_images(seen)).mean(0) for s, seen in images.items()}

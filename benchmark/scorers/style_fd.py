@@ -55,7 +55,7 @@ class StyleFd(locate.OpensWeights, SetScorer):
 
     @cached_property
     def _places(self) -> Mapping[str, Path]:
-        return styles.style_places(self.name, self.references, embedded=not self.network.of_inception)
+        return styles.style_places(self.name, self.references, embedded=not self.network.from_file)
 
     def weight_paths(self) -> tuple[Path, ...]:
         """The feature network."""
@@ -68,12 +68,12 @@ class StyleFd(locate.OpensWeights, SetScorer):
     def full_hash(self, known: str) -> str:
         """Of feature network, reference images and style names; Inception's layer and resize before it."""
         known = styles.hash_with_names(known, self._places)
-        return f"{self.network.extractor}-{known}" if self.network.of_inception else known
+        return f"{self.network.extractor}-{known}" if self.network.from_file else known
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network and the references' features; without any named, as `AgainstReference.load`."""
         self._features = self.network.open(device)
-        if self.network.of_inception and not self.references:
+        if self.network.from_file and not self.references:
             return
         self._references = {
             style: self._features.of_images(styles.style_images(place))
@@ -102,9 +102,7 @@ class StyleFd(locate.OpensWeights, SetScorer):
         """The distance of the set."""
         if not len(shown):
             return Missing(f"no prompt asks for one of the styles {', '.join(self._places)}")
-        advice = (
-            "; style_cosine and cmmd(reference='FOLDER') do with fewer" if self.network.of_inception else ""
-        )
+        advice = "; style_cosine and cmmd(reference='FOLDER') do with fewer" if self.network.from_file else ""
         return frechet(shown, self._features, self.name, lambda: self._gaussian(shown), advice)
 
     def _gaussian(self, shown: Shown) -> "Gaussian":

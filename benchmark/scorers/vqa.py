@@ -53,13 +53,9 @@ class Vqa(locate.OpensWeights, ImageScorer):
             raise UserError(f"vqa: question={question!r} has no {TEXT}", do="put it where the prompt belongs")
         self.weights, self.question, self.precision = weights, question, precision
 
-    @property
-    def _place(self) -> Path:
-        return locate.place_of_published(self.name, self.weights, "shapes-vqa", "blip-vqa-base")
-
     def weight_paths(self) -> tuple[Path, ...]:
         """The model and its vocabulary."""
-        return (self._place,)
+        return (locate.place_of_published(self.name, self.weights, "shapes-vqa", "blip-vqa-base"),)
 
     def full_hash(self, known: str) -> str:
         """Of the question and the model."""
@@ -69,7 +65,7 @@ class Vqa(locate.OpensWeights, ImageScorer):
         """Reads model and tokenizer."""
         from benchmark.networks.blip import YesNo
 
-        self._model = YesNo(self._place, self.question, device, self.precision)
+        self._model = YesNo(self.place, self.question, device, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""

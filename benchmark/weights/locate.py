@@ -141,6 +141,11 @@ class OpensWeights(ABC):
             UserError: if they are not there.
         """
 
+    @property
+    def place(self) -> Path:
+        """The first of them."""
+        return self.weight_paths()[0]
+
     def reference_paths(self) -> Iterable[Path]:
         """Files and folders of images that it compares with.
 

@@ -21,6 +21,7 @@ from benchmark.scorers import Scorer, make_scorers, scorers
 from benchmark.scorers.base import ImageScorer, SetScorer, Shown, Value
 from benchmark.scorers.engine import images as engine_images
 from benchmark.scorers.engine.images import forget, parts, shown
+from tools.build_shapes import small_networks
 
 MakeSet = Callable[..., ImageSet]
 
@@ -258,13 +259,13 @@ def test_a_model_without_its_vocabulary_is_refused_and_never_fed_another_one(
     (folder / "bpe.txt.gz").unlink(missing_ok=True)
     (scorer,) = make_scorers([f"clip(weights={str(folder)!r})"])
     scorer.load()  # the embedded vocabulary is the one it was made for
-    config = open_clip.small_config(
+    config = small_networks.small_config(
         300,
         embed_dim=16,
         vision={"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64},
         text={"context_length": 32, "width": 32, "heads": 2, "layers": 1},
     )
-    open_clip.save_open_clip(open_clip.new_open_clip(config), config, tmp_path / "other")
+    small_networks.save_open_clip(open_clip.new_open_clip(config), config, tmp_path / "other")
     (scorer,) = make_scorers([f"clip(weights={str(tmp_path / 'other')!r})"])
     with pytest.raises(UnreadableFileError, match=r"knows 300 tokens.*add its merges as bpe\.txt\.gz"):
         scorer.load()

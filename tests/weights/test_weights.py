@@ -333,8 +333,8 @@ def test_missing_files_are_named(weights: Path) -> None:
 
 def test_the_catalogue_and_the_places_need_no_torch() -> None:
     code = (
-        "import sys; from benchmark.scorers import requirements; from benchmark.weights import fetch, verify; "
-        "from benchmark.weights import locate; "
+        "import sys; from benchmark.scorers import requirements; "
+        "from benchmark.weights import fetch, locate, verify; "
         "[locate.find(r) for r in locate.RELEASES]; list(requirements.needs()); "
         "print([m for m in ('torch', 'transformers', 'open_clip') if m in sys.modules])"
     )

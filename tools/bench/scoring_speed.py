@@ -124,7 +124,8 @@ def _values(scorer: Scorer, seen: Iterable[Shown]) -> "np.ndarray":
 
 def write_weights(folder: Path, *, small: bool) -> Mapping[str, Path]:
     """Random weights of the four, in layouts that their scorers open."""
-    from benchmark.networks.blip import PUBLISHED, RewardNet, save_reward_net, small_reward_config
+    from benchmark.networks.blip import PUBLISHED, RewardNet
+    from tools.build_shapes.small_networks import save_reward_net, small_reward_config
     from tools.parity.weights import (
         layout_of,
         lively,

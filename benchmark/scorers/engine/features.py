@@ -1,10 +1,10 @@
 """Scorers of a set's features, and of its distance to a reference set; no torch."""
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final, final
+from typing import TYPE_CHECKING, ClassVar, Final, Protocol, final
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Axis
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from benchmark.networks.features import Features
+    from benchmark.networks.inference import Embedder
     from benchmark.scorers.engine.distances import Gaussian
 
 INCEPTION: Final = "inception"
@@ -44,8 +45,8 @@ class FeatureWeights:
         return locate.place(self._scorer, self._weights, "shapes-features", INCEPTION)
 
     @cached_property
-    def of_inception(self) -> bool:
-        """Whether the features are Inception's.
+    def from_file(self) -> bool:
+        """Whether the features are Inception's, whose weights are a file.
 
         Raises:
             UserError: if a layer of Inception is named where it is not used.
@@ -61,7 +62,7 @@ class FeatureWeights:
     @property
     def extractor(self) -> str:
         """Network, layer and resize, as a part of versions."""
-        return f"inception{self._layer or 2048}_tf299" if self.of_inception else "shapes"
+        return f"inception{self._layer or 2048}_tf299" if self.from_file else "shapes"
 
     def open(self, device: str) -> "Features":
         """The network, in memory once for all scorers."""
@@ -71,7 +72,26 @@ class FeatureWeights:
         return shared(Features, self.place, device, key, self._layer or 2048)
 
 
-class AgainstReference(locate.OpensWeights):
+class NetworkWeights(Protocol):
+    """The network that a scorer against a reference uses."""
+
+    @property
+    def place(self) -> Path:
+        """Its weights."""
+
+    @property
+    def from_file(self) -> bool:
+        """Whether they are a file, as published; then the embedded world's renders are no reference."""
+
+    @property
+    def extractor(self) -> str:
+        """Its name as a part of versions; may be empty."""
+
+    def open(self, device: str) -> "Embedder":
+        """The network, in memory once for all scorers."""
+
+
+class AgainstReference(ABC):
     """Mixin of a scorer that compares a set with a reference set by features of either.
 
     Args:
@@ -86,7 +106,8 @@ class AgainstReference(locate.OpensWeights):
     axis: ClassVar[Axis] = "fidelity"
     published: ClassVar[Mapping[str, tuple[str, ...]]] = PUBLISHED
 
-    _features: "Features"
+    network: NetworkWeights
+    _features: "Embedder"
     _reference: references.Reference
 
     def __init__(
@@ -103,22 +124,15 @@ class AgainstReference(locate.OpensWeights):
         Raises:
             UserError: if it is not named or not there.
         """
-        return references.find(self.name, self.compared_with, embedded=not self.network.of_inception)
+        return references.find(self.name, self.compared_with, embedded=not self.network.from_file)
 
     @final
-    def weight_paths(self) -> tuple[Path, ...]:
-        """The feature network."""
-        return (self.network.place,)
-
-    @final
-    def reference_paths(self) -> Iterable[Path]:
-        """The reference, unless it is of renders."""
-        return [self.reference_path] if self.reference_path else []
-
-    @final
-    def full_hash(self, known: str) -> str:
+    @cached_property
+    def weights_hash(self) -> str:
         """Extractor with its resize, reference, and the hash of both."""
-        return f"{self.network.extractor}-{references.tag(self.reference_path)}-{known}"
+        path = self.reference_path
+        known = locate.short_hash(self.network.place, references=[path] if path else [])
+        return "-".join(filter(None, (self.network.extractor, references.tag(path), known)))
 
     @final
     def load(self, device: str = "cpu") -> None:
@@ -128,7 +142,7 @@ class AgainstReference(locate.OpensWeights):
         verify`: rows have a version, and there is none without a reference.
         """
         self._features = self.network.open(device)
-        if self.network.of_inception and not self.compared_with:
+        if self.network.from_file and not self.compared_with:
             return
         self._reference = shared(references.Reference, self._features, self.reference_path)
         self.prepare(self._reference)
@@ -159,7 +173,7 @@ class AgainstReference(locate.OpensWeights):
 
 
 def frechet(
-    shown: Shown, features: "Features", scorer: str, to: "Callable[[], Gaussian]", advice: str = ""
+    shown: Shown, features: "Embedder", scorer: str, to: "Callable[[], Gaussian]", advice: str = ""
 ) -> Value:
     """Frechet distance of a set, or of a part of one that has enough images: n >= 5 d.
 

@@ -42,13 +42,18 @@ class Fault:
 
 
 class Pictures(Sequence["RGB"]):
-    """The pixels of some records, decoded when they are first looked at; each look is at a copy."""
+    """Pixels that are decoded when they are looked at, of a set or of references larger than the memory.
 
-    def __init__(self, source: "Source", rows: Sequence[int]) -> None:
-        self._source, self._rows = source, rows
+    Args:
+        items: What `decode` takes, one for each image.
+        decode: Gives the pixels of one.
+    """
+
+    def __init__(self, items: Sequence[T], decode: "Callable[[T], RGB]") -> None:
+        self._items, self._decode = items, decode
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._items)
 
     @overload
     def __getitem__(self, index: int) -> "RGB": ...
@@ -57,8 +62,8 @@ class Pictures(Sequence["RGB"]):
     def __getitem__(self, index: int | slice) -> "RGB | Pictures":
         """The pixels of one image, or a part of the sequence that is not decoded yet."""
         if isinstance(index, slice):
-            return Pictures(self._source, self._rows[index])
-        return self._source.pixels(self._rows[index]).copy()
+            return Pictures(self._items[index], self._decode)
+        return self._decode(self._items[index])
 
 
 class Source:
@@ -180,8 +185,8 @@ class Shown:
 
     @property
     def images(self) -> Pictures:
-        """uint8 of shape (height, width, 3) each."""
-        return Pictures(self.source, self.rows)
+        """uint8 of shape (height, width, 3) each; each look is at a copy."""
+        return Pictures(self.rows, lambda row: self.source.pixels(row).copy())
 
     @property
     def records(self) -> list[ImageRecord]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final
 from zipfile import BadZipFile
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
@@ -13,6 +13,7 @@ from benchmark.core.image_files import ImageFiles, find_images
 from benchmark.core.naming import name_of
 from benchmark.core.notices import notice
 from benchmark.core.pixels import read_rgb
+from benchmark.scorers.engine.images import Pictures
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
@@ -97,26 +98,6 @@ def in_words(path: Path | None, m: int | None) -> str:
     return "; ".join(part for part in (f"reference {path or RENDERS}: {size}", passed) if part)
 
 
-class Files(Sequence["RGB"]):
-    """Images that are decoded when they are looked at: a reference may be larger than the memory."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = files
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    @overload
-    def __getitem__(self, index: int) -> "RGB": ...
-    @overload
-    def __getitem__(self, index: slice) -> "Files": ...
-    def __getitem__(self, index: int | slice) -> "RGB | Files":
-        """The pixels of one, or a part of the sequence."""
-        if isinstance(index, slice):
-            return Files(self._files[index])
-        return read_rgb(self._files[index])
-
-
 def images(path: Path | None) -> "Sequence[RGB]":
     """The pixels of a folder's images, or of the embedded world's renders.
 
@@ -125,7 +106,7 @@ def images(path: Path | None) -> "Sequence[RGB]":
     """
     if path is None:
         return renders()
-    return Files(find_images(path).images)
+    return Pictures(find_images(path).images, read_rgb)
 
 
 @cache

@@ -8,9 +8,10 @@ from benchmark.core import resources, store
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.image_files import counted, find_images
-from benchmark.core.pixels import decode_rgb
+from benchmark.core.pixels import decode_rgb, read_rgb
 from benchmark.core.records import Prompt
-from benchmark.scorers.engine.references import Files, readable_images
+from benchmark.scorers.engine.images import Pictures
+from benchmark.scorers.engine.references import readable_images
 from benchmark.weights.locate import EMBEDDED
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def style_images(place: Path) -> "Sequence[RGB]":
         UserError: if the file is missing or unreadable.
     """
     if place.is_dir():
-        return Files(find_images(place).images)
+        return Pictures(find_images(place).images, read_rgb)
     table = store.read_parquet(place, ["jpg_0", "jpg_1", "label_0"]).to_pylist()
     if not table:
         raise UnreadableFileError(place, "style data", "it has no pair")
