@@ -10,6 +10,7 @@ import open_clip
 import pytest
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
 from transformers import CLIPModel
 
 from benchmark.core.records import ImageSet
@@ -138,6 +139,20 @@ def test_fid_is_torchmetrics_on_the_network_with_its_jackknife(world: Path, make
     kept = torch.tensor([record.prompt_id not in groups[4] for record in images])
     assert whole == pytest.approx(distance(shown), rel=1e-4)
     assert left_out[4] == pytest.approx(distance(shown[kept]), rel=1e-4)
+
+
+def test_kid_is_torchmetrics_on_the_network(world: Path, make_set: MakeSet) -> None:
+    """With one subset of all images nothing is left to chance, in torchmetrics' object as well."""
+    images, others = make_set(prompts=10, k=2), make_set(prompts=10, k=2, name="real", seed=1)
+    network = features.load_features(world / "shapes-features")
+    metric = KernelInceptionDistance(feature=network, subsets=1, subset_size=20, normalize=True)
+    with torch.no_grad():
+        metric.update(pixels(others), real=True)
+        metric.update(pixels(images), real=False)
+    mean, _ = metric.compute()
+    whole, *_ = values(f"kid(reference={str(others.records[0].path.parent)!r})", images)
+    assert abs(whole) > 1e-4
+    assert whole == pytest.approx(float(mean), rel=1e-3, abs=1e-6)
 
 
 def test_frechet_distances_want_five_images_a_dimension(world: Path, make_set: MakeSet) -> None:
