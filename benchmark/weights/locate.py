@@ -79,7 +79,7 @@ def place_of_published(scorer: str, weights: str, embedded: str, published: str)
 
 
 def find(release: Release) -> Path | None:
-    """What a scorer opens of a release, in the first place that has every needed file; None: nowhere."""
+    """The file or folder of a release that a scorer opens, where every needed file is; None: nowhere."""
     for folder in folders(release):
         if all((folder / file.name).is_file() for file in release.needed):
             return folder / release.needed[0].name if len(release.needed) == 1 else folder

@@ -1,4 +1,4 @@
-"""What was computed is found again, by what was computed and what it is about; for three lifetimes.
+"""The cache: values found again by what was computed and what they are about, for three lifetimes.
 
 For a process `shared` holds networks, while a scorer uses them. For an image set a `Cache` in memory holds
 whatever scorers compute about its images. For an evaluation a `Cache` with a folder, behind that one, holds
@@ -28,7 +28,7 @@ _LIVING: WeakValueDictionary[tuple[Hashable, ...], Any] = WeakValueDictionary()
 
 
 def shared(make: Callable[..., T], *arguments: Hashable) -> T:
-    """What was made of the same arguments and is still in use; else it is made."""
+    """The thing that was made of the same arguments and is still in use; else it is made."""
     key = (make, *arguments)
     found: T | None = _LIVING.get(key)
     if found is None:

@@ -145,7 +145,7 @@ def gaussian(x: Tensor, y: Tensor, sigma: float = 10.0) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    r"""What a set's discrepancy is made of, image by image.
+    r"""The sums of a set's discrepancy, image by image.
 
     Attributes:
         features: (n, d).

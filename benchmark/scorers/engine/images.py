@@ -200,7 +200,7 @@ class Shown:
 
     @property
     def texts(self) -> list[str]:
-        """What each was made for."""
+        """The text that each was made for."""
         return [prompt.text for prompt in self.prompts]
 
     def at(self, index: Sequence[int]) -> "Shown":
