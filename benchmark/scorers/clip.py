@@ -218,7 +218,7 @@ class AttributeDiversity(_OnClip, PromptScorer):
         return sum(map(share_that_differ, readings)) / len(readings)
 
     def _attributes(self, prompt: Prompt) -> tuple[OpenAttribute, ...]:
-        """The attribute that the prompt set names, else those that the embedded world's grammar finds open."""
+        """The prompt set's attribute, else those that the embedded world's grammar finds open."""
         if prompt.attribute:
             return (prompt.attribute,)
         if self.weights != locate.EMBEDDED:
