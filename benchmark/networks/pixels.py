@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import resize, to_tensor
 
-RGB: TypeAlias = UInt8[np.ndarray, "height width 3"]
+RGB: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 
 CLIP_MEAN: Final = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD: Final = (0.26862954, 0.26130258, 0.27577711)
