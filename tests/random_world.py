@@ -18,7 +18,7 @@ from transformers import BlipConfig, BlipForQuestionAnswering, Dinov2Config, Din
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
-from benchmark.networks import aesthetic, blip, features, hf_clip, openclip, perceptual
+from benchmark.networks import aesthetic, blip, features, hf_clip, open_clip, perceptual
 from benchmark.shapes.annotators import MEASURES
 from benchmark.shapes.facts import draw_facts, wanted
 from benchmark.shapes.grammar import caption
@@ -26,6 +26,7 @@ from benchmark.shapes.oracles import READERS, Oracle
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import Wanted, sample_scenes
 from benchmark.shapes.vocabulary import STYLES
+from tools.build_shapes import small_networks
 
 D = 4
 """Of the feature network: 5 d is then within reach of a small set."""
@@ -46,20 +47,20 @@ def write_world(package: Path, pipeline: Path) -> Path:
         torch.manual_seed(0)
         vision = {"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64}
         text = {"context_length": 32, "width": 32, "heads": 2, "layers": 1}
-        config = openclip.small_config(len(tokenizer), embed_dim=16, vision=vision, text=text)
+        config = small_networks.small_config(len(tokenizer), embed_dim=16, vision=vision, text=text)
         for name in ("shapes-clip", "shapes-hps"):
-            openclip.save_open_clip(openclip.new_open_clip(config), config, weights / name)
-        small = hf_clip.new_clip_model(tokenizer, width=32, layers=2, patch=16)
-        hf_clip.save_clip_model(small, weights / "shapes-pickscore")
+            small_networks.save_open_clip(open_clip.new_open_clip(config), config, weights / name)
+        small = small_networks.new_clip_model(tokenizer, width=32, layers=2, patch=16)
+        small_networks.save_clip_model(small, weights / "shapes-pickscore")
         words = blip.load_reward_tokenizer(weights / "shapes-imagereward" / "tokenizer")
-        sizes = replace(blip.small_reward_config(len(words), width=32, patch=16), mean=0.5, std=2.0)
-        blip.save_reward_net(blip.RewardNet(sizes), weights / "shapes-imagereward")
+        sizes = replace(small_networks.small_reward_config(len(words), width=32, patch=16), mean=0.5, std=2.0)
+        small_networks.save_reward_net(blip.RewardNet(sizes), weights / "shapes-imagereward")
         distance = perceptual.new_perceptual()
         for layer in distance.lins:
             # A distance: the layers' weights are kept positive in training as well.
             layer.model[-1].weight.data.abs_()
-        perceptual.save_perceptual(distance, weights / "shapes-perceptual")
-        features.save_features(features.FeatureNet(D, width=8), weights / "shapes-features")
+        small_networks.save_perceptual(distance, weights / "shapes-perceptual")
+        small_networks.save_features(features.FeatureNet(D, width=8), weights / "shapes-features")
         Oracle("oracle", READERS["oracle"]()).save(weights / "oracle")
         # Last, as whatever is new should be: it would change the weights of all that is drawn after it.
         (weights / "shapes-aesthetic").mkdir()

@@ -66,7 +66,7 @@ def clip_embeddings(
         device: Where it computes.
         cache: The folder of the cache; None to compute embeddings whenever they are asked for.
     """
-    from benchmark.networks.openclip import load_open_clip, open_clip_tokenizer
+    from benchmark.networks.open_clip import load_open_clip, open_clip_tokenizer
     from benchmark.networks.pixels import normalise
 
     model: CLIP = load_open_clip(source.folder).to(device)

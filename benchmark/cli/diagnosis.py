@@ -11,7 +11,7 @@ from benchmark.core.errors import MissingFileError, UserError
 
 if TYPE_CHECKING:
     from benchmark.evaluate.conformance import Conformance
-    from benchmark.scorers.engine.needs import Need
+    from benchmark.scorers.requirements import Need
 
 EMBEDDED_MODELS = (
     "shapes-sd", "shapes-clip", "shapes-hps", "shapes-pickscore", "shapes-imagereward",
@@ -105,7 +105,7 @@ def _model(name: str) -> Weights:
 def _scorers() -> list[Weights]:
     """Every registered scorer with what it runs on without a download, then with published weights."""
     from benchmark.scorers import scorers
-    from benchmark.scorers.engine.needs import needs
+    from benchmark.scorers.requirements import needs
 
     published: dict[str, list[Weights]] = {}
     for need in needs():

@@ -40,7 +40,7 @@ def list_weights(
     """
     options.use_weights_folder(weights_folder)
     from benchmark.core.console import readable_size
-    from benchmark.scorers.engine.needs import users_of
+    from benchmark.scorers.requirements import users_of
     from benchmark.weights.catalogue import RELEASES
     from benchmark.weights.locate import find, published_folder
 
@@ -150,7 +150,7 @@ def verify_weights(
 def _open(names: Iterable[str]) -> dict[str, str]:
     """For each scorer that needs one of the weights, why it cannot open all it needs; empty: it can."""
     from benchmark.scorers import make_scorers
-    from benchmark.scorers.engine.needs import needs
+    from benchmark.scorers.requirements import needs
 
     wanted, opened = set(names), {}
     for need in needs():

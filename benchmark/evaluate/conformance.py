@@ -19,7 +19,7 @@ from benchmark.core.calls import call_of
 from benchmark.core.errors import FbenchError, UserError
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
 from benchmark.scorers import Scorer
-from benchmark.scorers.engine.source import source_of
+from benchmark.scorers.engine.images import source_of
 from benchmark.weights.locate import published_folder
 
 FOLDER: Final = "conformance"
@@ -126,7 +126,7 @@ def measure(scorer: Scorer, repeats: int = 1) -> dict[str, float]:
     except Exception:  # noqa: BLE001  # one that raises, against its contract, is told so row by row later
         rows = {}
     # Features stay for other scorers; values may be errors, whose tracebacks would keep this one alive.
-    source_of(images).shared.pop(f"values:{scorer.identity}", None)
+    source_of(images).cache.forget(f"values:{scorer.identity}")
     if scorer.unit == "set":
         return {"set": rows[None, None]} if (None, None) in rows else {}
     return {p if k is None else f"{p}/{k}": value for (p, k), value in rows.items() if p is not None}

@@ -15,7 +15,7 @@ from benchmark.models import ModelFacts, model_facts, whereabouts
 from benchmark.models.facts import looks_like_hub_id
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import Scorer, make_scorers
-from benchmark.scorers.engine.ready import require_weights
+from benchmark.scorers.requirements import require_weights
 
 
 @dataclass(frozen=True)

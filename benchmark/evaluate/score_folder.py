@@ -20,7 +20,7 @@ from benchmark.evaluate.side_by_side import read_side_by_side
 from benchmark.generate import console_progress
 from benchmark.leaderboard import read_score_table
 from benchmark.scorers import Scorer, make_scorers
-from benchmark.scorers.engine.ready import require_weights
+from benchmark.scorers.requirements import require_weights
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,9 @@ from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
 from benchmark.scorers.base import SetScorer, attempt, expected
-from benchmark.scorers.engine.apart import apart
-from benchmark.scorers.engine.kept import Kept
-from benchmark.scorers.engine.shown import Shown, parts, shown
-from benchmark.scorers.engine.source import forget, source_of
+from benchmark.scorers.engine.cache import Cache
+from benchmark.scorers.engine.images import Shown, forget, parts, shown, source_of
+from benchmark.scorers.engine.isolation import isolated
 
 FOLDER = ".scores"
 KEPT = ".features"
@@ -38,7 +37,7 @@ class ScoreCache:
 
     def __init__(self, out: Path) -> None:
         self._folder = out / FOLDER
-        self.kept = Kept(out / KEPT)
+        self.kept = Cache(out / KEPT)
 
     def has_any(self, image_set_id: str, scorer: Scorer) -> bool:
         """Whether the scorer has seen this image set, as far as its id tells."""
@@ -87,7 +86,7 @@ class Loaded:
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
-                with apart(scorer):
+                with isolated(scorer):
                     expected(f"scorer {scorer.name} cannot be loaded", partial(scorer.load, self._device))
                     ensure(scorer)
                 self._ready.add(scorer.name)
@@ -121,7 +120,7 @@ def score_all(
 
 
 def _score_due(
-    images: ImageSet, scorers: Sequence[Scorer], kept: Kept, tell: Progress
+    images: ImageSet, scorers: Sequence[Scorer], kept: Cache, tell: Progress
 ) -> dict[str, list[ScoreRow]]:
     source_of(images, kept)
     found: dict[str, list[ScoreRow]] = {scorer.name: [] for scorer in scorers}
@@ -131,7 +130,7 @@ def _score_due(
             for scorer in scorers:
                 if isinstance(scorer, SetScorer):
                     # What fails here fails again below, where it becomes a row.
-                    with apart(scorer), suppress(Exception):
+                    with isolated(scorer), suppress(Exception):
                         attempt(partial(scorer.look, part))
                 else:
                     found[scorer.name] += _rows(scorer, part)
@@ -150,7 +149,7 @@ def _score_due(
 def _rows(scorer: Scorer, seen: Shown) -> list[ScoreRow]:
     """What a scorer says; one that raises, against its contract, still takes nobody along."""
     try:
-        with apart(scorer):
+        with isolated(scorer):
             return attempt(partial(scorer.rows, seen))
     except Exception as error:  # noqa: BLE001
         return [scorer.row(seen, error, *where) for where in expected_rows(scorer, seen)]

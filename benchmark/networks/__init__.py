@@ -1,4 +1,4 @@
-"""The networks of scorers: the libraries' own classes, made small (``new_*``), saved and loaded.
+"""The networks of scorers with their preprocessing: the libraries' own classes, opened strictly.
 
-Nothing is imported here: a tower brings torch and its library, and the listing commands need neither.
+Nothing is imported here: a network brings torch and its library, and the listing commands need neither.
 """

@@ -1,11 +1,11 @@
-"""BLIP with an MLP head on top: the network of ImageReward, from transformers' own Blip classes.
+"""BLIP, from transformers' own classes: with an MLP head on top, as ImageReward, and as it answers questions.
 
 Source: Xu et al., ImageReward, NeurIPS 2023.
 """
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -13,23 +13,23 @@ from typing import Any, Final
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from transformers import BertTokenizer
+from transformers import BertTokenizer, BlipForQuestionAnswering
 from transformers.models.blip.configuration_blip import BlipTextConfig, BlipVisionConfig
 from transformers.models.blip.modeling_blip import BlipVisionModel
 from transformers.models.blip.modeling_blip_text import BlipTextModel
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.networks.folders import (
-    load_strictly,
-    read_config,
-    read_weights,
-    save_weights,
-    without_weights,
-    write_config,
-)
+from benchmark.networks.folders import load_strictly, read_config, read_weights, without_weights
+from benchmark.networks.inference import batch_size, pairs_in_batches, place, running
+from benchmark.networks.pixels import RGB, centre_crop, normalise, stretched
+from benchmark.networks.pretrained import load_pretrained
 
 WEIGHTS: Final = "model.safetensors"
 MED_CONFIG: Final = "med_config.json"
+
+MAX_TOKENS: Final = 128
+"""Of a question."""
+YES: Final = "yes"
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,6 @@ PUBLISHED: Final = RewardConfig(
     std=1.0333394966054072,
 )  # fmt: skip
 """ImageReward-v1.0."""
-
-
-def small_reward_config(vocab_size: int, *, width: int = 128, side: int = 64, patch: int = 8) -> RewardConfig:
-    """An embedded reward network: 4 vision and 3 text layers of one width."""
-    tower = {"hidden_size": width, "intermediate_size": 4 * width, "num_attention_heads": width // 32}
-    vision = {
-        **tower, "num_hidden_layers": 4, "image_size": side, "patch_size": patch, "layer_norm_eps": 1e-6,
-        # The library's default is 1e-10: a tower that starts there sees nothing.
-        "initializer_range": 0.02,
-    }  # fmt: skip
-    text = {
-        **tower, "num_hidden_layers": 3, "vocab_size": vocab_size, "encoder_hidden_size": width,
-        "layer_norm_eps": 1e-12, "max_position_embeddings": 64,
-        "pad_token_id": 0, "bos_token_id": 2, "sep_token_id": 3,
-    }  # fmt: skip
-    return RewardConfig(vision, text, head=(128, 64, 16, 1))
 
 
 class RewardNet(nn.Module):
@@ -159,14 +143,8 @@ def load_reward_tokenizer(folder: Path) -> BertTokenizer:
     return tokenizer
 
 
-def save_reward_net(network: RewardNet, folder: Path) -> None:
-    """Writes config.json and model.safetensors."""
-    save_weights(network, folder / WEIGHTS)
-    write_config(folder, asdict(network.config))
-
-
 def load_reward_net(folder: Path) -> RewardNet:
-    """The network that :func:`save_reward_net` wrote, strictly, for inference.
+    """The network of a folder with config.json and model.safetensors, strictly, for inference.
 
     Raises:
         MissingWeightsError: if the folder lacks one of its files.
@@ -250,3 +228,96 @@ def _replace(key: str) -> str:
         if key == old or key.startswith(f"{old}."):
             return new + key.removeprefix(old)
     return key
+
+
+class ImageReward:
+    """ImageReward's network with its preprocessing: rewards of images for their prompts.
+
+    Args:
+        folder: With ``ImageReward.pt`` or our config.json and model.safetensors.
+        tokenizer: With ``vocab.txt``.
+        device: Where to compute.
+        precision: ``fp32`` or ``bf16``; the head is always in float32.
+    """
+
+    def __init__(self, folder: Path, tokenizer: Path, device: str, precision: str = "fp32") -> None:
+        published = folder / "ImageReward.pt"
+        network = load_published_reward_net(published) if published.is_file() else load_reward_net(folder)
+        place(network.vision, device, precision)
+        place(network.text, device, precision)
+        self._network = network.to(device)
+        self._tokenizer = load_reward_tokenizer(tokenizer)
+        self._device, self._precision = device, precision
+        self._side = int(network.config.vision["image_size"])
+
+    def __call__(self, images: Sequence[RGB], texts: Sequence[str]) -> list[float]:
+        """One number for each image and its text."""
+        size = batch_size(self._device, self._side)
+        return pairs_in_batches(images, texts, self._preprocess, self._compute, size)
+
+    def _preprocess(self, image: RGB) -> Tensor:
+        """As CLIP: by torchvision in ImageReward's own code, which rounds half a pixel to the even side."""
+        return normalise(centre_crop(image, self._side, round)[None])[0]
+
+    def _compute(self, pixels: Tensor, texts: list[str]) -> Tensor:
+        ids, mask = reward_tokens(self._tokenizer, texts, self._network.config.max_tokens)
+        with running(self._device, self._precision):
+            out: Tensor = self._network(*(t.to(self._device) for t in (pixels, ids, mask)))
+        return out
+
+
+class YesNo:
+    """A BLIP that answers questions about images: the probability that it says yes.
+
+    Args:
+        folder: With the model and its ``vocab.txt``.
+        question: With ``{text}`` where a prompt stands.
+        device: Where to compute.
+        precision: ``fp32`` or ``bf16``.
+
+    Raises:
+        UserError: if the folder is not what it should be, or its vocabulary has no yes.
+    """
+
+    def __init__(self, folder: Path, question: str, device: str, precision: str = "fp32") -> None:
+        self._model = place(load_pretrained(BlipForQuestionAnswering, folder), device, precision)
+        self._tokenizer = load_reward_tokenizer(folder)
+        self._yes = self._tokenizer.convert_tokens_to_ids(YES)
+        if self._yes == self._tokenizer.unk_token_id:
+            raise UnreadableFileError(folder / "vocab.txt", "a vocabulary of answers", f"it has no {YES!r}")
+        self._question, self._device, self._precision = question, device, precision
+        self._side = int(self._model.config.vision_config.image_size)
+        self._length = min(MAX_TOKENS, int(self._model.config.text_config.max_position_embeddings))
+
+    def __call__(self, images: Sequence[RGB], texts: Sequence[str]) -> list[float]:
+        """One number for each image and its text."""
+        questions = [self._question.replace("{text}", text) for text in texts]
+        size = batch_size(self._device, self._side)
+        return pairs_in_batches(images, questions, self._preprocess, self._compute, size)
+
+    def _preprocess(self, image: RGB) -> Tensor:
+        """Stretched to a square, as transformers' `BlipImageProcessor`."""
+        return normalise(stretched(image, self._side)[None])[0]
+
+    def _compute(self, pixels: Tensor, questions: list[str]) -> Tensor:
+        pixels = pixels.to(self._device)
+        ids, mask = (t.to(self._device) for t in reward_tokens(self._tokenizer, questions, self._length))
+        with running(self._device, self._precision):
+            seen = self._model.vision_model(pixel_values=pixels).last_hidden_state
+            read = self._model.text_encoder(
+                input_ids=ids,
+                attention_mask=mask,
+                encoder_hidden_states=seen,
+                encoder_attention_mask=mask.new_ones(seen.shape[:2]),
+            ).last_hidden_state
+            # One by one: transformers 5.23's decoder looks at padding whatever its mask says.
+            lengths = mask.sum(1).tolist()
+            logits = torch.cat([self._answer(read[i : i + 1, :n]) for i, n in enumerate(lengths)])
+        chance: Tensor = logits.float().softmax(-1)[:, self._yes]
+        return chance
+
+    def _answer(self, read: Tensor) -> Tensor:
+        """Logits of an answer's first token, (1, vocabulary)."""
+        start = torch.full((1, 1), self._model.decoder_start_token_id, device=self._device)
+        logits: Tensor = self._model.text_decoder(input_ids=start, encoder_hidden_states=read).logits
+        return logits[:, 0]

@@ -1,19 +1,19 @@
-"""A small feature network for Frechet distances: d is small, so that n >= 5 d is affordable."""
+"""Features of images for distances between sets: Inception v3's, or those of a small network of our own.
+
+Of the small one d is small, so that n >= 5 d is affordable.
+"""
 
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
-from benchmark.networks.folders import (
-    load_strictly,
-    read_config,
-    read_weights,
-    save_weights,
-    write_config,
-)
+from benchmark.networks.folders import load_strictly, read_config, read_weights
+from benchmark.networks.inception import Inception, load_inception
+from benchmark.networks.inference import Embedder
+from benchmark.networks.pixels import RGB
 
 WEIGHTS: Final = "model.safetensors"
 
@@ -60,12 +60,6 @@ class _Residual(nn.Module):
         return out
 
 
-def save_features(network: FeatureNet, folder: Path) -> None:
-    """Writes config.json and model.safetensors."""
-    save_weights(network, folder / WEIGHTS)
-    write_config(folder, {"num_features": network.num_features, "width": network.width})
-
-
 def load_features(folder: Path) -> FeatureNet:
     """The network of a folder, strictly, for inference.
 
@@ -76,3 +70,38 @@ def load_features(folder: Path) -> FeatureNet:
     network = FeatureNet(**read_config(folder))
     load_strictly(network, read_weights(folder / WEIGHTS), folder / WEIGHTS)
     return network.eval().requires_grad_(False)
+
+
+class Features(Embedder):
+    """Features of images, always in float32, because small distances are asked of them.
+
+    Args:
+        place: A folder with a `FeatureNet`, or a file with Inception's published weights.
+        device: Where to compute.
+        key: Names the features for all scorers that share them: the weights and the layer.
+        layer: Features of Inception: 2048, 768, 192 or 64.
+    """
+
+    unit: ClassVar[bool] = False
+
+    def __init__(self, place: Path, device: str, key: str, layer: int = 2048) -> None:
+        network = load_features(place) if place.is_dir() else load_inception(place, layer)
+        self._network: FeatureNet | Inception = network.to(device)
+        side = 64 if isinstance(self._network, FeatureNet) else self._network.INPUT_IMAGE_SIZE
+        super().__init__(device, key, "fp32", side, self._network.num_features)
+
+    def preprocess(self, image: RGB) -> UInt8[Tensor, "h w 3"]:
+        """The image as it is: Inception resizes by itself, and the small network takes any size."""
+        return torch.from_numpy(image)
+
+    def encode_images(self, inputs: UInt8[Tensor, "n h w 3"]) -> Float[Tensor, "n d"]:
+        """Features of images of one size.
+
+        Raises:
+            ValueError: if some are not finite: the weights are broken.
+        """
+        pixels = inputs.permute(0, 3, 1, 2)
+        out: Tensor = self._network(pixels.float() / 255 if isinstance(self._network, FeatureNet) else pixels)
+        if not out.isfinite().all():
+            raise ValueError("the features are not finite: are the weights whole?")
+        return out

@@ -1,4 +1,4 @@
-"""Weights in a folder: half precision on disk, float32 in use, loaded strictly."""
+"""Weights in a folder: half precision on disk, float32 in use, read strictly."""
 
 import pickle
 import zipfile
@@ -10,25 +10,11 @@ from typing import Any
 import torch
 from accelerate import init_empty_weights
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from benchmark.core.errors import MissingFileError, MissingWeightsError, UnreadableFileError
-from benchmark.core.store import atomic_file, read_json, write_json
-
-
-def half(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict for the disk: floats in half precision, tensors that share memory separated."""
-    return {
-        k: (v.half() if v.is_floating_point() else v).detach().cpu().contiguous().clone()
-        for k, v in state.items()
-    }
-
-
-def save_weights(module: nn.Module, path: Path) -> None:
-    """Writes a module's weights in half precision, whole or not at all."""
-    with atomic_file(path) as temporary:
-        save_file(half(module.state_dict()), temporary)
+from benchmark.core.store import read_json
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -103,11 +89,6 @@ def check_finite(state: Mapping[str, Tensor], source: Path) -> None:
         # Both ends are NaN where any number is; no second tensor of the size is made.
         if value.is_floating_point() and value.numel() and not torch.stack(value.aminmax()).isfinite().all():
             raise UnreadableFileError(source, "weights", f"{key} holds NaN or infinity")
-
-
-def write_config(folder: Path, config: Mapping[str, Any], name: str = "config.json") -> None:
-    """Writes a tower's settings beside its weights."""
-    write_json(folder / name, dict(config))
 
 
 def read_config(folder: Path, name: str = "config.json") -> dict[str, Any]:

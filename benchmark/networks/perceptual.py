@@ -1,17 +1,24 @@
 """LPIPS networks, the lpips package's own class: published ones, and the embedded one on SqueezeNet."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import lpips
+import numpy as np
+import torch
 from torch import Tensor
 
 from benchmark.core.errors import UnreadableFileError
-from benchmark.networks.folders import load_strictly, read_weights, save_weights
+from benchmark.networks.folders import load_strictly, read_weights
+from benchmark.networks.inference import running
+from benchmark.networks.pixels import RGB
 
 WEIGHTS: Final = "model.safetensors"
+
+PIXELS: Final = 1 << 20
+"""Of the images that go through the trunk together: 4 of 512 x 512, for which VGG keeps a third of a GB."""
 
 
 def new_perceptual(net: str = "squeeze", *, train_trunk: bool = True) -> lpips.LPIPS:
@@ -25,11 +32,6 @@ def new_perceptual(net: str = "squeeze", *, train_trunk: bool = True) -> lpips.L
         # lpips calls torchvision with arguments it has renamed.
         warnings.simplefilter("ignore", UserWarning)
         return lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, pnet_tune=train_trunk, verbose=False)
-
-
-def save_perceptual(network: lpips.LPIPS, folder: Path) -> None:
-    """Writes the whole state, trunk and linear layers, as model.safetensors."""
-    save_weights(network, folder / WEIGHTS)
 
 
 def load_perceptual(folder: Path, net: str = "squeeze") -> lpips.LPIPS:
@@ -88,3 +90,64 @@ def _in_list(key: str) -> str:
     """``lin3.model.1.weight`` as ``lins.3.model.1.weight``."""
     number, _, rest = key.removeprefix("lin").partition(".")
     return f"lins.{number}.{rest}"
+
+
+class Pairwise:
+    r"""Mean LPIPS over all pairs of K images, by K passes of the trunk and no pairs at all.
+
+    LPIPS is a weighted square of unit features' differences, $d(i, j) = \sum_l \mathrm{mean}_{hw}\, w_l \cdot
+    (\hat y^l_i - \hat y^l_j)^2$, and the squared differences of all pairs add up to those about the mean:
+    $\sum_{i < j} (a_i - a_j)^2 = K \sum_i (a_i - \bar a)^2$. So the mean over pairs is twice the weighted
+    variance, and few images are in memory at a time, whatever K is.
+
+    Args:
+        network: Trunk and heads; images in [-1, 1].
+        device: Where to compute.
+    """
+
+    def __init__(self, network: lpips.LPIPS, device: str) -> None:
+        # Channels last: the convolutions of these trunks take half the time on a processor.
+        self._network = network.to(device, memory_format=torch.channels_last)
+        self._weights = [lin.model[-1].weight.flatten()[:, None, None] for lin in network.lins]
+        self._device = device
+
+    @torch.inference_mode()
+    def __call__(self, images: Sequence[RGB]) -> float:
+        """The mean over the pairs i < j of at least two images of one size."""
+        height, width, _ = images[0].shape
+        size = max(1, PIXELS // (height * width))
+        together = [_Spread() for _ in self._weights]
+        for start in range(0, len(images), size):
+            layers = self._unit_features(images[start : start + size])
+            for spread, layer, weight in zip(together, layers, self._weights, strict=True):
+                spread.add(layer, weight)
+        return 2 * sum(spread.squares for spread in together) / (len(images) - 1)
+
+    def _unit_features(self, images: Sequence[RGB]) -> list[Tensor]:
+        pixels = torch.from_numpy(np.stack(list(images))).to(self._device).permute(0, 3, 1, 2).float() / 127.5
+        with running(self._device, "fp32"):
+            layers: Sequence[Tensor] = self._network.net(self._network.scaling_layer(pixels - 1))
+        return [lpips.normalize_tensor(layer) for layer in layers]
+
+
+class _Spread:
+    r"""A layer's mean and $\mathrm{mean}_{hw}\, w \cdot \sum_i (a_i - \bar a)^2$, some images at a time."""
+
+    def __init__(self) -> None:
+        self.squares = 0.0
+        self._mean: Tensor | None = None
+        self._count = 0
+
+    def add(self, features: Tensor, weight: Tensor) -> None:
+        """Some more images, (n, c, h, w); two parts add up with the square of their means' distance."""
+        n, before = len(features), self._count
+        mean = features.mean(0)
+        self.squares += float(((features - mean).square().sum(0) * weight).sum(0).mean())
+        if self._mean is None:
+            self._mean = mean
+        else:
+            apart = mean - self._mean
+            between = (apart.square() * weight).sum(0).mean()
+            self.squares += float(between) * n * before / (n + before)
+            self._mean += apart * (n / (n + before))
+        self._count = n + before

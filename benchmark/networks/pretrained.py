@@ -51,7 +51,7 @@ def load_pretrained(kind: type[M], folder: Path) -> M:
 
 
 def _faults(report: Any) -> list[str]:
-    """What from_pretrained only prints. Older files carry position ids, which are computed today."""
+    """Faults that from_pretrained only prints. Older files carry position ids, which are computed today."""
     wrong = [f"missing {key}" for key in sorted(report["missing_keys"])]
     wrong += [f"unexpected {key}" for key in sorted(report["unexpected_keys"])]
     for key, found, expected in sorted(report["mismatched_keys"]):

@@ -1,21 +1,21 @@
 """``aesthetic``: would people who rate photographs like it?"""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+from benchmark.scorers.engine.cache import shared
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
-    from benchmark.scorers.engine.aesthetic_head import Head
-    from benchmark.scorers.engine.open_clip import OpenClip
+    from benchmark.networks.aesthetic import AestheticHead
+    from benchmark.networks.open_clip import OpenClip
 
 
 @scorers.register()
-class Aesthetic(ImageScorer):
+class Aesthetic(locate.OpensWeights, ImageScorer):
     """LAION's aesthetic predictor: a linear head on normalised CLIP embeddings; the prompt is not looked at.
 
     The head's five layers have nothing between them. The embedded world comes without one.
@@ -34,8 +34,8 @@ class Aesthetic(ImageScorer):
     published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("aesthetic", "clip-vit-l-14")}
     reference: ClassVar[str] = "Schuhmann, improved-aesthetic-predictor, 2022"
 
-    _tower: "OpenClip"
-    _head: "Head"
+    _clip: "OpenClip"
+    _head: "AestheticHead"
 
     def __init__(
         self,
@@ -57,22 +57,19 @@ class Aesthetic(ImageScorer):
     def _clip_place(self) -> Path:
         return locate.place(self.name, self.clip, "shapes-clip", "clip-vit-l-14")
 
-    @cached_property
-    def weights_hash(self) -> str:
-        """Of the head and the CLIP model."""
-        return locate.short_hash(self._head_place, self._clip_place)
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The head and the CLIP model."""
+        return self._head_place, self._clip_place
 
     def load(self, device: str = "cpu") -> None:
         """Reads both."""
-        from benchmark.scorers.engine.aesthetic_head import Head
-        from benchmark.scorers.engine.open_clip import OpenClip
-        from benchmark.scorers.engine.pool import shared
-        from benchmark.scorers.engine.preprocess import clip_pixels
+        from benchmark.networks.aesthetic import load_aesthetic_head
+        from benchmark.networks.open_clip import OpenClip, clip_pixels
 
         key = f"clip:{locate.short_hash(self._clip_place)}"
-        self._head = Head(self._head_place)
-        self._tower = shared(OpenClip, self._clip_place, self.model, clip_pixels, device, key, self.precision)
+        self._head = load_aesthetic_head(self._head_place)
+        self._clip = shared(OpenClip, self._clip_place, self.model, clip_pixels, device, key, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""
-        return self._head(self._tower.images(shown))
+        return self._head.rate(shown.embeddings(self._clip))

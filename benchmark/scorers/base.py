@@ -1,4 +1,4 @@
-"""What a scorer is, and the one door for new ones. No torch here: facts are listed without it.
+"""The base classes of scorers, and the one door for new ones. No torch here: facts are listed without it.
 
 @scorers.register()
 class Brightness(ImageScorer):
@@ -18,9 +18,8 @@ from benchmark.core.hashing import sha256_json
 from benchmark.core.plugins import code_sha256
 from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColumn, ScoreRow, Unit
 from benchmark.core.registry import Registry
-from benchmark.scorers.engine.answers import Missing, Value, attempt, expected, number, number_or_error, said
-from benchmark.scorers.engine.shown import Shown, shown
-from benchmark.scorers.engine.source import NO_IMAGE
+from benchmark.scorers.engine.images import NO_IMAGE, Shown, shown
+from benchmark.scorers.engine.values import Missing, Value, attempt, expected, number, number_or_error, said
 
 
 class Scorer(ABC):
@@ -100,7 +99,11 @@ class Scorer(ABC):
     def identity(self) -> str:
         """Name, version and options: what numbers are kept under."""
         # The module of a scorer from a file is named by the file's content: an edited one is another one.
-        kind = f"{type(self).__module__}.{type(self).__name__}"
+        module = type(self).__module__
+        if module.startswith(f"{__package__}."):
+            # By its name and not its file: siblings that share a file are found under it as well.
+            module = f"{__package__}.{self.name}"
+        kind = f"{module}.{type(self).__name__}"
         made = sha256_json([kind, str(call_of(self) or ""), self.scorer_version])
         return f"{self.name}-{made[:12]}"
 
@@ -160,7 +163,7 @@ class ImageScorer(Scorer):
         """One row an image, in the order of the set; a finite value is kept by content."""
         seen = shown.of([p for p in shown.asked if self.concerns(p)])
         rows = self.faulty(seen)
-        values = seen.each(f"values:{self.identity}", self._careful, asked=True)
+        values = seen.each(f"values:{self.identity}", self._careful, with_prompt=True)
         for row, record, value in zip(seen.rows, seen.records, values, strict=True):
             rows[row] = self.row(shown, value, record.prompt_id, record.seed)
         return [rows[row] for row in sorted(rows)]
@@ -210,7 +213,7 @@ class PromptScorer(Scorer):
 
 
 class SetScorer(Scorer):
-    """A scorer whose number is about all images, with one row more for each group of prompts left out."""
+    """A scorer whose number is about all images, with one more row for each group of prompts left out."""
 
     unit: ClassVar[Unit] = "set"
 
@@ -226,7 +229,7 @@ class SetScorer(Scorer):
         """Computes features of a part of the set, by `Shown.each`, while its pixels are at hand."""
 
     def remark(self, shown: Shown) -> str:  # noqa: ARG002
-        """What one must know about the number of a set, such as a bias; empty where there is nothing."""
+        """A note on the number of a set, such as its bias; empty where there is nothing to say."""
         return ""
 
     @final

@@ -1,7 +1,6 @@
 """``dino_diversity``: how far apart are the images of one prompt for DINOv2?"""
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,11 +9,11 @@ from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
-    from benchmark.scorers.engine.dino import Dino
+    from benchmark.networks.dino import Dino
 
 
 @scorers.register()
-class DinoDiversity(PromptScorer):
+class DinoDiversity(locate.OpensWeights, PromptScorer):
     r"""Mean pairwise distance of the DINOv2 embeddings of one prompt's images.
 
     $\frac{1}{K(K-1)} \sum_{i \ne j} (1 - \cos(e_i, e_j))$ of the class token. It never read a text: it sees
@@ -33,30 +32,25 @@ class DinoDiversity(PromptScorer):
     published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("dinov2-base",)}
     reference: ClassVar[str] = "Oquab et al., DINOv2, TMLR 2024; mean pairwise 1 - cosine"
 
-    _tower: "Dino"
+    _dino: "Dino"
 
     def __init__(self, weights: str = locate.PUBLISHED, precision: str = "fp32") -> None:
         self.weights, self.precision = weights, precision
 
-    @property
-    def _place(self) -> Path:
-        return locate.place_of_published(self.name, self.weights, "shapes-dino", "dinov2-base")
-
-    @cached_property
-    def weights_hash(self) -> str:
-        """Of the model."""
-        return locate.short_hash(self._place)
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The model."""
+        return (locate.place_of_published(self.name, self.weights, "shapes-dino", "dinov2-base"),)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the model."""
-        from benchmark.scorers.engine.dino import Dino
+        from benchmark.networks.dino import Dino
 
-        self._tower = Dino(self._place, device, f"dino:{self.weights_hash}", self.precision)
+        self._dino = Dino(self.place, device, f"dino:{self.weights_hash}", self.precision)
 
     def value(self, shown: Shown) -> Value:
         """The mean distance of a pair."""
-        from benchmark.scorers.engine.spread import mean_pair_distance
+        from benchmark.scorers.engine.diversity import mean_pair_distance
 
         if len(shown) < 2:
             return Missing("fewer than two images")
-        return mean_pair_distance(self._tower.images(shown))
+        return mean_pair_distance(shown.embeddings(self._dino))

@@ -1,10 +1,13 @@
 """``entropy``: how many grey levels does an image use, and how evenly?"""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+
+if TYPE_CHECKING:
+    from benchmark.core.pixels import RGB
 
 
 @scorers.register()
@@ -27,6 +30,14 @@ class Entropy(ImageScorer):
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""
-        from benchmark.scorers.engine.grey import grey_entropy
-
         return [grey_entropy(image) for image in shown.images]
+
+
+def grey_entropy(image: "RGB") -> float:
+    r"""$-\sum_g p_g \log_2 p_g$ over the 256 grey levels, in bits."""
+    import numpy as np
+    from PIL import Image
+
+    p = np.array(Image.fromarray(image).convert("L").histogram()) / image[..., 0].size
+    p = p[p > 0]
+    return float(max(0.0, -(p * np.log2(p)).sum()))

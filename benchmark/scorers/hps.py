@@ -1,20 +1,20 @@
 """``hps``: human preference score v2."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from benchmark.core.records import Axis
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
+from benchmark.scorers.engine.cache import shared
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
-    from benchmark.scorers.engine.open_clip import OpenClip
+    from benchmark.networks.open_clip import OpenClip
 
 
 @scorers.register()
-class Hps(ImageScorer):
+class Hps(locate.OpensWeights, ImageScorer):
     r"""HPS v2: 100 times the cosine of image and text, by a CLIP tuned on human rankings.
 
     $100 \cos(\text{image}, \text{text})$, no logit scale.
@@ -39,7 +39,7 @@ class Hps(ImageScorer):
     }
     version: str = "v2.1"  # type: ignore[misc]  # other scorers have one; here it is an option
 
-    _tower: "OpenClip"
+    _clip: "OpenClip"
 
     def __init__(
         self, weights: str = locate.EMBEDDED, version: str = "v2.1", precision: str = "fp32"
@@ -50,25 +50,18 @@ class Hps(ImageScorer):
             raise ValueError("the embedded weights stand for v2.1; v2.0 has published ones")
         self.weights, self.version, self.precision = weights, version, precision
 
-    @property
-    def _place(self) -> Path:
-        return locate.place(self.name, self.weights, "shapes-hps", f"hps-{self.version}")
-
-    @cached_property
-    def weights_hash(self) -> str:
-        """Of the model."""
-        return locate.short_hash(self._place)
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The model."""
+        return (locate.place(self.name, self.weights, "shapes-hps", f"hps-{self.version}"),)
 
     def load(self, device: str = "cpu") -> None:
         """Reads the open_clip model."""
-        from benchmark.scorers.engine.open_clip import OpenClip
-        from benchmark.scorers.engine.pool import shared
-        from benchmark.scorers.engine.preprocess import hps_pixels
+        from benchmark.networks.open_clip import OpenClip, hps_pixels
 
         key = f"hps:{self.weights_hash}"
-        self._tower = shared(OpenClip, self._place, "ViT-H-14", hps_pixels, device, key, self.precision)
+        self._clip = shared(OpenClip, self.place, "ViT-H-14", hps_pixels, device, key, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """100 times the cosine of each image and its prompt."""
-        cosines = (self._tower.images(shown) * self._tower.prompts(shown)).sum(1)
+        cosines = (shown.embeddings(self._clip) * shown.text_embeddings(self._clip)).sum(1)
         return [100 * float(c) for c in cosines]

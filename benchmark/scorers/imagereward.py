@@ -1,7 +1,6 @@
 """``imagereward``: a reward model that reads image and text together."""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,11 +9,11 @@ from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
-    from benchmark.scorers.engine.reward import Reward
+    from benchmark.networks.blip import ImageReward
 
 
 @scorers.register()
-class Imagereward(ImageScorer):
+class Imagereward(locate.OpensWeights, ImageScorer):
     r"""ImageReward: a reward model on BLIP that reads image and text together.
 
     $(\mathrm{MLP}(\mathrm{BLIP}(\text{image}, \text{text})) - \mu) / \sigma$, text cut at 35 tokens.
@@ -34,7 +33,7 @@ class Imagereward(ImageScorer):
 
     published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("imagereward", "bert-base-uncased")}
 
-    _model: "Reward"
+    _model: "ImageReward"
 
     def __init__(self, weights: str = locate.EMBEDDED, precision: str = "fp32") -> None:
         self.weights, self.precision = weights, precision
@@ -50,18 +49,17 @@ class Imagereward(ImageScorer):
             return locate.place(self.name, self.weights, "", "bert-base-uncased").parent
         return self._place / "tokenizer"
 
-    @cached_property
-    def weights_hash(self) -> str:
-        """Of network and vocabulary."""
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The network, and a published one's vocabulary."""
         published = self.weights == locate.PUBLISHED
-        return locate.short_hash(self._place, *([self._tokenizer / "vocab.txt"] if published else []))
+        return self._place, *([self._tokenizer / "vocab.txt"] if published else [])
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network and its tokenizer."""
-        from benchmark.scorers.engine.reward import Reward
+        from benchmark.networks.blip import ImageReward
 
-        self._model = Reward(self._place, self._tokenizer, device, self.precision)
+        self._model = ImageReward(self._place, self._tokenizer, device, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""
-        return self._model(shown)
+        return self._model(shown.images, shown.texts)

@@ -2,17 +2,16 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmark.scorers.base import Missing, Shown, Value, scorers
-from benchmark.scorers.engine.against import AgainstReference
-from benchmark.scorers.engine.compared import Compared
-from benchmark.scorers.engine.memo import about_whole
+from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
+from benchmark.scorers.engine.features import AgainstReference
+from benchmark.scorers.engine.references import Reference
 
 if TYPE_CHECKING:
-    from benchmark.scorers.engine.mmd import MmdTo
+    from benchmark.scorers.engine.distances import MmdTo
 
 
 @scorers.register()
-class Kid(AgainstReference):
+class Kid(AgainstReference, SetScorer):
     r"""Kernel distance: unbiased squared MMD with $(x^\top y / d + 1)^3$ of features, over all images.
 
     No subsets are drawn, so it is the same number every time: the mean over all subsets, of which
@@ -24,19 +23,18 @@ class Kid(AgainstReference):
     scale: ClassVar[str] = "lower is better; 0 = the same distribution"
     reference: ClassVar[str] = "Binkowski et al., ICLR 2018; Inception v3 as in torch-fidelity"
 
-    _to: "MmdTo"
+    _mmd: "MmdTo"
 
-    def prepare(self, reference: Compared) -> None:
-        """What the reference's images have in common with each other."""
-        from benchmark.scorers.engine.mmd import MmdTo, polynomial
+    def prepare(self, reference: Reference) -> None:
+        """The kernel's mean within the reference."""
+        from benchmark.scorers.engine.distances import MmdTo, polynomial
 
-        self._to = MmdTo(reference.features(self.name), polynomial)
+        self._mmd = MmdTo(reference.features(self.name), polynomial)
 
     def value(self, shown: Shown) -> Value:
         """The discrepancy of the set."""
         if len(shown) < 2:
             return Missing("fewer than two images")
-        sums, index = about_whole(
-            shown, f"kid:{self.weights_hash}", lambda whole: self._to.sums(self._features.of(whole))
-        )
-        return self._to.value(sums, index)
+        key = f"kid:{self.weights_hash}"
+        sums, index = shown.once(key, lambda whole: self._mmd.sums(self.features(whole)))
+        return self._mmd.value(sums, index)

@@ -1,7 +1,6 @@
 """``lpips``: how different do the images of one prompt look?"""
 
 from collections.abc import Mapping
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
@@ -12,14 +11,14 @@ from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
-    from benchmark.scorers.engine.pairwise import Pairwise
+    from benchmark.networks.perceptual import Pairwise
 
 TRUNKS: Final = {"alex": "lpips-alex", "vgg": "lpips-vgg", "squeeze": "lpips-squeeze"}
 """The releases of torchvision's trunks; the lpips package brings the rest."""
 
 
 @scorers.register()
-class Lpips(PromptScorer):
+class Lpips(locate.OpensWeights, PromptScorer):
     """Mean pairwise LPIPS among the images of one prompt.
 
     Twice the weighted variance of the trunk's unit features: K passes of the trunk and no pairs. LPIPS
@@ -56,10 +55,12 @@ class Lpips(PromptScorer):
     def _place(self) -> Path:
         return locate.place(self.name, self.weights, "shapes-perceptual", TRUNKS[self.net])
 
-    @cached_property
-    def weights_hash(self) -> str:
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The whole network, or trunk and linear layers."""
+        return self._place, *self._heads
+
+    def full_hash(self, known: str) -> str:
         """Of the embedded network; else the net, and the hash of trunk and linear layers."""
-        known = locate.short_hash(self._place, *self._heads)
         return known if self.weights == locate.EMBEDDED else f"{self.net}-{known}"
 
     @property
@@ -72,8 +73,7 @@ class Lpips(PromptScorer):
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network."""
-        from benchmark.networks.perceptual import load_perceptual, load_published_perceptual
-        from benchmark.scorers.engine.pairwise import Pairwise
+        from benchmark.networks.perceptual import Pairwise, load_perceptual, load_published_perceptual
 
         load = load_perceptual if self._place.is_dir() else load_published_perceptual
         self._distance = Pairwise(load(self._place, self.net), device)
@@ -86,4 +86,4 @@ class Lpips(PromptScorer):
         if len(sizes) > 1:
             named = " and ".join(f"{height} x {width}" for height, width in sizes[:2])
             return Missing(f"images of {len(sizes)} sizes ({named}): LPIPS compares pixel by pixel")
-        return self._distance(shown)
+        return self._distance(shown.images)

@@ -1,7 +1,6 @@
 """``pickscore``: which image would people pick?"""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -11,11 +10,11 @@ from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
-    from benchmark.scorers.engine.clip_model import ScaledClip
+    from benchmark.networks.hf_clip import HfClip
 
 
 @scorers.register()
-class Pickscore(ImageScorer):
+class Pickscore(locate.OpensWeights, ImageScorer):
     r"""PickScore: the scaled cosine of image and text, by a CLIP tuned on which image people picked.
 
     $e^{\tau} \cos(\text{image}, \text{text})$ with the learned scale.
@@ -37,7 +36,7 @@ class Pickscore(ImageScorer):
 
     published: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("pickscore", "pickscore-processor")}
 
-    _model: "ScaledClip"
+    _clip: "HfClip"
 
     def __init__(self, weights: str = locate.EMBEDDED, precision: str = "fp32") -> None:
         self.weights, self.precision = weights, precision
@@ -54,20 +53,19 @@ class Pickscore(ImageScorer):
         own = any((self._place / name).is_file() for name in ("vocab.json", "tokenizer.json"))
         return self._place if own else resources.shapes_weights("shapes-sd") / "tokenizer"
 
-    @cached_property
-    def weights_hash(self) -> str:
-        """Of the model, and of a published one's tokenizer."""
-        published = self.weights == locate.PUBLISHED
-        return locate.short_hash(self._place, *([self._tokenizer] if published else []))
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The model, and a published one's tokenizer."""
+        return self._place, *([self._tokenizer] if self.weights == locate.PUBLISHED else [])
 
     def load(self, device: str = "cpu") -> None:
         """Reads the CLIPModel and its tokenizer."""
-        from benchmark.scorers.engine.clip_model import ScaledClip
+        from benchmark.networks.hf_clip import HfClip
 
-        self._model = ScaledClip(
-            self._place, self._tokenizer, device, f"pickscore:{self.weights_hash}", self.precision
-        )
+        key = f"pickscore:{self.weights_hash}"
+        self._clip = HfClip(self._place, self._tokenizer, device, key, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
-        """One number an image."""
-        return self._model(shown)
+        """The scaled cosine of each image and its prompt."""
+        cosines = (shown.embeddings(self._clip) * shown.text_embeddings(self._clip)).sum(1)
+        scale = self._clip.scale
+        return [scale * float(c) for c in cosines]

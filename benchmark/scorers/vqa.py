@@ -1,23 +1,23 @@
 """``vqa``: asked whether the image shows the prompt, does a model answer yes?"""
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from benchmark.core.errors import UserError
+from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import Axis
 from benchmark.scorers.base import ImageScorer, Shown, Value, scorers
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
-    from benchmark.scorers.engine.asked import Asked
+    from benchmark.networks.blip import YesNo
 
 TEXT: Final = "{text}"
 
 
 @scorers.register()
-class Vqa(ImageScorer):
+class Vqa(locate.OpensWeights, ImageScorer):
     r"""Probability that a model which answers questions about images says yes.
 
     $P(\text{yes} \mid \text{image}, \text{question})$ of the answer's first token, over the whole vocabulary.
@@ -41,7 +41,7 @@ class Vqa(ImageScorer):
         "after Lin et al., VQAScore, ECCV 2024, with BLIP's own question answering (Li et al., ICML 2022)"
     )
 
-    _model: "Asked"
+    _model: "YesNo"
 
     def __init__(
         self,
@@ -53,24 +53,20 @@ class Vqa(ImageScorer):
             raise UserError(f"vqa: question={question!r} has no {TEXT}", do="put it where the prompt belongs")
         self.weights, self.question, self.precision = weights, question, precision
 
-    @property
-    def _place(self) -> Path:
-        return locate.place_of_published(self.name, self.weights, "shapes-vqa", "blip-vqa-base")
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The model and its vocabulary."""
+        return (locate.place_of_published(self.name, self.weights, "shapes-vqa", "blip-vqa-base"),)
 
-    @cached_property
-    def weights_hash(self) -> str:
+    def full_hash(self, known: str) -> str:
         """Of the question and the model."""
-        from benchmark.core.hashing import sha256_bytes
-
-        asked = sha256_bytes(self.question.encode())[:4]
-        return f"{asked}-{locate.short_hash(self._place)}"
+        return f"{sha256_bytes(self.question.encode())[:4]}-{known}"
 
     def load(self, device: str = "cpu") -> None:
         """Reads model and tokenizer."""
-        from benchmark.scorers.engine.asked import Asked
+        from benchmark.networks.blip import YesNo
 
-        self._model = Asked(self._place, self.question, device, self.precision)
+        self._model = YesNo(self.place, self.question, device, self.precision)
 
     def values(self, shown: Shown) -> Sequence[Value]:
         """One number an image."""
-        return self._model(shown)
+        return self._model(shown.images, shown.texts)

@@ -57,7 +57,7 @@ class Release:
 
     @property
     def place(self) -> str:
-        """What a scorer opens, below the folder of weights: the one file, or the folder of several."""
+        """The place that is opened, below the folder of weights: the one file, or the folder of several."""
         return f"{self.folder}/{self.needed[0].name}" if len(self.needed) == 1 else self.folder
 
     @property

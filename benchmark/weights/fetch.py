@@ -19,7 +19,7 @@ _SECONDS = 60
 
 @dataclass(frozen=True)
 class Fetched:
-    """What fetching a release came to.
+    """The outcome of fetching a release.
 
     Attributes:
         name: Of the release.

@@ -1,8 +1,9 @@
 """Where a scorer's weights are, and their hash. No torch: `fbench doctor` and the caches ask this too."""
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Final, NoReturn, TypeAlias
 
@@ -78,7 +79,7 @@ def place_of_published(scorer: str, weights: str, embedded: str, published: str)
 
 
 def find(release: Release) -> Path | None:
-    """What a scorer opens of a release, in the first place that has every needed file; None: nowhere."""
+    """The file or folder of a release that a scorer opens, where every needed file is; None: nowhere."""
     for folder in folders(release):
         if all((folder / file.name).is_file() for file in release.needed):
             return folder / release.needed[0].name if len(release.needed) == 1 else folder
@@ -127,6 +128,44 @@ def short_hash(*paths: Path, references: Iterable[Path] = ()) -> str:
         images = find_images(path).images if path.is_dir() else None
         digests.append(_digest(path, _stamp(path, images), images))
     return sha256_bytes("".join(digests).encode())[:8]
+
+
+class OpensWeights(ABC):
+    """Mixin of a scorer that opens weights: its `weights_hash` follows from where they are."""
+
+    @abstractmethod
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The files and folders that `load` opens.
+
+        Raises:
+            UserError: if they are not there.
+        """
+
+    @property
+    def place(self) -> Path:
+        """The first of them."""
+        return self.weight_paths()[0]
+
+    def reference_paths(self) -> Iterable[Path]:
+        """Files and folders of images that it compares with.
+
+        Raises:
+            UserError: if they are not there.
+        """
+        return ()
+
+    def full_hash(self, known: str) -> str:
+        """The hash, from that of weights and references, with whatever else decides the numbers."""
+        return known
+
+    @cached_property
+    def weights_hash(self) -> str:
+        """Short hash of the weights and references behind the numbers.
+
+        Raises:
+            UserError: if they are not there.
+        """
+        return self.full_hash(short_hash(*self.weight_paths(), references=self.reference_paths()))
 
 
 def _missing(scorer: str, release: Release) -> NoReturn:

@@ -19,7 +19,7 @@ Verdict = Literal["right", "recorded", "wrong", "missing"]
 
 @dataclass(frozen=True)
 class Verified:
-    """What was found out about one file.
+    """The finding about one file.
 
     Attributes:
         release: Which it belongs to.

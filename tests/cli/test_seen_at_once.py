@@ -10,7 +10,7 @@ import pytest
 from typer.testing import Result
 
 from benchmark.models import models
-from benchmark.scorers.engine.needs import needs, releases_of
+from benchmark.scorers.requirements import needs, releases_of
 from benchmark.weights.catalogue import release
 
 Fbench = Callable[..., Result]

@@ -14,9 +14,10 @@ from benchmark.core.errors import UserError
 from benchmark.evaluate import conformance
 from benchmark.evaluate.conformance import check, difference, ensure, expected_of, golden_images, tolerance
 from benchmark.evaluate.scoring import Loaded
+from benchmark.networks import open_clip as towers
+from benchmark.networks import pixels
 from benchmark.scorers import Scorer, make_scorers, scorers
-from benchmark.scorers.engine import preprocess
-from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine.images import forget
 
 REAL = resources.shapes_data(conformance.FOLDER)
 
@@ -67,18 +68,20 @@ def rougher(monkeypatch: pytest.MonkeyPatch) -> None:
     """What another library's default would do: resize without smoothing."""
     from torchvision.transforms import InterpolationMode
 
-    resize = vars(preprocess)["resize"]
+    resize = vars(pixels)["resize"]
 
     def mutated(image: Any, size: Any, mode: Any = None, **options: Any) -> Any:
         return resize(image, size, InterpolationMode.NEAREST)
 
-    monkeypatch.setattr(preprocess, "resize", mutated)
+    for module in (pixels, towers):
+        monkeypatch.setattr(module, "resize", mutated)
 
 
 def darker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pixels in [0, 255/256) instead of [0, 1]."""
-    to_tensor = preprocess._tensor
-    monkeypatch.setattr(preprocess, "_tensor", lambda image: to_tensor(image) * 0.9)
+    to_tensor = pixels.unit_range
+    for module in (pixels, towers):
+        monkeypatch.setattr(module, "unit_range", lambda image: to_tensor(image) * 0.9)
 
 
 @pytest.mark.parametrize("mutate", [rougher, darker])

@@ -11,7 +11,7 @@ import torch
 
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.scorers import make_scorers, scorers
-from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine.images import forget
 
 pytestmark = pytest.mark.gpu
 

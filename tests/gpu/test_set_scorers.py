@@ -7,7 +7,7 @@ import pytest
 
 from benchmark.core.records import ImageSet
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine.images import forget
 
 pytestmark = pytest.mark.gpu
 

@@ -10,7 +10,9 @@ from transformers import CLIPModel
 
 from benchmark.core import resources
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
-from benchmark.networks import blip, features, folders, hf_clip, openclip, perceptual, pixels
+from benchmark.networks import blip, features, folders, hf_clip, perceptual, pixels
+from benchmark.networks import open_clip as towers
+from tools.build_shapes import small_networks
 
 TOKENS = resources.shapes_weights("shapes-sd") / "tokenizer"
 CAPTIONS = ["a tiny crimson star over something round", "two hearts, winter"]
@@ -26,11 +28,14 @@ def images(n: int = 2) -> torch.Tensor:
 
 
 def test_open_clip_round_trip_and_open_clip_itself_opens_it(tmp_path: Path) -> None:
-    tokenizer = openclip.open_clip_tokenizer(TOKENS / "bpe.txt.gz", 32)
-    config = openclip.small_config(tokenizer.vocab_size)
-    model = openclip.new_open_clip(config).eval()
-    openclip.save_open_clip(model, config, tmp_path)
-    mine, theirs = openclip.load_open_clip(tmp_path), open_clip.create_model(f"local-dir:{tmp_path}").eval()
+    tokenizer = towers.open_clip_tokenizer(TOKENS / "bpe.txt.gz", 32)
+    config = small_networks.small_config(tokenizer.vocab_size)
+    model = towers.new_open_clip(config).eval()
+    small_networks.save_open_clip(model, config, tmp_path)
+    mine, theirs = (
+        towers.load_open_clip(tmp_path),
+        open_clip.create_model(f"local-dir:{tmp_path}").eval(),
+    )
     x, ids = images(), tokenizer(CAPTIONS)
     assert ids.shape == (2, 32)
     for name in ("encode_image", "encode_text"):
@@ -39,12 +44,12 @@ def test_open_clip_round_trip_and_open_clip_itself_opens_it(tmp_path: Path) -> N
         assert torch.allclose(one, other, atol=1e-5)
         assert torch.allclose(one, getattr(model, name)(given), atol=2e-2)
     assert next(mine.parameters()).dtype == torch.float32
-    assert load_file(tmp_path / openclip.WEIGHTS)["logit_scale"].dtype == torch.float16
+    assert load_file(tmp_path / towers.WEIGHTS)["logit_scale"].dtype == torch.float16
 
 
 def test_both_clip_tokenizers_give_the_same_ids() -> None:
     hf = hf_clip.load_tokenizer(TOKENS)
-    other = openclip.open_clip_tokenizer(TOKENS / "bpe.txt.gz", 32)
+    other = towers.open_clip_tokenizer(TOKENS / "bpe.txt.gz", 32)
     for caption in CAPTIONS:
         ids = hf(caption).input_ids
         assert other([caption])[0, : len(ids)].tolist() == ids
@@ -52,8 +57,8 @@ def test_both_clip_tokenizers_give_the_same_ids() -> None:
 
 def test_clip_model_round_trip_opens_plainly_in_float32(tmp_path: Path) -> None:
     tokenizer = hf_clip.load_tokenizer(TOKENS)
-    model = hf_clip.new_clip_model(tokenizer).eval()
-    hf_clip.save_clip_model(model, tmp_path)
+    model = small_networks.new_clip_model(tokenizer).eval()
+    small_networks.save_clip_model(model, tmp_path)
     plain = CLIPModel.from_pretrained(tmp_path).eval()
     loaded = hf_clip.load_clip_model(tmp_path)
     assert plain.dtype == loaded.dtype == torch.float32
@@ -72,8 +77,8 @@ def test_clip_model_round_trip_opens_plainly_in_float32(tmp_path: Path) -> None:
 
 def test_reward_net_round_trip_and_reads_both_image_and_text(tmp_path: Path) -> None:
     tokenizer = blip.load_reward_tokenizer(resources.shapes_weights("shapes-imagereward") / "tokenizer")
-    network = blip.RewardNet(blip.small_reward_config(len(tokenizer))).eval()
-    blip.save_reward_net(network, tmp_path)
+    network = blip.RewardNet(small_networks.small_reward_config(len(tokenizer))).eval()
+    small_networks.save_reward_net(network, tmp_path)
     loaded = blip.load_reward_net(tmp_path)
     ids, mask = blip.reward_tokens(tokenizer, CAPTIONS, 35)
     assert ids.shape == (2, 35)
@@ -86,7 +91,7 @@ def test_reward_net_round_trip_and_reads_both_image_and_text(tmp_path: Path) -> 
 
 
 def test_reward_net_takes_published_names(tmp_path: Path) -> None:
-    network = blip.RewardNet(blip.small_reward_config(64))
+    network = blip.RewardNet(small_networks.small_reward_config(64))
     published = as_published(network.state_dict())
     torch.save(published, tmp_path / "ImageReward.pt")
     loaded = blip.load_published_reward_net(tmp_path / "ImageReward.pt", network.config)
@@ -125,7 +130,7 @@ def as_published(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def test_perceptual_round_trip_is_zero_on_itself(tmp_path: Path) -> None:
     network = perceptual.new_perceptual().eval()
-    perceptual.save_perceptual(network, tmp_path)
+    small_networks.save_perceptual(network, tmp_path)
     loaded = perceptual.load_perceptual(tmp_path)
     x = torch.rand(2, 3, 64, 64) * 2 - 1
     assert loaded(x, x).abs().max() == 0
@@ -134,7 +139,7 @@ def test_perceptual_round_trip_is_zero_on_itself(tmp_path: Path) -> None:
 
 def test_features_round_trip(tmp_path: Path) -> None:
     network = features.FeatureNet(16).eval()
-    features.save_features(network, tmp_path)
+    small_networks.save_features(network, tmp_path)
     loaded = features.load_features(tmp_path)
     assert loaded(torch.rand(3, 3, 64, 64)).shape == (3, 16)
     assert loaded.num_features == 16
@@ -142,7 +147,7 @@ def test_features_round_trip(tmp_path: Path) -> None:
 
 def test_missing_and_wrong_weights_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(MissingWeightsError, match="fbench doctor"):
-        openclip.load_open_clip(tmp_path / "nothing")
+        towers.load_open_clip(tmp_path / "nothing")
     (tmp_path / "model.safetensors").write_bytes(b"no")
     with pytest.raises(UnreadableFileError):
         folders.read_weights(tmp_path / "model.safetensors")

@@ -148,9 +148,8 @@ def test_what_is_asked_can_be_read() -> None:
     import torch
 
     from benchmark.core import resources
-    from benchmark.scorers.engine.attributes import read_values
-    from benchmark.scorers.engine.open_clip import OpenClip
-    from benchmark.scorers.engine.preprocess import clip_pixels
+    from benchmark.networks.open_clip import OpenClip, clip_pixels
+    from benchmark.scorers.clip import read_values
     from benchmark.shapes.alignment import as_seen, match
     from benchmark.shapes.facts import draw_facts, wanted
     from benchmark.shapes.grammar import attribute_of_fact, caption, open_attributes
@@ -162,14 +161,16 @@ def test_what_is_asked_can_be_read() -> None:
     g = torch.Generator().manual_seed(0)
     facts = [draw_facts(g, "validation") for _ in range(150)]
     scenes = sample_scenes(wanted(facts), g)
-    embedded = torch.stack(tower._embed(list(to_uint8(render(scenes)).numpy()))).numpy()
+    embedded = tower.of_images(list(to_uint8(render(scenes)).numpy()))
     right: dict[str, list[bool]] = {}
     for fact, seen, image in zip(facts, as_seen(reading_of(scenes)), embedded, strict=True):
         slots = seen.slots(len(fact.objects), match(fact, seen).first)
         attributes = list(open_attributes(caption(fact, g)))
         if len(fact.objects) == 2 and fact.relation is None:
             attributes.append(attribute_of_fact(fact, "relation", 0))
-        readings = read_values(image[None], tower, attributes) if attributes else []
+        texts = sorted({text for a in attributes for texts in a.texts for text in texts})
+        read_texts = {t: e.numpy() for t, e in zip(texts, tower.embed_texts(texts), strict=True)}
+        readings = read_values(image[None], read_texts, attributes)
         for attribute, (read,) in zip(attributes, readings, strict=True):
             kind, _, place = attribute.name.partition(" ")
             right.setdefault(kind, []).append(read == slots[kind, int(place or 1) - 1])

@@ -15,7 +15,7 @@ from benchmark.core.records import ImageSet
 from benchmark.networks.aesthetic import WIDTHS, AestheticHead, load_aesthetic_head
 from benchmark.networks.pixels import normalise
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine.images import forget
 
 MakeSet = Callable[..., ImageSet]
 HEAD = "sac+logos+ava1-l14-linearMSE.pth"

@@ -172,7 +172,7 @@ def test_ctrl_c_is_the_users_and_no_row(images: ImageSet, tmp_path: Path) -> Non
 def test_what_fails_before_there_are_rows_is_one_line(
     images: ImageSet, tmp_path: Path, way: str, error: str
 ) -> None:
-    from benchmark.scorers.engine.ready import require_weights
+    from benchmark.scorers.requirements import require_weights
 
     bodies = dict.fromkeys(("__init__", "load"), "pass") | {"weights_hash": "return ''"}
     bodies[way] = f"raise {error}"

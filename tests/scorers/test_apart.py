@@ -16,7 +16,7 @@ from benchmark.evaluate import scoring
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.scorers import Scorer
 from benchmark.scorers.base import ImageScorer, Shown, Value
-from benchmark.scorers.engine.apart import _settings
+from benchmark.scorers.engine.isolation import _settings
 
 MakeSet = Callable[..., ImageSet]
 

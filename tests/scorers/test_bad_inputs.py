@@ -16,9 +16,9 @@ from benchmark.core import resources
 from benchmark.core.errors import UserError
 from benchmark.core.pixels import MAX_RATIO
 from benchmark.core.records import Axis, ImageSet, ScoreRow
+from benchmark.networks.open_clip import Preprocess, clip_pixels, hps_pixels
 from benchmark.scorers import Scorer, make_scorers, scorers
 from benchmark.scorers.base import PromptScorer, SetScorer, Shown, Value
-from benchmark.scorers.engine.preprocess import Preprocess, clip_pixels, hps_pixels
 
 MakeSet = Callable[..., ImageSet]
 Rows = dict[tuple[str | None, int | None], ScoreRow]
@@ -125,7 +125,7 @@ def test_one_pixel_takes_nobody_along(name: str, world: Path, make_set: MakeSet,
 @pytest.mark.parametrize("side", [64, 224])
 def test_the_longest_images_that_are_read_become_squares(preprocess: Preprocess, side: int) -> None:
     for height, width in ((1, MAX_RATIO), (MAX_RATIO, 1), (3 * MAX_RATIO, 3), (1, 1)):
-        pixels = preprocess([np.full((height, width, 3), 200, np.uint8)], side)
+        pixels = preprocess(np.full((height, width, 3), 200, np.uint8), side)
         assert pixels.shape == (1, 3, side, side)
         assert float(pixels.max()) == pytest.approx(200 / 255, abs=0.01)
 

@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 import torch
 
-from benchmark.scorers.engine.batches import in_batches, prepared_in_batches
-from benchmark.scorers.engine.kept import Kept
+from benchmark.networks.inference import in_batches, prepared_in_batches
+from benchmark.scorers.engine.cache import Cache
 
 
 def test_arrays_and_numbers_come_back_as_they_were(tmp_path: Path) -> None:
     g = np.random.default_rng(0)
     found = {"a" * 64: g.normal(size=(3, 2)), "b" * 64: g.normal(size=5).astype("float32"), "c" * 64: 0.1}
-    kept = Kept(tmp_path / "k")
+    kept = Cache(tmp_path / "k")
     kept.add("key", found)
     assert not list(tmp_path.rglob("*.npy"))
     kept.write()
-    again = Kept(tmp_path / "k")
+    again = Cache(tmp_path / "k")
     for about, value in found.items():
         back = again.find("key", about)
         np.testing.assert_array_equal(back, value)
@@ -26,14 +26,14 @@ def test_arrays_and_numbers_come_back_as_they_were(tmp_path: Path) -> None:
     assert again.find("key", "d" * 64) is None
     assert again.find("other", "a" * 64) is None
     next(tmp_path.rglob("*.npy")).write_bytes(b"not numpy's")
-    assert Kept(tmp_path / "k").find("key", "d" * 64) is None
+    assert Cache(tmp_path / "k").find("key", "d" * 64) is None
 
 
 def test_a_long_run_is_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("benchmark.scorers.engine.kept.EVERY_SECONDS", 0.0)
-    kept = Kept(tmp_path)
+    monkeypatch.setattr("benchmark.scorers.engine.cache.EVERY_SECONDS", 0.0)
+    kept = Cache(tmp_path)
     kept.add("key", {"a": 1.0})
-    assert Kept(tmp_path).find("key", "a") == 1.0
+    assert Cache(tmp_path).find("key", "a") == 1.0
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9])

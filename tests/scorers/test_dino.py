@@ -15,10 +15,9 @@ from transformers.models.bit.image_processing_pil_bit import BitImageProcessorPi
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError
 from benchmark.core.records import ImageSet
+from benchmark.networks.dino import MEAN, STD, dino_pixels
 from benchmark.networks.pretrained import load_pretrained
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine.dino import MEAN, STD
-from benchmark.scorers.engine.preprocess import dino_pixels
 
 MakeSet = Callable[..., ImageSet]
 
@@ -61,7 +60,7 @@ def published(world: Path, tmp_path: Path) -> Path:
 def test_pixels_are_those_of_the_librarys_processor(size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     theirs = processor()(Image.fromarray(image), return_tensors="np")["pixel_values"][0]
-    ours = dino_pixels([image], 224)[0].numpy()
+    ours = dino_pixels(image, 224).numpy()
     ours = (ours - np.array(MEAN)[:, None, None]) / np.array(STD)[:, None, None]
     assert theirs == pytest.approx(ours, abs=1e-5)
 

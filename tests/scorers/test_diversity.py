@@ -16,9 +16,8 @@ from scipy.stats import entropy as scipy_entropy
 from benchmark.core.records import ImageSet, OpenAttribute, PromptSet
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine.shown import shown
-from benchmark.scorers.engine.source import forget
-from benchmark.scorers.engine.spread import mean_pair_distance, vendi
+from benchmark.scorers.engine.diversity import mean_pair_distance, vendi
+from benchmark.scorers.engine.images import forget, shown
 from benchmark.shapes.diversity import share_that_differ
 
 MakeSet = Callable[..., ImageSet]
@@ -138,7 +137,7 @@ def test_all_share_the_features_of_clip(world: Path, make_set: MakeSet) -> None:
     for scorer in make_scorers(names):
         scorer.load()
         scorer.score(images)
-    keys = [key for key in shown(images).source.shared if not key.startswith("values:")]
+    keys = [key for key in shown(images).source.cache._known if not key.startswith(("values:", "texts:"))]
     assert len(keys) == 1
     assert keys[0].startswith("clip:")
 
@@ -150,8 +149,9 @@ def test_an_image_shows_the_value_whose_text_is_nearest(world: Path, make_set: M
     asked = replace(images, prompt_set=replace(images.prompt_set, prompts=prompts))
     (scorer,) = make_scorers(["attribute_diversity"])
     scorer.load()
-    seen = scorer._tower.images(shown(asked))  # type: ignore[attr-defined]
-    red, green = (scorer._tower.texts(texts).mean(0) for texts in attribute.texts)  # type: ignore[attr-defined]
+    clip = scorer._clip  # type: ignore[attr-defined]
+    seen = shown(asked).embeddings(clip)
+    red, green = (shown(asked).text_embeddings(clip, texts).mean(0) for texts in attribute.texts)
     is_green = seen @ (green / np.linalg.norm(green)) > seen @ (red / np.linalg.norm(red))
     expected = [share_that_differ(list(part)) for part in is_green.reshape(3, 4).astype(int).tolist()]
     assert values("attribute_diversity", asked) == pytest.approx(expected)

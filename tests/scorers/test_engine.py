@@ -15,22 +15,22 @@ from benchmark.core.errors import UnreadableFileError
 from benchmark.core.records import Axis, ImageRecord, ImageSet, PromptSet, ScoreRow
 from benchmark.evaluate import scoring
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
-from benchmark.networks import openclip
+from benchmark.networks import open_clip
+from benchmark.networks.open_clip import OpenClip
 from benchmark.scorers import Scorer, make_scorers, scorers
 from benchmark.scorers.base import ImageScorer, SetScorer, Shown, Value
-from benchmark.scorers.engine import shown as engine_shown
-from benchmark.scorers.engine.open_clip import OpenClip
-from benchmark.scorers.engine.shown import parts, shown
-from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine import images as engine_images
+from benchmark.scorers.engine.images import forget, parts, shown
+from tools.build_shapes import small_networks
 
 MakeSet = Callable[..., ImageSet]
 
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_shown, "PART_IMAGES", 4)
+    monkeypatch.setattr(engine_images, "PART_IMAGES", 4)
     # A part is filled by as many images at a time as there are cores.
-    monkeypatch.setattr(engine_shown, "allowed_cores", lambda: 2)
+    monkeypatch.setattr(engine_images, "allowed_cores", lambda: 2)
     # The golden images would be counted among those that are embedded here.
     monkeypatch.setattr(scoring, "ensure", lambda scorer: None)
 
@@ -92,13 +92,13 @@ def test_every_image_is_decoded_once_for_all_scorers(
 def embedded_by_clip(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Fills with the number of images of every call of the image tower."""
     counts: list[int] = []
-    embed = OpenClip._embed
+    embed = OpenClip.embed_images
 
     def counted(self: OpenClip, images: Sequence[Any]) -> list[torch.Tensor]:
         counts.append(len(images))
         return embed(self, images)
 
-    monkeypatch.setattr(OpenClip, "_embed", counted)
+    monkeypatch.setattr(OpenClip, "embed_images", counted)
     return counts
 
 
@@ -122,7 +122,7 @@ def test_another_scorer_and_more_prompts_embed_only_what_is_new(
     assert sum(counts) == 4
     assert [r.status for r in rows] == ["ok"] * 12
     counts.clear()
-    monkeypatch.setattr(OpenClip, "_read", lambda *_: pytest.fail("the texts were there"))
+    monkeypatch.setattr(OpenClip, "embed_texts", lambda *_: pytest.fail("the texts were there"))
     other = make_scorers(["clip(weights='embedded', model='any')"])[0]
     again = scored(images, [other], tmp_path / "out")
     assert not counts
@@ -244,9 +244,9 @@ def test_scorers_of_one_tower_share_it_while_they_live(world: Path) -> None:
         return scorer
 
     clip, again, half = loaded("clip"), loaded("style_cosine"), loaded("clip(precision='bf16')")
-    assert clip._tower is again._tower
-    assert clip._tower is not half._tower
-    tower = weakref.ref(clip._tower)
+    assert clip._clip is again._clip
+    assert clip._clip is not half._clip
+    tower = weakref.ref(clip._clip)
     del clip, again
     gc.collect()
     assert tower() is None
@@ -259,13 +259,13 @@ def test_a_model_without_its_vocabulary_is_refused_and_never_fed_another_one(
     (folder / "bpe.txt.gz").unlink(missing_ok=True)
     (scorer,) = make_scorers([f"clip(weights={str(folder)!r})"])
     scorer.load()  # the embedded vocabulary is the one it was made for
-    config = openclip.small_config(
+    config = small_networks.small_config(
         300,
         embed_dim=16,
         vision={"layers": 1, "width": 32, "head_width": 16, "patch_size": 16, "image_size": 64},
         text={"context_length": 32, "width": 32, "heads": 2, "layers": 1},
     )
-    openclip.save_open_clip(openclip.new_open_clip(config), config, tmp_path / "other")
+    small_networks.save_open_clip(open_clip.new_open_clip(config), config, tmp_path / "other")
     (scorer,) = make_scorers([f"clip(weights={str(tmp_path / 'other')!r})"])
     with pytest.raises(UnreadableFileError, match=r"knows 300 tokens.*add its merges as bpe\.txt\.gz"):
         scorer.load()

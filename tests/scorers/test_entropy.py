@@ -13,7 +13,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.records import ImageSet, Leaderboard
 from benchmark.report.figures import trade_off
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine.grey import grey_entropy
+from benchmark.scorers.entropy import grey_entropy
 
 
 def test_one_level_has_none_and_all_levels_evenly_have_eight_bits() -> None:

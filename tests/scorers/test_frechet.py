@@ -6,7 +6,7 @@ import torch
 from scipy.linalg import sqrtm
 from torchmetrics.image.fid import _compute_fid
 
-from benchmark.scorers.engine.frechet import Gaussian, Moments, frechet_distance
+from benchmark.scorers.engine.distances import Gaussian, Moments, frechet_distance
 
 
 def features(n: int, d: int, seed: int = 0, smallest: float = 1e-2) -> np.ndarray:

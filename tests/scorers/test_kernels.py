@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from benchmark.scorers.engine.mmd import CHUNK, Kernel, MmdTo, gaussian, polynomial
-from benchmark.scorers.engine.prdc import Neighbours
+from benchmark.scorers.engine.distances import CHUNK, Kernel, MmdTo, Neighbours, gaussian, polynomial
 
 KERNELS = [polynomial, gaussian]
 NUMBERS = ["precision", "recall", "density", "coverage"]

@@ -14,9 +14,9 @@ from PIL import Image
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler, ScoreRow
+from benchmark.networks import perceptual
 from benchmark.networks.perceptual import load_published_perceptual, published_heads
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine import pairwise
 
 FILES = {
     "alex": "alexnet-owt-7be5be79.pth",
@@ -76,7 +76,7 @@ def test_it_is_the_packages_mean_over_pairs_on_published_files(
     file = trunk(net)
     monkeypatch.setenv("FBENCH_WEIGHTS", str(file.parents[1]))
     # Two images at a time, so that the parts have to be put together.
-    monkeypatch.setattr(pairwise, "PIXELS", 2 * 70 * 70)
+    monkeypatch.setattr(perceptual, "PIXELS", 2 * 70 * 70)
     shown = noise(5)
     found = row(f"lpips(net={net!r})" if net != "alex" else "lpips", image_set(tmp_path, shown))
     assert found.scorer_version.startswith(f"1@{net}-")

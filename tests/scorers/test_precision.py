@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from benchmark.core.records import ImageSet
-from benchmark.networks.precision import place, running
+from benchmark.networks.inference import place, running
 from benchmark.scorers import make_scorers, scorers
-from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine.images import forget
 
 MakeSet = Callable[..., ImageSet]
 TOWERS = [n for n in scorers.names() if "precision" in inspect.signature(scorers.get(n)).parameters]
@@ -58,8 +58,8 @@ def test_batching_moves_nothing_that_is_seen(
     images = make_set(prompts=12, k=1)
     together = values(name, images)
     for size in (1, 5):
-        for module in ("_open_clip", "_clip_model", "_reward"):
-            monkeypatch.setattr(f"benchmark.scorers.{module}.batch_size", lambda *_, size=size: size)
+        for module in ("inference", "blip"):
+            monkeypatch.setattr(f"benchmark.networks.{module}.batch_size", lambda *_, size=size: size)
         np.testing.assert_allclose(values(name, images), together, rtol=0, atol=1e-4)
 
 

@@ -21,7 +21,6 @@ from benchmark.core.records import ImageSet
 from benchmark.networks import blip, folders
 from benchmark.networks.aesthetic import AestheticHead
 from benchmark.scorers import Scorer, make_scorers
-from benchmark.scorers.engine import reward as engine_reward
 from benchmark.weights.catalogue import RELEASES
 
 MakeSet = Callable[..., ImageSet]
@@ -59,7 +58,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     monkeypatch.setattr(open_clip.factory, "_MODEL_CONFIGS", tiny)
     published = blip.load_published_reward_net
-    monkeypatch.setattr(engine_reward, "load_published_reward_net", lambda path: published(path, TINY_REWARD))
+    monkeypatch.setattr(blip, "load_published_reward_net", lambda path: published(path, TINY_REWARD))
     torch.manual_seed(0)
     return folder
 
@@ -320,7 +319,7 @@ def test_openais_weights_keep_their_gelu(weights: Path, world: Path) -> None:
     config.write_text(right)
     scorer = published("clip(model='ViT-L-14')")
     scorer.load()
-    mlp = scorer._tower._model.visual.transformer.resblocks[0].mlp  # type: ignore[attr-defined]
+    mlp = scorer._clip._model.visual.transformer.resblocks[0].mlp  # type: ignore[attr-defined]
     assert "QuickGELU" in str(mlp)
     with pytest.raises(UserError, match="no published weights of ViT-B-32"):
         published("clip(model='ViT-B-32')")

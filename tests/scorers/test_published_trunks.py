@@ -23,10 +23,10 @@ from PIL import Image, ImageFilter
 
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
+from benchmark.networks import features as network_features
 from benchmark.networks.perceptual import published_heads
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine import features as engine_features
-from benchmark.scorers.engine.spread import mean_pair_distance, vendi
+from benchmark.scorers.engine.diversity import mean_pair_distance, vendi
 
 pytestmark = pytest.mark.optional
 
@@ -256,7 +256,7 @@ def kid(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Kid:
     """Our `kid` on the trunk's features: references are read, and distances made, by the scorer itself."""
-    monkeypatch.setattr(engine_features, "load_inception", lambda place, layer: network)
+    monkeypatch.setattr(network_features, "load_inception", lambda place, layer: network)
     trunk = weights / "lpips" / FILES["alex"]
 
     def kid(images: list[RGB], reference: Path) -> float:

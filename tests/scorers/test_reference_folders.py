@@ -11,7 +11,7 @@ from PIL import Image
 from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.scorers import make_scorers, scorers
-from benchmark.scorers.engine.reference import find, images
+from benchmark.scorers.engine.references import find, images
 from benchmark.scorers.engine.styles import style_images, style_places
 
 MakeSet = Callable[..., ImageSet]

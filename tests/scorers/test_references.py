@@ -11,11 +11,11 @@ from PIL import Image
 
 from benchmark.core.errors import MissingFileError, MissingWeightsError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet, ScoreRow
+from benchmark.networks.features import Features
 from benchmark.networks.inception import Inception, load_inception
+from benchmark.networks.open_clip import square_pixels
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine.features import Features
-from benchmark.scorers.engine.preprocess import square_pixels
-from benchmark.scorers.engine.shown import shown
+from benchmark.scorers.engine.images import shown
 from benchmark.stats.jackknife import prompt_groups
 
 MakeSet = Callable[..., ImageSet]
@@ -208,8 +208,8 @@ def test_families_stand_for_their_members(world: Path) -> None:
 def test_cmmd_crops_before_it_resizes() -> None:
     wide = np.zeros((20, 60, 3), np.uint8)
     wide[:, 20:40] = 255
-    assert (square_pixels([wide], 32) == 1).all()
+    assert (square_pixels(wide, 32) == 1).all()
     tall = np.random.default_rng(0).integers(0, 256, (33, 20, 3), dtype=np.uint8)
     centred = Image.fromarray(tall).crop((0, 6, 20, 26)).resize((32, 32), Image.Resampling.BICUBIC)
     expected = torch.from_numpy(np.asarray(centred).copy()).permute(2, 0, 1) / 255
-    assert torch.allclose(square_pixels([tall], 32)[0], expected)
+    assert torch.allclose(square_pixels(tall, 32), expected)

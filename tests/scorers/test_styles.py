@@ -10,11 +10,10 @@ from PIL import Image
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
-from benchmark.networks.features import load_features
+from benchmark.networks.features import Features, load_features
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine.features import Features
-from benchmark.scorers.engine.frechet import Gaussian, frechet_distance
-from benchmark.scorers.engine.renders import renders
+from benchmark.scorers.engine.distances import Gaussian, frechet_distance
+from benchmark.scorers.engine.references import renders
 from benchmark.scorers.engine.styles import style_places
 
 MakeSet = Callable[..., ImageSet]

@@ -10,14 +10,16 @@ import open_clip
 import pytest
 import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.kid import KernelInceptionDistance
 from transformers import CLIPModel
 
 from benchmark.core.records import ImageSet
-from benchmark.networks import blip, features, folders, openclip, perceptual
+from benchmark.networks import blip, features, folders, perceptual
+from benchmark.networks import open_clip as towers
+from benchmark.networks.open_clip import clip_pixels, hps_pixels
 from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD, normalise
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine.preprocess import clip_pixels, hps_pixels
-from benchmark.scorers.engine.renders import renders
+from benchmark.scorers.engine.references import renders
 from benchmark.scorers.engine.styles import style_images, style_places
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import Wanted, sample_scenes
@@ -60,7 +62,7 @@ def test_clip_and_hps_are_open_clips_cosine(name: str, world: Path, make_set: Ma
 
 
 def test_clip_reads_a_file_of_published_layout(world: Path, make_set: MakeSet, tmp_path: Path) -> None:
-    config = json.loads((world / "shapes-clip" / openclip.CONFIG).read_text())["model_cfg"]
+    config = json.loads((world / "shapes-clip" / towers.CONFIG).read_text())["model_cfg"]
     # The published vocabulary, so that the published tokenizer fits.
     config["text_cfg"] |= {"vocab_size": 49408, "context_length": 77}
     (tmp_path / "tiny-published.json").write_text(json.dumps(config))
@@ -139,6 +141,20 @@ def test_fid_is_torchmetrics_on_the_network_with_its_jackknife(world: Path, make
     assert left_out[4] == pytest.approx(distance(shown[kept]), rel=1e-4)
 
 
+def test_kid_is_torchmetrics_on_the_network(world: Path, make_set: MakeSet) -> None:
+    """With one subset of all images nothing is left to chance, in torchmetrics' object as well."""
+    images, others = make_set(prompts=10, k=2), make_set(prompts=10, k=2, name="real", seed=1)
+    network = features.load_features(world / "shapes-features")
+    metric = KernelInceptionDistance(feature=network, subsets=1, subset_size=20, normalize=True)
+    with torch.no_grad():
+        metric.update(pixels(others), real=True)
+        metric.update(pixels(images), real=False)
+    mean, _ = metric.compute()
+    whole, *_ = values(f"kid(reference={str(others.records[0].path.parent)!r})", images)
+    assert abs(whole) > 1e-4
+    assert whole == pytest.approx(float(mean), rel=1e-3, abs=1e-6)
+
+
 def test_frechet_distances_want_five_images_a_dimension(world: Path, make_set: MakeSet) -> None:
     (fid,) = make_scorers(["fid"])
     fid.load()
@@ -157,7 +173,7 @@ def test_style_data_gives_the_preferred_images(world: Path) -> None:
 
 def test_style_cosine_is_to_the_references_mean_direction(world: Path, make_set: MakeSet) -> None:
     images = make_set(prompts=14)
-    model = openclip.load_open_clip(world / "shapes-clip")
+    model = towers.load_open_clip(world / "shapes-clip")
     styled = [r for r in images if images.prompt(r).style in ("van_gogh", "sketch", "winter")]
     found = values("style_cosine", images)
     assert len(found) == len(styled) > 0
@@ -199,14 +215,16 @@ def test_official_preprocessing_of_other_sizes() -> None:
 
     bicubic = InterpolationMode.BICUBIC
     official = Compose([Resize(32, bicubic), CenterCrop(32), ToTensor(), Normalize(CLIP_MEAN, CLIP_STD)])
-    assert torch.allclose(normalise(clip_pixels([wide], 32))[0], official(Image.fromarray(wide)), atol=1e-6)
-    square = hps_pixels([wide], 32)[0]
+    assert torch.allclose(
+        normalise(clip_pixels(wide, 32)[None])[0], official(Image.fromarray(wide)), atol=1e-6
+    )
+    square = hps_pixels(wide, 32)
     assert square.shape == (3, 32, 32)
     assert (square[:, :8] == 0).all()
     assert (square[:, 24:] == 0).all()
     assert (square[:, 8:24] > 0).any()
     exact = np.full((64, 64, 3), 7, np.uint8)
-    assert torch.equal(hps_pixels([exact], 64), clip_pixels([exact], 64))
+    assert torch.equal(hps_pixels(exact, 64), clip_pixels(exact, 64))
 
 
 def test_weights_on_disk_are_half_and_in_use_float32(world: Path) -> None:

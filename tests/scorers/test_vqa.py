@@ -11,11 +11,10 @@ from transformers.models.blip.image_processing_pil_blip import BlipImageProcesso
 
 from benchmark.core.errors import MissingWeightsError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
-from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD
+from benchmark.networks.blip import YesNo
+from benchmark.networks.pixels import CLIP_MEAN, CLIP_STD, stretched
 from benchmark.scorers import make_scorers
-from benchmark.scorers.engine.asked import Asked
-from benchmark.scorers.engine.preprocess import stretched_pixels
-from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine.images import forget
 
 MakeSet = Callable[..., ImageSet]
 
@@ -31,7 +30,7 @@ def processor(side: int) -> BlipImageProcessorPil:
 def test_pixels_are_those_of_the_librarys_processor(size: tuple[int, int]) -> None:
     image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     theirs = processor(48)(Image.fromarray(image), return_tensors="np")["pixel_values"][0]
-    ours = stretched_pixels([image], 48)[0].numpy()
+    ours = stretched(image, 48).numpy()
     ours = (ours - np.array(CLIP_MEAN)[:, None, None]) / np.array(CLIP_STD)[:, None, None]
     assert theirs == pytest.approx(ours, abs=1e-5)
 
@@ -71,7 +70,7 @@ def test_a_vocabulary_without_the_answer_is_refused(world: Path, tmp_path: Path)
     words = (folder / "vocab.txt").read_text().replace("yes\n", "oui\n")
     (folder / "vocab.txt").write_text(words)
     with pytest.raises(UnreadableFileError, match="it has no 'yes'"):
-        Asked(folder, "{text}?", "cpu")
+        YesNo(folder, "{text}?", "cpu")
 
 
 def test_half_precision_is_within_what_is_stated(world: Path, make_set: MakeSet) -> None:

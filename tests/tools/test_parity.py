@@ -18,7 +18,7 @@ from transformers import CLIPImageProcessorPil
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.pixels import read_rgb
-from benchmark.scorers.engine.preprocess import pickscore_pixels
+from benchmark.networks.hf_clip import pickscore_pixels
 from tools import virtual_environments as beside
 from tools.parity import __main__ as parity
 from tools.parity import environments, image_text, layouts, material, pairs, weights
@@ -117,7 +117,7 @@ def test_pickscore_crops_as_its_processor_does(tmp_path: Path) -> None:
     for case in material.write_cases(tmp_path):
         pixels = read_rgb(case.raw)
         official = processor(Image.fromarray(pixels), return_tensors="pt").pixel_values
-        assert torch.allclose(pickscore_pixels([pixels], 224), official, atol=1e-6), case
+        assert torch.allclose(pickscore_pixels(pixels, 224)[None], official, atol=1e-6), case
 
 
 def test_both_libraries_compute_the_same_of_one_state(tmp_path: Path) -> None:

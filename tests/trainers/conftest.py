@@ -97,12 +97,8 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory, tiny_pipeline_folder: Pa
 
     import torch
 
-    from benchmark.networks.openclip import (
-        new_open_clip,
-        open_clip_tokenizer,
-        save_open_clip,
-        small_config,
-    )
+    from benchmark.networks.open_clip import new_open_clip, open_clip_tokenizer
+    from tools.build_shapes.small_networks import save_open_clip, small_config
 
     folder = tmp_path_factory.mktemp("clip")
     shutil.copy(tiny_pipeline_folder / "tokenizer" / "bpe.txt.gz", folder)

@@ -12,7 +12,7 @@ from torch.nn.functional import cosine_similarity
 from benchmark.core.errors import UserError
 from benchmark.core.pixels import decode_rgb
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
-from benchmark.networks.openclip import (
+from benchmark.networks.open_clip import (
     load_open_clip,
     open_clip_tokenizer,
 )

@@ -17,7 +17,7 @@ import pytest
 from benchmark.core.errors import MissingWeightsError, UnknownNameError, UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.scorers import scorers
-from benchmark.scorers.engine.needs import needs, users_of
+from benchmark.scorers.requirements import needs, users_of
 from benchmark.weights.catalogue import RELEASES, Release, WeightsFile, release, release_at
 from benchmark.weights.fetch import download_url, fetch
 from benchmark.weights.locate import find, place, short_hash
@@ -333,8 +333,9 @@ def test_missing_files_are_named(weights: Path) -> None:
 
 def test_the_catalogue_and_the_places_need_no_torch() -> None:
     code = (
-        "import sys; from benchmark.scorers import _fetching, _needs, _verifying, _weights; "
-        "[_weights.find(r) for r in _weights.RELEASES]; list(_needs.needs()); "
+        "import sys; from benchmark.scorers import requirements; "
+        "from benchmark.weights import fetch, locate, verify; "
+        "[locate.find(r) for r in locate.RELEASES]; list(requirements.needs()); "
         "print([m for m in ('torch', 'transformers', 'open_clip') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -20,7 +20,7 @@ def measure(d: int = 2048, n: int = 12_288, rounds: int = 2) -> Measurement:
     import torch
     from scipy.linalg import sqrtm
 
-    from benchmark.scorers.engine.frechet import Gaussian, frechet_distance
+    from benchmark.scorers.engine.distances import Gaussian, frechet_distance
 
     features, references = _features(d, n, seed=0), _features(d, n, seed=1)
     images, reference = Gaussian.of(features), Gaussian.of(references)

@@ -221,7 +221,7 @@ def _score(job: tuple[str, Path, int]) -> Ours:
 
     from benchmark.evaluate.outside import read_images
     from benchmark.scorers import make_scorers
-    from benchmark.scorers.engine.source import forget
+    from benchmark.scorers.engine.images import forget
 
     text, listing, passes = job
     images = read_images(listing)

@@ -21,8 +21,7 @@ from benchmark.core import resources
 from benchmark.core.console import finish
 from benchmark.evaluate.outside import read_images
 from benchmark.scorers import Scorer, make_scorers
-from benchmark.scorers.engine.shown import Shown, parts
-from benchmark.scorers.engine.source import forget
+from benchmark.scorers.engine.images import Shown, forget, parts
 
 SCORERS: Final = ("clip", "hps", "pickscore", "imagereward")
 EXACT: Final = 4
@@ -125,7 +124,8 @@ def _values(scorer: Scorer, seen: Iterable[Shown]) -> "np.ndarray":
 
 def write_weights(folder: Path, *, small: bool) -> Mapping[str, Path]:
     """Random weights of the four, in layouts that their scorers open."""
-    from benchmark.networks.blip import PUBLISHED, RewardNet, save_reward_net, small_reward_config
+    from benchmark.networks.blip import PUBLISHED, RewardNet
+    from tools.build_shapes.small_networks import save_reward_net, small_reward_config
     from tools.parity.weights import (
         layout_of,
         lively,

@@ -12,7 +12,7 @@ from open_clip.model import CLIP
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from benchmark.networks.openclip import load_open_clip, new_open_clip, save_open_clip, small_config
+from benchmark.networks.open_clip import load_open_clip, new_open_clip
 from benchmark.networks.pixels import normalise
 from benchmark.shapes.alignment import as_seen
 from benchmark.shapes.facts import draw_facts
@@ -23,6 +23,7 @@ from tools.build_shapes.fitting import Build, Fit, autocast, fit, generator
 from tools.build_shapes.near_misses import draw_images, misses, soften
 from tools.build_shapes.oracles import draw
 from tools.build_shapes.sight import Heads
+from tools.build_shapes.small_networks import save_open_clip, small_config
 from tools.build_shapes.text import load_tokenizer
 from tools.build_shapes.trials import distractor_figures, distractor_trials
 from tools.build_shapes.workers import is_first

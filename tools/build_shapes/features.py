@@ -6,13 +6,14 @@ Through this bottleneck two heads, thrown away, must read the scene and say how 
 import torch
 from torch import Tensor, nn
 
-from benchmark.networks.features import FeatureNet, load_features, save_features
+from benchmark.networks.features import FeatureNet, load_features
 from benchmark.shapes.oracles import OUTPUTS
 from benchmark.shapes.readings import reading_of
 from tools.build_shapes.cards import write_card
 from tools.build_shapes.fitting import Build, Fit, autocast, fit, generator
 from tools.build_shapes.oracles import draw
 from tools.build_shapes.sight import reading_loss
+from tools.build_shapes.small_networks import save_features
 from tools.build_shapes.trials import DISTORTIONS, distort, frechet_figures
 from tools.build_shapes.workers import is_first
 

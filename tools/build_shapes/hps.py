@@ -5,10 +5,11 @@ from open_clip.model import CLIP
 from torch import Tensor, nn
 from transformers import CLIPTokenizer
 
-from benchmark.networks.openclip import load_open_clip, save_open_clip
+from benchmark.networks.open_clip import load_open_clip
 from tools.build_shapes.cards import write_card
 from tools.build_shapes.clip import clip_ids, config, embed_images, embed_texts
 from tools.build_shapes.fitting import Build
+from tools.build_shapes.small_networks import save_open_clip
 from tools.build_shapes.text import load_tokenizer
 from tools.build_shapes.tuning import (
     Labelled,

@@ -11,14 +11,7 @@ import torch
 from torch import Tensor, nn
 from transformers import BertTokenizer
 
-from benchmark.networks.blip import (
-    RewardNet,
-    load_reward_net,
-    load_reward_tokenizer,
-    reward_tokens,
-    save_reward_net,
-    small_reward_config,
-)
+from benchmark.networks.blip import RewardNet, load_reward_net, load_reward_tokenizer, reward_tokens
 from benchmark.networks.hf_clip import load_clip_model
 from benchmark.networks.pixels import normalise
 from benchmark.shapes.alignment import INDEX, Seen, as_seen, match
@@ -33,6 +26,7 @@ from tools.build_shapes.near_misses import (
     draw_images,
     soften,
 )
+from tools.build_shapes.small_networks import save_reward_net, small_reward_config
 from tools.build_shapes.tuning import (
     Labelled,
     Scorer,

@@ -4,11 +4,12 @@ import lpips
 import torch
 from torch import Tensor, nn
 
-from benchmark.networks.perceptual import load_perceptual, new_perceptual, save_perceptual
+from benchmark.networks.perceptual import load_perceptual, new_perceptual
 from tools.build_shapes.cards import write_card
 from tools.build_shapes.fitting import Build, Fit, autocast, fit, generator
 from tools.build_shapes.oracles import draw
 from tools.build_shapes.sight import Heads
+from tools.build_shapes.small_networks import save_perceptual
 from tools.build_shapes.trials import pixels_are_right, triplet_accuracy
 from tools.build_shapes.triplets import draw_triplets, hard_triplets
 from tools.build_shapes.workers import is_first

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from transformers import CLIPModel, CLIPTokenizer
 
-from benchmark.networks.hf_clip import load_clip_model, new_clip_model, save_clip_model
+from benchmark.networks.hf_clip import load_clip_model
 from benchmark.networks.pixels import normalise
 from benchmark.shapes.scenes import SIDE
 from tools.build_shapes.cards import write_card
@@ -13,6 +13,7 @@ from tools.build_shapes.fitting import Build, Fit, autocast, fit
 from tools.build_shapes.near_misses import soften
 from tools.build_shapes.oracles import draw
 from tools.build_shapes.sight import Heads
+from tools.build_shapes.small_networks import new_clip_model, save_clip_model
 from tools.build_shapes.text import load_tokenizer, token_ids
 from tools.build_shapes.tuning import (
     Labelled,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.registry import Entry
+from benchmark.scorers import FAMILIES
 from benchmark.scorers.base import Scorer, scorers
-from benchmark.scorers.engine.choose import FAMILIES
 
 _HEAD = """# Scorers
 
@@ -84,7 +84,7 @@ def _weights(kind: Any) -> Iterator[str]:
 
 
 def _paragraphs(kind: Any) -> list[str]:
-    """What stands in the docstring before its sections, each paragraph in one line."""
+    """The docstring before its sections, each paragraph in one line."""
     text = re.split(r"^(?:Args|Attributes|Raises):$", _doc(kind), maxsplit=1, flags=re.MULTILINE)[0]
     return [" ".join(part.split()) for part in text.split("\n\n") if part.strip()]
 

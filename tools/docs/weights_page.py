@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmark.core.console import readable_size
-from benchmark.scorers.engine.needs import users_of
+from benchmark.scorers.requirements import users_of
 from benchmark.weights.catalogue import RELEASES, Release
 
 _HEAD = """# Weights

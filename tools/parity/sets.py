@@ -69,7 +69,7 @@ def extractor(folder: Path) -> Answers:
 
 def _features(job: tuple[Path, Sequence[Path]]) -> Any:
     from benchmark.core.pixels import read_rgb
-    from benchmark.scorers.engine.features import Features
+    from benchmark.networks.features import Features
 
     weights, files = job
     return Features(weights, "cpu", "parity").of_images([read_rgb(file) for file in files]).tolist()

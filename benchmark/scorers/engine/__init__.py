@@ -1,1 +1,1 @@
-"""What stands below the scorers: pixels decoded once, features kept by content, references, distances."""
+"""The engine below the scorers: pixels decoded once, features kept by content, references, distances."""

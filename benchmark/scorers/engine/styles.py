@@ -8,10 +8,11 @@ from benchmark.core import resources, store
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.image_files import counted, find_images
-from benchmark.core.pixels import decode_rgb
+from benchmark.core.pixels import decode_rgb, read_rgb
 from benchmark.core.records import Prompt
-from benchmark.scorers.engine.reference import Files, readable_images
-from benchmark.weights.locate import EMBEDDED, short_hash
+from benchmark.scorers.engine.images import Pictures
+from benchmark.scorers.engine.references import readable_images
+from benchmark.weights.locate import EMBEDDED
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
@@ -86,13 +87,11 @@ def styles_in_words(places: Mapping[str, Path], counts: Mapping[str, int]) -> st
     return "; ".join(part for part in (f"reference images by style: {sizes}", *beside) if part)
 
 
-def styles_hash(weights: Path, places: Mapping[str, Path]) -> str:
-    """Short hash of a scorer's weights and of the styles that it compares with.
+def hash_with_names(known: str, places: Mapping[str, Path]) -> str:
+    """A hash of weights and references, and of the styles' names, which decide what prompts are scored.
 
-    The styles' names decide which prompts are scored, so they count as well; those of the embedded world go
-    without saying.
+    Those of the embedded world go without saying.
     """
-    known = short_hash(weights, references=places.values())
     own = sorted(places)
     return known if own == sorted(STYLES) else sha256_json([known, own])[:8]
 
@@ -109,7 +108,7 @@ def style_images(place: Path) -> "Sequence[RGB]":
         UserError: if the file is missing or unreadable.
     """
     if place.is_dir():
-        return Files(find_images(place).images)
+        return Pictures(find_images(place).images, read_rgb)
     table = store.read_parquet(place, ["jpg_0", "jpg_1", "label_0"]).to_pylist()
     if not table:
         raise UnreadableFileError(place, "style data", "it has no pair")

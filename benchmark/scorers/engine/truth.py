@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmark.scorers.engine.shown import Shown
+from benchmark.scorers.engine.images import Shown
 from benchmark.shapes.diversity import true_diversity
 from benchmark.shapes.facts import Facts
 from benchmark.shapes.readings import Readings

@@ -14,7 +14,7 @@ from benchmark.leaderboard import ScoreTable, read_score_table, signature_line
 from benchmark.leaderboard.frontiers import difference_from, signature_of_frontier
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import Scorer, make_scorers
-from benchmark.scorers.engine.ready import require_weights
+from benchmark.scorers.requirements import require_weights
 from benchmark.workflows.frontier.config import NONE, FrontierConfig
 
 SHARES: Final = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)

@@ -12,7 +12,7 @@ from torch import Tensor
 from benchmark.networks.blip import load_reward_net, load_reward_tokenizer, reward_tokens
 from benchmark.networks.features import load_features
 from benchmark.networks.hf_clip import load_clip_model
-from benchmark.networks.openclip import load_open_clip, open_clip_tokenizer
+from benchmark.networks.open_clip import load_open_clip, open_clip_tokenizer
 from benchmark.networks.perceptual import load_perceptual
 from benchmark.shapes.alignment import as_seen, match
 from benchmark.shapes.annotators import MEASURES, measures

@@ -1,4 +1,4 @@
-"""What a scorer answers: a number, or why there is none; anything else is an error and never a number."""
+"""Values of scorers: a number, or why there is none; anything else is an error and never a number."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Missing:
-    """The answer of a scorer that has nothing to score, with the reason."""
+    """The value of a scorer that has nothing to score, with the reason."""
 
     note: str
 
@@ -53,7 +53,7 @@ def expected(failed: str, act: Callable[[], T]) -> T:
 
 
 def number(value: Any) -> Value:
-    """What a scorer gave as Python's float; numpy's and torch's scalars are welcome, `Missing` stays.
+    """The value of a scorer as Python's float; numpy's and torch's scalars are welcome, `Missing` stays.
 
     Raises:
         TypeError: for text, a complex number, a generator, nothing.
@@ -69,7 +69,7 @@ def number(value: Any) -> Value:
 
 
 def number_or_error(value: Any) -> Value | Exception:
-    """As `number`, with what is wrong as an answer of its own."""
+    """As `number`, with what is wrong as a value of its own."""
     try:
         return number(value)
     except Exception as error:  # noqa: BLE001  # anything may call itself a number

@@ -1,31 +1,37 @@
-"""What ``reference=`` means: the images, features or statistics that a set is compared with. No torch."""
+"""The images, features or statistics that a set is compared with, as ``reference=`` names them. No torch."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, overload
+from typing import TYPE_CHECKING, Final
 from zipfile import BadZipFile
 
+from benchmark.core.console import notice
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.image_files import ImageFiles, find_images
 from benchmark.core.naming import name_of
 from benchmark.core.pixels import read_rgb
+from benchmark.scorers.engine.images import Pictures
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
     import numpy as np
 
     from benchmark.core.pixels import RGB
+    from benchmark.networks.inference import Embedder
 
 RENDERS: Final = "renders2000"
+COUNT, SEED = 2000, 20260
+"""Of the embedded world's reference set."""
 
 _HELD: Final = ("features", "mu", "sigma", "n")
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What an .npz of ``mu``, ``sigma`` and perhaps ``n`` holds, as pytorch-fid and clean-fid write it."""
+    """An .npz of ``mu``, ``sigma`` and perhaps ``n``, as pytorch-fid and clean-fid write it."""
 
     mu: "np.ndarray"
     sigma: "np.ndarray"
@@ -92,26 +98,6 @@ def in_words(path: Path | None, m: int | None) -> str:
     return "; ".join(part for part in (f"reference {path or RENDERS}: {size}", passed) if part)
 
 
-class Files(Sequence["RGB"]):
-    """Images that are decoded when they are looked at: a reference may be larger than the memory."""
-
-    def __init__(self, files: Sequence[Path]) -> None:
-        self._files = files
-
-    def __len__(self) -> int:
-        return len(self._files)
-
-    @overload
-    def __getitem__(self, index: int) -> "RGB": ...
-    @overload
-    def __getitem__(self, index: slice) -> "Files": ...
-    def __getitem__(self, index: int | slice) -> "RGB | Files":
-        """The pixels of one, or a part of the sequence."""
-        if isinstance(index, slice):
-            return Files(self._files[index])
-        return read_rgb(self._files[index])
-
-
 def images(path: Path | None) -> "Sequence[RGB]":
     """The pixels of a folder's images, or of the embedded world's renders.
 
@@ -119,10 +105,20 @@ def images(path: Path | None) -> "Sequence[RGB]":
         UserError: when one is looked at that cannot be read.
     """
     if path is None:
-        from benchmark.scorers.engine.renders import renders
-
         return renders()
-    return Files(find_images(path).images)
+    return Pictures(find_images(path).images, read_rgb)
+
+
+@cache
+def renders(count: int = COUNT, seed: int = SEED) -> "tuple[RGB, ...]":
+    """Renders of scenes about which nothing is stated, uint8 (64, 64, 3) each, drawn from a seed."""
+    import torch
+
+    from benchmark.shapes.renderer import render, to_uint8
+    from benchmark.shapes.scenes import Wanted, sample_scenes
+
+    scenes = sample_scenes(Wanted.anything(count), torch.Generator().manual_seed(seed))
+    return tuple(to_uint8(render(scenes)).numpy())
 
 
 def read_npz(path: Path) -> "np.ndarray | Statistics":
@@ -152,3 +148,59 @@ def read_npz(path: Path) -> "np.ndarray | Statistics":
     if why:
         raise UnreadableFileError(path, "an .npz of a reference", why)
     return found
+
+
+class Reference:
+    """A reference set as the scorers of one network see it, in memory once for all of them.
+
+    Args:
+        network: Gives features of its images.
+        path: A folder of images, an .npz, or None for renders.
+    """
+
+    def __init__(self, network: "Embedder", path: Path | None) -> None:
+        self._network, self._path = network, path
+
+    @cached_property
+    def content(self) -> "np.ndarray | Statistics":
+        """Features (m, d), or their statistics; says on stderr of how many images.
+
+        Raises:
+            UserError: if they cannot be read, or are of another network.
+        """
+        held = self._read()
+        notice(in_words(self._path, held.n if isinstance(held, Statistics) else len(held)))
+        return held
+
+    def _read(self) -> "np.ndarray | Statistics":
+        path = self._path
+        if path is None or path.is_dir():
+            return self._network.of_images(images(path))
+        held = read_npz(path)
+        d = held.mu.size if isinstance(held, Statistics) else held.shape[1]
+        if d != self._network.size:
+            raise UserError(
+                f"the reference {path} has {d} features", allowed=f"{self._network.size}, as the network"
+            )
+        return held
+
+    def remark(self) -> str:
+        """How many images of a user's reference a number is about; empty for renders."""
+        if self._path is None:
+            return ""
+        held = self.content
+        m = held.n if isinstance(held, Statistics) else len(held)
+        return "an unknown number of reference images" if m is None else f"{m:,} reference images"
+
+    def features(self, scorer: str) -> "np.ndarray":
+        """Features (m, d).
+
+        Raises:
+            UserError: if only their statistics are known.
+        """
+        if isinstance(self.content, Statistics):
+            raise UserError(
+                f"scorer {scorer} compares image by image, and {self._path} holds mu and sigma",
+                allowed="a folder of images, or an .npz of features",
+            )
+        return self.content

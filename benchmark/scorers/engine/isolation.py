@@ -1,4 +1,4 @@
-"""What a scorer changes in the process stays its own: random numbers, defaults, folder, environment."""
+"""Isolation of scorers: what one changes in the process (random numbers, defaults, folder) stays its own."""
 
 import os
 import random
@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
-from benchmark.scorers.base import Scorer
-
 Setting: TypeAlias = tuple[Callable[[], Any], Callable[[Any], object]]
 """How something of the process is read, and how it is set."""
 
 
 @contextmanager
-def apart(scorer: Scorer) -> Iterator[None]:
+def isolated(scorer: object) -> Iterator[None]:
     """Lets a scorer work in surroundings of its own: as it left them; afterwards they are what they were.
 
     So no number depends on which other scorers were asked for, and a scorer that sets a default while it
@@ -31,7 +29,7 @@ def apart(scorer: Scorer) -> Iterator[None]:
         _set(before, _OWN[scorer])
 
 
-_OWN: WeakKeyDictionary[Scorer, dict[str, Any]] = WeakKeyDictionary()
+_OWN: WeakKeyDictionary[object, dict[str, Any]] = WeakKeyDictionary()
 
 
 def _values() -> dict[str, Any]:

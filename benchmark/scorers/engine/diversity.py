@@ -1,4 +1,4 @@
-"""How spread out embeddings are; everything in float64."""
+"""Diversity of embeddings, in float64."""
 
 import numpy as np
 from jaxtyping import Float

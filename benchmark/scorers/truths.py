@@ -1,0 +1,114 @@
+"""Scorers that state the truth about images of the embedded world, which is known exactly.
+
+``oracle``, ``scene_rate``, ``true_reward``, ``true_reward_heldout`` and ``true_diversity``.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, final
+
+from benchmark.core import resources
+from benchmark.core.records import Axis
+from benchmark.scorers.base import ImageScorer, Missing, PromptScorer, Shown, Value, scorers
+from benchmark.weights.locate import OpensWeights
+
+if TYPE_CHECKING:
+    from benchmark.scorers.engine.truth import Truth
+
+
+class _Judged(OpensWeights):
+    """Mixin of a scorer that stands on the evaluating oracle and its calibration."""
+
+    reference: ClassVar[str] = "embedded"
+
+    @final
+    def weight_paths(self) -> tuple[Path, ...]:
+        """The evaluating oracle and its calibration."""
+        return resources.shapes_weights("oracle"), resources.shapes_weights("truth/oracle.json")
+
+    @final
+    def load(self, device: str = "cpu") -> None:  # noqa: ARG002  # it is small, and exact on the processor
+        """Reads both, so that a fault shows before the first image."""
+        from benchmark.shapes.truth import load_judge
+
+        load_judge()
+
+
+@scorers.register()
+class Oracle(_Judged, ImageScorer):
+    """Share of the prompt's stated facts that the evaluating oracle reads in the image."""
+
+    name: ClassVar[str] = "oracle"
+    axis: ClassVar[Axis] = "alignment"
+    bounds: ClassVar[tuple[float, float | None]] = (0.0, 1.0)
+    scale: ClassVar[str] = "0..1"
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """The share of the facts that are read."""
+        return [float(truth.oracle) for truth in _truths(shown)]
+
+
+@scorers.register()
+class SceneRate(_Judged, ImageScorer):
+    """1 if drawing again what the oracle read leaves as little as an autoencoder would, else 0."""
+
+    name: ClassVar[str] = "scene_rate"
+    axis: ClassVar[Axis] = "alignment"
+    bounds: ClassVar[tuple[float, float | None]] = (0.0, 1.0)
+    scale: ClassVar[str] = "0..1"
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """Whether it is a scene."""
+        return [float(truth.scene) for truth in _truths(shown)]
+
+
+@scorers.register()
+class TrueReward(_Judged, ImageScorer):
+    """Population 1's reward, content times bounded taste; its labels are the training pairs."""
+
+    name: ClassVar[str] = "true_reward"
+    axis: ClassVar[Axis] = "preference"
+    bounds: ClassVar[tuple[float, float | None]] = (0.0, None)
+    scale: ClassVar[str] = "see docs: embedded world"
+    in_domain_for: ClassVar[tuple[str, ...]] = ("shapes-prefs",)
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """The reward of population 1."""
+        return [float(truth.reward) for truth in _truths(shown)]
+
+
+@scorers.register()
+class TrueRewardHeldout(_Judged, ImageScorer):
+    """Population 2's reward, content times bounded taste; it labelled no training pair."""
+
+    name: ClassVar[str] = "true_reward_heldout"
+    axis: ClassVar[Axis] = "preference"
+    bounds: ClassVar[tuple[float, float | None]] = (0.0, None)
+    scale: ClassVar[str] = "see docs: embedded world"
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """The reward of population 2."""
+        return [float(truth.reward_heldout) for truth in _truths(shown)]
+
+
+@scorers.register()
+class TrueDiversity(_Judged, PromptScorer):
+    """Share of image pairs that differ in what the prompt leaves open, in units of the world's own."""
+
+    name: ClassVar[str] = "true_diversity"
+    axis: ClassVar[Axis] = "diversity"
+    bounds: ClassVar[tuple[float, None]] = (0.0, None)
+    scale: ClassVar[str] = "1 = as varied as the world"
+
+    def value(self, shown: Shown) -> Value:
+        """The diversity of one prompt's images."""
+        from benchmark.scorers.engine.truth import diversity
+
+        found = diversity(shown) if len(shown) else None
+        return Missing("fewer than two accepted images") if found is None else found
+
+
+def _truths(shown: Shown) -> "list[Truth]":
+    from benchmark.scorers.engine.truth import truths
+
+    return truths(shown)
