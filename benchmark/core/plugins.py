@@ -142,7 +142,7 @@ def code_sha256(thing: object) -> str:
     attributes, such as a mixture's parts; with a package goes its version. What such a module imports is not
     looked at.
     """
-    found = sorted({digest for name in _modules(thing) if (digest := _module_sha256(name))})
+    found = sorted({digest for name in _modules(thing) if (digest := module_sha256(name))})
     return sha256_json(found) if found else ""
 
 
@@ -154,7 +154,8 @@ def _modules(thing: object) -> Iterator[str]:
 
 
 @functools.cache  # the module of an edited file has another name
-def _module_sha256(name: str) -> str:
+def module_sha256(name: str) -> str:
+    """The same of one module that is imported; empty for fbench's own and the standard library's."""
     package = name.partition(".")[0]
     if package in _OURS or package in sys.stdlib_module_names:
         return ""
