@@ -54,10 +54,10 @@ def load_yaml(text: str) -> Any:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     except yaml.YAMLError as error:
-        raise ValueError(_said(error)) from error
+        raise ValueError(_reason(error)) from error
 
 
-def _said(error: "yaml.YAMLError") -> str:
+def _reason(error: "yaml.YAMLError") -> str:
     mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
     return f"line {mark.line + 1}: {problem}" if mark and problem else " ".join(str(error).split())
 

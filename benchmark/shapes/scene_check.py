@@ -115,7 +115,7 @@ def _fit(images: Tensor, scenes: Scenes) -> Scenes:
             radius=(tried.radius + move[:, None, 2]).clamp(5, 16),
             angle=(tried.angle + move[:, None, 3]).clamp(-MAX_ANGLE, MAX_ANGLE),
         )
-        sd = distances(tried, x, y) - _outside(tried)
+        sd = distances(tried, x, y) - _outline_width(tried)
         lower = distances(tried, x, y - CAP)
         snowy = winter.repeat_interleave(CANDIDATES)[:, None, None]
         error = torch.stack([_flat_error(picture, sd[:, i], (lower[:, i] > 0) & snowy) for i in range(2)], 1)
@@ -127,7 +127,7 @@ def _fit(images: Tensor, scenes: Scenes) -> Scenes:
     return scenes
 
 
-def _outside(scenes: Scenes) -> Tensor:
+def _outline_width(scenes: Scenes) -> Tensor:
     """`OUTSIDE` of every scene's style, to be taken from distances (n, 2, h, w)."""
     return torch.tensor([OUTSIDE.get(name, 0.0) for name in STYLES])[scenes.style][:, None, None, None]
 
@@ -155,7 +155,7 @@ def _left_over(images: Tensor, scenes: Scenes) -> Tensor:
     sd = distances(scenes, *_axes())
     free = (sd >= REACH).all(1).float()
     profile = _background_profile(images, free, scenes)
-    mask = cover(sd - _outside(scenes), 1.4).amax(1, keepdim=True)
+    mask = cover(sd - _outline_width(scenes), 1.4).amax(1, keepdim=True)
     left = blurred(images) - blurred(profile + (render(scenes).clamp(0, 1) - profile) * mask)
     objects = torch.zeros(len(images))
     for i in range(2):

@@ -59,7 +59,7 @@ def fold(node: ast.expr, algebra: Algebra[T]) -> T:
             return algebra.apply(_BINARY[type(operator)], fold(left, algebra), fold(right, algebra))
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
             return algebra.apply(name, fold(argument, algebra))
-    raise ValueError(f"{_shown(node)} is not of the language of formulas: {ALLOWED}")
+    raise ValueError(f"{_quoted(node)} is not of the language of formulas: {ALLOWED}")
 
 
 def parse(text: str) -> ast.expr:
@@ -207,6 +207,6 @@ def _depth(node: ast.AST) -> int:
     return deepest
 
 
-def _shown(node: ast.expr) -> str:
+def _quoted(node: ast.expr) -> str:
     text = ast.unparse(node)
     return repr(text if len(text) <= 60 else text[:57] + "...")

@@ -87,7 +87,7 @@ class HubClient:
         Raises:
             UserError: if there is no such data set, or nothing is known of it and the network is forbidden.
         """
-        kept = self._kept(name)
+        kept = self._record_of(name)
         if self._offline:
             return _read_listing(kept) if kept.is_file() else self._downloaded(name)
         from huggingface_hub import HfApi
@@ -149,7 +149,7 @@ class HubClient:
             do=f"run once without --offline, or `hf download {name.repository} --repo-type dataset`",
         )
 
-    def _kept(self, name: HubName) -> Path:
+    def _record_of(self, name: HubName) -> Path:
         text = f"{name.repository}@{name.revision or 'newest'}"
         return cache_folder() / "hub" / f"{re.sub(r'[^A-Za-z0-9_.@-]+', '--', text)}.json"
 
