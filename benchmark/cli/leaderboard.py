@@ -173,7 +173,7 @@ def leaderboard(
         (say_json_text if form == "json" else say)(text.rstrip("\n"))
     if form == "csv" and output is not None and by_tag:
         from benchmark.core.naming import name_of
-        from benchmark.report.csv_table import tags_csv_text
+        from benchmark.report.data_files import tags_csv_text
 
         # Of another name, such as table-1.0, everything is the name.
         beside = output.with_name(f"{name_of(output, ('.csv',))}-by-tag.csv")

@@ -59,6 +59,39 @@ class Verdict:
     unchanged_passes: float
 
 
+@dataclass(frozen=True)
+class GateReport:
+    """A verdict and what it is about.
+
+    Attributes:
+        verdict: The gate's answer.
+        kind: Two checkpoints, or two methods by their training runs.
+        baseline: What was to be replaced: a checkpoint's id, or a method's name.
+        candidate: What would replace it.
+        suite: Prompt set and size, as in the score table.
+        signature: Of the score tables compared.
+        n_prompts: Prompts.
+        images_per_prompt: K.
+        baseline_runs: Training runs behind the baseline; 1 for a checkpoint.
+        candidate_runs: The same of the candidate.
+        notes: What a reader must know about this comparison.
+        remedy: How to measure more, as an instruction; is told where the verdict is inconclusive.
+    """
+
+    verdict: Verdict
+    kind: Literal["checkpoint", "method"]
+    baseline: str
+    candidate: str
+    suite: str
+    signature: str
+    n_prompts: int
+    images_per_prompt: int
+    baseline_runs: int = 1
+    candidate_runs: int = 1
+    notes: tuple[str, ...] = ()
+    remedy: str = ""
+
+
 def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float], *, alpha: float = ALPHA) -> Verdict:
     r"""Pass, regression or inconclusive.
 

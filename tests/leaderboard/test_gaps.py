@@ -7,8 +7,8 @@ import pytest
 from benchmark.core.records import Gap
 from benchmark.leaderboard.hacking import hacking_of
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.simulate import simulated_table
 from benchmark.leaderboard.tags import by_tag
+from tools.simulated_tables import simulated_table
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from benchmark.core.records import Checkpoint
 from benchmark.leaderboard import build_leaderboard
 from benchmark.leaderboard.plane import plane_of, primary_pairs
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.simulate import simulated_table
 from benchmark.leaderboard.sweeps import sweeps_of
 from benchmark.stats.sweeps import contrasts_at_equal_level
+from tools.simulated_tables import simulated_table
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,13 @@ from rich.console import Console
 from benchmark.core.records import Leaderboard, LeaderboardCell
 from benchmark.leaderboard import ScoreTable, build_leaderboard
 from benchmark.leaderboard.frontiers import frontiers_of
-from benchmark.leaderboard.simulate import simulated_table
 from benchmark.report import csv_text, json_text, markdown_text
 from benchmark.report.figures.trade_off_points import view_of
 from benchmark.report.latex import latex_text
 from benchmark.report.numbers import decimals
 from benchmark.report.page.content import PageSource, content_of, plan_of
 from benchmark.report.terminal import print_leaderboard
+from tools.simulated_tables import simulated_table
 
 RESAMPLES = 19
 COMPLETE = simulated_table(n_prompts=30, images_per_prompt=3)

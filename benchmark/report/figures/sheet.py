@@ -15,8 +15,8 @@ from PIL import Image, ImageOps
 
 from benchmark.core.errors import FbenchError, UnknownNameError, UserError
 from benchmark.core.records import ImageSet
+from benchmark.leaderboard.names import display_names
 from benchmark.report.figures.style import INK, MUTED, PAGE_INCHES, SMALLEST, figure_style, save, shown
-from benchmark.report.names import display_names
 
 _PROMPTS, _SEEDS = 8, 4
 _TEXT_SHARE = 0.19

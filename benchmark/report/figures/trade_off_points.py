@@ -17,7 +17,7 @@ from benchmark.core.records import (
     PlanePoint,
     ScorerColumn,
 )
-from benchmark.report.names import display_names, method_name
+from benchmark.leaderboard.names import display_names, method_name
 from benchmark.stats.curve import used_points
 from benchmark.stats.front import on_front
 from benchmark.stats.region import Region

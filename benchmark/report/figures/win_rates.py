@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
+from benchmark.leaderboard.names import display_names, method_name
 from benchmark.leaderboard.win_rates import WinRate
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
@@ -26,7 +27,6 @@ from benchmark.report.figures.style import (
     text_inches,
     wrapped,
 )
-from benchmark.report.names import display_names, method_name
 
 _PANELS = 8
 """Scorers at most: more of them do not fit a page."""

@@ -16,9 +16,9 @@ from benchmark.core.records import (
     TagCell,
 )
 from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard.names import display_names, method_name
 from benchmark.leaderboard.tags import by_tag
-from benchmark.report.names import display_names, method_name
-from benchmark.report.numbers import decimals, verdict
+from benchmark.report.numbers import better_or_worse, decimals
 from benchmark.report.page.evidence import gaps_of, planes_of, tags_of
 from benchmark.report.page.scores import missing_rows, score_arrays
 from benchmark.report.panels import remarks
@@ -190,7 +190,7 @@ def _cell(cell: LeaderboardCell, higher: bool) -> dict[str, Any]:
         "diffN": cell.difference_n_prompts,
         "missing": cell.n_missing,
         "note": cell.note,
-        "verdict": verdict(cell, higher_is_better=higher),
+        "verdict": better_or_worse(cell, higher_is_better=higher),
     }
 
 

@@ -9,7 +9,7 @@ from benchmark.core.errors import ConfigError, NotComparableError
 from benchmark.core.locks import held
 from benchmark.core.records import Checkpoint
 from benchmark.gate import GateReport, gate_methods
-from benchmark.gate.evidence import CANDIDATE_RUNS
+from benchmark.gate.differences import CANDIDATE_RUNS
 from benchmark.leaderboard import (
     ScoreTable,
     build_leaderboard,

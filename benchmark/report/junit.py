@@ -5,9 +5,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from typing import Literal
 
-from benchmark.gate.decision import Finding
-from benchmark.report.verdict.record import GateReport
-from benchmark.report.verdict.words import advice, clean, headline, numbers
+from benchmark.gate import Finding, GateReport
+from benchmark.report.verdict_texts import advice, clean, finding_numbers, headline
 
 InconclusiveAs = Literal["error", "failure", "skipped"]
 """How an inconclusive scorer is marked."""
@@ -86,5 +85,5 @@ def _numbers(finding: Finding) -> dict[str, str]:
 
 
 def _message(finding: Finding) -> str:
-    told = ", ".join(f"{name} {value}" for name, value in numbers(finding).items())
+    told = ", ".join(f"{name} {value}" for name, value in finding_numbers(finding).items())
     return f"{clean(finding.scorer)}: {told}" + (f"; {finding.note}" if finding.note else "")

@@ -1,6 +1,5 @@
-"""The gate on score tables: which cells are held against which, and with what margin."""
+"""The differences that the gate judges: candidate less baseline, scorer by scorer, each with its bounds."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -9,21 +8,19 @@ import pandas as pd
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, ScorerColumn
 from benchmark.gate.decision import Verdict, decide
-from benchmark.gate.evidence import (
-    SET_MARGIN,
-    checkpoint_evidence,
-    default_margin,
-    method_margin,
-    run_evidence,
-    set_evidence,
-)
+from benchmark.gate.margins import NO_MARGINS, SET_MARGIN, default_margin, fill_margin, method_margin
 from benchmark.leaderboard.grid import cells_of, failed_of, set_values_of
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.stats.arrays import RESAMPLES
+from benchmark.stats.arrays import RESAMPLES, FloatArray
+from benchmark.stats.cells import paired_differences, prompt_means
+from benchmark.stats.jackknife import jackknife_interval
+from benchmark.stats.methods import SEEDS_FOR_A_CLAIM, Difference, independent_runs, paired_runs
 from benchmark.stats.missing import MAX_SHARE, missing_share
-from benchmark.stats.one_sided import ALPHA, UNBOUNDED, Bounds
+from benchmark.stats.one_sided import ALPHA, UNBOUNDED, Bounds, prompt_bounds, t_bounds
 
-NO_MARGINS: Mapping[str, float] = {}
+CANDIDATE_RUNS = 3
+BASELINE_RUNS = 8
+"""Training runs below which nothing is said about a method."""
 
 
 def gate_checkpoints(
@@ -67,23 +64,23 @@ def gate_checkpoints(
         if column.unit == "set":
             values = set_values_of(rows, ids)
             at, against = ids.index(candidate), ids.index(baseline)
-            bounds[column.name] = set_evidence(
+            bounds[column.name] = set_bounds(
                 float(values.value[at] - values.value[against]),
                 _without_gaps(values.leave_out[:, at] - values.leave_out[:, against]),
                 higher_is_better=column.higher_is_better, alpha=alpha,
             )  # fmt: skip
             share = SET_MARGIN * abs(float(values.value[against]))
-            _fill_margin(known, column.name, share, f"its value of {baseline}")
+            fill_margin(known, column.name, share, f"its value of {baseline}")
             continue
         cells = cells_of(rows, ids)
-        bounds[column.name] = checkpoint_evidence(
+        bounds[column.name] = checkpoint_bounds(
             cells[ids.index(candidate)], cells[ids.index(baseline)],
             higher_is_better=column.higher_is_better, alpha=alpha, resamples=resamples, seed=seed,
         )  # fmt: skip
         if _has_gaps(rows, [candidate, baseline], ids):
             bounds[column.name] = UNBOUNDED
         base = _base(table, baseline)
-        _fill_margin(known, column.name, default_margin(cells[ids.index(base)]), f"its spread of {base}")
+        fill_margin(known, column.name, default_margin(cells[ids.index(base)]), f"its spread of {base}")
     return decide(bounds, known, alpha=alpha)
 
 
@@ -127,7 +124,7 @@ def gate_methods(
             raise UserError(f"{column.name} has one number a set", allowed="scorers of unit image or prompt")
         rows = table.rows[table.rows["scorer"] == column.name]
         cells = cells_of(rows, ids)
-        bounds[column.name] = run_evidence(
+        bounds[column.name] = run_bounds(
             cells[ours], cells[theirs], our_seeds, their_seeds,
             higher_is_better=column.higher_is_better, alpha=alpha,
         )  # fmt: skip
@@ -138,8 +135,105 @@ def gate_methods(
         margin = default_margin(spread)
         if column.axis == "preference" and by_id[base].is_base:
             margin = method_margin(spread, cells[theirs], higher_is_better=column.higher_is_better)
-        _fill_margin(known, column.name, margin, f"its spread of {base}")
+        fill_margin(known, column.name, margin, f"its spread of {base}")
     return decide(bounds, known, alpha=alpha)
+
+
+def checkpoint_bounds(
+    candidate: FloatArray,
+    baseline: FloatArray,
+    *,
+    higher_is_better: bool,
+    alpha: float = ALPHA,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Bounds:
+    """Two checkpoints on one scorer of unit image or prompt, paired cell by cell.
+
+    Args:
+        candidate: Shape (prompts, images), ``NaN`` where missing.
+        baseline: Same shape.
+        higher_is_better: Direction of the scorer.
+        alpha: Error of each bound.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        Bounds over prompts, better = positive.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    differences = sign * paired_differences(candidate, baseline)
+    return prompt_bounds(differences, alpha=alpha, resamples=resamples, seed=seed)
+
+
+def set_bounds(
+    value: float, leave_out: FloatArray, *, higher_is_better: bool, alpha: float = ALPHA
+) -> Bounds:
+    """Two checkpoints on one scorer of unit set, by the jackknife over groups of prompts.
+
+    Args:
+        value: Candidate's value less the baseline's.
+        leave_out: The same without each group, shape (groups,).
+        higher_is_better: Direction of the scorer.
+        alpha: Error of each bound.
+
+    Returns:
+        Bounds with groups - 1 degrees of freedom, better = positive.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    interval = jackknife_interval(sign * value, sign * leave_out)
+    return t_bounds(Difference(interval.value, interval.se, max(interval.n - 1.0, 1.0)), alpha=alpha)
+
+
+def run_bounds(
+    candidate: FloatArray,
+    baseline: FloatArray,
+    candidate_seeds: Sequence[int],
+    baseline_seeds: Sequence[int],
+    *,
+    higher_is_better: bool,
+    alpha: float = ALPHA,
+) -> Bounds:
+    """Two methods on one scorer: training runs against training runs, on the same prompts and noise.
+
+    With at least five training seeds in common the runs are paired by them. With fewer, all runs of both
+    count as independent: three pairs leave two degrees of freedom, which costs more than pairing gains.
+    Prompts and evaluation noise are paired either way, and training-seed variance is in the bounds.
+
+    Args:
+        candidate: Shape (runs, prompts, images), ``NaN`` where missing.
+        baseline: Shape (other runs, prompts, images).
+        candidate_seeds: Training seed of each candidate run.
+        baseline_seeds: Training seed of each baseline run.
+        higher_is_better: Direction of the scorer.
+        alpha: Error of each bound.
+
+    Returns:
+        Bounds over runs and prompts, better = positive.
+
+    Raises:
+        UserError: With fewer than 3 candidate or 8 baseline runs, or two runs of one method and seed.
+    """
+    _check_runs("candidate", candidate_seeds, CANDIDATE_RUNS)
+    _check_runs("baseline", baseline_seeds, BASELINE_RUNS)
+    sign = 1.0 if higher_is_better else -1.0
+    ours, theirs = prompt_means(sign * candidate), prompt_means(sign * baseline)
+    shared = [seed for seed in candidate_seeds if seed in baseline_seeds]
+    if len(shared) < SEEDS_FOR_A_CLAIM:
+        return t_bounds(independent_runs(ours, theirs), alpha=alpha)
+    left = [list(candidate_seeds).index(seed) for seed in shared]
+    right = [list(baseline_seeds).index(seed) for seed in shared]
+    return t_bounds(paired_runs(ours[left], theirs[right]), alpha=alpha)
+
+
+def _check_runs(which: str, seeds: Sequence[int], least: int) -> None:
+    if len(set(seeds)) < len(seeds):
+        twice = next(seed for seed in seeds if list(seeds).count(seed) > 1)
+        raise UserError(f"two {which} runs have training seed {twice}", do="leave one of them out")
+    if len(seeds) < least:
+        raise UserError(
+            f"{len(seeds)} {which} runs", allowed=f"at least {least}", do="train it with more --seed values"
+        )
 
 
 def _columns(table: ScoreTable, scorers: Sequence[str], margins: Mapping[str, float]) -> list[ScorerColumn]:
@@ -165,18 +259,6 @@ def _has_gaps(rows: pd.DataFrame, chosen: Sequence[str], ids: Sequence[str]) -> 
     """Whether a gated checkpoint lacks more than 1 %: who fails where it is hard must not pass for it."""
     share = missing_share(failed_of(rows, ids))
     return bool(max(share[ids.index(id_)] for id_ in chosen) > MAX_SHARE)
-
-
-def _fill_margin(margins: dict[str, float], scorer: str, default: float, unit: str) -> None:
-    """Sets a margin that was not given, or says why it has no default."""
-    if scorer in margins:
-        return
-    if not default > 0:
-        raise UserError(
-            f"{scorer} has no default margin, as {unit} is {'missing' if math.isnan(default) else 'zero'}",
-            do=f"--margin {scorer}=VALUE, or gate on other scorers",
-        )
-    margins[scorer] = default
 
 
 def _base(table: ScoreTable, otherwise: str) -> str:

@@ -1,12 +1,21 @@
-"""The leaderboard as CSV: one row a checkpoint, the columns that scripts depend on."""
+"""Leaderboards and verdicts for programs: CSV whose columns scripts depend on, and JSON with everything."""
 
 import csv
 import io
+import json
+import math
 from dataclasses import fields
+from typing import Any
 
-from benchmark.core.records import Leaderboard, LeaderboardCell, LeaderboardRow, TagCell
+from benchmark.core.hashing import plain
+from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell, LeaderboardRow, TagCell
+from benchmark.gate import GateReport
 
 Value = str | int | float | None
+
+LEADERBOARD_SCHEMA = 1
+VERDICT_SCHEMA = 1
+"""Of the JSON; raised when a key changes its meaning or goes."""
 
 
 def csv_text(leaderboard: Leaderboard) -> str:
@@ -109,8 +118,6 @@ def tags_csv_text(leaderboard: Leaderboard) -> str:
 
 def _header(leaderboard: Leaderboard) -> list[str]:
     """The names of the columns; they exist without a row too."""
-    from benchmark.core.records import Checkpoint
-
     cells = tuple(LeaderboardCell(column.name) for column in leaderboard.columns)
     return list(flat_row(leaderboard, LeaderboardRow(Checkpoint("none", "none"), 0, 0, 0, cells)))
 
@@ -119,3 +126,37 @@ def _text(value: Value) -> str:
     if value is None:
         return ""
     return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def json_text(leaderboard: Leaderboard) -> str:
+    """Every field of every record; where the weights lie on this machine is left out.
+
+    Args:
+        leaderboard: What to write.
+
+    Returns:
+        The text of ``leaderboard.json``: ``schema_version``, then the fields of a Leaderboard.
+    """
+    everything = plain(leaderboard)
+    for row in everything["rows"]:
+        del row["checkpoint"]["path"]
+    record = {"schema_version": LEADERBOARD_SCHEMA, **everything}
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+
+
+def verdict_record(report: GateReport) -> dict[str, Any]:
+    """The report as plain values, for JSON; a number that is not known is None.
+
+    Returns:
+        `schema_version` and `outcome`, then the fields of a :class:`benchmark.gate.GateReport`.
+    """
+    record: dict[str, Any] = _known(plain(report))
+    return {"schema_version": VERDICT_SCHEMA, "outcome": report.verdict.outcome, **record}
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _known(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_known(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

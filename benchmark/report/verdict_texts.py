@@ -1,12 +1,11 @@
-"""What every form of the report says in the same words."""
+"""The sentences and numbers of a verdict, the same in every format."""
 
 import math
 from collections.abc import Sequence
 
 from scipy.special import ndtri
 
-from benchmark.gate.decision import SMALL_DECLINE, Finding
-from benchmark.report.verdict.record import GateReport
+from benchmark.gate.decision import SMALL_DECLINE, Finding, GateReport
 from benchmark.stats.one_sided import ALPHA
 
 POWER = 0.8
@@ -51,7 +50,7 @@ def headline(report: GateReport) -> str:
     return f"PASS: no drop as large as its margin on {_names([f.scorer for f in findings], len(findings))}"
 
 
-def sides(report: GateReport) -> tuple[tuple[str, str], ...]:
+def compared_rows(report: GateReport) -> tuple[tuple[str, str], ...]:
     """Who was compared on what: rows of a name and its text."""
     return (
         ("candidate", _side(report.candidate, report.candidate_runs, report)),
@@ -82,7 +81,7 @@ def p_value(p: float) -> str:
     return "–" if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def numbers(finding: Finding) -> dict[str, str]:
+def finding_numbers(finding: Finding) -> dict[str, str]:
     """Difference, L, U, M and the smallest detectable drop, to two digits of what the bounds can carry.
 
     Returns:
@@ -100,7 +99,7 @@ def numbers(finding: Finding) -> dict[str, str]:
     }
 
 
-def remarks(report: GateReport) -> tuple[str, ...]:
+def verdict_remarks(report: GateReport) -> tuple[str, ...]:
     """What stands under the table: power, notes, and what to do next."""
     passes = report.verdict.unchanged_passes
     known = () if math.isnan(passes) else (math.floor(100 * passes) / 100,)
