@@ -18,6 +18,21 @@ SHAPES_GATED = ("true_reward", "oracle", "true_diversity", "scene_rate")
 """Gated by default in the embedded world."""
 
 
+@dataclass(frozen=True, eq=False)
+class ComparedCheckpoints:
+    """Two groups of checkpoints in one table.
+
+    Attributes:
+        table: Scores of both, and of whatever else was in their evaluations.
+        baseline: One checkpoint, or the runs of a method.
+        candidate: The same.
+    """
+
+    table: ScoreTable
+    baseline: tuple[Checkpoint, ...]
+    candidate: tuple[Checkpoint, ...]
+
+
 def gate_evaluations(
     baseline: Sequence[str],
     candidate: Sequence[str],
@@ -105,21 +120,6 @@ def _notes(compared: ComparedCheckpoints, gated: Sequence[str]) -> tuple[str, ..
             "No base model in these evaluations: default margins are in units of the baseline's spread."
         )
     return (*notes, *compared.table.remarks)
-
-
-@dataclass(frozen=True, eq=False)
-class ComparedCheckpoints:
-    """Two groups of checkpoints in one table.
-
-    Attributes:
-        table: Scores of both, and of whatever else was in their evaluations.
-        baseline: One checkpoint, or the runs of a method.
-        candidate: The same.
-    """
-
-    table: ScoreTable
-    baseline: tuple[Checkpoint, ...]
-    candidate: tuple[Checkpoint, ...]
 
 
 def find_checkpoints(
