@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from benchmark.core.records import Checkpoint, Prompt, PromptSet, Sampler, ScorerColumn, ScoreRow
+from benchmark.leaderboard.comparability import signature_line
 from benchmark.leaderboard.score_table import ScoreTable, rows_to_frame
-from benchmark.leaderboard.signature import signature_line
 from benchmark.stats.arrays import FloatArray
 from benchmark.stats.jackknife import leave_out_id, prompt_groups
 

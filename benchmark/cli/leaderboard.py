@@ -129,7 +129,8 @@ def leaderboard(
     form = _format_of("json" if as_json else format or ("latex" if latex else None), output)
     from benchmark.core.store import write_text
     from benchmark.leaderboard import join_tables, read_score_table
-    from benchmark.leaderboard.methods import build_method_leaderboard, method_notes
+    from benchmark.leaderboard.by_method import build_method_leaderboard
+    from benchmark.leaderboard.notes import method_notes
     from benchmark.leaderboard.view import View, build_view, view_of
 
     view = View(tuple(where or ()), sort, _listed(scorers), _listed(axis), primary, retest)

@@ -64,7 +64,7 @@ def trade_off(
     """
     from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
     from benchmark.leaderboard.frontiers import with_frontiers
-    from benchmark.leaderboard.plane import with_plane
+    from benchmark.leaderboard.trade_off_plane import with_plane
     from benchmark.report import figures
 
     tables = [read_score_table(folder) for folder in folders]
@@ -145,14 +145,14 @@ def win_rates(
       fbench plot win-rates runs/eval --scorers pickscore,hps --reference base --output wins.pdf
     """
     from benchmark.leaderboard import join_tables, read_score_table, signature_about
-    from benchmark.leaderboard.win_rates import rate_lines, win_rates_of
+    from benchmark.leaderboard.win_rate_table import rate_lines, win_rates_of
     from benchmark.report import figures
 
     table = join_tables([read_score_table(folder) for folder in folders], _words(scorers) or ())
     rates = win_rates_of(table, reference=reference, scorers=_words(scorers))
     signature = signature_about(table.signature, table.columns, {rate.scorer for rate in rates})
     place = output or _figures(folders[0]) / "win-rates.png"
-    drawn = figures.win_rates(rates, table.checkpoints, place, signature=signature)
+    drawn = figures.win_rate_bars(rates, table.checkpoints, place, signature=signature)
     if not as_json:
         say_table(rate_lines(rates))
     _done(drawn, as_json=as_json, win_rates=rates)

@@ -21,7 +21,7 @@ from benchmark.leaderboard import (
     write_score_table,
 )
 from benchmark.leaderboard.equal_level import equal_level, sweep_parameter
-from benchmark.leaderboard.win_rates import win_rates_of
+from benchmark.leaderboard.win_rate_table import win_rates_of
 from benchmark.report import write_exports
 from benchmark.report.page import PageSource, write_page
 from benchmark.scorers import Scorer
@@ -119,12 +119,12 @@ def _figures(
     leaderboard: Leaderboard, table: ScoreTable, image_sets: Sequence[ImageSet], folder: Path
 ) -> list[Path]:
     """Draws what these scores have something to say of; what an earlier table had goes."""
-    from benchmark.report.figures import iso_reward, picture_sheet, trade_off, win_rates
+    from benchmark.report.figures import iso_reward, picture_sheet, trade_off, win_rate_bars
 
     def draw_win_rates(file: Path) -> Path:
         rates = win_rates_of(table, reference=leaderboard.reference)
         signature = signature_about(table.signature, table.columns, {rate.scorer for rate in rates})
-        return win_rates(rates, table.checkpoints, file, signature=signature)
+        return win_rate_bars(rates, table.checkpoints, file, signature=signature)
 
     def draw_iso_reward(file: Path) -> Path:
         if sweep_parameter(table) is None:

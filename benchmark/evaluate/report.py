@@ -10,7 +10,7 @@ from benchmark.core.manifest import FILE_NAME, Manifest, read_manifest
 from benchmark.core.records import ImageSet, Leaderboard
 from benchmark.evaluate.reopen import read_image_sets
 from benchmark.leaderboard import ScoreTable
-from benchmark.leaderboard.same_prompts import ids_in
+from benchmark.leaderboard.comparability import prompt_ids_in
 from benchmark.report.page import PageSource
 
 
@@ -56,7 +56,7 @@ def _named_as_in(table: ScoreTable, images: ImageSet, taken: Collection[str]) ->
     if not alike:
         raise UserError(f"the images of {own.id} are not those that were scored")
     name = own.id if own.id in alike else next((id_ for id_ in alike if id_ not in taken), alike[0])
-    ids = ids_in(table.prompts, {prompt.id: prompt.content for prompt in images.prompt_set})
+    ids = prompt_ids_in(table.prompts, {prompt.id: prompt.content for prompt in images.prompt_set})
     # A table of before prompts were written down has no other names than theirs.
     ids = ids or {prompt.id: prompt.id for prompt in images.prompt_set}
     prompts = tuple(replace(prompt, id=ids[prompt.id]) for prompt in images.prompt_set)

@@ -13,7 +13,7 @@ from benchmark.core.records import ImageSet
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.layouts import layout_of
 from benchmark.evaluate.outside import ENDINGS, EXTERNAL, read_images
-from benchmark.leaderboard.same_prompts import difference, ids_in
+from benchmark.leaderboard.comparability import prompt_difference, prompt_ids_in
 
 
 def read_side_by_side(config: ScoreConfig) -> list[ImageSet]:
@@ -79,11 +79,11 @@ def of_same_prompts(images: ImageSet, first: ImageSet) -> ImageSet:
         NotComparableError: if the two are of different prompts or numbers of images.
     """
     ours, theirs = ({p.id: p.content for p in each.prompt_set} for each in (first, images))
-    ids = ids_in(ours, theirs)
+    ids = prompt_ids_in(ours, theirs)
     k, own_k = len(first.seeds), len(images.seeds)
     if ids is None or k != own_k:
         counts = f"up to {k} images a prompt in one and {own_k} in the other"
-        why = difference(ours, theirs) if ids is None else counts
+        why = prompt_difference(ours, theirs) if ids is None else counts
         raise NotComparableError(
             f"{first.checkpoint.id} and {images.checkpoint.id} are not comparable: {why}",
             do="score them apart, each with its own --out",

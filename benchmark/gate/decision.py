@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from benchmark.core.errors import UserError
-from benchmark.stats.holm import holm
 from benchmark.stats.one_sided import ALPHA, Bounds
+from benchmark.stats.p_values import holm
 from benchmark.stats.power import detectable_drop, pass_probability
 
 Outcome = Literal["pass", "regression", "inconclusive"]

@@ -9,14 +9,13 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, ScorerColumn
 from benchmark.gate.decision import Verdict, decide
 from benchmark.gate.margins import NO_MARGINS, SET_MARGIN, default_margin, fill_margin, method_margin
-from benchmark.leaderboard.grid import cells_of, failed_of, set_values_of
+from benchmark.leaderboard.score_arrays import cells_of, failed_of, set_values_of
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES, FloatArray
-from benchmark.stats.cells import paired_differences, prompt_means
+from benchmark.stats.cells import MAX_SHARE, missing_share, paired_differences, prompt_means
 from benchmark.stats.jackknife import jackknife_interval
-from benchmark.stats.methods import SEEDS_FOR_A_CLAIM, Difference, independent_runs, paired_runs
-from benchmark.stats.missing import MAX_SHARE, missing_share
 from benchmark.stats.one_sided import ALPHA, UNBOUNDED, Bounds, prompt_bounds, t_bounds
+from benchmark.stats.training_runs import SEEDS_FOR_A_CLAIM, Difference, independent_runs, paired_runs
 
 CANDIDATE_RUNS = 3
 BASELINE_RUNS = 8
@@ -79,7 +78,7 @@ def gate_checkpoints(
         )  # fmt: skip
         if _has_gaps(rows, [candidate, baseline], ids):
             bounds[column.name] = UNBOUNDED
-        base = _base(table, baseline)
+        base = table.base() or baseline
         fill_margin(known, column.name, default_margin(cells[ids.index(base)]), f"its spread of {base}")
     return decide(bounds, known, alpha=alpha)
 
@@ -130,7 +129,7 @@ def gate_methods(
         )  # fmt: skip
         if _has_gaps(rows, [*candidate, *baseline], ids):
             bounds[column.name] = UNBOUNDED
-        base = _base(table, baseline[0])
+        base = table.base() or baseline[0]
         spread = cells[ids.index(base)]
         margin = default_margin(spread)
         if column.axis == "preference" and by_id[base].is_base:
@@ -259,10 +258,6 @@ def _has_gaps(rows: pd.DataFrame, chosen: Sequence[str], ids: Sequence[str]) -> 
     """Whether a gated checkpoint lacks more than 1 %: who fails where it is hard must not pass for it."""
     share = missing_share(failed_of(rows, ids))
     return bool(max(share[ids.index(id_)] for id_ in chosen) > MAX_SHARE)
-
-
-def _base(table: ScoreTable, otherwise: str) -> str:
-    return next((checkpoint.id for checkpoint in table.checkpoints if checkpoint.is_base), otherwise)
 
 
 def _seed(checkpoint: Checkpoint) -> int:

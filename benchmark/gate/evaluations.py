@@ -10,7 +10,7 @@ from benchmark.gate.decision import GateReport
 from benchmark.gate.differences import BASELINE_RUNS, CANDIDATE_RUNS, gate_checkpoints, gate_methods
 from benchmark.gate.margins import NO_MARGINS
 from benchmark.leaderboard import ScoreTable, join_tables, read_score_table
-from benchmark.leaderboard.comparable import comparable
+from benchmark.leaderboard.join import comparable
 from benchmark.leaderboard.names import display_names
 from benchmark.leaderboard.same_method import method_facts
 

@@ -7,10 +7,9 @@ import numpy as np
 
 from benchmark.core.errors import UserError
 from benchmark.stats.arrays import FloatArray
-from benchmark.stats.cells import prompt_means
-from benchmark.stats.methods import paired_runs
+from benchmark.stats.cells import prompt_means, within_prompt_sd
 from benchmark.stats.one_sided import t_bounds
-from benchmark.stats.spread import within_prompt_sd
+from benchmark.stats.training_runs import paired_runs
 
 MARGIN_SDS = 0.2
 """An effect that matters, in within-prompt standard deviations of the base."""

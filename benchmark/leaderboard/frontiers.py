@@ -6,10 +6,9 @@ from typing import Final
 
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.records import Checkpoint, Frontier, FrontierPoint, Leaderboard, Plane, ScorerColumn
-from benchmark.leaderboard.plane import sampled_scorer
-from benchmark.leaderboard.positions import Positions, positions_of
+from benchmark.leaderboard.comparability import first_difference
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.signature import first_difference
+from benchmark.leaderboard.trade_off_plane import Positions, positions_of, sampled_scorer
 from benchmark.stats.arrays import RESAMPLES
 
 _PART: Final = "frontier:"
@@ -98,7 +97,7 @@ def frontiers_of(
     """What sampling alone reaches in the plane of two scorers.
 
     A point stands at its means, and its region is that of its means less the base model's, as in
-    :func:`benchmark.leaderboard.plane.plane_of`.
+    :func:`benchmark.leaderboard.trade_off_plane.plane_of`.
 
     Args:
         table: Of ``fbench frontier``.

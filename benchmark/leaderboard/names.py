@@ -1,4 +1,4 @@
-"""Short names of checkpoints for figures, where an id of forty letters has no room."""
+"""Short names of checkpoints, where an id of forty letters has no room."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -38,6 +38,11 @@ def method_name(checkpoint: Checkpoint) -> str:
     """Objective and divergence; the id of a base model, or of a row that stands for a method's runs."""
     if checkpoint.objective is None or "seeds" in checkpoint.hyperparameters:
         return checkpoint.id
+    return objective_and_divergence(checkpoint)
+
+
+def objective_and_divergence(checkpoint: Checkpoint) -> str:
+    """As in the registry, with a space between; empty for a base model."""
     return " ".join(part for part in (checkpoint.objective, checkpoint.divergence) if part)
 
 

@@ -133,7 +133,7 @@ def only(table: ScoreTable, where: Sequence[str], reference: str | None) -> Scor
         where: Conditions, see :func:`matching`.
         reference: Id of the checkpoint that differences are from; None for the first base model, which stays.
     """
-    ids = {*matching(table.checkpoints, where), reference or table.base("")}
+    ids = {*matching(table.checkpoints, where), reference or table.base()}
     return replace(
         table,
         checkpoints=tuple(c for c in table.checkpoints if c.id in ids),

@@ -14,8 +14,8 @@ from benchmark.gate import (
     set_bounds,
 )
 from benchmark.gate.decision import SMALL_DECLINE, UNKNOWN
-from benchmark.stats.methods import Difference, independent_runs, paired_runs
 from benchmark.stats.one_sided import Bounds, t_bounds
+from benchmark.stats.training_runs import Difference, independent_runs, paired_runs
 
 M = 0.2
 

@@ -10,7 +10,7 @@ from benchmark.core.records import Checkpoint
 from benchmark.gate import decide, default_margin, gate_checkpoints, gate_methods
 from benchmark.gate.differences import checkpoint_bounds
 from benchmark.gate.margins import SET_MARGIN
-from benchmark.leaderboard.grid import cells_of
+from benchmark.leaderboard.score_arrays import cells_of
 from benchmark.leaderboard.score_table import ScoreTable
 from tools.simulated_tables import simulated_table
 

@@ -19,9 +19,9 @@ from benchmark.report.data_files import verdict_record
 from benchmark.report.junit import InconclusiveAs, junit_text
 from benchmark.report.markdown import verdict_markdown
 from benchmark.report.terminal import print_verdict
-from benchmark.stats.methods import Difference
 from benchmark.stats.one_sided import UNBOUNDED, Bounds, t_bounds
 from benchmark.stats.power import pass_probability
+from benchmark.stats.training_runs import Difference
 
 HOSTILE = (
     "a|b", "<script>alert(1)</script>", '"]]>&amp;\'', "line\nbreak\r\n| x |", "bell\x07 \x1b[2J\x00",

@@ -10,9 +10,9 @@ from benchmark.stats.best import (
     not_worse_than_best_jackknife,
     tie_groups,
 )
+from benchmark.stats.cells import missing_share, order_is_fragile
 from benchmark.stats.intervals import Interval
 from benchmark.stats.jackknife import jackknife_interval, prompt_groups, t_test_p
-from benchmark.stats.missing import missing_share, order_is_fragile
 
 
 def test_clear_differences_give_one_group_each_and_ties_share() -> None:

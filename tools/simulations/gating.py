@@ -9,8 +9,8 @@ import numpy as np
 from benchmark.gate import checkpoint_bounds, decide, run_bounds
 from benchmark.gate.margins import MARGIN_SDS
 from benchmark.stats.arrays import FloatArray
-from benchmark.stats.methods import Difference, independent_runs, paired_runs
 from benchmark.stats.one_sided import Bounds
+from benchmark.stats.training_runs import Difference, independent_runs, paired_runs
 from tools.simulations.cases import Case, Draw, Outcome, Shape, noise, outcome
 
 PROMPTS: Final = 96

@@ -16,8 +16,8 @@ from benchmark.core.records import (
     TagCell,
 )
 from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard.by_tag import tag_cells
 from benchmark.leaderboard.names import display_names, method_name
-from benchmark.leaderboard.tags import by_tag
 from benchmark.report.numbers import better_or_worse, decimals
 from benchmark.report.page.evidence import gaps_of, planes_of, tags_of
 from benchmark.report.page.scores import missing_rows, score_arrays
@@ -119,7 +119,7 @@ def _by_tag(source: PageSource, plan: Plan) -> tuple[TagCell, ...]:
     if source.leaderboard.by_tag:
         return source.leaderboard.by_tag
     tags = {prompt.id: _tags(prompt) for prompt in plan.prompts}
-    return by_tag(source.table, tags, source.leaderboard.reference)
+    return tag_cells(source.table, tags, source.leaderboard.reference)
 
 
 def _scorer(column: ScorerColumn, places: int, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:

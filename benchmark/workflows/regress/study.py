@@ -18,7 +18,7 @@ from benchmark.leaderboard import (
     read_score_table,
     signature_line,
 )
-from benchmark.leaderboard.methods import build_method_leaderboard
+from benchmark.leaderboard.by_method import build_method_leaderboard
 from benchmark.workflows.regress.baselines import find_baseline, refuse_other_budget, trained
 from benchmark.workflows.regress.recipe import SCORERS, SEEDS, eval_config, run_config
 from benchmark.workflows.workers import WORKERS, train_and_evaluate

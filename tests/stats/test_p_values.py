@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.stats.holm import holm
+from benchmark.stats.p_values import flips_needed, holm, sign_flip_p
 from benchmark.stats.power import minimum_detectable_effect
-from benchmark.stats.sign_flip import flips_needed, sign_flip_p
 from benchmark.stats.win_rate import win_rate
 
 

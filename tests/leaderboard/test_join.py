@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from benchmark.core.errors import NotComparableError, UnknownNameError
 from benchmark.core.records import Checkpoint, Prompt, ScorerColumn, ScoreRow
 from benchmark.leaderboard import ScoreTable, build_leaderboard, join_tables, rows_to_frame
-from benchmark.leaderboard.comparable import comparable
-from benchmark.leaderboard.same_prompts import difference, ids_in
+from benchmark.leaderboard.comparability import prompt_difference, prompt_ids_in
+from benchmark.leaderboard.join import comparable
 from benchmark.stats.jackknife import leave_out_id
 
 IDS = st.text("abcdefgXYZ0123456789-_ äü猫", min_size=1, max_size=5)
@@ -175,13 +175,15 @@ def test_groups_of_a_jackknife_go_where_prompts_had_other_ids() -> None:
 
 
 def test_prompts_of_one_text_are_paired_by_ids_then_by_order() -> None:
-    assert ids_in({"a": "x", "b": "x", "c": "y"}, {"b": "x", "d": "x", "e": "y"}) == {
+    assert prompt_ids_in({"a": "x", "b": "x", "c": "y"}, {"b": "x", "d": "x", "e": "y"}) == {
         "b": "b",
         "d": "a",
         "e": "c",
     }
-    assert ids_in({"a": "x", "b": "x"}, {"a": "x"}) is None
-    assert difference({"a": "x", "b": "x"}, {"a": "x"}).startswith("1 of the 2 prompts of one, such as a, is")
+    assert prompt_ids_in({"a": "x", "b": "x"}, {"a": "x"}) is None
+    assert prompt_difference({"a": "x", "b": "x"}, {"a": "x"}).startswith(
+        "1 of the 2 prompts of one, such as a, is"
+    )
 
 
 def test_one_table_is_itself() -> None:

@@ -10,9 +10,9 @@ import pytest
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard import build_leaderboard
-from benchmark.leaderboard.plane import plane_of, primary_pairs
+from benchmark.leaderboard.equal_level import sweeps_of
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.sweeps import sweeps_of
+from benchmark.leaderboard.trade_off_plane import plane_of, primary_pairs
 from benchmark.stats.sweeps import contrasts_at_equal_level
 from tools.simulated_tables import simulated_table
 

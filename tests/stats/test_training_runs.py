@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmark.stats.hacking import gap_interval, standardised_gains
+from benchmark.stats.cells import within_prompt_sd
+from benchmark.stats.hacking_index import gap_interval, standardised_gains
 from benchmark.stats.jackknife import jackknife_interval
-from benchmark.stats.methods import independent_runs, mean_over_runs, paired_runs, set_mean_over_runs
 from benchmark.stats.one_sided import Bounds, prompt_bounds, t_bounds
 from benchmark.stats.power import detectable_drop, pass_probability
-from benchmark.stats.spread import within_prompt_sd
+from benchmark.stats.training_runs import independent_runs, mean_over_runs, paired_runs, set_mean_over_runs
 
 
 @pytest.fixture

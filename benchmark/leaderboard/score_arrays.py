@@ -1,5 +1,6 @@
-"""From long rows to arrays: checkpoints x prompts x images."""
+"""The rows of a score table as arrays: checkpoints x prompts x images."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.records import UNDEFINED
+from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import BoolArray, FloatArray
 from benchmark.stats.jackknife import LEAVE_OUT
 
@@ -76,6 +78,22 @@ def set_values_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> SetValues:
     leave_out = np.full((len(groups), len(checkpoints)), np.nan)
     leave_out[group, _positions(without, checkpoints)] = _values(without)
     return SetValues(value, leave_out)
+
+
+def sizes_of(table: ScoreTable) -> tuple[dict[str, int], dict[str, int]]:
+    """Prompts and images behind each checkpoint: those that some scorer gave a number to.
+
+    Where no scorer works image by image, the design's size is all that is known.
+    """
+    by_image = table.rows[table.rows["seed"].notna()]
+    if by_image.empty:
+        ids = [checkpoint.id for checkpoint in table.checkpoints]
+        designed = table.n_prompts * table.images_per_prompt
+        return dict.fromkeys(ids, table.n_prompts), dict.fromkeys(ids, designed)
+    scored = by_image[by_image["status"] == "ok"]
+    images = Counter(scored.drop_duplicates(["checkpoint", "prompt_id", "seed"])["checkpoint"])
+    prompts = Counter(scored.drop_duplicates(["checkpoint", "prompt_id"])["checkpoint"])
+    return prompts, images
 
 
 def or_none(value: float) -> float | None:

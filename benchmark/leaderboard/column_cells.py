@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from benchmark.core.records import UNDEFINED, LeaderboardCell, ScorerColumn
-from benchmark.leaderboard.grid import SetValues, or_none
+from benchmark.leaderboard.score_arrays import SetValues, cells_of, failed_of, or_none, set_values_of
 from benchmark.stats.arrays import BoolArray, FloatArray, IntArray
 from benchmark.stats.best import comparison_of_leads, not_worse_than_best_jackknife, tie_groups
-from benchmark.stats.cells import paired_differences, prompt_means
-from benchmark.stats.holm import holm
+from benchmark.stats.cells import MAX_SHARE, missing_share, order_is_fragile, paired_differences, prompt_means
 from benchmark.stats.intervals import Interval, mean_intervals
 from benchmark.stats.jackknife import jackknife_interval, t_test_p
-from benchmark.stats.missing import MAX_SHARE, missing_share, order_is_fragile
+from benchmark.stats.p_values import flips_needed, holm, sign_flip_p
 from benchmark.stats.power import minimum_detectable_effect
-from benchmark.stats.sign_flip import flips_needed, sign_flip_p
 from benchmark.stats.win_rate import win_rate
 
 FRAGILE = "order could change with the missing rows"
@@ -33,7 +32,35 @@ class _Estimates:
     notes: Sequence[str]
 
 
-def sampled_column(
+def column_cells(
+    facts: ScorerColumn,
+    rows: pd.DataFrame,
+    ids: Sequence[str],
+    reference: str,
+    *,
+    resamples: int,
+    seed: int,
+) -> tuple[LeaderboardCell, ...]:
+    """The cells of one scorer, one a checkpoint, in order.
+
+    Args:
+        facts: Which scorer.
+        rows: Its rows.
+        ids: The checkpoints.
+        reference: Id of the one that the others are compared with.
+        resamples: Bootstrap resamples.
+        seed: Seed of resamples and sign flips.
+    """
+    at = ids.index(reference)
+    if facts.unit != "set":
+        cells, failed = cells_of(rows, ids), failed_of(rows, ids)
+        return _sampled_cells(facts, cells, failed, at, resamples=resamples, seed=seed)
+    whole = rows[rows["prompt_id"].isna()]
+    notes = dict(zip(whole["checkpoint"], whole["note"], strict=True))
+    return _set_cells(facts, set_values_of(rows, ids), at, [notes.get(i, "no row") for i in ids])
+
+
+def _sampled_cells(
     facts: ScorerColumn,
     cells: FloatArray,
     failed: BoolArray,
@@ -42,7 +69,7 @@ def sampled_column(
     resamples: int,
     seed: int,
 ) -> tuple[LeaderboardCell, ...]:
-    """The column of a scorer of unit image or prompt.
+    """The cells of a scorer of unit image or prompt.
 
     Args:
         facts: Which scorer.
@@ -71,7 +98,7 @@ def sampled_column(
     best_among = comparison_of_leads(leads, ranked.size, resamples=resamples, seed=seed)
     p = sign_flip_p(differences, flips=flips_needed(count - 1), seed=seed)
     by_image = facts.unit == "image"
-    return _column(
+    return _cells(
         facts,
         reference,
         _Estimates(
@@ -92,10 +119,10 @@ def sampled_column(
     )
 
 
-def set_column(
+def _set_cells(
     facts: ScorerColumn, values: SetValues, reference: int, notes: Sequence[str]
 ) -> tuple[LeaderboardCell, ...]:
-    """The column of a scorer of unit set.
+    """The cells of a scorer of unit set.
 
     Args:
         facts: Which scorer.
@@ -119,7 +146,7 @@ def set_column(
         chosen = ranked[left]
         return not_worse_than_best_jackknife(sign * value[chosen], sign * leave_out[:, chosen])
 
-    return _column(
+    return _cells(
         facts,
         reference,
         _Estimates(
@@ -135,7 +162,7 @@ def set_column(
     )
 
 
-def _column(facts: ScorerColumn, reference: int, estimates: _Estimates) -> tuple[LeaderboardCell, ...]:
+def _cells(facts: ScorerColumn, reference: int, estimates: _Estimates) -> tuple[LeaderboardCell, ...]:
     p = estimates.p.copy()
     p[reference] = np.nan
     adjusted = holm(p)

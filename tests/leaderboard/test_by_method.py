@@ -12,13 +12,14 @@ import pytest
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell, ScorerColumn, ScoreRow
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame
-from benchmark.leaderboard.methods import build_method_leaderboard, method_notes
+from benchmark.leaderboard.by_method import build_method_leaderboard
+from benchmark.leaderboard.notes import method_notes
 from benchmark.leaderboard.same_method import find_method, methods_of
 from benchmark.leaderboard.view import View, view_of
 from benchmark.report import TEXT_FORMATS
-from benchmark.stats.holm import holm
 from benchmark.stats.jackknife import leave_out_id
-from benchmark.stats.methods import mean_over_runs, paired_runs
+from benchmark.stats.p_values import holm
+from benchmark.stats.training_runs import mean_over_runs, paired_runs
 
 PROMPTS = 20
 BASE = Checkpoint("base", "sd15")

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from benchmark.core.records import Gap, ScorerColumn
-from benchmark.leaderboard.grid import cells_of, or_none
+from benchmark.leaderboard.score_arrays import cells_of, or_none
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES, FloatArray
-from benchmark.stats.hacking import gap_interval, standardised_gains
+from benchmark.stats.hacking_index import gap_interval, standardised_gains
 from benchmark.stats.intervals import Interval
 
 TRUTHS = ("true_reward", "true_reward_heldout", "oracle")
@@ -21,7 +21,9 @@ _GAPS = (
 )
 
 
-def hacking_of(table: ScoreTable, base: str, *, resamples: int = RESAMPLES, seed: int = 0) -> tuple[Gap, ...]:
+def reward_hacking_gaps(
+    table: ScoreTable, base: str, *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[Gap, ...]:
     """The gaps of every checkpoint but the base, as far as the table has the scorers.
 
     `hacking` compares each in-domain scorer of unit image or prompt with the mean of the scorers of its
@@ -49,7 +51,7 @@ def hacking_of(table: ScoreTable, base: str, *, resamples: int = RESAMPLES, seed
             for name, x in cells.items()
         }
         known = {name: gain for name, gain in gains.items() if not np.isnan(gain).all()}
-        for kind, gained, held_out in _asked(checkpoint, [facts[name] for name in known]):
+        for kind, gained, held_out in _gap_kinds(checkpoint, [facts[name] for name in known]):
             interval = _interval(known, gained, held_out, resamples, seed)
             if not np.isnan(interval.value):
                 ends = (or_none(interval.lo), or_none(interval.hi))
@@ -58,7 +60,7 @@ def hacking_of(table: ScoreTable, base: str, *, resamples: int = RESAMPLES, seed
     return tuple(found)
 
 
-def _asked(
+def _gap_kinds(
     checkpoint: str, columns: Sequence[ScorerColumn]
 ) -> Iterator[tuple[str, str | None, tuple[str, ...]]]:
     learned = [column for column in columns if column.name not in TRUTHS]

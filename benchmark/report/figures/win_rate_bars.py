@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard.names import display_names, method_name
-from benchmark.leaderboard.win_rates import WinRate
+from benchmark.leaderboard.win_rate_table import WinRate
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
     INK,
@@ -35,7 +35,7 @@ _LINE = 0.155
 """Inches, of a bar and the room about it."""
 
 
-def win_rates(
+def win_rate_bars(
     rates: Sequence[WinRate],
     checkpoints: Sequence[Checkpoint],
     path: Path,
@@ -43,7 +43,7 @@ def win_rates(
     signature: str = "",
     width: float | None = None,
 ) -> Path:
-    """Writes the figure of :func:`draw_win_rates`.
+    """Writes the figure of :func:`draw_win_rate_bars`.
 
     Args:
         rates: Of every checkpoint but the reference.
@@ -59,10 +59,10 @@ def win_rates(
         UserError: For another format, or if there is nothing to draw.
     """
     with figure_style():
-        return save(draw_win_rates(rates, checkpoints, signature=signature, width=width), path)
+        return save(draw_win_rate_bars(rates, checkpoints, signature=signature, width=width), path)
 
 
-def draw_win_rates(
+def draw_win_rate_bars(
     rates: Sequence[WinRate],
     checkpoints: Sequence[Checkpoint],
     *,
@@ -75,7 +75,7 @@ def draw_win_rates(
     drawn. All panels share one scale.
 
     Args:
-        rates: As of :func:`win_rates`, and so the others.
+        rates: As of :func:`win_rate_bars`, and so the others.
         checkpoints: All of them.
         signature: Of the scorers' numbers.
         width: Inches.

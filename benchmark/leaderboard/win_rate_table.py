@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import ScorerColumn
-from benchmark.leaderboard.grid import cells_of
+from benchmark.leaderboard.score_arrays import cells_of
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.win_rate import win_rate_intervals
@@ -56,7 +56,7 @@ def win_rates_of(
         UserError: If no scorer gives every image a number, or nothing stands beside the reference.
     """
     ids = [checkpoint.id for checkpoint in table.checkpoints]
-    against = reference or next((c.id for c in table.checkpoints if c.is_base), ids[0])
+    against = reference or table.base() or ids[0]
     if against not in ids:
         raise UnknownNameError("reference checkpoint", against, ids)
     if len(ids) < 2:

@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.records import TagCell
-from benchmark.leaderboard.grid import cells_of, or_none
+from benchmark.leaderboard.score_arrays import cells_of, or_none
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.cells import paired_differences, prompt_means
 from benchmark.stats.intervals import mean_intervals
 
 
-def by_tag(
+def tag_cells(
     table: ScoreTable,
     tags: Mapping[str, Sequence[str]],
     reference: str,

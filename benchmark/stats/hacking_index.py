@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmark.stats.arrays import LEVEL, RESAMPLES, FloatArray
-from benchmark.stats.cells import paired_differences
+from benchmark.stats.cells import paired_differences, within_prompt_sd
 from benchmark.stats.intervals import Interval, mean_intervals
-from benchmark.stats.spread import within_prompt_sd
 
 
 def standardised_gains(candidate: FloatArray, base: FloatArray, *, higher_is_better: bool) -> FloatArray:
