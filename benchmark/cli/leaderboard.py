@@ -145,7 +145,7 @@ def leaderboard(
     if frontier:
         board = _with_frontiers(board, frontier, form)
     if form == _HTML:
-        from benchmark.evaluate.report import page_source
+        from benchmark.evaluate.finished import page_source
         from benchmark.generate import console_progress
         from benchmark.report.page import PICTURE_MEGABYTES, page_html
 

@@ -177,7 +177,7 @@ def sheet(
       fbench plot sheet runs/eval
       fbench plot sheet runs/eval --seed 0 --seed 1 --seed 2 --seed 3 --output variety.png
     """
-    from benchmark.evaluate.reopen import read_image_sets
+    from benchmark.evaluate.finished import read_image_sets
     from benchmark.report.figures import picture_sheet
 
     place = output or _figures(folder) / "sheet.png"

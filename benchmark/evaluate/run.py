@@ -15,8 +15,7 @@ from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScoreRow
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.costs import Tally
 from benchmark.evaluate.plan import EvalPlan, plan
-from benchmark.evaluate.ranking import columns_of, rank
-from benchmark.evaluate.result import EvalResult
+from benchmark.evaluate.results import EvalResult, columns_of, write_results
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate, with_distances
 from benchmark.leaderboard import read_score_table
@@ -89,7 +88,7 @@ def _evaluate(config: EvalConfig, agenda: EvalPlan, command: str | None) -> Eval
             return EvalResult(config.out, None, tuple(image_sets), seconds=clock.seconds)
         with clock("rank"):
             columns = columns_of(agenda.scorers, checkpoints, config.primary_names)
-            result = rank(
+            result = write_results(
                 rows,
                 image_sets,
                 columns,

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from benchmark.core import resources
-from benchmark.evaluate.outside import read_images
+from benchmark.evaluate.external_images import read_images
 from benchmark.scorers import Scorer, make_scorers
 from benchmark.scorers.engine.shown import Shown, parts
 from benchmark.scorers.engine.source import forget

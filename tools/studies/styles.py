@@ -83,7 +83,7 @@ def run_styles(
     run_workers(
         _work, [(objective, tuple(styles), out, images_per_prompt, device) for objective in OBJECTIVES]
     )
-    from benchmark.evaluate.reopen import read_image_sets
+    from benchmark.evaluate.finished import read_image_sets
     from benchmark.evaluate.run import evaluate
     from benchmark.report.figures import picture_sheet
 

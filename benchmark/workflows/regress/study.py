@@ -85,7 +85,7 @@ def check(what: Regress) -> list[str]:
         UserError: for whatever a user can put right.
     """
     from benchmark.evaluate.plan import plan
-    from benchmark.evaluate.ranking import columns_of
+    from benchmark.evaluate.results import columns_of
     from trainers.train import check as check_runs
 
     runs = what.runs()
@@ -157,7 +157,7 @@ def _regress(what: Regress, runs: Sequence[TrainConfig]) -> GateReport:
 
 def _write_board(tables: Sequence[ScoreTable], table: ScoreTable, out: Path) -> None:
     """Tables and page of candidate, baseline and base together; the pictures are the candidate's."""
-    from benchmark.evaluate.report import page_source
+    from benchmark.evaluate.finished import page_source
     from benchmark.report import write_exports
     from benchmark.report.page import write_page
 
