@@ -15,9 +15,9 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import ImageRecord, ImageSet, Leaderboard, Prompt, PromptSet, Sampler
 from benchmark.leaderboard import build_leaderboard
 from benchmark.report.figures import picture_sheet, trade_off
-from benchmark.report.figures.labels import Label, place_labels
 from benchmark.report.figures.style import MARKERS
 from benchmark.report.figures.trade_off import draw_trade_off
+from benchmark.report.figures.trade_off_labels import Label, place_labels
 from tools.simulated_tables import CHECKPOINTS, simulated_table
 
 ENDINGS = (".png", ".pdf", ".svg")

@@ -19,8 +19,7 @@ from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.by_tag import tag_cells
 from benchmark.leaderboard.names import display_names, method_name
 from benchmark.report.numbers import better_or_worse, decimals
-from benchmark.report.page.evidence import gaps_of, planes_of, tags_of
-from benchmark.report.page.scores import missing_rows, score_arrays
+from benchmark.report.page.by_position import gaps_of, missing_rows, planes_of, score_arrays, tags_of
 from benchmark.report.panels import remarks
 from benchmark.report.sections import signature_of
 from benchmark.stats.jackknife import LEAVE_OUT

@@ -1,6 +1,6 @@
-"""Labels beside their points, where they cover nothing."""
+"""Labels of the trade-off figure: what its points are called, and places where they cover nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
-from benchmark.report.figures.style import LABEL
+from benchmark.core.records import Frontier
+from benchmark.report.figures.style import COLOURS, INK, LABEL, MUTED, SMALLEST, shown
+from benchmark.report.figures.trade_off_points import Point
 
 _NEAR = 5.0
 _FAR = (5.0, 11.0, 18.0, 27.0, 38.0)
@@ -23,6 +25,12 @@ _FREE = 0.5
 """Square pixels of overlap that are none."""
 
 Boxes = NDArray[np.float64]
+
+FEW = 8
+"""Points up to which whole names are tried beside them."""
+
+Naming = tuple[list[str], dict[str, str]]
+"""What stands beside each point, and the legend's entry of each method."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,66 @@ class Label:
     colour: str
     optional: bool = False
     size: float = LABEL
+
+
+def namings(points: Sequence[Point]) -> list[Callable[[Sequence[Point]], Naming]]:
+    """The ways to try, best first."""
+    methods = len(methods_of(points))
+    if methods > len(COLOURS):
+        return [_numbers]
+    each = methods == len(points) - 1
+    return [_whole_names, _details, _numbers] if each and methods < FEW else [_details, _numbers]
+
+
+def _whole_names(points: Sequence[Point]) -> Naming:
+    return [shown(point.name) + _support(point) for point in points], {}
+
+
+def _details(points: Sequence[Point]) -> Naming:
+    reference, *others = points
+    texts = [shown(point.detail, 24) + _support(point) for point in others]
+    entries = {point.method: shown(point.method) for point in others}
+    return [shown(reference.name, 24) + _support(reference), *(text.strip() for text in texts)], entries
+
+
+def _numbers(points: Sequence[Point]) -> Naming:
+    reference, *others = points
+    entries: dict[str, str] = {}
+    for number, point in enumerate(others, start=1):
+        method = shown(point.method)
+        if sum(other.method == point.method for other in others) == 1:
+            entries[point.method] = f"{number} {method}{_support(point)}"
+            continue
+        # One word, which no line break tears apart.
+        text = f"{number} {shown(point.detail)}{_support(point)}".replace(" ", "\N{NO-BREAK SPACE}")
+        entries[point.method] = (
+            f"{entries[point.method]}, {text}" if point.method in entries else f"{method}: {text}"
+        )
+    return [shown(reference.name, 24) + _support(reference), *map(str, range(1, len(others) + 1))], entries
+
+
+def _support(point: Point) -> str:
+    if point.support is None:
+        return ""
+    share = f"{100 * point.support:.0f}"
+    return f" ({'<1' if share == '0' else share} %)"
+
+
+def methods_of(points: Sequence[Point]) -> list[str]:
+    """The methods of all but the first point, each once."""
+    return list(dict.fromkeys(point.method for point in points[1:]))
+
+
+def frontier_labels(frontiers: Sequence[Frontier]) -> tuple[list[Label], list[Label]]:
+    """The name of each at its last point, and what its other points are, where there is room."""
+    names, others = [], []
+    for frontier in frontiers:
+        *first, last = frontier.points
+        text = f"{shown(frontier.name, 36)}: {shown(last.label, 14)}"
+        names.append(Label(last.x, last.y, text, INK, size=SMALLEST))
+        # The first point says where the line comes from; what lies between is more of the same.
+        others += [Label(p.x, p.y, shown(p.label, 14), MUTED, optional=True, size=SMALLEST) for p in first]
+    return names, others
 
 
 def place_labels(axes: Axes, labels: Sequence[Label], obstacles: Boxes, soft: Boxes | None = None) -> bool:
