@@ -165,21 +165,21 @@ def _figures(
     def draw_win_rates(file: Path) -> Path:
         rates = win_rates_of(table, reference=leaderboard.reference)
         signature = signature_about(table.signature, table.columns, {rate.scorer for rate in rates})
-        return win_rate_bars(rates, table.checkpoints, file, signature=signature)
+        return win_rate_bars(file, rates, table.checkpoints, signature=signature)
 
     def draw_iso_reward(file: Path) -> Path:
         if sweep_parameter(table) is None:
             raise UserError("nothing was swept")
-        return iso_reward(equal_level(table), file)
+        return iso_reward(file, equal_level(table))
 
     drawings: dict[str, Callable[[Path], Path]] = {
         # Scorers without a preference or a diversity among them have no trade-off to draw.
-        "trade-off": partial(trade_off, leaderboard),
+        "trade-off": partial(trade_off, leaderboard=leaderboard),
         # A single checkpoint, or one without scores of images, wins no pair.
         "win-rates": draw_win_rates,
         # Runs that differ in more than method, parameter and seed are no sweeps to compare.
         "iso-reward": draw_iso_reward,
-        "sheet": partial(picture_sheet, image_sets),
+        "sheet": partial(picture_sheet, image_sets=image_sets),
     }
     written = []
     for name, draw in drawings.items():

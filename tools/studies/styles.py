@@ -96,8 +96,8 @@ def run_styles(
         for name in ("leaderboard.csv", "leaderboard.md", "scores.parquet"):
             store.write_bytes(results / style / name, (result.folder / name).read_bytes())
         picture_sheet(
-            read_image_sets(result.folder),
             results / style / "sheet.png",
+            read_image_sets(result.folder),
             prompt_ids=most_moved(read_score_table(result.folder)),
             seeds=range(min(4, images_per_prompt)),
         )

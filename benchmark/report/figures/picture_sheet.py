@@ -5,7 +5,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,7 +15,7 @@ from PIL import Image, ImageOps
 from benchmark.core.errors import FbenchError, UnknownNameError, UserError
 from benchmark.core.records import ImageSet
 from benchmark.leaderboard.names import display_names
-from benchmark.report.figures.style import INK, MUTED, PAGE_INCHES, SMALLEST, figure_style, save, shown
+from benchmark.report.figures.style import INK, MUTED, PAGE_INCHES, SMALLEST, shown, writer_of
 
 _PROMPTS, _SEEDS = 8, 4
 _TEXT_SHARE = 0.19
@@ -31,42 +30,26 @@ _EMPTY = 235
 Pixels = NDArray[np.uint8]
 
 
-def picture_sheet(
+def draw_picture_sheet(
     image_sets: Sequence[ImageSet],
-    path: Path,
-    *,
     prompt_ids: Sequence[str] | None = None,
     seeds: Sequence[int] | None = None,
-    width: float = PAGE_INCHES,
-) -> Path:
+) -> Figure:
     """Draws what the checkpoints made of the same prompts from the same noise.
 
     Args:
         image_sets: One a checkpoint, of one prompt set.
-        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
         prompt_ids: Which prompts; by default eight, spread evenly over the set.
         seeds: Which k; several make a small grid in each cell, which shows variety. By default the first
             four that there are.
-        width: Inches; the default is the text width of a two-column paper.
 
     Returns:
-        The path.
+        The figure, in the settings that are in force.
 
     Raises:
         UnknownNameError: For a prompt that the set lacks.
         UserError: If there is nothing to draw.
     """
-    with figure_style():
-        return save(draw_picture_sheet(image_sets, prompt_ids, seeds, width), path, dpi=160)
-
-
-def draw_picture_sheet(
-    image_sets: Sequence[ImageSet],
-    prompt_ids: Sequence[str] | None = None,
-    seeds: Sequence[int] | None = None,
-    width: float = PAGE_INCHES,
-) -> Figure:
-    """The sheet of :func:`picture_sheet`, whose arguments it takes, in the settings that are in force."""
     if image_sets and seeds is None:
         seeds = sorted(image_sets[0].seeds)[:_SEEDS]
     if not image_sets or not seeds:
@@ -84,10 +67,13 @@ def draw_picture_sheet(
     shape = shapes.most_common(1)[0][0] if shapes else (1, 1)
     cells = [[_cell(images, seeds, shape) for images in row] for row in opened]
     headings = [shown(names[images.checkpoint.id], 80) for images in image_sets]
-    figure = _layout(cells, captions, headings, width)
-    figure.text(1 - _GAP / width, 0.06 / figure.get_figheight(), _footnote(image_sets[0], seeds),
+    figure = _layout(cells, captions, headings, PAGE_INCHES)
+    figure.text(1 - _GAP / PAGE_INCHES, 0.06 / figure.get_figheight(), _footnote(image_sets[0], seeds),
                 ha="right", va="bottom", fontsize=SMALLEST, color=MUTED)  # fmt: skip
     return figure
+
+
+picture_sheet = writer_of(draw_picture_sheet, dpi=160)
 
 
 def _spread(ids: Sequence[str]) -> list[str]:

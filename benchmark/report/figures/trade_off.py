@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,13 +18,12 @@ from benchmark.report.figures.style import (
     RULE,
     SMALLEST,
     dark,
-    figure_style,
     footnote,
     legend_columns,
     look,
-    save,
     shown,
     wrapped,
+    writer_of,
 )
 from benchmark.report.figures.trade_off_labels import (
     FEW,
@@ -43,39 +41,10 @@ _MARKER, _STAR, _RING = 4.6, 9.0, 8.6
 _FRONTIER_DASHES = ((1, 0), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2))
 
 
-def trade_off(
-    leaderboard: Leaderboard,
-    path: Path,
-    *,
-    preference: str | None = None,
-    diversity: str | None = None,
-    width: float = COLUMN_INCHES,
-) -> Path:
-    """Writes the figure of :func:`draw_trade_off`.
-
-    Args:
-        leaderboard: What to draw.
-        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
-        preference: Scorer of the vertical axis; by default the first primary one, else the first.
-        diversity: Scorer of the horizontal axis, likewise.
-        width: Inches; the default is one column of a two-column paper.
-
-    Returns:
-        The path.
-
-    Raises:
-        UnknownNameError: For a scorer that the leaderboard lacks.
-        UserError: If the leaderboard has no scorer for an axis, or nothing to draw.
-    """
-    with figure_style():
-        return save(draw_trade_off(leaderboard, preference, diversity, width), path)
-
-
 def draw_trade_off(
     leaderboard: Leaderboard,
     preference: str | None = None,
     diversity: str | None = None,
-    width: float = COLUMN_INCHES,
 ) -> Figure:
     """Draws preference against diversity, the reference as a star at the cross-hair.
 
@@ -90,21 +59,27 @@ def draw_trade_off(
     method apart, and numbers where that does not fit.
 
     Args:
-        leaderboard: As of :func:`trade_off`, and so the others.
-        preference: Of the vertical axis.
-        diversity: Of the horizontal axis.
-        width: Inches.
+        leaderboard: What to draw.
+        preference: Scorer of the vertical axis; by default the first primary one, else the first.
+        diversity: Scorer of the horizontal axis, likewise.
 
     Returns:
         The figure, in the settings that are in force.
+
+    Raises:
+        UnknownNameError: For a scorer that the leaderboard lacks.
+        UserError: If the leaderboard has no scorer for an axis, or nothing to draw.
     """
     plot = trade_off_of(leaderboard, preference, diversity)
     for naming in namings(plot.points):
         at_points, entries = naming(plot.points)
-        figure, axes = _figure(leaderboard, plot, entries, width)
+        figure, axes = _figure(leaderboard, plot, entries, COLUMN_INCHES)
         if _label(axes, plot, at_points):
             break
     return figure
+
+
+trade_off = writer_of(draw_trade_off)
 
 
 def _figure(
@@ -118,7 +93,7 @@ def _figure(
     ]
     shown_scorers = (plot.across.name, plot.upward.name)
     signature = signature_about(leaderboard.signature, leaderboard.columns, shown_scorers)
-    note = footnote(_words(leaderboard, plot), signature, width)
+    note = footnote(_caption(leaderboard, plot), signature, width)
     columns = legend_columns([str(h.get_label()) for h in handles], width)
     # The axes keep their size, whatever stands above and below them.
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles) / columns
@@ -265,7 +240,7 @@ def _axis_label(column: ScorerColumn) -> str:
     return f"{column.axis}: {shown(column.name, 30)}"
 
 
-def _words(leaderboard: Leaderboard, plot: TradeOff) -> str:
+def _caption(leaderboard: Leaderboard, plot: TradeOff) -> str:
     """What the marks mean, those that there are."""
     reference = shown(leaderboard.reference, 30)
     words = []

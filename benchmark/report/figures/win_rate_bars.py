@@ -1,7 +1,6 @@
 """Win-rate bars: how often each checkpoint beats the reference, scorer by scorer."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,14 +17,13 @@ from benchmark.report.figures.style import (
     PAGE_INCHES,
     SMALLEST,
     dark,
-    figure_style,
     footnote,
     look,
     plain_ticks,
-    save,
     shown,
     text_inches,
     wrapped,
+    writer_of,
 )
 
 _PANELS = 8
@@ -35,39 +33,11 @@ _LINE = 0.155
 """Inches, of a bar and the room about it."""
 
 
-def win_rate_bars(
-    rates: Sequence[WinRate],
-    checkpoints: Sequence[Checkpoint],
-    path: Path,
-    *,
-    signature: str = "",
-    width: float | None = None,
-) -> Path:
-    """Writes the figure of :func:`draw_win_rate_bars`.
-
-    Args:
-        rates: Of every checkpoint but the reference.
-        checkpoints: All of them, for their names.
-        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
-        signature: Of the scorers' numbers.
-        width: Inches; by default a column of a two-column paper for up to two scorers, else its text width.
-
-    Returns:
-        The path.
-
-    Raises:
-        UserError: For another format, or if there is nothing to draw.
-    """
-    with figure_style():
-        return save(draw_win_rate_bars(rates, checkpoints, signature=signature, width=width), path)
-
-
 def draw_win_rate_bars(
     rates: Sequence[WinRate],
     checkpoints: Sequence[Checkpoint],
     *,
     signature: str = "",
-    width: float | None = None,
 ) -> Figure:
     """Draws a panel a scorer and a bar a checkpoint, from one half to the share of pairs won.
 
@@ -75,13 +45,15 @@ def draw_win_rate_bars(
     drawn. All panels share one scale.
 
     Args:
-        rates: As of :func:`win_rate_bars`, and so the others.
-        checkpoints: All of them.
+        rates: Of every checkpoint but the reference.
+        checkpoints: All of them, for their names.
         signature: Of the scorers' numbers.
-        width: Inches.
 
     Returns:
         The figure, in the settings that are in force.
+
+    Raises:
+        UserError: If there is nothing to draw.
     """
     known = [rate for rate in rates if rate.share is not None]
     scorers = list(dict.fromkeys(rate.scorer for rate in known))
@@ -91,10 +63,10 @@ def draw_win_rate_bars(
     bars = {rate.checkpoint for rate in known}
     drawn = [c for c in checkpoints if c.id in bars]
     (reference,) = [c for c in checkpoints if c.id not in {rate.checkpoint for rate in rates}]
-    width = width or (COLUMN_INCHES if len(panels) <= 2 else PAGE_INCHES)
+    width = COLUMN_INCHES if len(panels) <= 2 else PAGE_INCHES
     columns = min(len(panels), 2 if width < PAGE_INCHES else _COLUMNS)
     rows = -(-len(panels) // columns)
-    note = footnote(_words(reference.id, len(scorers)), signature, width)
+    note = footnote(_caption(reference.id, len(scorers)), signature, width)
     height = rows * (_LINE * len(drawn) + 0.42) + 0.25 + 0.1 * (note.count("\n") + 1)
     own = display_names(checkpoints)
     names = [shown(own[c.id], 34) for c in drawn]
@@ -116,6 +88,9 @@ def draw_win_rate_bars(
     places[0].set_xlim(*_limits(known))
     figure.supxlabel(note, fontsize=SMALLEST, color=MUTED, x=0.01, ha="left")
     return figure
+
+
+win_rate_bars = writer_of(draw_win_rate_bars)
 
 
 def _draw(axes: Axes, rates: Sequence[WinRate], drawn: Sequence[Checkpoint]) -> None:
@@ -146,7 +121,7 @@ def _limits(rates: Sequence[WinRate]) -> tuple[float, float]:
     return min(ends) - room, max(ends) + room
 
 
-def _words(reference: str, scorers: int) -> str:
+def _caption(reference: str, scorers: int) -> str:
     text = (
         f"Share of (prompt, k) pairs that a checkpoint wins against {shown(reference, 30)}, ties half; "
         "lines: 95 % intervals, clustered by prompt."
