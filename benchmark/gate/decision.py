@@ -92,7 +92,7 @@ class GateReport:
     remedy: str = ""
 
 
-def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float], *, alpha: float = ALPHA) -> Verdict:
+def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float]) -> Verdict:
     r"""Pass, regression or inconclusive.
 
     With L and U the one-sided bounds of the difference: *pass* if $L > -M$ for every scorer; *regression* if
@@ -102,7 +102,6 @@ def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float], *, alpha:
     Args:
         bounds: By scorer; at least one.
         margins: M of each of them, in its units.
-        alpha: Error of each bound, and of the family of regressions.
 
     Returns:
         The verdict; a scorer without bounds is inconclusive.
@@ -122,7 +121,7 @@ def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float], *, alpha:
             )
     adjusted = holm(np.array([b.p_drop for b in bounds.values()]))
     findings = tuple(
-        _finding(scorer, b, margins[scorer], float(p), len(bounds), alpha)
+        _finding(scorer, b, margins[scorer], float(p), len(bounds))
         for (scorer, b), p in zip(bounds.items(), adjusted, strict=True)
     )
     outcomes = {finding.outcome for finding in findings}
@@ -132,12 +131,12 @@ def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float], *, alpha:
     return Verdict(outcome, findings, math.prod(finding.unchanged_passes for finding in findings))
 
 
-def _finding(scorer: str, bounds: Bounds, margin: float, p: float, family: int, alpha: float) -> Finding:
+def _finding(scorer: str, bounds: Bounds, margin: float, p: float, family: int) -> Finding:
     outcome: Outcome = "inconclusive"
     note = UNKNOWN if math.isnan(bounds.lower) else ""
     if bounds.lower > -margin:
         outcome, note = "pass", SMALL_DECLINE if bounds.upper < 0 else ""
-    elif p < alpha:
+    elif p < ALPHA:
         outcome = "regression"
     return Finding(
         scorer=scorer,
@@ -145,7 +144,7 @@ def _finding(scorer: str, bounds: Bounds, margin: float, p: float, family: int, 
         margin=margin,
         p_value=p,
         outcome=outcome,
-        detectable=detectable_drop(bounds.se, bounds.df, margin, family=family, alpha=alpha),
-        unchanged_passes=pass_probability(bounds.se, bounds.df, margin, alpha=alpha),
+        detectable=detectable_drop(bounds.se, bounds.df, margin, family=family, alpha=ALPHA),
+        unchanged_passes=pass_probability(bounds.se, bounds.df, margin, alpha=ALPHA),
         note=note,
     )

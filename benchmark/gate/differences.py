@@ -14,7 +14,7 @@ from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES, FloatArray
 from benchmark.stats.cells import MAX_SHARE, missing_share, paired_differences, prompt_means
 from benchmark.stats.jackknife import jackknife_interval
-from benchmark.stats.one_sided import ALPHA, UNBOUNDED, Bounds, prompt_bounds, t_bounds
+from benchmark.stats.one_sided import UNBOUNDED, Bounds, prompt_bounds, t_bounds
 from benchmark.stats.training_runs import SEEDS_FOR_A_CLAIM, Difference, independent_runs, paired_runs
 
 CANDIDATE_RUNS = 3
@@ -29,9 +29,7 @@ def gate_checkpoints(
     scorers: Sequence[str],
     *,
     margins: Mapping[str, float] = NO_MARGINS,
-    alpha: float = ALPHA,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Verdict:
     """Holds one checkpoint against another.
 
@@ -44,9 +42,7 @@ def gate_checkpoints(
         candidate: Id of the one that would replace it.
         scorers: Gated ones, of any unit.
         margins: M of some of them, in their units; the others have the default.
-        alpha: Error of each bound.
         resamples: Bootstrap resamples.
-        seed: Seed of the draws.
 
     Returns:
         The verdict.
@@ -66,7 +62,7 @@ def gate_checkpoints(
             bounds[column.name] = set_bounds(
                 float(values.value[at] - values.value[against]),
                 _without_gaps(values.leave_out[:, at] - values.leave_out[:, against]),
-                higher_is_better=column.higher_is_better, alpha=alpha,
+                higher_is_better=column.higher_is_better,
             )  # fmt: skip
             share = SET_MARGIN * abs(float(values.value[against]))
             fill_margin(known, column.name, share, f"its value of {baseline}")
@@ -74,13 +70,13 @@ def gate_checkpoints(
         cells = cells_of(rows, ids)
         bounds[column.name] = checkpoint_bounds(
             cells[ids.index(candidate)], cells[ids.index(baseline)],
-            higher_is_better=column.higher_is_better, alpha=alpha, resamples=resamples, seed=seed,
+            higher_is_better=column.higher_is_better, resamples=resamples,
         )  # fmt: skip
         if _has_gaps(rows, [candidate, baseline], ids):
             bounds[column.name] = UNBOUNDED
         base = table.base() or baseline
         fill_margin(known, column.name, default_margin(cells[ids.index(base)]), f"its spread of {base}")
-    return decide(bounds, known, alpha=alpha)
+    return decide(bounds, known)
 
 
 def gate_methods(
@@ -90,7 +86,6 @@ def gate_methods(
     scorers: Sequence[str],
     *,
     margins: Mapping[str, float] = NO_MARGINS,
-    alpha: float = ALPHA,
 ) -> Verdict:
     """Holds the training runs of one method against those of another.
 
@@ -103,7 +98,6 @@ def gate_methods(
         scorers: Gated ones, of unit image or prompt.
         margins: As for :func:`gate_checkpoints`; by default those of the preference axis are no wider than
             what the baseline gained over the base model.
-        alpha: Error of each bound.
 
     Returns:
         The verdict.
@@ -125,7 +119,7 @@ def gate_methods(
         cells = cells_of(rows, ids)
         bounds[column.name] = run_bounds(
             cells[ours], cells[theirs], our_seeds, their_seeds,
-            higher_is_better=column.higher_is_better, alpha=alpha,
+            higher_is_better=column.higher_is_better,
         )  # fmt: skip
         if _has_gaps(rows, [*candidate, *baseline], ids):
             bounds[column.name] = UNBOUNDED
@@ -135,7 +129,7 @@ def gate_methods(
         if column.axis == "preference" and by_id[base].is_base:
             margin = method_margin(spread, cells[theirs], higher_is_better=column.higher_is_better)
         fill_margin(known, column.name, margin, f"its spread of {base}")
-    return decide(bounds, known, alpha=alpha)
+    return decide(bounds, known)
 
 
 def checkpoint_bounds(
@@ -143,7 +137,6 @@ def checkpoint_bounds(
     baseline: FloatArray,
     *,
     higher_is_better: bool,
-    alpha: float = ALPHA,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Bounds:
@@ -153,7 +146,6 @@ def checkpoint_bounds(
         candidate: Shape (prompts, images), ``NaN`` where missing.
         baseline: Same shape.
         higher_is_better: Direction of the scorer.
-        alpha: Error of each bound.
         resamples: Number of resamples.
         seed: Seed of the draws.
 
@@ -162,26 +154,23 @@ def checkpoint_bounds(
     """
     sign = 1.0 if higher_is_better else -1.0
     differences = sign * paired_differences(candidate, baseline)
-    return prompt_bounds(differences, alpha=alpha, resamples=resamples, seed=seed)
+    return prompt_bounds(differences, resamples=resamples, seed=seed)
 
 
-def set_bounds(
-    value: float, leave_out: FloatArray, *, higher_is_better: bool, alpha: float = ALPHA
-) -> Bounds:
+def set_bounds(value: float, leave_out: FloatArray, *, higher_is_better: bool) -> Bounds:
     """Two checkpoints on one scorer of unit set, by the jackknife over groups of prompts.
 
     Args:
         value: Candidate's value less the baseline's.
         leave_out: The same without each group, shape (groups,).
         higher_is_better: Direction of the scorer.
-        alpha: Error of each bound.
 
     Returns:
         Bounds with groups - 1 degrees of freedom, better = positive.
     """
     sign = 1.0 if higher_is_better else -1.0
     interval = jackknife_interval(sign * value, sign * leave_out)
-    return t_bounds(Difference(interval.value, interval.se, max(interval.n - 1.0, 1.0)), alpha=alpha)
+    return t_bounds(Difference(interval.value, interval.se, max(interval.n - 1.0, 1.0)))
 
 
 def run_bounds(
@@ -191,7 +180,6 @@ def run_bounds(
     baseline_seeds: Sequence[int],
     *,
     higher_is_better: bool,
-    alpha: float = ALPHA,
 ) -> Bounds:
     """Two methods on one scorer: training runs against training runs, on the same prompts and noise.
 
@@ -205,7 +193,6 @@ def run_bounds(
         candidate_seeds: Training seed of each candidate run.
         baseline_seeds: Training seed of each baseline run.
         higher_is_better: Direction of the scorer.
-        alpha: Error of each bound.
 
     Returns:
         Bounds over runs and prompts, better = positive.
@@ -219,10 +206,10 @@ def run_bounds(
     ours, theirs = prompt_means(sign * candidate), prompt_means(sign * baseline)
     shared = [seed for seed in candidate_seeds if seed in baseline_seeds]
     if len(shared) < SEEDS_FOR_A_CLAIM:
-        return t_bounds(independent_runs(ours, theirs), alpha=alpha)
+        return t_bounds(independent_runs(ours, theirs))
     left = [list(candidate_seeds).index(seed) for seed in shared]
     right = [list(baseline_seeds).index(seed) for seed in shared]
-    return t_bounds(paired_runs(ours[left], theirs[right]), alpha=alpha)
+    return t_bounds(paired_runs(ours[left], theirs[right]))
 
 
 def _check_runs(which: str, seeds: Sequence[int], least: int) -> None:

@@ -30,7 +30,6 @@ def build_leaderboard(
     scorers: Sequence[str] = (),
     tags: bool = False,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Leaderboard:
     """Means with intervals, paired comparisons with the reference, and tie groups.
 
@@ -44,7 +43,6 @@ def build_leaderboard(
         tags: Whether to break the numbers down by what prompts are about, which takes as long again for
             each tag.
         resamples: Bootstrap resamples.
-        seed: Seed of resamples and sign flips.
 
     Returns:
         One row a checkpoint, one cell for each of its scorers.
@@ -66,9 +64,7 @@ def build_leaderboard(
         )
     by_scorer = dict(iter(table.rows.groupby("scorer", sort=False)))
     columns = [
-        column_cells(
-            facts, by_scorer.get(facts.name, table.rows[:0]), ids, against, resamples=resamples, seed=seed
-        )
+        column_cells(facts, by_scorer.get(facts.name, table.rows[:0]), ids, against, resamples=resamples)
         for facts in table.columns
     ]
     base = table.base(against)
@@ -81,17 +77,17 @@ def build_leaderboard(
         reference=against,
         signature=table.signature,
         notes=(*notes_of(table.columns, rows, against), *table.remarks),
-        planes=tuple(_planes(table, against, resamples, seed)),
-        gaps=() if base is None else reward_hacking_gaps(table, base, resamples=resamples, seed=seed),
-        by_tag=tag_cells(table, table.tags, against, resamples=resamples, seed=seed) if tags else (),
+        planes=tuple(_planes(table, against, resamples)),
+        gaps=() if base is None else reward_hacking_gaps(table, base, resamples=resamples),
+        by_tag=tag_cells(table, table.tags, against, resamples=resamples) if tags else (),
     )
 
 
-def _planes(table: ScoreTable, reference: str, resamples: int, seed: int) -> Iterator[Plane]:
+def _planes(table: ScoreTable, reference: str, resamples: int) -> Iterator[Plane]:
     for across, upward in primary_pairs(table.columns):
         # Without a ranked reference or a common prompt there is a table, but no plane.
         with suppress(UserError):
-            yield plane_of(table, across, upward, reference, resamples=resamples, seed=seed)
+            yield plane_of(table, across, upward, reference, resamples=resamples)
 
 
 def _rows(table: ScoreTable, columns: Sequence[tuple[LeaderboardCell, ...]]) -> Iterator[LeaderboardRow]:

@@ -19,7 +19,6 @@ def tag_cells(
     reference: str,
     *,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> tuple[TagCell, ...]:
     """Means and paired differences on the prompts of each tag.
 
@@ -31,7 +30,6 @@ def tag_cells(
         tags: Tags by prompt id, as a prompt set has them; a prompt that is not named has none.
         reference: Id of the checkpoint that the others are compared with.
         resamples: Bootstrap resamples.
-        seed: Seed of the draws.
 
     Returns:
         By tag (in the alphabet's order), scorer and checkpoint; only tags of at least one scored prompt.
@@ -49,7 +47,7 @@ def tag_cells(
         chosen = [prompt for prompt in x.index if tag in tags.get(prompt, ())]
         if not chosen:
             continue
-        intervals = iter(mean_intervals(x.loc[chosen].to_numpy(), resamples=resamples, seed=seed))
+        intervals = iter(mean_intervals(x.loc[chosen].to_numpy(), resamples=resamples))
         for column in facts:
             means = [next(intervals) for _ in ids]
             differences = [next(intervals) for _ in ids]

@@ -39,7 +39,6 @@ def column_cells(
     reference: str,
     *,
     resamples: int,
-    seed: int,
 ) -> tuple[LeaderboardCell, ...]:
     """The cells of one scorer, one a checkpoint, in order.
 
@@ -49,12 +48,11 @@ def column_cells(
         ids: The checkpoints.
         reference: Id of the one that the others are compared with.
         resamples: Bootstrap resamples.
-        seed: Seed of resamples and sign flips.
     """
     at = ids.index(reference)
     if facts.unit != "set":
         cells, failed = cells_of(rows, ids), failed_of(rows, ids)
-        return _sampled_cells(facts, cells, failed, at, resamples=resamples, seed=seed)
+        return _sampled_cells(facts, cells, failed, at, resamples=resamples)
     whole = rows[rows["prompt_id"].isna()]
     notes = dict(zip(whole["checkpoint"], whole["note"], strict=True))
     return _set_cells(facts, set_values_of(rows, ids), at, [notes.get(i, "no row") for i in ids])
@@ -67,7 +65,6 @@ def _sampled_cells(
     reference: int,
     *,
     resamples: int,
-    seed: int,
 ) -> tuple[LeaderboardCell, ...]:
     """The cells of a scorer of unit image or prompt.
 
@@ -77,7 +74,6 @@ def _sampled_cells(
         failed: Which of these gaps are failures; the others are numbers that do not exist.
         reference: Index of the checkpoint that the others are compared with.
         resamples: Bootstrap resamples.
-        seed: Seed of resamples and sign flips.
 
     Returns:
         Its cells, one a checkpoint, in order.
@@ -90,13 +86,13 @@ def _sampled_cells(
         fragile[ranked] = order_is_fragile(cells[ranked])
     differences = paired_differences(cells, cells[reference]).T
     both = np.hstack([prompt_means(cells).T, differences])
-    intervals = mean_intervals(both, resamples=resamples, seed=seed)
+    intervals = mean_intervals(both, resamples=resamples)
     sign = 1.0 if facts.higher_is_better else -1.0
     leads = _leads(sign * cells[ranked])
     shared = int((~np.isnan(leads)).sum(axis=0).max(initial=0))
 
-    best_among = comparison_of_leads(leads, ranked.size, resamples=resamples, seed=seed)
-    p = sign_flip_p(differences, flips=flips_needed(count - 1), seed=seed)
+    best_among = comparison_of_leads(leads, ranked.size, resamples=resamples)
+    p = sign_flip_p(differences, flips=flips_needed(count - 1))
     by_image = facts.unit == "image"
     return _cells(
         facts,

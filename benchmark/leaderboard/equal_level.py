@@ -103,7 +103,6 @@ def equal_level(
     along: str | None = None,
     reference: str | None = None,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> EqualLevel:
     """Curves of an outcome over a level for every method of a table, and their contrasts.
 
@@ -114,7 +113,6 @@ def equal_level(
         along: The sweep parameter; by default beta if it varies within a method, else step.
         reference: Method; by default the one under ``reverse_kl``, or the first.
         resamples: Bootstrap resamples.
-        seed: Seed of the draws.
 
     Raises:
         UnknownNameError: For a scorer or a method that the table lacks, or another parameter.
@@ -143,7 +141,7 @@ def equal_level(
     )
     if not sizes.min():
         raise UserError(f"some run has no number of {rising.name} or of {compared.name}")
-    contrasts = contrasts_at_equal_level(sweeps, against, resamples=resamples, seed=seed)
+    contrasts = contrasts_at_equal_level(sweeps, against, resamples=resamples)
     there = numbered_prompts(sweeps)
     curves = tuple(_curve(sweep, there, sign) for sweep in sweeps)
     return EqualLevel(

@@ -53,7 +53,7 @@ def difference_from(
 
 
 def with_frontiers(
-    board: Leaderboard, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES, seed: int = 0
+    board: Leaderboard, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES
 ) -> Leaderboard:
     """A leaderboard whose planes show frontiers; nothing else about it changes.
 
@@ -61,7 +61,6 @@ def with_frontiers(
         board: With its planes.
         tables: Of ``fbench frontier``.
         resamples: Bootstrap resamples of the regions.
-        seed: Seed of the draws.
 
     Raises:
         UserError: if a table is no frontier's, or has not both scorers of any plane.
@@ -69,19 +68,17 @@ def with_frontiers(
     """
     for table in tables:
         _check(board, table)
-    planes = [plane_with_frontiers(plane, tables, resamples=resamples, seed=seed) for plane in board.planes]
+    planes = [plane_with_frontiers(plane, tables, resamples=resamples) for plane in board.planes]
     return replace(board, planes=tuple(planes))
 
 
-def plane_with_frontiers(
-    plane: Plane, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES, seed: int = 0
-) -> Plane:
+def plane_with_frontiers(plane: Plane, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES) -> Plane:
     """One plane with the frontiers of the tables that have both of its scorers."""
     found = list(plane.frontiers)
     for table in tables:
         if {plane.across, plane.upward} <= {column.name for column in table.columns}:
             base = table.checkpoints[0].id
-            found += frontiers_of(table, plane.across, plane.upward, base, resamples=resamples, seed=seed)
+            found += frontiers_of(table, plane.across, plane.upward, base, resamples=resamples)
     return replace(plane, frontiers=tuple(found))
 
 
@@ -92,7 +89,6 @@ def frontiers_of(
     reference: str,
     *,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> tuple[Frontier, ...]:
     """What sampling alone reaches in the plane of two scorers.
 
@@ -105,7 +101,6 @@ def frontiers_of(
         upward: Scorer of the second axis.
         reference: Id of the base model in the table.
         resamples: Bootstrap resamples.
-        seed: Seed of the draws.
 
     Returns:
         One for the guidance scales and one for best of n, which starts with n = 1, the base itself. Points
@@ -122,16 +117,14 @@ def frontiers_of(
     frontiers = list[Frontier]()
     for name, settings in _families(table, reference, facts):
         there = ((label, id_) for label, id_ in settings if id_ in found.ids)
-        points = [_point(label, found, id_, reference, resamples, seed) for label, id_ in there]
+        points = [_point(label, found, id_, reference, resamples) for label, id_ in there]
         frontiers += [Frontier(name, tuple(points))] if points else []
     return tuple(frontiers)
 
 
-def _point(
-    label: str, found: Positions, id_: str, reference: str, resamples: int, seed: int
-) -> FrontierPoint:
+def _point(label: str, found: Positions, id_: str, reference: str, resamples: int) -> FrontierPoint:
     at = found.ids.index(id_)
-    region = found.region(id_, reference, resamples=resamples, seed=seed)
+    region = found.region(id_, reference, resamples=resamples)
     (x, y), (n_x, n_y) = found.means[at].tolist(), found.n[at].tolist()
     covariance, q = (region.upper_triangle, region.q) if region else (None, None)
     return FrontierPoint(label, x, y, covariance, q, n_x, n_y)

@@ -21,9 +21,7 @@ _GAPS = (
 )
 
 
-def reward_hacking_gaps(
-    table: ScoreTable, base: str, *, resamples: int = RESAMPLES, seed: int = 0
-) -> tuple[Gap, ...]:
+def reward_hacking_gaps(table: ScoreTable, base: str, *, resamples: int = RESAMPLES) -> tuple[Gap, ...]:
     """The gaps of every checkpoint but the base, as far as the table has the scorers.
 
     `hacking` compares each in-domain scorer of unit image or prompt with the mean of the scorers of its
@@ -33,7 +31,6 @@ def reward_hacking_gaps(
         table: Scores of the base and of others.
         base: Id of the base model's checkpoint.
         resamples: Bootstrap resamples.
-        seed: Seed of the draws.
 
     Returns:
         In the order of the checkpoints; none for a scorer on which the base does not vary.
@@ -52,7 +49,7 @@ def reward_hacking_gaps(
         }
         known = {name: gain for name, gain in gains.items() if not np.isnan(gain).all()}
         for kind, gained, held_out in _gap_kinds(checkpoint, [facts[name] for name in known]):
-            interval = _interval(known, gained, held_out, resamples, seed)
+            interval = _interval(known, gained, held_out, resamples)
             if not np.isnan(interval.value):
                 ends = (or_none(interval.lo), or_none(interval.hi))
                 value, n = interval.value, interval.n
@@ -80,8 +77,8 @@ def _gap_kinds(
 
 
 def _interval(
-    gains: Mapping[str, FloatArray], gained: str | None, held_out: Sequence[str], resamples: int, seed: int
+    gains: Mapping[str, FloatArray], gained: str | None, held_out: Sequence[str], resamples: int
 ) -> Interval:
     against = [gains[name] for name in held_out]
     own = np.zeros(against[0].shape) if gained is None else gains[gained]
-    return gap_interval(own, against, resamples=resamples, seed=seed)
+    return gap_interval(own, against, resamples=resamples)

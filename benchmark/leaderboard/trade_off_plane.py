@@ -32,7 +32,6 @@ def plane_of(
     reference: str,
     *,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Plane:
     """The checkpoints in the plane of two scorers, each at its means over the prompts that it has.
 
@@ -45,7 +44,6 @@ def plane_of(
         upward: Scorer of the second axis, such as one of preference.
         reference: Id of the checkpoint that the differences are from.
         resamples: Bootstrap resamples.
-        seed: Seed of the draws.
 
     Returns:
         One point a checkpoint, without those above 1 % missing on either scorer, which are not ranked, and
@@ -62,11 +60,11 @@ def plane_of(
     # Of a single number nobody knows how far it is off: it neither leaves the front nor beats another.
     known = (found.n > 1).all(axis=1)
     stays = np.ones(len(found.ids), dtype=np.bool_)
-    stays[known] = front_set(oriented[:, known], resamples=resamples, seed=seed)
-    support = front_support(oriented, resamples=resamples, seed=seed)
+    stays[known] = front_set(oriented[:, known], resamples=resamples)
+    support = front_support(oriented, resamples=resamples)
     points = []
     for i, id_ in enumerate(found.ids):
-        region = found.region(id_, reference, resamples=resamples, seed=seed)
+        region = found.region(id_, reference, resamples=resamples)
         (x, y), (n_x, n_y) = found.means[i].tolist(), found.n[i].tolist()
         covariance, q = (region.upper_triangle, region.q) if region else (None, None)
         points.append(PlanePoint(id_, x, y, covariance, q, bool(stays[i]), float(support[i]), n_x, n_y))
@@ -160,14 +158,13 @@ class Positions:
     n: IntArray
     z: FloatArray
 
-    def region(self, checkpoint: str, reference: str, *, resamples: int, seed: int) -> Region | None:
+    def region(self, checkpoint: str, reference: str, *, resamples: int) -> Region | None:
         """Joint region of a checkpoint's two means less the reference's, under one resampling of prompts.
 
         Args:
             checkpoint: Its id.
             reference: The other's.
             resamples: Bootstrap resamples.
-            seed: Seed of the draws.
 
         Returns:
             The region; None where one of the four means is over fewer than three prompts.
@@ -175,7 +172,7 @@ class Positions:
         i, at = self.ids.index(checkpoint), self.ids.index(reference)
         if self.n[[i, at]].min() < _PROMPTS_FOR_A_REGION:
             return None
-        return joint_region(self.z[:, i] - self.z[:, at], resamples=resamples, seed=seed)
+        return joint_region(self.z[:, i] - self.z[:, at], resamples=resamples)
 
 
 def positions_of(table: ScoreTable, facts: Sequence[ScorerColumn]) -> Positions:

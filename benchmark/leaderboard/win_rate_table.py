@@ -39,7 +39,6 @@ def win_rates_of(
     reference: str | None = None,
     scorers: Sequence[str] | None = None,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> tuple[WinRate, ...]:
     """The win rates of all checkpoints but the reference, scorer by scorer.
 
@@ -49,7 +48,6 @@ def win_rates_of(
             first base model, or the first checkpoint where there is none.
         scorers: Which, of unit image; by default all of them, those that the suite declares primary first.
         resamples: Bootstrap resamples.
-        seed: Seed of the draws.
 
     Raises:
         UnknownNameError: For a reference or a scorer that the table lacks.
@@ -69,7 +67,7 @@ def win_rates_of(
         others = [id_ for id_ in ids if id_ != against]
         intervals = win_rate_intervals(
             cells[[ids.index(id_) for id_ in others]], cells[ids.index(against)],
-            higher_is_better=column.higher_is_better, resamples=resamples, seed=seed,
+            higher_is_better=column.higher_is_better, resamples=resamples,
         )  # fmt: skip
         for id_, interval in zip(others, intervals, strict=True):
             share, lo, hi = (_known(end) for end in (interval.value, interval.lo, interval.hi))
