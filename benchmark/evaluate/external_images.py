@@ -18,7 +18,7 @@ from benchmark.leaderboard.comparability import prompt_difference, prompt_ids_in
 
 EXTERNAL = "external"
 ENDINGS = (".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
-"""What the name of a listing may end in without being called so."""
+"""Endings of a listing's file that are not part of its name."""
 
 
 def read_images(
@@ -113,7 +113,7 @@ def read_side_by_side(config: ScoreConfig) -> list[ImageSet]:
 
 
 def names_of(paths: Sequence[Path], asked: Sequence[str] = ()) -> list[str]:
-    """What the checkpoints behind some paths are called.
+    """The names of the checkpoints behind some paths.
 
     Args:
         paths: Files and folders.

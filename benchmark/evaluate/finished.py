@@ -86,7 +86,7 @@ def _found(
 
 
 def page_source(leaderboard: Leaderboard, table: ScoreTable, places: Sequence[Path]) -> PageSource:
-    """What the page of a leaderboard shows beside it.
+    """The source of a leaderboard's page: the ranking and all that is shown beside it.
 
     Args:
         leaderboard: The ranking.

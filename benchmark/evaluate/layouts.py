@@ -22,7 +22,7 @@ Layout: TypeAlias = Literal["jsonl", "folder", "hps", "geneval"]
 PACKED: Final = (".parquet", ".arrow", ".tar", ".zip")
 METADATA: Final = "metadata.jsonl"
 METADATA_NAMES: Final = (METADATA, "metadata.csv")
-"""What the texts of a folder's images stand in, as `datasets` reads them."""
+"""Files that hold the texts of a folder's images, as `datasets` reads them."""
 HPS_STYLES: Final = ("anime", "concept-art", "paintings", "photo")
 """Of the HPD v2 benchmark, 800 prompts each."""
 
@@ -73,7 +73,7 @@ def find_rows(
 
 
 def layout_of(path: Path, stated: Layout | None = None, files: ImageFiles | None = None) -> Layout:
-    """What a path is: as it is stated, or what it looks like.
+    """The layout of a path: as it is stated, or as it looks.
 
     Args:
         path: The file or folder.

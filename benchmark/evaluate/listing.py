@@ -51,7 +51,7 @@ class Entry:
 
     @property
     def asked(self) -> tuple[str, str | None, OpenAttribute | None]:
-        """What two rows of one prompt agree in."""
+        """The facts that two rows of one prompt agree in."""
         return self.text, self.style, self.attribute
 
 
@@ -186,7 +186,7 @@ def _placed(in_order: Sequence[Entry], grid: Mapping[int, int] | None) -> tuple[
 
 
 def _prompt_of(group: Sequence[Entry], repeated: set[str]) -> Prompt:
-    """What the rows of a prompt say together: the tags of all of them, under the name that they share."""
+    """The prompt of some rows: with the tags of all of them, under the name that they share."""
     tags = tuple(dict.fromkeys(tag for entry in group for tag in entry.tags))
     first = group[0]
     ids = {entry.id for entry in group if entry.id is not None}

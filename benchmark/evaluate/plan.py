@@ -1,4 +1,4 @@
-"""What an evaluation would do: every input is looked at, nothing is loaded."""
+"""The plan of an evaluation: every input is looked at, nothing is loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

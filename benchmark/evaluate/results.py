@@ -1,4 +1,4 @@
-"""What an evaluation leaves behind: ``scores.parquet``, leaderboard, exports, figures and the report page."""
+"""The results of an evaluation: ``scores.parquet``, leaderboard, exports, figures and the report page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,6 @@ from benchmark.core.records import (
     Cost,
     ImageSet,
     Leaderboard,
-    Prompt,
     PromptSet,
     ScorerColumn,
     ScoreRow,
@@ -29,6 +28,7 @@ from benchmark.leaderboard import (
     signature_line,
     write_score_table,
 )
+from benchmark.leaderboard.by_tag import prompt_tags
 from benchmark.leaderboard.equal_level import equal_level, sweep_parameter
 from benchmark.leaderboard.win_rate_table import win_rates_of
 from benchmark.report import write_exports
@@ -146,14 +146,9 @@ def score_table(
         n_prompts=len(first.prompt_set),
         images_per_prompt=k,
         costs=costs or {},
-        tags={prompt.id: tags_of(prompt) for prompt in first.prompt_set},
+        tags={prompt.id: prompt_tags(prompt) for prompt in first.prompt_set},
         prompts={prompt.id: prompt.content for prompt in first.prompt_set},
     )
-
-
-def tags_of(prompt: Prompt) -> tuple[str, ...]:
-    """What a prompt is about, its style included."""
-    return (*prompt.tags, *((f"style: {prompt.style}",) if prompt.style else ()))
 
 
 def _figures(

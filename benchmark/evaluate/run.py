@@ -53,7 +53,7 @@ def evaluate(config: EvalConfig, *, command: str | None = None) -> EvalResult:
 
 
 def _shared_by(config: EvalConfig) -> dict[str, object]:
-    """What commands that share a folder have in common: all but whose images they make."""
+    """The settings that commands of one folder share: all but whose images they make."""
     return {k: v for k, v in config.model_dump(mode="json").items() if k not in {"checkpoint", "shard"}}
 
 

@@ -148,7 +148,7 @@ def _score_due(
 
 
 def _rows(scorer: Scorer, seen: Shown) -> list[ScoreRow]:
-    """What a scorer says; one that raises, against its contract, still takes nobody along."""
+    """The rows of a scorer; one that raises, against its contract, still takes nobody along."""
     try:
         with apart(scorer):
             return attempt(partial(scorer.rows, seen))

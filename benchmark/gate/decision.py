@@ -20,7 +20,7 @@ UNKNOWN = "no bound: too few prompts, or more than 1 % missing"
 
 @dataclass(frozen=True)
 class Finding:
-    """What the gate finds on one scorer; better = positive.
+    """The gate's finding on one scorer; better = positive.
 
     Attributes:
         scorer: Its name.

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from benchmark.core.records import TagCell
+from benchmark.core.records import Prompt, TagCell
 from benchmark.leaderboard.score_arrays import cells_of, or_none
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES
@@ -58,6 +58,11 @@ def tag_cells(
                 cell = TagCell(tag, column.name, checkpoint, means[i].n, mean, value, lo, hi)
                 found.append(cell)
     return tuple(found)
+
+
+def prompt_tags(prompt: Prompt) -> tuple[str, ...]:
+    """The tags of a prompt, its style included."""
+    return (*prompt.tags, *((f"style: {prompt.style}",) if prompt.style else ()))
 
 
 def _by_prompt(rows: pd.DataFrame, ids: Sequence[str], reference: int) -> pd.DataFrame:

@@ -16,7 +16,7 @@ PROTOCOL = "fbench:1.0"
 def signature_line(
     prompt_set: PromptSet, images_per_prompt: int, sampler: Sampler, columns: Iterable[ScorerColumn]
 ) -> str:
-    """What must be equal for two numbers to stand in one table.
+    """The line that must be equal for two numbers to stand in one table.
 
     Args:
         prompt_set: The prompts that were asked.
@@ -72,7 +72,7 @@ def _parts(signature: str) -> dict[str, str]:
 
 
 def prompt_ids_in(first: Mapping[str, str], other: Mapping[str, str]) -> dict[str, str] | None:
-    """What the first set calls the prompts of the other; None if the two hold different prompts.
+    """The first set's ids of the other's prompts; None if the two hold different prompts.
 
     Args:
         first: :attr:`benchmark.core.records.Prompt.content` by id.

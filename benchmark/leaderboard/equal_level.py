@@ -174,7 +174,7 @@ def contrast_lines(found: EqualLevel) -> list[tuple[str, ...]]:
 
 
 def sweep_parameter(table: ScoreTable) -> Along | None:
-    """What varies within a method: beta, else the step; None where nothing does and there is no sweep."""
+    """The setting that varies within a method: beta, else the step; None where there is no sweep."""
     return next((along for along in _PARAMETERS.values() if _varies(table, along)), None)
 
 

@@ -90,7 +90,7 @@ def frontiers_of(
     *,
     resamples: int = RESAMPLES,
 ) -> tuple[Frontier, ...]:
-    """What sampling alone reaches in the plane of two scorers.
+    """Frontiers that sampling alone reaches in the plane of two scorers.
 
     A point stands at its means, and its region is that of its means less the base model's, as in
     :func:`benchmark.leaderboard.trade_off_plane.plane_of`.

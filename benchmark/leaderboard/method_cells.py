@@ -157,7 +157,7 @@ class _MethodColumn:
         )
 
     def _note(self, method: Method, kept: Sequence[int]) -> str:
-        """What the scorer says, who has left, and what that does to claims."""
+        """The scorer's remark, the runs that have left, and the end of a claim without them."""
         runs = (self.scores.ids.index(run.id) for run in method.runs)
         left = [f"{self.scores.ids[i]} ({self.scores.lacks[i]})" for i in runs if not self.scores.complete[i]]
         notes = [self.scores.remark(np.array(kept))] if kept else []

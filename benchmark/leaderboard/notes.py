@@ -1,4 +1,4 @@
-"""What is printed under every table."""
+"""The notes under every table."""
 
 from collections.abc import Sequence
 
@@ -78,7 +78,7 @@ def method_notes(
 
 
 def _reach_and_scope(columns: Sequence[ScorerColumn], rows: Sequence[LeaderboardRow]) -> list[str]:
-    """What the table can see, and which of its scorers the suite has not declared; as of :func:`notes_of`."""
+    """The effects that a table can see, and the scorers that its suite has not declared."""
     effects = [
         f"{column.name} {effect:.2g}"
         for column in columns

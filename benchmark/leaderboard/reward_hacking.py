@@ -12,7 +12,7 @@ from benchmark.stats.hacking_index import gap_interval, standardised_gains
 from benchmark.stats.intervals import Interval
 
 TRUTHS = ("true_reward", "true_reward_heldout", "oracle")
-"""What the embedded world knows: told apart from the scorers, never averaged with them."""
+"""The embedded world's truths: told apart from the scorers, never averaged with them."""
 
 _GAPS = (
     ("proxy gap", "pickscore", "true_reward"),

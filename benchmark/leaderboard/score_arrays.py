@@ -15,7 +15,7 @@ from benchmark.stats.jackknife import LEAVE_OUT
 
 @dataclass(frozen=True, eq=False)
 class SetValues:
-    """What a set-level scorer says.
+    """The values of a scorer of unit set.
 
     Attributes:
         value: On all prompts, shape (checkpoints,); ``NaN`` where missing.

@@ -1,4 +1,4 @@
-"""What of a leaderboard is shown, and in which order: the numbers stay those of all that was tested."""
+"""The part of a leaderboard that is shown, in which order: numbers stay those of all that was tested."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, Cost, Leaderboard, LeaderboardRow, ScorerColumn
 from benchmark.leaderboard.build import build_leaderboard
+from benchmark.leaderboard.comparability import signature_about
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.notes import notes_of
 from benchmark.leaderboard.score_table import ScoreTable
@@ -27,7 +28,7 @@ _ORDERS: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class View:
-    """What to show.
+    """A choice of rows and columns, and their order.
 
     Attributes:
         where: Conditions on checkpoints, all of which must hold, see :func:`matching`; the reference is
@@ -120,7 +121,7 @@ def view_of(board: Leaderboard, view: View, notes: Notes = notes_of) -> Leaderbo
             if {plane.across, plane.upward} <= names
         ),
         gaps=gaps,
-        signature=_without(board.signature, {c.name for c in board.columns} - needed),
+        signature=signature_about(board.signature, board.columns, needed),
         by_tag=tuple(cell for cell in board.by_tag if cell.checkpoint in ids and cell.scorer in names),
     )
 
@@ -224,11 +225,6 @@ def _columns(board: Leaderboard, view: View) -> tuple[ScorerColumn, ...]:
     if not found and board.columns:
         raise UserError("no scorer is left to show", allowed=", ".join(by_name))
     return found
-
-
-def _without(signature: str, scorers: set[str]) -> str:
-    """What decides the numbers that are left."""
-    return "|".join(part for part in signature.split("|") if part.partition(":")[0] not in scorers)
 
 
 def _sorted(board: Leaderboard, sort: str | None) -> list[LeaderboardRow]:

@@ -100,7 +100,7 @@ def finding_numbers(finding: Finding) -> dict[str, str]:
 
 
 def verdict_remarks(report: GateReport) -> tuple[str, ...]:
-    """What stands under the table: power, notes, and what to do next."""
+    """Remarks under the table: power, notes, and what to do next."""
     passes = report.verdict.unchanged_passes
     known = () if math.isnan(passes) else (math.floor(100 * passes) / 100,)
     return (
@@ -112,7 +112,7 @@ def verdict_remarks(report: GateReport) -> tuple[str, ...]:
 
 
 def advice(report: GateReport) -> tuple[str, ...]:
-    """What to do next; nothing unless the verdict is inconclusive."""
+    """Advice on what to do next; none unless the verdict is inconclusive."""
     if report.verdict.outcome != "inconclusive":
         return ()
     doubtful = [finding for finding in report.verdict.findings if finding.outcome == "inconclusive"]

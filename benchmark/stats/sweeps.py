@@ -137,7 +137,7 @@ def _with_error(value: float, drawn: Sequence[FloatArray], seeds: int, prompts: 
 
 @dataclass(frozen=True, eq=False)
 class _Reading:
-    """What all curves say at equal levels: overlap (B,), levels (B, shares), outcomes (B, sweeps, shares)."""
+    """All curves at equal levels: overlap (B,), levels (B, shares), outcomes (B, sweeps, shares)."""
 
     overlap: BoolArray
     levels: FloatArray

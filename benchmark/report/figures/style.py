@@ -152,7 +152,7 @@ def plain_ticks() -> FuncFormatter:
 
 
 def footnote(text: str, signature: str, width: float) -> str:
-    """What stands under a figure: what its marks mean, and what makes its numbers comparable.
+    """The lines under a figure: what its marks mean, and what makes its numbers comparable.
 
     Args:
         text: What the marks mean.

@@ -241,7 +241,7 @@ def _axis_label(column: ScorerColumn) -> str:
 
 
 def _caption(leaderboard: Leaderboard, plot: TradeOff) -> str:
-    """What the marks mean, those that there are."""
+    """The meaning of the marks, those that there are."""
     reference = shown(leaderboard.reference, 30)
     words = []
     if any(point.outline is not None for point in plot.points):

@@ -20,7 +20,7 @@ _AROUND = (45, 135, 315, 225, 0, 180, 90, 270)
 """Degrees, best first."""
 _DISTANCES = np.repeat(_FAR, len(_AROUND))
 _LEADER = 4.0
-"""What a pixel more of a leader costs, in square pixels of outlines covered."""
+"""Cost of a pixel more of a leader, in square pixels of outlines covered."""
 _FREE = 0.5
 """Square pixels of overlap that are none."""
 
@@ -30,7 +30,7 @@ FEW = 8
 """Points up to which whole names are tried beside them."""
 
 Naming = tuple[list[str], dict[str, str]]
-"""What stands beside each point, and the legend's entry of each method."""
+"""The text beside each point, and the legend's entry of each method."""
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,7 @@ def _annotation(
 
 
 def _back_inside(boxes: Boxes, frame: Boxes) -> Boxes:
-    """What to move each box by, so that it does not stick out of a frame, (n, 4)."""
+    """Moves of each box after which it does not stick out of a frame, (n, 4)."""
     low = np.maximum(frame[:2] - boxes[:, :2], 0)
     high = np.minimum(frame[2:] - boxes[:, 2:], 0)
     move = np.where(low > 0, low, high)

@@ -1,4 +1,4 @@
-"""What the trade-off figure shows, read off a leaderboard."""
+"""The points of the trade-off figure, read off a leaderboard."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
