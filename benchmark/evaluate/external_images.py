@@ -62,19 +62,19 @@ def read_images(
 def _image_set(path: Path, root: Path, rows: Iterable[Row], name: str) -> ImageSet:
     listed = prompts_of(rows)
     records = tuple(
-        _record(asked.prompt.id, k, root / entry.image) if entry else _absent(asked.prompt.id, k, root)
-        for asked in listed
-        for k, entry in enumerate(asked.images)
+        _record(each.prompt.id, k, root / entry.image) if entry else _absent(each.prompt.id, k, root)
+        for each in listed
+        for k, entry in enumerate(each.images)
     )
-    prompts = tuple(asked.prompt for asked in listed)
-    said = [[p.id, p.text, p.style, *([p.attribute] if p.attribute else [])] for p in prompts]
-    digest = sha256_json(said)
+    prompts = tuple(each.prompt for each in listed)
+    contents = [[p.id, p.text, p.style, *([p.attribute] if p.attribute else [])] for p in prompts]
+    digest = sha256_json(contents)
     prompt_set = PromptSet(name, digest[:8], prompts, digest, source=path.name)
     content = sha256_json([digest, [(r.prompt_id, r.seed, r.sha256) for r in records]])
     checkpoint = Checkpoint(name, EXTERNAL, EXTERNAL, revision=content[:16])
     # How the images were made is not known, and the signature says so.
     sampler = Sampler(name=EXTERNAL, steps=1, guidance=0.0)
-    ks = tuple(range(max(len(asked.images) for asked in listed)))
+    ks = tuple(range(max(len(each.images) for each in listed)))
     return ImageSet(content[:16], checkpoint, prompt_set, sampler, ks, records)
 
 
@@ -112,12 +112,12 @@ def read_side_by_side(config: ScoreConfig) -> list[ImageSet]:
     return [sets[0], *(of_same_prompts(images, sets[0]) for images in sets[1:])]
 
 
-def names_of(paths: Sequence[Path], asked: Sequence[str] = ()) -> list[str]:
+def names_of(paths: Sequence[Path], given: Sequence[str] = ()) -> list[str]:
     """The names of the checkpoints behind some paths.
 
     Args:
         paths: Files and folders.
-        asked: One name a path, or none: then each is called as its file or folder, and those of one name have
+        given: One name a path, or none: then each is called as its file or folder, and those of one name have
             the folder in front that tells them apart.
 
     Raises:
@@ -126,13 +126,13 @@ def names_of(paths: Sequence[Path], asked: Sequence[str] = ()) -> list[str]:
     for path, count in Counter(path.resolve() for path in paths).items():
         if count > 1:
             raise UserError(f"{path} is given {count} times", do="name it once")
-    if not asked:
+    if not given:
         return told_apart([name_of(path, ENDINGS) or EXTERNAL for path in paths], paths)
-    if len(asked) != len(paths):
+    if len(given) != len(paths):
         raise UserError(
-            f"{len(paths)} paths and {len(asked)} of --name", do="give one for each path, in order, or none"
+            f"{len(paths)} paths and {len(given)} of --name", do="give one for each path, in order, or none"
         )
-    for name, count in Counter(asked).items():
+    for name, count in Counter(given).items():
         if count > 1:
             raise UserError(f"--name {shlex.quote(name)} is given {count} times", do="give each path its own")
         if fit_name(name) != name or not name:
@@ -140,7 +140,7 @@ def names_of(paths: Sequence[Path], asked: Sequence[str] = ()) -> list[str]:
             raise UserError(
                 f"--name {shlex.quote(name)} cannot be part of a file's name", do=f"--name {shlex.quote(fit)}"
             )
-    return list(asked)
+    return list(given)
 
 
 def of_same_prompts(images: ImageSet, first: ImageSet) -> ImageSet:

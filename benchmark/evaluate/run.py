@@ -104,10 +104,10 @@ def _evaluate(config: EvalConfig, agenda: EvalPlan, command: str | None) -> Eval
 
 def _tell_who_leaves(out: Path, checkpoints: Sequence[Checkpoint]) -> None:
     """Says whom an earlier table had and the new one lacks."""
-    asked = {checkpoint.id for checkpoint in checkpoints}
+    evaluated = {checkpoint.id for checkpoint in checkpoints}
     # A table that cannot be read any more is written anew.
     with suppress(UserError):
-        gone = [one.id for one in read_score_table(out).checkpoints if one.id not in asked]
+        gone = [one.id for one in read_score_table(out).checkpoints if one.id not in evaluated]
         if gone:
             notice(
                 f"the table in {out} had {', '.join(gone)} as well, and the new one is of those named now; "

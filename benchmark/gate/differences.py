@@ -58,13 +58,13 @@ def gate_checkpoints(
         rows = table.rows[table.rows["scorer"] == column.name]
         if column.unit == "set":
             values = set_values_of(rows, ids)
-            at, against = ids.index(candidate), ids.index(baseline)
+            candidate_at, baseline_at = ids.index(candidate), ids.index(baseline)
             bounds[column.name] = set_bounds(
-                float(values.value[at] - values.value[against]),
-                _without_gaps(values.leave_out[:, at] - values.leave_out[:, against]),
+                float(values.value[candidate_at] - values.value[baseline_at]),
+                _without_gaps(values.leave_out[:, candidate_at] - values.leave_out[:, baseline_at]),
                 higher_is_better=column.higher_is_better,
             )  # fmt: skip
-            share = SET_MARGIN * abs(float(values.value[against]))
+            share = SET_MARGIN * abs(float(values.value[baseline_at]))
             fill_margin(known, column.name, share, f"its value of {baseline}")
             continue
         cells = cells_of(rows, ids)
@@ -233,9 +233,9 @@ def _columns(table: ScoreTable, scorers: Sequence[str], margins: Mapping[str, fl
     return [by_name[name] for name in scorers]
 
 
-def _known_ids(table: ScoreTable, asked: Sequence[str]) -> list[str]:
+def _known_ids(table: ScoreTable, wanted: Sequence[str]) -> list[str]:
     ids = [checkpoint.id for checkpoint in table.checkpoints]
-    for id_ in asked:
+    for id_ in wanted:
         if id_ not in ids:
             raise UnknownNameError("checkpoint", id_, ids)
     return ids

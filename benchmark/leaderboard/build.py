@@ -54,9 +54,9 @@ def build_leaderboard(
     """
     table = join_tables(tables, scorers)
     ids = [checkpoint.id for checkpoint in table.checkpoints]
-    against = reference or table.base() or ids[0]
-    if against not in ids:
-        raise UnknownNameError("reference checkpoint", against, ids)
+    reference_id = reference or table.base() or ids[0]
+    if reference_id not in ids:
+        raise UnknownNameError("reference checkpoint", reference_id, ids)
     if tags and not any(table.tags.values()):
         raise UserError(
             "no prompt of these evaluations has a tag",
@@ -64,22 +64,22 @@ def build_leaderboard(
         )
     by_scorer = dict(iter(table.rows.groupby("scorer", sort=False)))
     columns = [
-        column_cells(facts, by_scorer.get(facts.name, table.rows[:0]), ids, against, resamples=resamples)
+        column_cells(facts, by_scorer.get(facts.name, table.rows[:0]), ids, reference_id, resamples=resamples)
         for facts in table.columns
     ]
-    base = table.base(against)
+    base = table.base(reference_id)
     rows = tuple(_rows(table, columns))
     return Leaderboard(
         suite=table.suite,
         rows=rows,
         built_from=tuple(t.source for t in tables if t.source),
         columns=table.columns,
-        reference=against,
+        reference=reference_id,
         signature=table.signature,
-        notes=(*notes_of(table.columns, rows, against), *table.remarks),
-        planes=tuple(_planes(table, against, resamples)),
+        notes=(*notes_of(table.columns, rows, reference_id), *table.remarks),
+        planes=tuple(_planes(table, reference_id, resamples)),
         gaps=() if base is None else reward_hacking_gaps(table, base, resamples=resamples),
-        by_tag=tag_cells(table, table.tags, against, resamples=resamples) if tags else (),
+        by_tag=tag_cells(table, table.tags, reference_id, resamples=resamples) if tags else (),
     )
 
 

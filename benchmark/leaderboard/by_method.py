@@ -43,11 +43,11 @@ def build_method_leaderboard(
     table = join_tables(tables, scorers)
     methods = methods_of(table.checkpoints)
     bases = [method for method in methods if method.is_base]
-    against = (bases or methods)[0] if reference is None else find_method(reference, methods)
+    reference_method = (bases or methods)[0] if reference is None else find_method(reference, methods)
     by_scorer = dict(iter(table.rows.groupby("scorer", sort=False)))
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     cells = [
-        method_cells(facts, by_scorer.get(facts.name, table.rows[:0]), methods, ids, against)
+        method_cells(facts, by_scorer.get(facts.name, table.rows[:0]), methods, ids, reference_method)
         for facts in table.columns
     ]
     rows = tuple(_rows(table, methods, cells))
@@ -63,9 +63,9 @@ def build_method_leaderboard(
         rows=rows,
         built_from=tuple(t.source for t in tables if t.source),
         columns=columns,
-        reference=against.title,
+        reference=reference_method.title,
         signature=table.signature,
-        notes=(*method_notes(columns, rows, against.title), *table.remarks),
+        notes=(*method_notes(columns, rows, reference_method.title), *table.remarks),
     )
 
 

@@ -96,19 +96,19 @@ def prompt_difference(first: Mapping[str, str], other: Mapping[str, str]) -> str
         >>> prompt_difference({"a": "1", "b": "2"}, {"a": "1", "c": "3"})
         '1 of the 2 prompts of one, such as b, and 1 of the 2 of the other, such as c, are not in both'
     """
-    said = []
+    unmatched = []
     for mine, theirs in ((first, other), (other, first)):
         missing = Counter(mine.values()) - Counter(theirs.values())
         if missing:
             example = next(id_ for id_, content in mine.items() if content in missing)
-            said.append((missing.total(), len(mine), example))
-    if len(said) == 2:
-        (n, of, one), (m, of_other, two) = said
+            unmatched.append((missing.total(), len(mine), example))
+    if len(unmatched) == 2:
+        (n, of, one), (m, of_other, two) = unmatched
         return (
             f"{n} of the {of} prompts of one, such as {one}, and {m} of the {of_other} of the other, such as "
             f"{two}, are not in both"
         )
-    n, of, one = said[0]
+    n, of, one = unmatched[0]
     return f"{n} of the {of} prompts of one, such as {one}, {'is' if n == 1 else 'are'} not in the other"
 
 

@@ -132,23 +132,23 @@ def equal_level(
         )
     sweeps = sweeps_of(table, rising.name, compared.name, parameter)
     names = [sweep.name for sweep in sweeps]
-    against = reference or next((n for n in names if n.endswith(_USUAL_REFERENCE)), names[0])
-    if against not in names:
-        raise UnknownNameError("method of this evaluation", against, names)
+    reference_name = reference or next((n for n in names if n.endswith(_USUAL_REFERENCE)), names[0])
+    if reference_name not in names:
+        raise UnknownNameError("method of this evaluation", reference_name, names)
     sign = 1.0 if rising.higher_is_better or rising.axis == "distance" else -1.0
     sizes = np.concatenate(
         [(~np.isnan(a)).sum(axis=-1).ravel() for s in sweeps for a in (s.level, s.outcome)]
     )
     if not sizes.min():
         raise UserError(f"some run has no number of {rising.name} or of {compared.name}")
-    contrasts = contrasts_at_equal_level(sweeps, against, resamples=resamples)
+    contrasts = contrasts_at_equal_level(sweeps, reference_name, resamples=resamples)
     there = numbered_prompts(sweeps)
     curves = tuple(_curve(sweep, there, sign) for sweep in sweeps)
     return EqualLevel(
         level=rising,
         outcome=compared,
         along=parameter,
-        reference=against,
+        reference=reference_name,
         curves=curves,
         common=_common(curves, sign),
         contrasts=tuple(replace(c, level=None if c.level is None else sign * c.level) for c in contrasts),
@@ -239,8 +239,8 @@ def sweeps_of(table: ScoreTable, level: str, outcome: str, along: Along) -> tupl
         UnknownNameError: For a scorer that the table lacks.
         UserError: If two runs are the same point and seed, or no seed is common to all points.
     """
-    asked = table.rows[table.rows["scorer"].isin([level, outcome])]
-    prompts = sorted(asked["prompt_id"].dropna().unique())
+    scored = table.rows[table.rows["scorer"].isin([level, outcome])]
+    prompts = sorted(scored["prompt_id"].dropna().unique())
     values = [_values(table, sampled_scorer(table, name), prompts) for name in (level, outcome)]
     rising = sampled_scorer(table, level)
     if not rising.higher_is_better and rising.axis != "distance":

@@ -32,13 +32,13 @@ def signature_of_frontier(signature: str, scales: Sequence[float], best_of: Sequ
         >>> signature_of_frontier("fbench:1.0|cfg:2.0", (1.0, 2.0), (2, 4), "hps")
         'fbench:1.0|cfg:2.0|frontier:cfg 1,2; best of 2,4 by hps'
     """
-    said = [f"cfg {','.join(f'{scale:g}' for scale in scales)}"] if scales else []
-    said += [f"best of {','.join(map(str, best_of))} by {by}"] if best_of else []
-    return f"{signature}|{_PART}{'; '.join(said)}"
+    parts = [f"cfg {','.join(f'{scale:g}' for scale in scales)}"] if scales else []
+    parts += [f"best of {','.join(map(str, best_of))} by {by}"] if best_of else []
+    return f"{signature}|{_PART}{'; '.join(parts)}"
 
 
 def difference_from(
-    shown: Leaderboard | ScoreTable, signature: str, columns: Sequence[ScorerColumn]
+    board: Leaderboard | ScoreTable, signature: str, columns: Sequence[ScorerColumn]
 ) -> str | None:
     """The first thing in which a frontier's signature differs from that of what it is drawn on.
 
@@ -48,8 +48,8 @@ def difference_from(
     Returns:
         In words; None if there is none.
     """
-    only_one = {c.name for c in shown.columns} ^ {c.name for c in columns}
-    return first_difference(_without(shown.signature, only_one), _without(signature, only_one))
+    only_one = {c.name for c in board.columns} ^ {c.name for c in columns}
+    return first_difference(_without(board.signature, only_one), _without(signature, only_one))
 
 
 def with_frontiers(
@@ -137,11 +137,11 @@ def _families(
     scales: dict[float, str] = {}
     chosen: dict[str, dict[int, str]] = {}
     for checkpoint in table.checkpoints:
-        said = checkpoint.hyperparameters
-        if _GUIDANCE in said:
-            scales[float(said[_GUIDANCE] or 0)] = checkpoint.id
-        elif _BEST_OF in said:
-            chosen.setdefault(str(said[_BY]), {1: reference})[int(said[_BEST_OF] or 0)] = checkpoint.id
+        setting = checkpoint.hyperparameters
+        if _GUIDANCE in setting:
+            scales[float(setting[_GUIDANCE] or 0)] = checkpoint.id
+        elif _BEST_OF in setting:
+            chosen.setdefault(str(setting[_BY]), {1: reference})[int(setting[_BEST_OF] or 0)] = checkpoint.id
     if scales:
         yield "guidance", [(f"cfg {scale:g}", scales[scale]) for scale in sorted(scales)]
     for by, of in chosen.items():

@@ -171,8 +171,8 @@ def _common(tables: Sequence[ScoreTable], scorers: Sequence[str]) -> tuple[set[s
         versions = [{column.name: column.version for column in table.columns} for table in tables]
         alike = {name for name in common if len({of[name] for of in versions}) == 1}
         return alike | set(scorers), []
-    said = f"Left out, as not every evaluation has them: {', '.join(partial)}."
-    return common, [said] if partial else []
+    remark = f"Left out, as not every evaluation has them: {', '.join(partial)}."
+    return common, [remark] if partial else []
 
 
 def _with_scorers(table: ScoreTable, names: set[str]) -> ScoreTable:

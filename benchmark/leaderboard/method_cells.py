@@ -106,8 +106,8 @@ def _of_sets(rows: pd.DataFrame, ids: tuple[str, ...]) -> _RunScores:
         return set_mean_over_runs(value[runs] - value[others], leave_out[:, runs] - leave_out[:, others])
 
     whole = rows[rows["prompt_id"].isna()]
-    said = dict(zip(whole["checkpoint"], whole["note"], strict=True))
-    notes = tuple(said.get(id_, "no row") for id_ in ids)
+    note_of = dict(zip(whole["checkpoint"], whole["note"], strict=True))
+    notes = tuple(note_of.get(id_, "no row") for id_ in ids)
     there = ~np.isnan(value)
     failed = ~there & ~np.array([note.startswith(UNDEFINED) for note in notes])
 
@@ -136,7 +136,7 @@ class _MethodColumn:
 
     def _cell(self, method: Method, difference: Difference, p: float, group: int) -> LeaderboardCell:
         runs = [self.scores.ids.index(run.id) for run in method.runs]
-        kept = self._runs(method)
+        complete = self._runs(method)
         mean = self._mean(method).interval().within(self.facts.bounds)
         interval = difference.interval()
         known = not np.isnan(difference.se)
@@ -150,20 +150,20 @@ class _MethodColumn:
             difference_hi=or_none(interval.hi),
             p_value=or_none(p),
             group=group or None,
-            n=int(self.scores.counts[list(kept.values())].sum()),
+            n=int(self.scores.counts[list(complete.values())].sum()),
             n_missing=int(self.scores.missing[runs].sum()),
-            note=self._note(method, list(kept.values())),
+            note=self._note(method, list(complete.values())),
             detectable=minimum_detectable_effect(difference.se, difference.df) if known else None,
         )
 
-    def _note(self, method: Method, kept: Sequence[int]) -> str:
+    def _note(self, method: Method, complete: Sequence[int]) -> str:
         """The scorer's remark, the runs that have left, and the end of a claim without them."""
         runs = (self.scores.ids.index(run.id) for run in method.runs)
         left = [f"{self.scores.ids[i]} ({self.scores.lacks[i]})" for i in runs if not self.scores.complete[i]]
-        notes = [self.scores.remark(np.array(kept))] if kept else []
+        notes = [self.scores.remark(np.array(complete))] if complete else []
         notes += [f"left out: {', '.join(left)}"] if left else []
-        if not method.is_base and len(kept) < _least(method) <= len(method.seeds):
-            notes.append(f"{len(kept)} training seeds are left, no claim about methods")
+        if not method.is_base and len(complete) < _least(method) <= len(method.seeds):
+            notes.append(f"{len(complete)} training seeds are left, no claim about methods")
         return "; ".join(note for note in notes if note)
 
     def _mean(self, method: Method) -> Difference:
@@ -199,7 +199,7 @@ class _MethodColumn:
         """Tie groups of the methods with seeds enough; 0 for the others, and where fewer than two have."""
         enough = np.flatnonzero(
             [
-                bool(kept := self._runs(method)) and (method.is_base or len(kept) >= _least(method))
+                bool(complete := self._runs(method)) and (method.is_base or len(complete) >= _least(method))
                 for method in self.methods
             ]
         )

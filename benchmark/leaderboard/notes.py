@@ -115,18 +115,18 @@ def _claims(checkpoints: Sequence[Checkpoint]) -> list[str]:
 
 def _method_claims(rows: Sequence[LeaderboardRow], reference: str) -> list[str]:
     """Which differences are no claim about methods, and why."""
-    against = next(row.checkpoint for row in rows if row.checkpoint.id == reference)
+    origin = next(row.checkpoint for row in rows if row.checkpoint.id == reference)
     trained = [row.checkpoint for row in rows if not row.checkpoint.is_base]
     if trained and max(len(_seeds(method)) for method in trained) <= 1:
         return [NO_CLAIM]
-    least = seeds_for_a_claim(against.base_model)
+    least = seeds_for_a_claim(origin.base_model)
     compared = (
-        trained if against.is_base else [row.checkpoint for row in rows if row.checkpoint.id != reference]
+        trained if origin.is_base else [row.checkpoint for row in rows if row.checkpoint.id != reference]
     )
-    few = "; ".join(method.id for method in compared if _shared(method, against) < least)
+    few = "; ".join(method.id for method in compared if _shared(method, origin) < least)
     if not few:
         return []
-    of = "" if against.is_base else f" shared with {reference}"
+    of = "" if origin.is_base else f" shared with {reference}"
     return [f"Fewer than {least} training seeds{of}, so no claim about methods: {few}."]
 
 

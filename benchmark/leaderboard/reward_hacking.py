@@ -79,6 +79,6 @@ def _gap_kinds(
 def _interval(
     gains: Mapping[str, FloatArray], gained: str | None, held_out: Sequence[str], resamples: int
 ) -> Interval:
-    against = [gains[name] for name in held_out]
-    own = np.zeros(against[0].shape) if gained is None else gains[gained]
-    return gap_interval(own, against, resamples=resamples)
+    held_out_gains = [gains[name] for name in held_out]
+    own = np.zeros(held_out_gains[0].shape) if gained is None else gains[gained]
+    return gap_interval(own, held_out_gains, resamples=resamples)

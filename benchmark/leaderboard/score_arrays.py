@@ -54,8 +54,8 @@ def failed_of(rows: pd.DataFrame, checkpoints: Sequence[str]) -> BoolArray:
     undefined = rows[rows["value"].isna() & rows["note"].str.startswith(UNDEFINED)]
     cells = cells_of(rows, checkpoints)
     marked = rows.assign(value=rows["value"].where(~rows.index.isin(undefined.index), 0.0))
-    asked = ~np.isnan(cells_of(rows.assign(value=0.0), checkpoints)).all(axis=0)
-    failed: BoolArray = np.isnan(cells) & np.isnan(cells_of(marked, checkpoints)) & asked
+    designed = ~np.isnan(cells_of(rows.assign(value=0.0), checkpoints)).all(axis=0)
+    failed: BoolArray = np.isnan(cells) & np.isnan(cells_of(marked, checkpoints)) & designed
     return failed
 
 

@@ -69,12 +69,11 @@ def plane_of(
         covariance, q = (region.upper_triangle, region.q) if region else (None, None)
         points.append(PlanePoint(id_, x, y, covariance, q, bool(stays[i]), float(support[i]), n_x, n_y))
     corner = _corner(table, facts, reference)
-    kept = [c for c in table.checkpoints if c.id in found.ids]
-    notes = (
-        () if corner is None else _hypervolume_notes(kept, oriented, corner * _signs(facts), facts, reference)
-    )
-    own = None if corner is None else (float(corner[0]), float(corner[1]))
-    return Plane(across, upward, tuple(points), own, notes)
+    ranked = [c for c in table.checkpoints if c.id in found.ids]
+    if corner is None:
+        return Plane(across, upward, tuple(points), None, ())
+    notes = _hypervolume_notes(ranked, oriented, corner * _signs(facts), facts, reference)
+    return Plane(across, upward, tuple(points), (float(corner[0]), float(corner[1])), notes)
 
 
 def with_plane(board: Leaderboard, table: ScoreTable, across: str, upward: str) -> Leaderboard:
@@ -199,9 +198,9 @@ def _own_values(table: ScoreTable, column: ScorerColumn) -> pd.DataFrame:
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     rows = table.rows[table.rows["scorer"] == column.name]
     ranked = missing_share(failed_of(rows, ids)) <= MAX_SHARE
-    kept = [id_ for id_, keep in zip(ids, ranked, strict=True) if keep]
+    ranked_ids = [id_ for id_, keep in zip(ids, ranked, strict=True) if keep]
     means = prompt_means(cells_of(rows, ids)[ranked])
-    return pd.DataFrame(means.T, index=sorted(rows["prompt_id"].unique()), columns=kept)
+    return pd.DataFrame(means.T, index=sorted(rows["prompt_id"].unique()), columns=ranked_ids)
 
 
 def _hypervolume_notes(
@@ -230,10 +229,10 @@ def _hypervolume_notes(
     for i, checkpoint in enumerate(checkpoints):
         methods.setdefault(_method_of(checkpoint), []).append(i)
     own = next(_method_of(c) for c in checkpoints if c.id == reference)
-    against = methods.pop(own)
+    own_members = methods.pop(own)
     found = []
     for name, members in methods.items():
-        lead = hypervolume_difference(x[:, members], x[:, against], corner)
+        lead = hypervolume_difference(x[:, members], x[:, own_members], corner)
         if not np.isnan(lead.lo):
             found.append(f"{_sized(name, members)} {lead.value:+.3g} [{lead.lo:.3g}, {lead.hi:.3g}]")
     if not found:
@@ -242,7 +241,7 @@ def _hypervolume_notes(
     point = ", ".join(f"{c.name} {v:.4g}" for c, v in zip(facts, signs * corner, strict=True))
     sentence = (
         f"Hypervolume over {point} (the base less {REFERENCE_SDS:g} within-prompt SD), less that of "
-        f"{_sized(own, against)}, bias-corrected, 95 % by jackknife over {GROUPS} groups of prompts: "
+        f"{_sized(own, own_members)}, bias-corrected, 95 % by jackknife over {GROUPS} groups of prompts: "
         f"{'; '.join(found)}."
     )
     return (sentence,)

@@ -67,10 +67,10 @@ def build_view(
         board = build_leaderboard(tables, reference=reference, scorers=view.scorers, tags=tags)
         return view_of(board, view)
     table = join_tables(tables, view.scorers)
-    kept = only(table, view.where, reference)
-    board = view_of(build_leaderboard([kept], reference=reference, tags=tags), replace(view, where=()))
+    tested = only(table, view.where, reference)
+    board = view_of(build_leaderboard([tested], reference=reference, tags=tags), replace(view, where=()))
     note = (
-        f"{len(kept.checkpoints)} of {len(table.checkpoints)} checkpoints were tested "
+        f"{len(tested.checkpoints)} of {len(table.checkpoints)} checkpoints were tested "
         f"({' and '.join(view.where)}, and {board.reference}), as if there were no others."
     )
     sources = tuple(t.source for t in tables if t.source)
@@ -172,29 +172,29 @@ def _condition(text: str, checkpoints: Sequence[Checkpoint]) -> Callable[[Checkp
     match = _CONDITION.match(text)
     if match is None:
         raise UserError(f"{text!r} is no condition", allowed="KEY=VALUE, or != < <= > >=")
-    key, sign, asked = match.groups()
+    key, sign, wanted = match.groups()
     keys = [*_FACTS, *dict.fromkeys(name for c in checkpoints for name in c.hyperparameters)]
     if key not in keys:
         raise UnknownNameError("key of a checkpoint", key, keys)
     if sign in _ORDERS:
-        bound = _number(asked)
+        bound = _number(wanted)
         if bound is None:
-            raise UserError(f"{text!r} compares with {asked!r}", allowed="a number after < <= > >=")
+            raise UserError(f"{text!r} compares with {wanted!r}", allowed="a number after < <= > >=")
 
         def in_order(checkpoint: Checkpoint) -> bool:
             value = _number(_value(checkpoint, key))
             return value is not None and _ORDERS[sign](value, bound)
 
         return in_order
-    return lambda checkpoint: _is_any(_value(checkpoint, key), asked) == (sign == "=")
+    return lambda checkpoint: _is_any(_value(checkpoint, key), wanted) == (sign == "=")
 
 
-def _is_any(value: Value, asked: str) -> bool:
+def _is_any(value: Value, wanted: str) -> bool:
     number = _number(value)
     text = "none" if value is None else str(value)
     return any(
         fnmatchcase(text, one) or (number is not None and number == _number(one))
-        for one in map(str.strip, asked.split("|"))
+        for one in map(str.strip, wanted.split("|"))
     )
 
 

@@ -1,12 +1,11 @@
 """Win rates of a table with their intervals."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import ScorerColumn
-from benchmark.leaderboard.score_arrays import cells_of
+from benchmark.leaderboard.score_arrays import cells_of, or_none
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.win_rate import win_rate_intervals
@@ -54,23 +53,24 @@ def win_rates_of(
         UserError: If no scorer gives every image a number, or nothing stands beside the reference.
     """
     ids = [checkpoint.id for checkpoint in table.checkpoints]
-    against = reference or table.base() or ids[0]
-    if against not in ids:
-        raise UnknownNameError("reference checkpoint", against, ids)
+    reference_id = reference or table.base() or ids[0]
+    if reference_id not in ids:
+        raise UnknownNameError("reference checkpoint", reference_id, ids)
     if len(ids) < 2:
         raise UserError(
-            f"there is no checkpoint beside {against}", do="name an evaluation of at least two checkpoints"
+            f"there is no checkpoint beside {reference_id}",
+            do="name an evaluation of at least two checkpoints",
         )
     found = []
     for column in _by_image(table, scorers):
         cells = cells_of(table.rows[table.rows["scorer"] == column.name], ids)
-        others = [id_ for id_ in ids if id_ != against]
+        others = [id_ for id_ in ids if id_ != reference_id]
         intervals = win_rate_intervals(
-            cells[[ids.index(id_) for id_ in others]], cells[ids.index(against)],
+            cells[[ids.index(id_) for id_ in others]], cells[ids.index(reference_id)],
             higher_is_better=column.higher_is_better, resamples=resamples,
         )  # fmt: skip
         for id_, interval in zip(others, intervals, strict=True):
-            share, lo, hi = (_known(end) for end in (interval.value, interval.lo, interval.hi))
+            share, lo, hi = (or_none(end) for end in (interval.value, interval.lo, interval.hi))
             found.append(WinRate(column.name, id_, share, lo, hi, interval.n))
     return tuple(found)
 
@@ -100,7 +100,3 @@ def _by_image(table: ScoreTable, scorers: Sequence[str] | None) -> list[ScorerCo
     if scorers:
         return [columns[name] for name in dict.fromkeys(scorers)]
     return sorted(columns.values(), key=lambda column: not column.primary)
-
-
-def _known(value: float) -> float | None:
-    return None if math.isnan(value) else value

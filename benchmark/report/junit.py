@@ -39,8 +39,8 @@ def junit_text(report: GateReport, *, inconclusive: InconclusiveAs = "error") ->
             mark = "failure" if finding.outcome == "regression" else inconclusive
             count[mark] += 1
             message = _message(finding)
-            told = ET.SubElement(case, mark, type=finding.outcome, message=message)
-            told.text = "\n".join([headline(report), message, *advice(report)])
+            element = ET.SubElement(case, mark, type=finding.outcome, message=message)
+            element.text = "\n".join([headline(report), message, *advice(report)])
         elif finding.note:
             ET.SubElement(case, "system-out").text = finding.note
     suite.attrib |= {
@@ -85,5 +85,5 @@ def _numbers(finding: Finding) -> dict[str, str]:
 
 
 def _message(finding: Finding) -> str:
-    told = ", ".join(f"{name} {value}" for name, value in finding_numbers(finding).items())
-    return f"{clean(finding.scorer)}: {told}" + (f"; {finding.note}" if finding.note else "")
+    listed = ", ".join(f"{name} {value}" for name, value in finding_numbers(finding).items())
+    return f"{clean(finding.scorer)}: {listed}" + (f"; {finding.note}" if finding.note else "")

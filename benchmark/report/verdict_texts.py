@@ -117,15 +117,15 @@ def advice(report: GateReport) -> tuple[str, ...]:
         return ()
     doubtful = [finding for finding in report.verdict.findings if finding.outcome == "inconclusive"]
     unknown = [f.scorer for f in doubtful if math.isnan(f.bounds.se)]
-    told = []
+    lines = []
     if unknown:
-        told.append(
+        lines.append(
             f"No bound for {_names(unknown, len(report.verdict.findings))}: what made the scores fills the "
             "gaps when it runs again, or gate on fewer scorers."
         )
     if len(unknown) < len(doubtful):
-        told.append(f"{_more(report)} {clean(report.remedy)}".rstrip())
-    return tuple(told)
+        lines.append(f"{_more(report)} {clean(report.remedy)}".rstrip())
+    return tuple(lines)
 
 
 def _more(report: GateReport) -> str:

@@ -195,5 +195,5 @@ def satterthwaite(value: float, variance: float, terms: Iterable[tuple[float, in
 
 
 def _complete(runs: FloatArray) -> FloatArray:
-    kept: FloatArray = runs[:, ~np.isnan(runs).any(axis=0)]
-    return kept
+    complete: FloatArray = runs[:, ~np.isnan(runs).any(axis=0)]
+    return complete

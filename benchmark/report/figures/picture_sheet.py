@@ -167,12 +167,12 @@ def _wrapped(text: str, inches: float, lines: int | None = None) -> str:
 
 
 def _footnote(images: ImageSet, seeds: Sequence[int]) -> str:
-    shown = ", ".join(str(seed) for seed in seeds)
+    listed = ", ".join(str(seed) for seed in seeds)
     prompts = images.prompt_set
     same = (
         "same prompt in a row, same noise in the same place"
         if len(seeds) > 1
         else "same prompt and noise in a row"
     )
-    what = f"{same} · k = {shown}"
+    what = f"{same} · k = {listed}"
     return f"{what} · {prompts.name}@{prompts.version} · {images.sampler.signature}"

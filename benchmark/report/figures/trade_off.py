@@ -243,20 +243,20 @@ def _axis_label(column: ScorerColumn) -> str:
 def _caption(leaderboard: Leaderboard, plot: TradeOff) -> str:
     """The meaning of the marks, those that there are."""
     reference = shown(leaderboard.reference, 30)
-    words = []
+    sentences = []
     if any(point.outline is not None for point in plot.points):
-        words.append(f"Ellipses: joint 95 % regions of the differences from {reference}.")
+        sentences.append(f"Ellipses: joint 95 % regions of the differences from {reference}.")
     if any(point.bars is not None for point in plot.points):
-        words.append(f"Bars: 95 % intervals of paired differences from {reference}, laid at its means.")
-    words.append(_sizes(plot))
+        sentences.append(f"Bars: 95 % intervals of paired differences from {reference}, laid at its means.")
+    sentences.append(_sizes(plot))
     if plot.front:
-        words.append(
+        sentences.append(
             "Rings: 95 % confidence set of the Pareto front, in brackets the support. "
             "Dashes: front of the means."
         )
     if not all(point.used for point in plot.points):
-        words.append(f"Hollow: past the highest {shown(plot.upward.name, 30)} of its sweep.")
-    return " ".join(word for word in words if word)
+        sentences.append(f"Hollow: past the highest {shown(plot.upward.name, 30)} of its sweep.")
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _sizes(plot: TradeOff) -> str:

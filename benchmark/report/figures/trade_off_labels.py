@@ -140,8 +140,8 @@ def place_labels(axes: Axes, labels: Sequence[Label], obstacles: Boxes, soft: Bo
         point = axes.transData.transform((label.x, label.y))
         boxes = point[[0, 1, 0, 1]] + _candidates(size.width, size.height, to_pixels)
         boxes += _back_inside(boxes, inside[0])
-        outside = size.width * size.height - _overlap(boxes, inside)
-        hard = _overlap(boxes, taken) + outside
+        beyond = size.width * size.height - _overlap(boxes, inside)
+        hard = _overlap(boxes, taken) + beyond
         hard[hard < _FREE] = 0
         nuisance = _overlap(boxes, outlines) + _LEADER * (_DISTANCES - _NEAR) * to_pixels
         best = int(np.lexsort((nuisance, hard))[0])

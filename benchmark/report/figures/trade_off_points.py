@@ -223,9 +223,9 @@ def _bar(cell: LeaderboardCell, reference: LeaderboardCell | None) -> Ends:
 
 def _front(plot: TradeOff) -> tuple[tuple[float, float], ...]:
     means = np.array([(p.x, p.y) for p in plot.points])
-    kept = means[on_front(means * np.array(plot.signs))]
-    kept = kept[np.argsort(kept[:, 0] * plot.signs[0])]
-    return tuple((float(x), float(y)) for x, y in kept)
+    undominated = means[on_front(means * np.array(plot.signs))]
+    undominated = undominated[np.argsort(undominated[:, 0] * plot.signs[0])]
+    return tuple((float(x), float(y)) for x, y in undominated)
 
 
 def _sign(column: ScorerColumn) -> float:

@@ -153,8 +153,8 @@ def _headings(panel: Panel, form: _Form) -> list[str]:
     lines = [" & ".join(axes) + r" \\", " ".join(rules)]
     for i in range(height):
         # Names end on the line above the numbers.
-        words = [name[i - height + len(name)] if i >= height - len(name) else "" for name in split]
-        lines.append(" & ".join(["checkpoint" if i == height - 1 else "", *map(_arrowed, words)]) + r" \\")
+        parts = [name[i - height + len(name)] if i >= height - len(name) else "" for name in split]
+        lines.append(" & ".join(["checkpoint" if i == height - 1 else "", *map(_arrowed, parts)]) + r" \\")
     return lines
 
 

@@ -81,9 +81,9 @@ def gaps_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str, 
     """
     found: dict[tuple[str, str, tuple[str, ...]], dict[str, Any]] = {}
     for gap in board.gaps:
-        asked = {"kind": gap.kind, "gained": gap.gained, "heldOut": list(gap.held_out)}
+        facts = {"kind": gap.kind, "gained": gap.gained, "heldOut": list(gap.held_out)}
         entry = found.setdefault(
-            (gap.kind, gap.gained, gap.held_out), asked | {"values": [None] * len(positions)}
+            (gap.kind, gap.gained, gap.held_out), facts | {"values": [None] * len(positions)}
         )
         numbers = (gap.value, gap.lo, gap.hi)
         entry["values"][positions[gap.checkpoint]] = [*numbers, gap.n_prompts]
