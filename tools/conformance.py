@@ -40,7 +40,7 @@ def main() -> None:
         draw(folder)
     found = {}
     for scorer in embedded_scorers():
-        key, version = conformance.key_and_version(scorer)
+        key, version = conformance.scorer_key(scorer), conformance.fp32_version(scorer)
         values = conformance.measure(scorer, conformance.REPEATS)
         print(f"{key}: {len(values)} scores")
         if values:

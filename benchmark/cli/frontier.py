@@ -103,7 +103,7 @@ def _say(result: "FrontierResult", evaluation: Path, *, as_json: bool) -> None:
 def _planes(result: "FrontierResult") -> "list[Plane]":
     from benchmark.core.records import Plane
     from benchmark.leaderboard.frontiers import plane_with_frontiers
-    from benchmark.leaderboard.plane import primary_pairs
+    from benchmark.leaderboard.trade_off_plane import primary_pairs
 
     pairs = primary_pairs(result.table.columns)
     return [plane_with_frontiers(Plane(*pair, points=()), [result.table]) for pair in pairs]

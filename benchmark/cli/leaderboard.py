@@ -129,7 +129,8 @@ def leaderboard(
     form = _format_of("json" if as_json else format or ("latex" if latex else None), output)
     from benchmark.core.store import write_text
     from benchmark.leaderboard import join_tables, read_score_table
-    from benchmark.leaderboard.methods import build_method_leaderboard, method_notes
+    from benchmark.leaderboard.by_method import build_method_leaderboard
+    from benchmark.leaderboard.notes import method_notes
     from benchmark.leaderboard.view import View, build_view, view_of
 
     view = View(tuple(where or ()), sort, _listed(scorers), _listed(axis), primary, retest)
@@ -144,7 +145,7 @@ def leaderboard(
     if frontier:
         board = _with_frontiers(board, frontier, form)
     if form == _HTML:
-        from benchmark.evaluate.report import page_source
+        from benchmark.evaluate.finished import page_source
         from benchmark.generate import console_progress
         from benchmark.report.page import PICTURE_MEGABYTES, page_html
 
@@ -173,7 +174,7 @@ def leaderboard(
         (say_json_text if form == "json" else say)(text.rstrip("\n"))
     if form == "csv" and output is not None and by_tag:
         from benchmark.core.naming import name_of
-        from benchmark.report.csv_table import tags_csv_text
+        from benchmark.report.data_files import tags_csv_text
 
         # Of another name, such as table-1.0, everything is the name.
         beside = output.with_name(f"{name_of(output, ('.csv',))}-by-tag.csv")

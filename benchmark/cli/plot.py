@@ -64,7 +64,7 @@ def trade_off(
     """
     from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
     from benchmark.leaderboard.frontiers import with_frontiers
-    from benchmark.leaderboard.plane import with_plane
+    from benchmark.leaderboard.trade_off_plane import with_plane
     from benchmark.report import figures
 
     tables = [read_score_table(folder) for folder in folders]
@@ -74,7 +74,7 @@ def trade_off(
     board = with_plane(board, join_tables(tables, asked), across, upward)
     board = with_frontiers(board, [read_score_table(folder) for folder in frontier or ()])
     place = output or _figures(folders[0]) / "trade-off.png"
-    drawn = figures.trade_off(board, place, preference=upward, diversity=across)
+    drawn = figures.trade_off(place, board, preference=upward, diversity=across)
     plane = next((p for p in board.planes if (p.across, p.upward) == (across, upward)), None)
     _done(drawn, as_json=as_json, plane=plane)
 
@@ -121,7 +121,7 @@ def iso_reward(
     asked = (level, outcome) if level and outcome else ()
     table = join_tables([read_score_table(folder) for folder in folders], asked)
     found = equal_level(table, level=level, outcome=outcome, along=along, reference=method)
-    drawn = figures.iso_reward(found, output or _figures(folders[0]) / "iso-reward.png")
+    drawn = figures.iso_reward(output or _figures(folders[0]) / "iso-reward.png", found)
     if not as_json:
         say_table(contrast_lines(found))
     _done(drawn, as_json=as_json, equal_level=found)
@@ -145,14 +145,14 @@ def win_rates(
       fbench plot win-rates runs/eval --scorers pickscore,hps --reference base --output wins.pdf
     """
     from benchmark.leaderboard import join_tables, read_score_table, signature_about
-    from benchmark.leaderboard.win_rates import rate_lines, win_rates_of
+    from benchmark.leaderboard.win_rate_table import rate_lines, win_rates_of
     from benchmark.report import figures
 
     table = join_tables([read_score_table(folder) for folder in folders], _words(scorers) or ())
     rates = win_rates_of(table, reference=reference, scorers=_words(scorers))
     signature = signature_about(table.signature, table.columns, {rate.scorer for rate in rates})
     place = output or _figures(folders[0]) / "win-rates.png"
-    drawn = figures.win_rates(rates, table.checkpoints, place, signature=signature)
+    drawn = figures.win_rate_bars(place, rates, table.checkpoints, signature=signature)
     if not as_json:
         say_table(rate_lines(rates))
     _done(drawn, as_json=as_json, win_rates=rates)
@@ -177,12 +177,12 @@ def sheet(
       fbench plot sheet runs/eval
       fbench plot sheet runs/eval --seed 0 --seed 1 --seed 2 --seed 3 --output variety.png
     """
-    from benchmark.evaluate.reopen import read_image_sets
+    from benchmark.evaluate.finished import read_image_sets
     from benchmark.report.figures import picture_sheet
 
     place = output or _figures(folder) / "sheet.png"
     sets = read_image_sets(folder)
-    _done(picture_sheet(sets, place, prompt_ids=prompt or None, seeds=seed or None), as_json=as_json)
+    _done(picture_sheet(place, sets, prompt_ids=prompt or None, seeds=seed or None), as_json=as_json)
 
 
 @app.command("curves")
@@ -216,7 +216,7 @@ def curves(
 
     chosen = None if metrics is None else _words(metrics) or []
     place = output or _figures(folders[0]) / "curves.png"
-    drawn = figures.curves(read_curves(folders), place, metrics=chosen, smoothing=smoothing)
+    drawn = figures.curves(place, read_curves(folders), metrics=chosen, smoothing=smoothing)
     _done(drawn, as_json=as_json)
 
 

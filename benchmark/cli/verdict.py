@@ -67,7 +67,10 @@ def tell_verdict(
         UserError: if a file cannot be written.
     """
     from benchmark.core.store import write_text
-    from benchmark.gate import junit_text, print_verdict, verdict_markdown, verdict_record
+    from benchmark.report.data_files import verdict_record
+    from benchmark.report.junit import junit_text
+    from benchmark.report.markdown import verdict_markdown
+    from benchmark.report.terminal import print_verdict
 
     if junit is not None:
         write_text(junit, junit_text(report, inconclusive=inconclusive))

@@ -7,7 +7,7 @@ The same call again resumes; with everything there it only rebuilds the leaderbo
 
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.evaluate.plan import EvalPlan, plan
-from benchmark.evaluate.result import EvalResult
+from benchmark.evaluate.results import EvalResult
 from benchmark.evaluate.run import evaluate, prepare
 from benchmark.evaluate.score_folder import plan_score, score_folder
 

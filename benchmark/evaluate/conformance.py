@@ -41,7 +41,7 @@ Verdict = Literal["conforms", "differs", "changed", "recorded", "unknown"]
 
 @dataclass(frozen=True)
 class Conformance:
-    """What the golden images said about a scorer.
+    """A scorer's answer to the golden images.
 
     Attributes:
         scorer: How it was called, weights and precision apart.
@@ -66,7 +66,7 @@ def check(scorer: Scorer) -> Conformance:
     Raises:
         UserError: if the golden images or the record are damaged.
     """
-    key, version = _key(scorer), _version(scorer)
+    key, version = scorer_key(scorer), fp32_version(scorer)
     committed = expected_of(resources.shapes_data(FOLDER) / EXPECTED).get(key)
     if committed is not None and committed["version"] == version:
         found = measure(scorer, REPEATS)
@@ -92,7 +92,7 @@ def ensure(scorer: Scorer) -> None:
     Raises:
         UserError: if a scorer with committed scores gives others.
     """
-    this = (_key(scorer), scorer.scorer_version)
+    this = (scorer_key(scorer), scorer.scorer_version)
     if this in _CHECKED:
         return
     found = check(scorer)
@@ -159,11 +159,6 @@ def tolerance(values: Mapping[str, float]) -> float:
     return max(SHARE_OF_SPREAD * spread if len(numbers) > 1 else SHARE_OF_SIZE * size, 1e-5 * size, LEAST)
 
 
-def key_and_version(scorer: Scorer) -> tuple[str, str]:
-    """What committed scores are kept under."""
-    return _key(scorer), _version(scorer)
-
-
 @lru_cache(maxsize=4)
 def golden_images(folder: Path) -> ImageSet:
     """The golden images.
@@ -210,7 +205,7 @@ def _tolerance(scorer: Scorer, values: Mapping[str, float]) -> float:
     return tolerance(values) + (scorer.bf16_tolerance if scorer.precision != "fp32" else 0.0)
 
 
-def _key(scorer: Scorer) -> str:
+def scorer_key(scorer: Scorer) -> str:
     """The scorer with its options, of which weights are in the version and precision is in the tolerance."""
     call = call_of(scorer)
     if call is None:
@@ -219,8 +214,8 @@ def _key(scorer: Scorer) -> str:
     return str(replace(call, keywords=options))
 
 
-def _version(scorer: Scorer) -> str:
-    """As in float32."""
+def fp32_version(scorer: Scorer) -> str:
+    """The version with the weights' hash, as in float32."""
     return f"{scorer.version}@{scorer.weights_hash}" if scorer.weights_hash else scorer.version
 
 

@@ -1,4 +1,4 @@
-"""What a checkpoint cost: read from its run's log, and counted while it is evaluated."""
+"""The cost of a checkpoint: read from its run's log, and counted while it is evaluated."""
 
 import json
 import time
@@ -65,7 +65,7 @@ class Tally:
 
 
 def costs_of(image_sets: Sequence[ImageSet], out: Path) -> dict[str, Cost]:
-    """What each checkpoint cost to train and to evaluate, by id.
+    """The cost of each checkpoint, to train and to evaluate, by id.
 
     Args:
         image_sets: What was scored.

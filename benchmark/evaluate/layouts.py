@@ -22,7 +22,7 @@ Layout: TypeAlias = Literal["jsonl", "folder", "hps", "geneval"]
 PACKED: Final = (".parquet", ".arrow", ".tar", ".zip")
 METADATA: Final = "metadata.jsonl"
 METADATA_NAMES: Final = (METADATA, "metadata.csv")
-"""What the texts of a folder's images stand in, as `datasets` reads them."""
+"""Files that hold the texts of a folder's images, as `datasets` reads them."""
 HPS_STYLES: Final = ("anime", "concept-art", "paintings", "photo")
 """Of the HPD v2 benchmark, 800 prompts each."""
 
@@ -73,7 +73,7 @@ def find_rows(
 
 
 def layout_of(path: Path, stated: Layout | None = None, files: ImageFiles | None = None) -> Layout:
-    """What a path is: as it is stated, or what it looks like.
+    """The layout of a path: as it is stated, or as it looks.
 
     Args:
         path: The file or folder.
@@ -111,10 +111,10 @@ def _recognised(path: Path, files: ImageFiles | None) -> Layout:
     if own or any((path / name).is_file() for name in METADATA_NAMES):
         found.insert(0, "folder")
     if len(found) != 1:
-        said = files.passed_over()
+        passed_over = files.passed_over()
         what = f"{path} could be {' or '.join(found)}" if found else f"{path} holds no images that have texts"
         raise UserError(
-            f"{what} ({said})" if said and not found else what,
+            f"{what} ({passed_over})" if passed_over and not found else what,
             allowed="; ".join(f"{name}: {shape}" for name, shape in _SHAPES.items()),
             do="say which with --layout" if found else "",
         )
@@ -142,12 +142,14 @@ def _left_over(files: ImageFiles, rows: Iterable[Row], layout: Layout) -> str:
 
 def _listed_twice(rows: Iterable[Row]) -> str:
     """In words which images stand more than once under one prompt; empty if none does."""
-    asked = Counter(tuple(str(row.get(key)) for key in ("image_path", "prompt", "prompt_id")) for row in rows)
-    names = [image for (image, *_), count in asked.items() if count > 1]
+    counts = Counter(
+        tuple(str(row.get(key)) for key in ("image_path", "prompt", "prompt_id")) for row in rows
+    )
+    names = [image for (image, *_), count in counts.items() if count > 1]
     dots = " ..." if len(names) > 3 else ""
     number = "1 image stands" if len(names) == 1 else f"{len(names):,} images stand"
-    said = f"{number} more than once under one prompt, and count so often: {', '.join(names[:3])}{dots}"
-    return said if names else ""
+    sentence = f"{number} more than once under one prompt, and count so often: {', '.join(names[:3])}{dots}"
+    return sentence if names else ""
 
 
 def _plain(path: Path) -> str:

@@ -50,20 +50,20 @@ class Entry:
     seed: int | None
 
     @property
-    def asked(self) -> tuple[str, str | None, OpenAttribute | None]:
-        """What two rows of one prompt agree in."""
+    def prompt_key(self) -> tuple[str, str | None, OpenAttribute | None]:
+        """The facts that two rows of one prompt agree in."""
         return self.text, self.style, self.attribute
 
 
 @dataclass(frozen=True)
-class Asked:
+class PromptImages:
     """A prompt with its images in the order of k; None where the set lacks one that it should have."""
 
     prompt: Prompt
     images: tuple[Entry | None, ...]
 
 
-def prompts_of(rows: Iterable[Row]) -> list[Asked]:
+def prompts_of(rows: Iterable[Row]) -> list[PromptImages]:
     """The prompts of a listing, in the order in which they first occur.
 
     Where every row of a prompt has a seed, k is the order of the seeds, so that two sets with the same seeds
@@ -82,7 +82,7 @@ def prompts_of(rows: Iterable[Row]) -> list[Asked]:
     entries = [_entry(number, row) for number, row in enumerate(rows, 1)]
     groups: dict[object, list[Entry]] = {}
     for entry in entries:
-        key: object = entry.asked if entry.prompt_id is None else entry.prompt_id
+        key: object = entry.prompt_key if entry.prompt_id is None else entry.prompt_id
         groups.setdefault(key, []).append(entry)
     _check_ids(entries)
     texts = Counter(group[0].text for group in groups.values() if group[0].prompt_id is None)
@@ -90,7 +90,7 @@ def prompts_of(rows: Iterable[Row]) -> list[Asked]:
     ordered = [_ordered(group) for group in groups.values()]
     grid = _grid(ordered)
     return [
-        Asked(_prompt_of(group, repeated), _placed(in_order, grid))
+        PromptImages(_prompt_of(group, repeated), _placed(in_order, grid))
         for group, in_order in zip(groups.values(), ordered, strict=True)
     ]
 
@@ -99,7 +99,7 @@ def _entry(number: int, row: Row) -> Entry:
     text, tags = _text(number, "prompt", row["prompt"]), row.get("tags") or ()
     if not isinstance(tags, str | list | tuple):
         raise TypeError(f"row {number} has tags that are neither a text nor a list")
-    words = tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)
+    names = tags.replace(";", " ").split() if isinstance(tags, str) else map(str, tags)
     return Entry(
         number=number,
         id=_name(row.get("id")),
@@ -107,7 +107,7 @@ def _entry(number: int, row: Row) -> Entry:
         text=text,
         style=_text(number, "style", row["style"]) if row.get("style") else None,
         attribute=attribute_of(row, text),
-        tags=tuple(words),
+        tags=tuple(names),
         image=_text(number, "image_path", row["image_path"]),
         seed=_seed(number, row.get("seed")),
     )
@@ -145,7 +145,7 @@ def _check_ids(entries: Sequence[Entry]) -> None:
     for entry in entries:
         kind, name = ("prompt_id", entry.prompt_id) if entry.prompt_id is not None else ("id", entry.id)
         known = entry if name is None else first.setdefault((kind, name), entry)
-        if known.asked != entry.asked:
+        if known.prompt_key != entry.prompt_key:
             rows = f"rows {known.number} and {entry.number}"
             raise ValueError(f"{kind} {shortened(repr(name))} stands for two prompts, in {rows}")
 
@@ -186,7 +186,7 @@ def _placed(in_order: Sequence[Entry], grid: Mapping[int, int] | None) -> tuple[
 
 
 def _prompt_of(group: Sequence[Entry], repeated: set[str]) -> Prompt:
-    """What the rows of a prompt say together: the tags of all of them, under the name that they share."""
+    """The prompt of some rows: with the tags of all of them, under the name that they share."""
     tags = tuple(dict.fromkeys(tag for entry in group for tag in entry.tags))
     first = group[0]
     ids = {entry.id for entry in group if entry.id is not None}
@@ -195,5 +195,5 @@ def _prompt_of(group: Sequence[Entry], repeated: set[str]) -> Prompt:
     elif len(ids) == 1:
         (name,) = ids
     else:
-        name = sha256_json(first.asked if first.text in repeated else first.text)[:12]
+        name = sha256_json(first.prompt_key if first.text in repeated else first.text)[:12]
     return Prompt(name, first.text, tags, first.style, attribute=first.attribute)

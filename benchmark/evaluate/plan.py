@@ -1,4 +1,4 @@
-"""What an evaluation would do: every input is looked at, nothing is loaded."""
+"""The plan of an evaluation: every input is looked at, nothing is loaded."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.manifest import earlier_attempt
 from benchmark.core.records import PromptSet, Sampler
 from benchmark.evaluate.config import PATH_KL, EvalConfig
-from benchmark.evaluate.result import suite_of
+from benchmark.evaluate.results import suite_of
 from benchmark.generate import Shard
 from benchmark.models import ModelFacts, model_facts, whereabouts
 from benchmark.models.facts import looks_like_hub_id

@@ -15,8 +15,7 @@ from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScoreRow
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.costs import Tally
 from benchmark.evaluate.plan import EvalPlan, plan
-from benchmark.evaluate.ranking import columns_of, rank
-from benchmark.evaluate.result import EvalResult
+from benchmark.evaluate.results import EvalResult, columns_of, write_results
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate, with_distances
 from benchmark.leaderboard import read_score_table
@@ -54,7 +53,7 @@ def evaluate(config: EvalConfig, *, command: str | None = None) -> EvalResult:
 
 
 def _shared_by(config: EvalConfig) -> dict[str, object]:
-    """What commands that share a folder have in common: all but whose images they make."""
+    """The settings that commands of one folder share: all but whose images they make."""
     return {k: v for k, v in config.model_dump(mode="json").items() if k not in {"checkpoint", "shard"}}
 
 
@@ -89,7 +88,7 @@ def _evaluate(config: EvalConfig, agenda: EvalPlan, command: str | None) -> Eval
             return EvalResult(config.out, None, tuple(image_sets), seconds=clock.seconds)
         with clock("rank"):
             columns = columns_of(agenda.scorers, checkpoints, config.primary_names)
-            result = rank(
+            result = write_results(
                 rows,
                 image_sets,
                 columns,
@@ -105,10 +104,10 @@ def _evaluate(config: EvalConfig, agenda: EvalPlan, command: str | None) -> Eval
 
 def _tell_who_leaves(out: Path, checkpoints: Sequence[Checkpoint]) -> None:
     """Says whom an earlier table had and the new one lacks."""
-    asked = {checkpoint.id for checkpoint in checkpoints}
+    evaluated = {checkpoint.id for checkpoint in checkpoints}
     # A table that cannot be read any more is written anew.
     with suppress(UserError):
-        gone = [one.id for one in read_score_table(out).checkpoints if one.id not in asked]
+        gone = [one.id for one in read_score_table(out).checkpoints if one.id not in evaluated]
         if gone:
             notice(
                 f"the table in {out} had {', '.join(gone)} as well, and the new one is of those named now; "

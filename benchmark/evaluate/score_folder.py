@@ -12,11 +12,10 @@ from benchmark.core.manifest import earlier_attempt, track
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
+from benchmark.evaluate.external_images import read_side_by_side
 from benchmark.evaluate.plan import check_names
-from benchmark.evaluate.ranking import columns_of, rank
-from benchmark.evaluate.result import EvalResult
+from benchmark.evaluate.results import EvalResult, columns_of, write_results
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
-from benchmark.evaluate.side_by_side import read_side_by_side
 from benchmark.generate import console_progress
 from benchmark.leaderboard import read_score_table
 from benchmark.scorers import Scorer, make_scorers
@@ -109,7 +108,7 @@ def _score(agenda: ScorePlan, command: str | None) -> EvalResult:
             ):
                 rows += score_all(images, scorers, loaded, cache, heard)
         columns = columns_of(scorers, [images.checkpoint for images in image_sets], config.primary)
-        result = rank(rows, image_sets, columns, config.out, manifest)
+        result = write_results(rows, image_sets, columns, config.out, manifest)
         result.raise_if_missing()
     assert result is not None
     return result

@@ -61,9 +61,9 @@ class ScoreCache:
 
     def _path(self, images: ImageSet, scorer: Scorer) -> Path:
         # The set's id does not follow what a prompt says besides its text, such as its open attribute.
-        asked = tuple(images.prompt_set)
+        prompts = tuple(images.prompt_set)
         seen = [(r.prompt_id, r.seed, r.sha256 or str(r.path), r.status) for r in images]
-        return self._folder / images.id / f"{scorer.identity}.{sha256_json([asked, seen])[:8]}.parquet"
+        return self._folder / images.id / f"{scorer.identity}.{sha256_json([prompts, seen])[:8]}.parquet"
 
 
 class Loaded:
@@ -147,7 +147,7 @@ def _score_due(
 
 
 def _rows(scorer: Scorer, seen: Shown) -> list[ScoreRow]:
-    """What a scorer says; one that raises, against its contract, still takes nobody along."""
+    """The rows of a scorer; one that raises, against its contract, still takes nobody along."""
     try:
         with isolated(scorer):
             return attempt(partial(scorer.rows, seen))

@@ -1,44 +1,35 @@
 """The regression gate: may this candidate take the baseline's place?
 
-Pure functions of scores: no model, no image. The evidence is a difference with one-sided bounds for each
-gated scorer (``evidence``); the rule that turns it into a verdict was fixed before the data (``decision``).
+    report = gate_evaluations(["runs/eval-old"], ["runs/eval-new"])
+
+From top to bottom: ``evaluations`` finds whom a user means, ``differences`` holds their scores against each
+other, ``margins`` says how large a drop matters, ``decision`` is the rule that makes it a verdict and was
+fixed before the data. No model, no image; how a verdict is shown is `benchmark.report`'s.
 """
 
-from benchmark.gate.decision import Finding, Outcome, Verdict, decide
+from benchmark.gate.decision import Finding, GateReport, Outcome, Verdict, decide
+from benchmark.gate.differences import (
+    checkpoint_bounds,
+    gate_checkpoints,
+    gate_methods,
+    run_bounds,
+    set_bounds,
+)
 from benchmark.gate.evaluations import SHAPES_GATED, gate_evaluations
-from benchmark.gate.evidence import (
-    checkpoint_evidence,
-    default_margin,
-    run_evidence,
-    set_evidence,
-)
-from benchmark.gate.tables import gate_checkpoints, gate_methods
-from benchmark.report.verdict import (
-    GateReport,
-    InconclusiveAs,
-    junit_text,
-    print_verdict,
-    verdict_markdown,
-    verdict_record,
-)
+from benchmark.gate.margins import default_margin
 
 __all__ = [
     "SHAPES_GATED",
     "Finding",
     "GateReport",
-    "InconclusiveAs",
     "Outcome",
     "Verdict",
-    "checkpoint_evidence",
+    "checkpoint_bounds",
     "decide",
     "default_margin",
     "gate_checkpoints",
     "gate_evaluations",
     "gate_methods",
-    "junit_text",
-    "print_verdict",
-    "run_evidence",
-    "set_evidence",
-    "verdict_markdown",
-    "verdict_record",
+    "run_bounds",
+    "set_bounds",
 ]

@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 
 from benchmark.core.errors import UserError
-from benchmark.stats.holm import holm
 from benchmark.stats.one_sided import ALPHA, Bounds
+from benchmark.stats.p_values import holm
 from benchmark.stats.power import detectable_drop, pass_probability
 
 Outcome = Literal["pass", "regression", "inconclusive"]
@@ -20,7 +20,7 @@ UNKNOWN = "no bound: too few prompts, or more than 1 % missing"
 
 @dataclass(frozen=True)
 class Finding:
-    """What the gate finds on one scorer; better = positive.
+    """The gate's finding on one scorer; better = positive.
 
     Attributes:
         scorer: Its name.
@@ -59,7 +59,40 @@ class Verdict:
     unchanged_passes: float
 
 
-def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float], *, alpha: float = ALPHA) -> Verdict:
+@dataclass(frozen=True)
+class GateReport:
+    """A verdict and what it is about.
+
+    Attributes:
+        verdict: The gate's answer.
+        kind: Two checkpoints, or two methods by their training runs.
+        baseline: What was to be replaced: a checkpoint's id, or a method's name.
+        candidate: What would replace it.
+        suite: Prompt set and size, as in the score table.
+        signature: Of the score tables compared.
+        n_prompts: Prompts.
+        images_per_prompt: K.
+        baseline_runs: Training runs behind the baseline; 1 for a checkpoint.
+        candidate_runs: The same of the candidate.
+        notes: What a reader must know about this comparison.
+        remedy: How to measure more, as an instruction; is told where the verdict is inconclusive.
+    """
+
+    verdict: Verdict
+    kind: Literal["checkpoint", "method"]
+    baseline: str
+    candidate: str
+    suite: str
+    signature: str
+    n_prompts: int
+    images_per_prompt: int
+    baseline_runs: int = 1
+    candidate_runs: int = 1
+    notes: tuple[str, ...] = ()
+    remedy: str = ""
+
+
+def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float]) -> Verdict:
     r"""Pass, regression or inconclusive.
 
     With L and U the one-sided bounds of the difference: *pass* if $L > -M$ for every scorer; *regression* if
@@ -69,7 +102,6 @@ def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float], *, alpha:
     Args:
         bounds: By scorer; at least one.
         margins: M of each of them, in its units.
-        alpha: Error of each bound, and of the family of regressions.
 
     Returns:
         The verdict; a scorer without bounds is inconclusive.
@@ -89,7 +121,7 @@ def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float], *, alpha:
             )
     adjusted = holm(np.array([b.p_drop for b in bounds.values()]))
     findings = tuple(
-        _finding(scorer, b, margins[scorer], float(p), len(bounds), alpha)
+        _finding(scorer, b, margins[scorer], float(p), len(bounds))
         for (scorer, b), p in zip(bounds.items(), adjusted, strict=True)
     )
     outcomes = {finding.outcome for finding in findings}
@@ -99,12 +131,12 @@ def decide(bounds: Mapping[str, Bounds], margins: Mapping[str, float], *, alpha:
     return Verdict(outcome, findings, math.prod(finding.unchanged_passes for finding in findings))
 
 
-def _finding(scorer: str, bounds: Bounds, margin: float, p: float, family: int, alpha: float) -> Finding:
+def _finding(scorer: str, bounds: Bounds, margin: float, p: float, family: int) -> Finding:
     outcome: Outcome = "inconclusive"
     note = UNKNOWN if math.isnan(bounds.lower) else ""
     if bounds.lower > -margin:
         outcome, note = "pass", SMALL_DECLINE if bounds.upper < 0 else ""
-    elif p < alpha:
+    elif p < ALPHA:
         outcome = "regression"
     return Finding(
         scorer=scorer,
@@ -112,7 +144,7 @@ def _finding(scorer: str, bounds: Bounds, margin: float, p: float, family: int, 
         margin=margin,
         p_value=p,
         outcome=outcome,
-        detectable=detectable_drop(bounds.se, bounds.df, margin, family=family, alpha=alpha),
-        unchanged_passes=pass_probability(bounds.se, bounds.df, margin, alpha=alpha),
+        detectable=detectable_drop(bounds.se, bounds.df, margin, family=family, alpha=ALPHA),
+        unchanged_passes=pass_probability(bounds.se, bounds.df, margin, alpha=ALPHA),
         note=note,
     )

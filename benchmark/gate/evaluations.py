@@ -1,17 +1,36 @@
-"""The gate on finished evaluations: from what a user names to a report."""
+"""The gate on finished evaluations: from what a user names to a verdict on it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.core.errors import UserError
-from benchmark.gate.evidence import BASELINE_RUNS, CANDIDATE_RUNS
-from benchmark.gate.sides import Sides, find_sides
-from benchmark.gate.tables import NO_MARGINS, gate_checkpoints, gate_methods
-from benchmark.report.names import display_names
-from benchmark.report.verdict import GateReport
+from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.core.records import Checkpoint
+from benchmark.gate.decision import GateReport
+from benchmark.gate.differences import BASELINE_RUNS, CANDIDATE_RUNS, gate_checkpoints, gate_methods
+from benchmark.gate.margins import NO_MARGINS
+from benchmark.leaderboard import ScoreTable, join_tables, read_score_table
+from benchmark.leaderboard.join import comparable
+from benchmark.leaderboard.names import display_names
+from benchmark.leaderboard.same_method import method_facts
 
 SHAPES_GATED = ("true_reward", "oracle", "true_diversity", "scene_rate")
 """Gated by default in the embedded world."""
+
+
+@dataclass(frozen=True, eq=False)
+class ComparedCheckpoints:
+    """Two groups of checkpoints in one table.
+
+    Attributes:
+        table: Scores of both, and of whatever else was in their evaluations.
+        baseline: One checkpoint, or the runs of a method.
+        candidate: The same.
+    """
+
+    table: ScoreTable
+    baseline: tuple[Checkpoint, ...]
+    candidate: tuple[Checkpoint, ...]
 
 
 def gate_evaluations(
@@ -40,11 +59,11 @@ def gate_evaluations(
         UserError: for anything that cannot be gated.
         NotComparableError: if two signatures differ.
     """
-    sides = find_sides(baseline, candidate, places, scorers)
-    ours, theirs = [c.id for c in sides.candidate], [c.id for c in sides.baseline]
-    gated = tuple(dict.fromkeys(scorers)) or _default_scorers(sides)
-    notes = _notes(sides, gated)
-    table = sides.table
+    compared = find_checkpoints(baseline, candidate, places, scorers)
+    ours, theirs = [c.id for c in compared.candidate], [c.id for c in compared.baseline]
+    gated = tuple(dict.fromkeys(scorers)) or _default_scorers(compared)
+    notes = _notes(compared, gated)
+    table = compared.table
     if len(ours) == len(theirs) == 1:
         return GateReport(
             gate_checkpoints(table, theirs[0], ours[0], gated, margins=margins), "checkpoint",
@@ -58,7 +77,7 @@ def gate_evaluations(
             f"{CANDIDATE_RUNS}",
             do="name one of each by its id, or evaluate more training runs",
         )
-    names = display_names([sides.baseline[0], sides.candidate[0]])
+    names = display_names([compared.baseline[0], compared.candidate[0]])
     return GateReport(
         gate_methods(table, theirs, ours, gated, margins=margins), "method",
         names[theirs[0]], names[ours[0]], table.suite, table.signature, table.n_prompts,
@@ -67,9 +86,9 @@ def gate_evaluations(
     )  # fmt: skip
 
 
-def _default_scorers(sides: Sides) -> tuple[str, ...]:
-    known = [column.name for column in sides.table.columns]
-    if sides.candidate[0].base_model == "shapes":
+def _default_scorers(compared: ComparedCheckpoints) -> tuple[str, ...]:
+    known = [column.name for column in compared.table.columns]
+    if compared.candidate[0].base_model == "shapes":
         lacking = [name for name in SHAPES_GATED if name not in known]
         if lacking:
             # Gating on the rest would look like the same verdict and be a weaker one.
@@ -78,7 +97,7 @@ def _default_scorers(sides: Sides) -> tuple[str, ...]:
                 do="evaluate with them, or say with --scorers which to gate",
             )
         return SHAPES_GATED
-    primary = tuple(column.name for column in sides.table.columns if column.primary)
+    primary = tuple(column.name for column in compared.table.columns if column.primary)
     if not primary:
         raise UserError(
             "no scorer of these evaluations is primary",
@@ -88,16 +107,107 @@ def _default_scorers(sides: Sides) -> tuple[str, ...]:
     return primary
 
 
-def _notes(sides: Sides, gated: Sequence[str]) -> tuple[str, ...]:
-    known = {column.name: column for column in sides.table.columns}
-    ours = {checkpoint.id for checkpoint in sides.candidate}
+def _notes(compared: ComparedCheckpoints, gated: Sequence[str]) -> tuple[str, ...]:
+    known = {column.name: column for column in compared.table.columns}
+    ours = {checkpoint.id for checkpoint in compared.candidate}
     partial = [name for name in gated if name in known and ours & set(known[name].in_domain)]
     notes = [
         f"{name} is in-domain for the candidate: trained on, or selected by, the same data."
         for name in partial
     ]
-    if not any(checkpoint.is_base for checkpoint in sides.table.checkpoints):
+    if not any(checkpoint.is_base for checkpoint in compared.table.checkpoints):
         notes.append(
             "No base model in these evaluations: default margins are in units of the baseline's spread."
         )
-    return (*notes, *sides.table.remarks)
+    return (*notes, *compared.table.remarks)
+
+
+def find_checkpoints(
+    baseline: Sequence[str], candidate: Sequence[str], places: Sequence[Path], scorers: Sequence[str] = ()
+) -> ComparedCheckpoints:
+    """Reads the evaluations and finds the checkpoints that are meant.
+
+    A text is the id of a checkpoint, the beginning of one id alone, or an evaluation: its folder or its
+    ``scores.parquet``. An evaluation stands for all its trained checkpoints, or for its base model if there
+    is no other.
+
+    Args:
+        baseline: Texts of the one side.
+        candidate: Texts of the other.
+        places: Evaluations in which ids are looked for, beside those that are named as a side.
+        scorers: Those that must agree; empty for all that every evaluation has.
+
+    Returns:
+        Both groups, each at least one checkpoint, none in both.
+
+    Raises:
+        UserError: for an unknown id, a checkpoint in both groups, or runs of several methods in one.
+        NotComparableError: if two signatures differ; the first difference is named.
+    """
+    tables = {path.resolve(): read_score_table(path) for path in places}
+    ids = {checkpoint.id for table in tables.values() for checkpoint in table.checkpoints}
+    named = {text: Path(text) for text in (*baseline, *candidate) if text not in ids and _is_table(text)}
+    for path in named.values():
+        if path.resolve() not in tables:
+            tables[path.resolve()] = read_score_table(path)
+    if not tables:
+        raise UserError(
+            f"there is no evaluation at {(*baseline, *candidate)[0]}",
+            allowed="folders of `fbench eval`, or ids of checkpoints with the folders after them",
+        )
+    # Under the names that they have side by side: models whose folders are called alike are told apart.
+    tables = dict(zip(tables, comparable([*tables.values()], scorers), strict=True))
+    joined = join_tables([*tables.values()], scorers)
+
+    def meant(texts: Sequence[str]) -> tuple[Checkpoint, ...]:
+        found = [
+            checkpoint
+            for text in texts
+            for checkpoint in (
+                _trained(tables[named[text].resolve()]) if text in named else [_by_id(text, joined)]
+            )
+        ]
+        return tuple({checkpoint.id: checkpoint for checkpoint in found}.values())
+
+    compared = ComparedCheckpoints(joined, meant(baseline), meant(candidate))
+    _check(compared)
+    return compared
+
+
+def _is_table(text: str) -> bool:
+    path = Path(text)
+    return path.is_file() or (path / "scores.parquet").is_file()
+
+
+def _trained(table: ScoreTable) -> Sequence[Checkpoint]:
+    return [c for c in table.checkpoints if not c.is_base] or table.checkpoints
+
+
+def _by_id(text: str, table: ScoreTable) -> Checkpoint:
+    """The checkpoint of this id, or the only one whose id begins so: ids end with a hash."""
+    known = {checkpoint.id: checkpoint for checkpoint in table.checkpoints}
+    begin = [id_ for id_ in known if id_.startswith(text)]
+    if text not in known and len(begin) != 1:
+        raise UnknownNameError(
+            "checkpoint", text, begin or known, do="name an id, or a folder that holds scores.parquet"
+        )
+    return known[text if text in known else begin[0]]
+
+
+def _check(compared: ComparedCheckpoints) -> None:
+    twice = {c.id for c in compared.baseline} & {c.id for c in compared.candidate}
+    if twice:
+        raise UserError(
+            f"{min(twice)} is both baseline and candidate",
+            do="name two, by their ids where a folder holds both",
+        )
+    for which, runs in (("baseline", compared.baseline), ("candidate", compared.candidate)):
+        for run in runs[1:]:
+            other = method_facts(run)
+            for fact, value in method_facts(runs[0]).items():
+                if value != other[fact]:
+                    raise UserError(
+                        f"the {which} is not one method: {fact} is {value} in {runs[0].id} and {other[fact]} "
+                        f"in {run.id}",
+                        do="name the checkpoints that are meant by their ids",
+                    )

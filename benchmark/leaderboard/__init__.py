@@ -1,9 +1,9 @@
 """ScoreTables -> Leaderboard: a pure function, rebuilt at any time without a GPU or an image."""
 
 from benchmark.leaderboard.build import build_leaderboard
+from benchmark.leaderboard.comparability import first_difference, signature_about, signature_line
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.score_table import ScoreTable, read_score_table, rows_to_frame, write_score_table
-from benchmark.leaderboard.signature import first_difference, signature_about, signature_line
 
 __all__ = [
     "ScoreTable",

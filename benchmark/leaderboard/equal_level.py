@@ -2,18 +2,31 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+import pandas as pd
 
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.core.records import Axis, ScorerColumn
-from benchmark.leaderboard.plane import sampled_scorer
+from benchmark.core.records import Axis, Checkpoint, ScorerColumn
+from benchmark.leaderboard.comparability import signature_about
+from benchmark.leaderboard.names import objective_and_divergence
+from benchmark.leaderboard.score_arrays import cells_of
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.signature import signature_about
-from benchmark.leaderboard.sweeps import Along, sweeps_of
-from benchmark.stats.arrays import RESAMPLES, BoolArray
-from benchmark.stats.curve import sweep_curves, used_points
-from benchmark.stats.sweeps import Contrast, Sweep, contrasts_at_equal_level, numbered_prompts, without_gaps
+from benchmark.leaderboard.trade_off_plane import sampled_scorer
+from benchmark.stats.arrays import RESAMPLES, BoolArray, FloatArray
+from benchmark.stats.cells import prompt_means
+from benchmark.stats.sweeps import (
+    Contrast,
+    Sweep,
+    contrasts_at_equal_level,
+    numbered_prompts,
+    sweep_curves,
+    used_points,
+    without_gaps,
+)
+
+Along = Literal["beta", "step"]
 
 _USUAL_REFERENCE = "reverse_kl"
 _PARAMETERS: Mapping[str, Along] = {"beta": "beta", "step": "step"}
@@ -90,7 +103,6 @@ def equal_level(
     along: str | None = None,
     reference: str | None = None,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> EqualLevel:
     """Curves of an outcome over a level for every method of a table, and their contrasts.
 
@@ -101,7 +113,6 @@ def equal_level(
         along: The sweep parameter; by default beta if it varies within a method, else step.
         reference: Method; by default the one under ``reverse_kl``, or the first.
         resamples: Bootstrap resamples.
-        seed: Seed of the draws.
 
     Raises:
         UnknownNameError: For a scorer or a method that the table lacks, or another parameter.
@@ -121,23 +132,23 @@ def equal_level(
         )
     sweeps = sweeps_of(table, rising.name, compared.name, parameter)
     names = [sweep.name for sweep in sweeps]
-    against = reference or next((n for n in names if n.endswith(_USUAL_REFERENCE)), names[0])
-    if against not in names:
-        raise UnknownNameError("method of this evaluation", against, names)
+    reference_name = reference or next((n for n in names if n.endswith(_USUAL_REFERENCE)), names[0])
+    if reference_name not in names:
+        raise UnknownNameError("method of this evaluation", reference_name, names)
     sign = 1.0 if rising.higher_is_better or rising.axis == "distance" else -1.0
     sizes = np.concatenate(
         [(~np.isnan(a)).sum(axis=-1).ravel() for s in sweeps for a in (s.level, s.outcome)]
     )
     if not sizes.min():
         raise UserError(f"some run has no number of {rising.name} or of {compared.name}")
-    contrasts = contrasts_at_equal_level(sweeps, against, resamples=resamples, seed=seed)
+    contrasts = contrasts_at_equal_level(sweeps, reference_name, resamples=resamples)
     there = numbered_prompts(sweeps)
     curves = tuple(_curve(sweep, there, sign) for sweep in sweeps)
     return EqualLevel(
         level=rising,
         outcome=compared,
         along=parameter,
-        reference=against,
+        reference=reference_name,
         curves=curves,
         common=_common(curves, sign),
         contrasts=tuple(replace(c, level=None if c.level is None else sign * c.level) for c in contrasts),
@@ -163,7 +174,7 @@ def contrast_lines(found: EqualLevel) -> list[tuple[str, ...]]:
 
 
 def sweep_parameter(table: ScoreTable) -> Along | None:
-    """What varies within a method: beta, else the step; None where nothing does and there is no sweep."""
+    """The setting that varies within a method: beta, else the step; None where there is no sweep."""
     return next((along for along in _PARAMETERS.values() if _varies(table, along)), None)
 
 
@@ -205,3 +216,84 @@ def _first(table: ScoreTable, axis: Axis, option: str) -> str:
             do=f"name one with {option}",
         )
     return next((c.name for c in sampled if c.primary), sampled[0].name)
+
+
+def sweeps_of(table: ScoreTable, level: str, outcome: str, along: Along) -> tuple[Sweep, ...]:
+    """One sweep for each method of a table, on the training seeds that all its points have.
+
+    A method is an objective with its divergence. Its points are ordered from weak to strong: falling beta,
+    or rising step; the base model, where the table has it, is the first point of all.
+
+    Args:
+        table: Scores of the base and of runs that differ in method, `along` and training seed alone.
+        level: Scorer that is held equal, of unit image or prompt: a reward, or one of the distance axis.
+        outcome: Scorer that is compared, likewise.
+        along: The sweep parameter.
+
+    Returns:
+        The sweeps by name, such as ``f_dpo jensen_shannon``, for
+        :func:`benchmark.stats.sweeps.contrasts_at_equal_level`. Levels rise towards better, or away from
+        the reference; outcomes are in the scorer's own sign.
+
+    Raises:
+        UnknownNameError: For a scorer that the table lacks.
+        UserError: If two runs are the same point and seed, or no seed is common to all points.
+    """
+    scored = table.rows[table.rows["scorer"].isin([level, outcome])]
+    prompts = sorted(scored["prompt_id"].dropna().unique())
+    values = [_values(table, sampled_scorer(table, name), prompts) for name in (level, outcome)]
+    rising = sampled_scorer(table, level)
+    if not rising.higher_is_better and rising.axis != "distance":
+        values[0] = {id_: -means for id_, means in values[0].items()}
+    methods: dict[str, dict[float, dict[object, str]]] = {}
+    for checkpoint in table.checkpoints:
+        if checkpoint.is_base:
+            continue
+        points = methods.setdefault(objective_and_divergence(checkpoint), {})
+        runs = points.setdefault(_pressure(checkpoint, along), {})
+        seed = checkpoint.hyperparameters.get("seed")
+        if runs.setdefault(seed, checkpoint.id) != checkpoint.id:
+            raise UserError(
+                f"{runs[seed]} and {checkpoint.id} are the same point of a sweep along {along}",
+                do="leave one of them out",
+            )
+    seeds = _common_seeds(methods)
+    bases = [c.id for c in table.checkpoints if c.is_base][:1]
+    sweeps = []
+    for name, points in methods.items():
+        order = [[id_] * len(seeds) for id_ in bases]
+        order += [[points[p][s] for s in seeds] for p in sorted(points)]
+        level_array, outcome_array = (np.array([[v[id_] for id_ in ids] for ids in order]) for v in values)
+        called = (*bases, *(f"{along} {abs(p):g}" for p in sorted(points)))
+        sweeps.append(Sweep(name, level_array, outcome_array, called))
+    return tuple(sweeps)
+
+
+def _pressure(checkpoint: Checkpoint, along: Along) -> float:
+    """Rises with the pull away from the reference."""
+    if along == "step":
+        return float(checkpoint.step)
+    beta = checkpoint.hyperparameters.get("beta")
+    if not isinstance(beta, int | float):
+        raise UserError(f"{checkpoint.id} has no beta", do="leave it out of a sweep along beta")
+    return -float(beta)
+
+
+def _common_seeds(methods: dict[str, dict[float, dict[object, str]]]) -> list[object]:
+    runs = [seeds for points in methods.values() for seeds in points.values()]
+    common = [seed for seed in runs[0] if all(seed in other for other in runs)] if runs else []
+    if not common:
+        raise UserError(
+            "no training seed is common to all points of the sweeps",
+            do="train every point with the same seeds",
+        )
+    return common
+
+
+def _values(table: ScoreTable, column: ScorerColumn, prompts: Sequence[str]) -> dict[str, FloatArray]:
+    """Prompt means of each checkpoint, in the order of the prompts."""
+    ids = [checkpoint.id for checkpoint in table.checkpoints]
+    rows = table.rows[table.rows["scorer"] == column.name]
+    means = pd.DataFrame(prompt_means(cells_of(rows, ids)).T, index=sorted(rows["prompt_id"].unique()))
+    ordered = means.reindex(list(prompts)).to_numpy()
+    return {id_: ordered[:, i] for i, id_ in enumerate(ids)}

@@ -6,10 +6,9 @@ from typing import Final
 
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.records import Checkpoint, Frontier, FrontierPoint, Leaderboard, Plane, ScorerColumn
-from benchmark.leaderboard.plane import sampled_scorer
-from benchmark.leaderboard.positions import Positions, positions_of
+from benchmark.leaderboard.comparability import first_difference
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.signature import first_difference
+from benchmark.leaderboard.trade_off_plane import Positions, positions_of, sampled_scorer
 from benchmark.stats.arrays import RESAMPLES
 
 _PART: Final = "frontier:"
@@ -33,13 +32,13 @@ def signature_of_frontier(signature: str, scales: Sequence[float], best_of: Sequ
         >>> signature_of_frontier("fbench:1.0|cfg:2.0", (1.0, 2.0), (2, 4), "hps")
         'fbench:1.0|cfg:2.0|frontier:cfg 1,2; best of 2,4 by hps'
     """
-    said = [f"cfg {','.join(f'{scale:g}' for scale in scales)}"] if scales else []
-    said += [f"best of {','.join(map(str, best_of))} by {by}"] if best_of else []
-    return f"{signature}|{_PART}{'; '.join(said)}"
+    parts = [f"cfg {','.join(f'{scale:g}' for scale in scales)}"] if scales else []
+    parts += [f"best of {','.join(map(str, best_of))} by {by}"] if best_of else []
+    return f"{signature}|{_PART}{'; '.join(parts)}"
 
 
 def difference_from(
-    shown: Leaderboard | ScoreTable, signature: str, columns: Sequence[ScorerColumn]
+    board: Leaderboard | ScoreTable, signature: str, columns: Sequence[ScorerColumn]
 ) -> str | None:
     """The first thing in which a frontier's signature differs from that of what it is drawn on.
 
@@ -49,12 +48,12 @@ def difference_from(
     Returns:
         In words; None if there is none.
     """
-    only_one = {c.name for c in shown.columns} ^ {c.name for c in columns}
-    return first_difference(_without(shown.signature, only_one), _without(signature, only_one))
+    only_one = {c.name for c in board.columns} ^ {c.name for c in columns}
+    return first_difference(_without(board.signature, only_one), _without(signature, only_one))
 
 
 def with_frontiers(
-    board: Leaderboard, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES, seed: int = 0
+    board: Leaderboard, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES
 ) -> Leaderboard:
     """A leaderboard whose planes show frontiers; nothing else about it changes.
 
@@ -62,7 +61,6 @@ def with_frontiers(
         board: With its planes.
         tables: Of ``fbench frontier``.
         resamples: Bootstrap resamples of the regions.
-        seed: Seed of the draws.
 
     Raises:
         UserError: if a table is no frontier's, or has not both scorers of any plane.
@@ -70,19 +68,17 @@ def with_frontiers(
     """
     for table in tables:
         _check(board, table)
-    planes = [plane_with_frontiers(plane, tables, resamples=resamples, seed=seed) for plane in board.planes]
+    planes = [plane_with_frontiers(plane, tables, resamples=resamples) for plane in board.planes]
     return replace(board, planes=tuple(planes))
 
 
-def plane_with_frontiers(
-    plane: Plane, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES, seed: int = 0
-) -> Plane:
+def plane_with_frontiers(plane: Plane, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES) -> Plane:
     """One plane with the frontiers of the tables that have both of its scorers."""
     found = list(plane.frontiers)
     for table in tables:
         if {plane.across, plane.upward} <= {column.name for column in table.columns}:
             base = table.checkpoints[0].id
-            found += frontiers_of(table, plane.across, plane.upward, base, resamples=resamples, seed=seed)
+            found += frontiers_of(table, plane.across, plane.upward, base, resamples=resamples)
     return replace(plane, frontiers=tuple(found))
 
 
@@ -93,12 +89,11 @@ def frontiers_of(
     reference: str,
     *,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> tuple[Frontier, ...]:
-    """What sampling alone reaches in the plane of two scorers.
+    """Frontiers that sampling alone reaches in the plane of two scorers.
 
     A point stands at its means, and its region is that of its means less the base model's, as in
-    :func:`benchmark.leaderboard.plane.plane_of`.
+    :func:`benchmark.leaderboard.trade_off_plane.plane_of`.
 
     Args:
         table: Of ``fbench frontier``.
@@ -106,7 +101,6 @@ def frontiers_of(
         upward: Scorer of the second axis.
         reference: Id of the base model in the table.
         resamples: Bootstrap resamples.
-        seed: Seed of the draws.
 
     Returns:
         One for the guidance scales and one for best of n, which starts with n = 1, the base itself. Points
@@ -123,16 +117,14 @@ def frontiers_of(
     frontiers = list[Frontier]()
     for name, settings in _families(table, reference, facts):
         there = ((label, id_) for label, id_ in settings if id_ in found.ids)
-        points = [_point(label, found, id_, reference, resamples, seed) for label, id_ in there]
+        points = [_point(label, found, id_, reference, resamples) for label, id_ in there]
         frontiers += [Frontier(name, tuple(points))] if points else []
     return tuple(frontiers)
 
 
-def _point(
-    label: str, found: Positions, id_: str, reference: str, resamples: int, seed: int
-) -> FrontierPoint:
+def _point(label: str, found: Positions, id_: str, reference: str, resamples: int) -> FrontierPoint:
     at = found.ids.index(id_)
-    region = found.region(id_, reference, resamples=resamples, seed=seed)
+    region = found.region(id_, reference, resamples=resamples)
     (x, y), (n_x, n_y) = found.means[at].tolist(), found.n[at].tolist()
     covariance, q = (region.upper_triangle, region.q) if region else (None, None)
     return FrontierPoint(label, x, y, covariance, q, n_x, n_y)
@@ -145,11 +137,11 @@ def _families(
     scales: dict[float, str] = {}
     chosen: dict[str, dict[int, str]] = {}
     for checkpoint in table.checkpoints:
-        said = checkpoint.hyperparameters
-        if _GUIDANCE in said:
-            scales[float(said[_GUIDANCE] or 0)] = checkpoint.id
-        elif _BEST_OF in said:
-            chosen.setdefault(str(said[_BY]), {1: reference})[int(said[_BEST_OF] or 0)] = checkpoint.id
+        setting = checkpoint.hyperparameters
+        if _GUIDANCE in setting:
+            scales[float(setting[_GUIDANCE] or 0)] = checkpoint.id
+        elif _BEST_OF in setting:
+            chosen.setdefault(str(setting[_BY]), {1: reference})[int(setting[_BEST_OF] or 0)] = checkpoint.id
     if scales:
         yield "guidance", [(f"cfg {scale:g}", scales[scale]) for scale in sorted(scales)]
     for by, of in chosen.items():

@@ -1,16 +1,36 @@
-"""What is printed under every table."""
+"""The notes under every table."""
 
 from collections.abc import Sequence
 
 from benchmark.core.records import Checkpoint, LeaderboardRow, ScorerColumn
 from benchmark.leaderboard.same_method import method_facts, seeds_for_a_claim, training_seed
-from benchmark.stats.methods import NO_CLAIM
+from benchmark.stats.training_runs import NO_CLAIM
 
 _INTERVALS = (
     "Intervals are 95 %: studentised bootstrap over prompts; for set metrics a jackknife over 20 groups of "
     "prompts. Bold is the group that may be the best (Hsu), not the maximum."
 )
 _TESTS = "p by sign flips of prompts (set metrics: t), Holm-adjusted over the checkpoints within each scorer."
+
+
+SEEDS = "seeds"
+"""The setting under which a method's row holds the training seeds of its runs."""
+
+_METHOD_INTERVALS = (
+    "A row is a method: training runs that are alike but for their seed. Intervals are 95 %, Student's t, of "
+    "means over training seeds and prompts, with both in the error (set metrics: prompts by a jackknife over "
+    "20 groups of them); a base model has no training seed, and its interval is over prompts."
+)
+_METHOD_TESTS = (
+    "on the prompts that every run of both has a number for; p by t, Holm-adjusted over the methods within "
+    "each scorer."
+)
+_METHOD_GROUPS = (
+    "Bold is the group that may be the best: t on shared seeds, Bonferroni over pairs, among methods with "
+    "seeds enough for a claim."
+)
+
+_NO_GROUPS = "No tie groups and no bold: fewer than two methods have seeds enough for a claim."
 
 
 def notes_of(
@@ -29,17 +49,40 @@ def notes_of(
     return (
         _INTERVALS,
         f"Differences are paired with {reference}; {_TESTS}",
-        *reach_and_scope(columns, rows),
+        *_reach_and_scope(columns, rows),
         *_claims([row.checkpoint for row in rows]),
     )
 
 
-def reach_and_scope(columns: Sequence[ScorerColumn], rows: Sequence[LeaderboardRow]) -> list[str]:
-    """What the table can see, and which of its scorers the suite has not declared; as of :func:`notes_of`."""
+def method_notes(
+    columns: Sequence[ScorerColumn], rows: Sequence[LeaderboardRow], reference: str
+) -> tuple[str, ...]:
+    """As :func:`notes_of`, of a leaderboard of methods.
+
+    Args:
+        columns: The scorers that are shown.
+        rows: All methods that were tested.
+        reference: Id of the reference method.
+
+    Returns:
+        One sentence a note.
+    """
+    grouped = any(cell.group for row in rows for cell in row.cells)
+    return (
+        _METHOD_INTERVALS,
+        f"Differences are from {reference}, paired by training seed and prompt, {_METHOD_TESTS}",
+        _METHOD_GROUPS if grouped else _NO_GROUPS,
+        *_reach_and_scope(columns, rows),
+        *_method_claims(rows, reference),
+    )
+
+
+def _reach_and_scope(columns: Sequence[ScorerColumn], rows: Sequence[LeaderboardRow]) -> list[str]:
+    """The effects that a table can see, and the scorers that its suite has not declared."""
     effects = [
         f"{column.name} {effect:.2g}"
         for column in columns
-        if (effect := _detectable(column.name, rows)) is not None
+        if (effect := _largest_detectable(column.name, rows)) is not None
     ]
     notes = []
     if effects:
@@ -50,7 +93,7 @@ def reach_and_scope(columns: Sequence[ScorerColumn], rows: Sequence[LeaderboardR
     return notes
 
 
-def _detectable(scorer: str, rows: Sequence[LeaderboardRow]) -> float | None:
+def _largest_detectable(scorer: str, rows: Sequence[LeaderboardRow]) -> float | None:
     """The largest over the checkpoints: what is found wherever it may occur."""
     cells = (cell for row in rows for cell in row.cells if cell.scorer == scorer)
     return max((cell.detectable for cell in cells if cell.detectable is not None), default=None)
@@ -68,3 +111,29 @@ def _claims(checkpoints: Sequence[Checkpoint]) -> list[str]:
     if max(map(len, seeds.values())) == 1:
         return [NO_CLAIM]
     return [f"Fewer than {least} training seeds a method: no claim about methods."]
+
+
+def _method_claims(rows: Sequence[LeaderboardRow], reference: str) -> list[str]:
+    """Which differences are no claim about methods, and why."""
+    origin = next(row.checkpoint for row in rows if row.checkpoint.id == reference)
+    trained = [row.checkpoint for row in rows if not row.checkpoint.is_base]
+    if trained and max(len(_seeds(method)) for method in trained) <= 1:
+        return [NO_CLAIM]
+    least = seeds_for_a_claim(origin.base_model)
+    compared = (
+        trained if origin.is_base else [row.checkpoint for row in rows if row.checkpoint.id != reference]
+    )
+    few = "; ".join(method.id for method in compared if _shared(method, origin) < least)
+    if not few:
+        return []
+    of = "" if origin.is_base else f" shared with {reference}"
+    return [f"Fewer than {least} training seeds{of}, so no claim about methods: {few}."]
+
+
+def _shared(one: Checkpoint, other: Checkpoint) -> int:
+    """Training seeds of both; a base model shares any."""
+    return len(set.intersection(*(_seeds(method) for method in (one, other) if not method.is_base)))
+
+
+def _seeds(method: Checkpoint) -> set[str]:
+    return set(str(method.hyperparameters.get(SEEDS, "unknown")).split())

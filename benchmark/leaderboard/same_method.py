@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
-from benchmark.stats.methods import SEEDS_FOR_A_CLAIM
+from benchmark.stats.training_runs import SEEDS_FOR_A_CLAIM
 
 SHAPES_SEEDS_FOR_A_CLAIM = 8
 """In the embedded world seeds are cheap, and effects are small beside what they do."""

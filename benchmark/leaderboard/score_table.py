@@ -40,7 +40,7 @@ class ScoreTable:
     Attributes:
         rows: One ScoreRow a row, columns as its fields.
         suite: Name of the prompt set and its size, such as ``shapes-core@1: 96 prompts x 8 images``.
-        signature: See :func:`benchmark.leaderboard.signature.signature_line`.
+        signature: See :func:`benchmark.leaderboard.comparability.signature_line`.
         checkpoints: Who was evaluated, in the order to show.
         columns: Who scored, in the order to show.
         n_prompts: Prompts in the set.
@@ -66,7 +66,7 @@ class ScoreTable:
     prompts: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
-    def base(self, reference: str) -> str | None:
+    def base(self, reference: str = "") -> str | None:
         """Id of the base model that gains are over: the reference if it is one, else the first there is."""
         ids = [checkpoint.id for checkpoint in self.checkpoints if checkpoint.is_base]
         return reference if reference in ids else next(iter(ids), None)

@@ -1,4 +1,4 @@
-"""What of a leaderboard is shown, and in which order: the numbers stay those of all that was tested."""
+"""The part of a leaderboard that is shown, in which order: numbers stay those of all that was tested."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, Cost, Leaderboard, LeaderboardRow, ScorerColumn
 from benchmark.leaderboard.build import build_leaderboard
+from benchmark.leaderboard.comparability import signature_about
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.notes import notes_of
 from benchmark.leaderboard.score_table import ScoreTable
@@ -27,7 +28,7 @@ _ORDERS: dict[str, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class View:
-    """What to show.
+    """A choice of rows and columns, and their order.
 
     Attributes:
         where: Conditions on checkpoints, all of which must hold, see :func:`matching`; the reference is
@@ -66,10 +67,10 @@ def build_view(
         board = build_leaderboard(tables, reference=reference, scorers=view.scorers, tags=tags)
         return view_of(board, view)
     table = join_tables(tables, view.scorers)
-    kept = only(table, view.where, reference)
-    board = view_of(build_leaderboard([kept], reference=reference, tags=tags), replace(view, where=()))
+    tested = only(table, view.where, reference)
+    board = view_of(build_leaderboard([tested], reference=reference, tags=tags), replace(view, where=()))
     note = (
-        f"{len(kept.checkpoints)} of {len(table.checkpoints)} checkpoints were tested "
+        f"{len(tested.checkpoints)} of {len(table.checkpoints)} checkpoints were tested "
         f"({' and '.join(view.where)}, and {board.reference}), as if there were no others."
     )
     sources = tuple(t.source for t in tables if t.source)
@@ -120,7 +121,7 @@ def view_of(board: Leaderboard, view: View, notes: Notes = notes_of) -> Leaderbo
             if {plane.across, plane.upward} <= names
         ),
         gaps=gaps,
-        signature=_without(board.signature, {c.name for c in board.columns} - needed),
+        signature=signature_about(board.signature, board.columns, needed),
         by_tag=tuple(cell for cell in board.by_tag if cell.checkpoint in ids and cell.scorer in names),
     )
 
@@ -133,7 +134,7 @@ def only(table: ScoreTable, where: Sequence[str], reference: str | None) -> Scor
         where: Conditions, see :func:`matching`.
         reference: Id of the checkpoint that differences are from; None for the first base model, which stays.
     """
-    ids = {*matching(table.checkpoints, where), reference or table.base("")}
+    ids = {*matching(table.checkpoints, where), reference or table.base()}
     return replace(
         table,
         checkpoints=tuple(c for c in table.checkpoints if c.id in ids),
@@ -171,29 +172,29 @@ def _condition(text: str, checkpoints: Sequence[Checkpoint]) -> Callable[[Checkp
     match = _CONDITION.match(text)
     if match is None:
         raise UserError(f"{text!r} is no condition", allowed="KEY=VALUE, or != < <= > >=")
-    key, sign, asked = match.groups()
+    key, sign, wanted = match.groups()
     keys = [*_FACTS, *dict.fromkeys(name for c in checkpoints for name in c.hyperparameters)]
     if key not in keys:
         raise UnknownNameError("key of a checkpoint", key, keys)
     if sign in _ORDERS:
-        bound = _number(asked)
+        bound = _number(wanted)
         if bound is None:
-            raise UserError(f"{text!r} compares with {asked!r}", allowed="a number after < <= > >=")
+            raise UserError(f"{text!r} compares with {wanted!r}", allowed="a number after < <= > >=")
 
         def in_order(checkpoint: Checkpoint) -> bool:
             value = _number(_value(checkpoint, key))
             return value is not None and _ORDERS[sign](value, bound)
 
         return in_order
-    return lambda checkpoint: _is_any(_value(checkpoint, key), asked) == (sign == "=")
+    return lambda checkpoint: _is_any(_value(checkpoint, key), wanted) == (sign == "=")
 
 
-def _is_any(value: Value, asked: str) -> bool:
+def _is_any(value: Value, wanted: str) -> bool:
     number = _number(value)
     text = "none" if value is None else str(value)
     return any(
         fnmatchcase(text, one) or (number is not None and number == _number(one))
-        for one in map(str.strip, asked.split("|"))
+        for one in map(str.strip, wanted.split("|"))
     )
 
 
@@ -224,11 +225,6 @@ def _columns(board: Leaderboard, view: View) -> tuple[ScorerColumn, ...]:
     if not found and board.columns:
         raise UserError("no scorer is left to show", allowed=", ".join(by_name))
     return found
-
-
-def _without(signature: str, scorers: set[str]) -> str:
-    """What decides the numbers that are left."""
-    return "|".join(part for part in signature.split("|") if part.partition(":")[0] not in scorers)
 
 
 def _sorted(board: Leaderboard, sort: str | None) -> list[LeaderboardRow]:

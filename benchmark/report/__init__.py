@@ -1,12 +1,14 @@
-"""A leaderboard as files and on the terminal; figures are in `benchmark.report.figures`."""
+"""Leaderboards, verdicts and figures, as people look at them and programs read them.
+
+A file a format; figures are in `figures`, the report page is in `page`.
+"""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmark.core.records import Leaderboard
 from benchmark.core.store import write_text
-from benchmark.report.csv_table import csv_text
-from benchmark.report.json_table import json_text
+from benchmark.report.data_files import csv_text, json_text
 from benchmark.report.latex import latex_text
 from benchmark.report.markdown import markdown_text
 

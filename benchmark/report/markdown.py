@@ -1,9 +1,11 @@
-"""The leaderboard as Markdown (tables as on GitHub)."""
+"""Leaderboards and verdicts as Markdown (tables as on GitHub)."""
 
 import re
+from collections.abc import Iterable
 
 from benchmark.core.records import Leaderboard, LeaderboardRow
-from benchmark.report.numbers import SIGNIFICANT, half_width, verdict
+from benchmark.gate import Finding, GateReport
+from benchmark.report.numbers import SIGNIFICANT, better_or_worse, half_width
 from benchmark.report.panels import (
     Panel,
     PanelColumn,
@@ -13,6 +15,14 @@ from benchmark.report.panels import (
     remarks,
 )
 from benchmark.report.sections import Section, sections, signature_of
+from benchmark.report.verdict_texts import (
+    LEGEND,
+    clean,
+    compared_rows,
+    finding_numbers,
+    headline,
+    verdict_remarks,
+)
 
 _ROOM, _LEAST = 108, 18
 _MARKS = {1: " ▲", 0: "", -1: " ▼"}
@@ -37,6 +47,29 @@ def markdown_text(leaderboard: Leaderboard) -> str:
     heading = f"### {escape_markdown(leaderboard.suite)}"
     blocks = [heading, *tables, listed, *map(_section, sections(leaderboard))]
     return "\n\n".join([*blocks, f"Signature: {_code(signature_of(leaderboard))}"]) + "\n"
+
+
+def verdict_markdown(report: GateReport) -> str:
+    """The outcome as a heading, who was compared, a table with a row a scorer, notes and signature.
+
+    Args:
+        report: What to write; every name in it is escaped, so that it shows as it is.
+
+    Returns:
+        The text.
+    """
+    findings = report.verdict.findings
+    headings = ("scorer", "outcome", *finding_numbers(findings[0]))
+    rule = [":--", ":--", *("--:" for _ in headings[2:])]
+    lines = [headings, rule, *map(_finding, findings)]
+    parts = [
+        f"### {escape_markdown(headline(report))}",
+        _listed(f"{name}: {text}" for name, text in compared_rows(report)),
+        "\n".join(f"| {' | '.join(line)} |" for line in lines),
+        _listed((*verdict_remarks(report), *LEGEND)),
+        f"Signature: {escape_markdown(clean(report.signature))}",
+    ]
+    return "\n\n".join(parts) + "\n"
 
 
 def escape_markdown(text: str) -> str:
@@ -73,7 +106,7 @@ def _cell(row: LeaderboardRow, column: PanelColumn, n: int | None) -> str:
     width = half_width(cell)
     interval = "" if width is None else f" ±{width:.{places}f}"
     dagger = "†" if row.checkpoint.id in column.facts.in_domain else ""
-    mark = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
+    mark = _MARKS[better_or_worse(cell, higher_is_better=column.facts.higher_is_better)]
     beside = "" if n is None else f" (n={n})"
     return (f"**{mean}**" if cell.group == 1 else mean) + interval + beside + dagger + mark
 
@@ -90,3 +123,13 @@ def _code(text: str) -> str:
     """A code span: within backticks nothing needs escaping but backticks."""
     fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     return f"{fence}{text}{fence}"
+
+
+def _finding(finding: Finding) -> list[str]:
+    outcome = finding.outcome if finding.outcome == "pass" else f"**{finding.outcome}**"
+    numbers = map(escape_markdown, finding_numbers(finding).values())
+    return [escape_markdown(clean(finding.scorer)), outcome, *numbers]
+
+
+def _listed(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escape_markdown(line)}" for line in lines)

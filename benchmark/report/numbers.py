@@ -53,7 +53,7 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-def verdict(cell: LeaderboardCell, *, higher_is_better: bool) -> int:
+def better_or_worse(cell: LeaderboardCell, *, higher_is_better: bool) -> int:
     """1 or -1 where the checkpoint is better or worse than the reference beyond chance, else 0."""
     if cell.p_value is None or cell.p_value >= SIGNIFICANT or not cell.difference:
         return 0

@@ -97,7 +97,7 @@ def by_axis(leaderboard: Leaderboard) -> tuple[PanelColumn, ...]:
 
 
 def remarks(leaderboard: Leaderboard) -> tuple[str, ...]:
-    """What single cells and rows must not hide, collected for the foot of a table."""
+    """Remarks of single cells and rows, collected for the foot of a table."""
     found: list[str] = []
     for i, facts in enumerate(leaderboard.columns):
         notes: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""What stands beside the scores: the front, gains where they do not count, costs, and tags."""
+"""The tables beside the scores: the front, gains where they do not count, costs, and tags."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

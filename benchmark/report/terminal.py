@@ -1,14 +1,15 @@
-"""The leaderboard on a terminal."""
+"""Leaderboards and verdicts on a terminal."""
 
 import re
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from benchmark.core.records import Leaderboard, LeaderboardRow
-from benchmark.report.numbers import SIGNIFICANT, half_width, verdict
+from benchmark.gate import GateReport, Outcome
+from benchmark.report.numbers import SIGNIFICANT, better_or_worse, half_width
 from benchmark.report.panels import (
     Panel,
     PanelColumn,
@@ -18,10 +19,22 @@ from benchmark.report.panels import (
     remarks,
 )
 from benchmark.report.sections import Section, sections, signature_of
+from benchmark.report.verdict_texts import (
+    LEGEND,
+    clean,
+    compared_rows,
+    finding_numbers,
+    headline,
+    verdict_remarks,
+)
 
 _CELL_WIDTH = 16
 _NAME_WIDTH = 34
 _MARKS = {1: (" ▲", "green"), 0: ("  ", ""), -1: (" ▼", "red")}
+_COLOURS: dict[Outcome, str] = {"pass": "green", "regression": "red", "inconclusive": "yellow"}
+_LEAST_NAME = 14
+_LEFT: JustifyMethod = "left"
+_RIGHT: JustifyMethod = "right"
 
 
 def print_leaderboard(leaderboard: Leaderboard, console: Console) -> None:
@@ -48,6 +61,24 @@ def print_leaderboard(leaderboard: Leaderboard, console: Console) -> None:
     for section in sections(leaderboard):
         _print_section(section, console, name_width)
     console.print(Text(signature_of(leaderboard), style="dim"), soft_wrap=True)
+
+
+def print_verdict(report: GateReport, console: Console) -> None:
+    """Prints the outcome, who was compared, a row a scorer, what the columns mean and what to do next.
+
+    Args:
+        report: What to show; nothing in it depends on colour.
+        console: Where.
+    """
+    console.print(Text(headline(report), style=f"bold {_COLOURS[report.verdict.outcome]}"))
+    for name, text in compared_rows(report):
+        console.print(Text(f"{name:<13}{text}"))
+    console.print(_verdict_table(report, console.width))
+    for line in verdict_remarks(report):
+        console.print(Text(line))
+    for line in LEGEND:
+        console.print(Text(line, style="dim"))
+    console.print(Text(clean(report.signature), style="dim"), soft_wrap=True)
 
 
 def _print_section(section: Section, console: Console, name_width: int) -> None:
@@ -116,6 +147,27 @@ def _cell(row: LeaderboardRow, column: PanelColumn, n: int | None) -> Text:
     if n is not None:
         text.append(f"\nn = {n}  ", style="dim")
     if cell.difference is not None:
-        mark, colour = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
+        mark, colour = _MARKS[better_or_worse(cell, higher_is_better=column.facts.higher_is_better)]
         text.append(f"\n{cell.difference:+.{places}f}{mark}", style=colour or "dim")
     return text
+
+
+def _verdict_table(report: GateReport, width: int) -> Table:
+    rows = [finding_numbers(finding) for finding in report.verdict.findings]
+    # Two words of a heading stand above each other.
+    headings = [name.replace(" ", "\n") for name in rows[0]]
+    widths = [
+        max(len(text) for text in [*heading.split("\n"), *cells])
+        for heading, *cells in zip(headings, *(row.values() for row in rows), strict=True)
+    ]
+    gap = 2 if _LEAST_NAME + sum(widths) + 2 * len(widths) <= width else 1
+    room = max(width - sum(widths) - gap * len(widths), _LEAST_NAME)
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0), pad_edge=False)
+    for heading, justify in [("scorer", _LEFT), *((heading, _RIGHT) for heading in headings)]:
+        table.add_column(heading, justify=justify, no_wrap=True)
+    for finding, row in zip(report.verdict.findings, rows, strict=True):
+        name = Text.assemble(
+            f"{folded(clean(finding.scorer), room)}\n  ", (finding.outcome, _COLOURS[finding.outcome])
+        )
+        table.add_row(name, *map(Text, row.values()))
+    return table

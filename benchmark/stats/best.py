@@ -34,33 +34,16 @@ def not_worse_than_best(
         Hsu, Multiple Comparisons (1996), chapter 4; unequal variances: Edwards & Hsu, Multiple
         comparisons with the best treatment, JASA 78 (1983), 965-971.
     """
-    return comparison_with_best(x, level=level, resamples=resamples, seed=seed)(np.arange(x.shape[1]))
-
-
-def comparison_with_best(
-    x: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
-) -> Callable[[IntArray], BoolArray]:
-    """:func:`not_worse_than_best` for any of the columns, from one set of resamples.
-
-    Args:
-        x: As there, and so the others.
-        level: Confidence level.
-        resamples: Number of resamples.
-        seed: Seed of the draws.
-
-    Returns:
-        A function of column indices that says which may be the best among these.
-    """
     count = x.shape[1]
     first, second = np.triu_indices(count, k=1)
     leads = x[:, first] - x[:, second]
-    return comparison_of_leads(leads, count, level=level, resamples=resamples, seed=seed)
+    return comparison_of_leads(leads, count, level=level, resamples=resamples, seed=seed)(np.arange(count))
 
 
 def comparison_of_leads(
     leads: FloatArray, count: int, *, level: float = LEVEL, resamples: int = RESAMPLES, seed: int = 0
 ) -> Callable[[IntArray], BoolArray]:
-    """:func:`comparison_with_best` from the differences of all pairs, each on the prompts that both have.
+    """:func:`not_worse_than_best` for any of the columns, from one set of resamples of their differences.
 
     Args:
         leads: Differences of columns i < j, larger is better, i by i as of :func:`numpy.triu_indices`, shape
@@ -72,7 +55,7 @@ def comparison_of_leads(
         seed: Seed of the draws.
 
     Returns:
-        As there.
+        A function of column indices that says which may be the best among these.
     """
     n = leads.shape[0]
     if count == 1 or n < 2:

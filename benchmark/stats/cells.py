@@ -1,10 +1,10 @@
-"""From cells (prompt, image) to one number a prompt."""
+"""Cells (prompt, image): their means by prompt, their spread, and what missing ones may do."""
 
 import math
 
 import numpy as np
 
-from benchmark.stats.arrays import FloatArray
+from benchmark.stats.arrays import BoolArray, FloatArray
 
 
 def prompt_means(cells: FloatArray) -> FloatArray:
@@ -86,3 +86,73 @@ def over_own_prompts(x: FloatArray) -> FloatArray:
     moved = np.where(present, means + weight * (x - means), means)
     z: FloatArray = np.where(n == P, x, moved)
     return z
+
+
+MAX_SHARE = 0.01
+"""Above this share of missing cells a checkpoint is not ranked."""
+
+
+def missing_share(failed: BoolArray) -> FloatArray:
+    """Share of cells that a failure left without a value.
+
+    Args:
+        failed: Shape (..., prompts, images).
+
+    Returns:
+        Shape (...).
+    """
+    share: FloatArray = failed.mean(axis=(-2, -1))
+    return share
+
+
+def order_is_fragile(cells: FloatArray) -> BoolArray:
+    """Whether the gaps, filled at worst for one and at best for another, would change their order.
+
+    The worst and the best are the extremes that this scorer gave to any cell here.
+
+    Args:
+        cells: Values of all ranked checkpoints, shape (checkpoints, prompts, images).
+
+    Returns:
+        Shape (checkpoints,): True where the order against some other checkpoint could turn.
+    """
+    fragile = np.zeros(cells.shape[0], dtype=np.bool_)
+    if not np.isnan(cells).any() or np.isnan(cells).all():
+        return fragile
+    low = _filled_means(cells, float(np.nanmin(cells)))
+    high = _filled_means(cells, float(np.nanmax(cells)))
+    for i in range(cells.shape[0]):
+        differences = paired_differences(cells[i], cells)
+        known = ~np.isnan(differences)
+        seen = np.where(known, differences, 0.0).sum(axis=1)
+        turns = ((seen > 0) & (low[i] < high)) | ((seen < 0) & (high[i] > low))
+        fragile[i] = bool(turns.any())
+    return fragile
+
+
+def _filled_means(cells: FloatArray, value: float) -> FloatArray:
+    means: FloatArray = prompt_means(np.where(np.isnan(cells), value, cells)).mean(axis=-1)
+    return means
+
+
+def within_prompt_sd(cells: FloatArray) -> float:
+    r"""Standard deviation of one checkpoint's values between the images of a prompt.
+
+    $\sqrt{\sum_p \sum_k (y_{pk} - \bar y_p)^2 / \sum_p (K_p - 1)}$: how far one image of a prompt is
+    from the next, free of how hard the prompts are. Where no prompt has two values (scorers of unit
+    prompt), the standard deviation between prompts takes its place.
+
+    Args:
+        cells: Values, shape (prompts, images), ``NaN`` where missing.
+
+    Returns:
+        In the scorer's units; ``NaN`` with fewer than two values.
+    """
+    means = prompt_means(cells)
+    present = ~np.isnan(cells)
+    freedom = int(np.maximum(present.sum(axis=1) - 1, 0).sum())
+    if freedom:
+        away = np.where(present, cells - means[:, None], 0.0)
+        return float(np.sqrt((away**2).sum() / freedom))
+    known = means[~np.isnan(means)]
+    return float(known.std(ddof=1)) if known.size > 1 else float("nan")

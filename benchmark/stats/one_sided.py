@@ -6,8 +6,8 @@ import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from benchmark.stats.arrays import RESAMPLES, FloatArray
-from benchmark.stats.methods import Difference
 from benchmark.stats.resampling import bootstrap_t, standard_errors, upper_quantile
+from benchmark.stats.training_runs import Difference
 
 ALPHA = 0.05
 """Error of each one-sided bound."""

@@ -1,4 +1,4 @@
-"""What an evaluation of this size can see."""
+"""The effects that an evaluation of this size can see."""
 
 import numpy as np
 from scipy.special import nctdtr, stdtrit

@@ -30,12 +30,6 @@ class Region:
     n: int
 
     @property
-    def semi_axes(self) -> tuple[float, float]:
-        """Half the major and half the minor axis, in the units of the plane."""
-        minor, major = np.sqrt(self.q * np.maximum(np.linalg.eigvalsh(self.covariance), 0.0))
-        return float(major), float(minor)
-
-    @property
     def angle(self) -> float:
         """Degrees from the first axis to the major one, counter-clockwise, in (-90, 90]."""
         (xx, xy), (_, yy) = self.covariance

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmark.evaluate.config import EvalConfig
-from benchmark.evaluate.result import EvalResult
+from benchmark.evaluate.results import EvalResult
 from benchmark.workflows.processes import run_workers
 from trainers.config import TrainConfig
 

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import Result
 
 from benchmark.leaderboard import write_score_table
-from benchmark.leaderboard.simulate import CHECKPOINTS, simulated_table
+from tools.simulated_tables import CHECKPOINTS, simulated_table
 
 Fbench = Callable[..., Result]
 

@@ -9,7 +9,7 @@ from typer.testing import Result
 
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard import write_score_table
-from benchmark.leaderboard.simulate import simulated_table
+from tools.simulated_tables import simulated_table
 
 Fbench = Callable[..., Result]
 

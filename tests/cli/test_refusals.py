@@ -11,7 +11,7 @@ from benchmark.cli.app import COMMANDS, command
 from benchmark.cli.outcomes import exit_code_of
 from benchmark.core.errors import FbenchError, MissingRowsError
 from benchmark.leaderboard import write_score_table
-from benchmark.leaderboard.simulate import simulated_table
+from tools.simulated_tables import simulated_table
 
 Refused = Callable[..., str]
 

@@ -14,7 +14,7 @@ from typer.testing import Result
 
 from benchmark.core.manifest import read_manifest
 from benchmark.leaderboard import read_score_table, write_score_table
-from benchmark.leaderboard.simulate import simulated_table
+from tools.simulated_tables import simulated_table
 
 Fbench = Callable[..., Result]
 

@@ -15,7 +15,7 @@ from typer.testing import Result
 
 from benchmark.core.manifest import read_manifest
 from benchmark.core.store import write_json
-from benchmark.evaluate.reopen import read_image_sets
+from benchmark.evaluate.finished import read_image_sets
 from benchmark.leaderboard import read_score_table
 
 Fbench = Callable[..., Result]

@@ -19,8 +19,8 @@ from benchmark.cli import streams
 from benchmark.cli.app import app, command
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard import write_score_table
-from benchmark.leaderboard.simulate import simulated_table
 from benchmark.workflows import demo
+from tools.simulated_tables import simulated_table
 
 Fbench = Callable[..., Result]
 

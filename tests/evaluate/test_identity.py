@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_json
-from benchmark.evaluate.outside import read_images
+from benchmark.evaluate.external_images import read_images
 from benchmark.models import checkpoint_hash, open_checkpoint
 from benchmark.models.families.base import Pipeline
 from benchmark.prompt_sets import load_prompt_set

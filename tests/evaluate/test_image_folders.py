@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from benchmark.core.errors import UserError
 from benchmark.core.image_files import find_images
+from benchmark.evaluate.external_images import read_images
 from benchmark.evaluate.layouts import find_rows
-from benchmark.evaluate.outside import read_images
 
 Fill = Callable[..., Path]
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from benchmark.core.errors import UserError
-from benchmark.evaluate.outside import read_images
+from benchmark.evaluate.external_images import read_images
 
 Place = Callable[..., str]
 

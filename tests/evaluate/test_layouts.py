@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
+from benchmark.evaluate.external_images import read_images
 from benchmark.evaluate.layouts import HPS_STYLES, find_rows
-from benchmark.evaluate.outside import read_images
 from benchmark.leaderboard import read_score_table
 
 Saved = Callable[..., Path]

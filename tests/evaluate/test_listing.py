@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmark.evaluate.listing import Asked, prompts_of
+from benchmark.evaluate.listing import PromptImages, prompts_of
 
 SEEDS = st.integers() | st.integers(-(2**70), 2**70) | st.integers(2**63, 2**64 - 1)
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8).filter(str.strip)
@@ -22,11 +22,11 @@ def rows_of(prompts: list[tuple[str, list[int]]], **more: Any) -> list[dict[str,
     ]
 
 
-def images_of(found: list[Asked]) -> list[str]:
+def images_of(found: list[PromptImages]) -> list[str]:
     return [entry.image for asked in found for entry in asked.images if entry is not None]
 
 
-def places_of(found: list[Asked]) -> dict[str, tuple[str | None, ...]]:
+def places_of(found: list[PromptImages]) -> dict[str, tuple[str | None, ...]]:
     return {p.prompt.text: tuple(entry.image if entry else None for entry in p.images) for p in found}
 
 

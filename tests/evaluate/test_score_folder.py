@@ -12,7 +12,7 @@ from PIL import Image
 from benchmark.core.errors import MissingFileError, MissingRowsError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
 from benchmark.evaluate import ScoreConfig, score_folder
-from benchmark.evaluate.outside import read_images
+from benchmark.evaluate.external_images import read_images
 
 MakeSet = Callable[..., ImageSet]
 

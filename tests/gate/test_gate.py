@@ -7,15 +7,15 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.gate import (
-    checkpoint_evidence,
+    checkpoint_bounds,
     decide,
     default_margin,
-    run_evidence,
-    set_evidence,
+    run_bounds,
+    set_bounds,
 )
 from benchmark.gate.decision import SMALL_DECLINE, UNKNOWN
-from benchmark.stats.methods import Difference, independent_runs, paired_runs
 from benchmark.stats.one_sided import Bounds, t_bounds
+from benchmark.stats.training_runs import Difference, independent_runs, paired_runs
 
 M = 0.2
 
@@ -72,8 +72,8 @@ def test_a_wider_margin_never_turns_a_pass_into_anything_else() -> None:
 
 
 def test_without_bounds_it_is_inconclusive_and_says_why() -> None:
-    empty = checkpoint_evidence(np.full((5, 2), np.nan), np.zeros((5, 2)), higher_is_better=True)
-    runs = run_evidence(
+    empty = checkpoint_bounds(np.full((5, 2), np.nan), np.zeros((5, 2)), higher_is_better=True)
+    runs = run_bounds(
         np.full((3, 5, 2), np.nan), np.zeros((8, 5, 2)), range(3), range(8), higher_is_better=True
     )
     for nothing in (empty, runs):
@@ -126,7 +126,7 @@ def test_two_checkpoints_through_the_gate(higher: bool) -> None:
 
     def outcome(shift: float) -> str:
         candidate = base + sign * shift + 0.2 * np.random.default_rng(1).normal(size=base.shape)
-        found = checkpoint_evidence(candidate, base, higher_is_better=higher, resamples=500)
+        found = checkpoint_bounds(candidate, base, higher_is_better=higher, resamples=500)
         return decide({"a": found}, margin).outcome
 
     assert [outcome(shift) for shift in (0.5, 0.0, -0.5)] == ["pass", "pass", "regression"]
@@ -134,17 +134,17 @@ def test_two_checkpoints_through_the_gate(higher: bool) -> None:
 
 def test_a_checkpoint_against_itself_passes() -> None:
     base = cells(0)
-    same = checkpoint_evidence(base, base, higher_is_better=True)
+    same = checkpoint_bounds(base, base, higher_is_better=True)
     assert decide({"a": same}, {"a": 1e-6}).outcome == "pass"
 
 
 def test_set_metrics_go_by_their_jackknife() -> None:
     leave_out = 0.3 + 0.01 * np.random.default_rng(0).normal(size=20)
-    worse = set_evidence(0.3, leave_out, higher_is_better=False)
+    worse = set_bounds(0.3, leave_out, higher_is_better=False)
     assert worse.value == -0.3
     assert worse.df == 19
     assert decide({"kid": worse}, {"kid": 0.1}).outcome == "regression"
-    unknown = set_evidence(0.3, leave_out[:0], higher_is_better=False)
+    unknown = set_bounds(0.3, leave_out[:0], higher_is_better=False)
     assert decide({"kid": unknown}, {"kid": 0.1}).outcome == "inconclusive"
 
 
@@ -153,7 +153,7 @@ def test_two_methods_through_the_gate() -> None:
     margin = {"a": 2 * default_margin(baseline[0])}
 
     def outcome(shift: float) -> str:
-        found = run_evidence(cells(1, shift, runs=3), baseline, range(3), range(8), higher_is_better=True)
+        found = run_bounds(cells(1, shift, runs=3), baseline, range(3), range(8), higher_is_better=True)
         return decide({"a": found}, margin).outcome
 
     assert [outcome(shift) for shift in (0.5, 0.0, -0.5)] == ["pass", "pass", "regression"]
@@ -163,7 +163,7 @@ def test_runs_are_paired_by_training_seed_where_five_are_shared() -> None:
     baseline, candidate = cells(0, runs=8), cells(1, runs=6)
 
     def found(seeds: Sequence[int]) -> Bounds:
-        return run_evidence(candidate, baseline, seeds, [7, 6, 5, 4, 3, 2, 1, 0], higher_is_better=True)
+        return run_bounds(candidate, baseline, seeds, [7, 6, 5, 4, 3, 2, 1, 0], higher_is_better=True)
 
     means, against = candidate.mean(axis=2), baseline.mean(axis=2)
     assert found(range(6)) == t_bounds(paired_runs(means, against[::-1][:6]))
@@ -181,7 +181,7 @@ def test_runs_are_paired_by_training_seed_where_five_are_shared() -> None:
 )
 def test_too_few_runs_are_no_method(candidate: Sequence[int], baseline: Sequence[int], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        run_evidence(
+        run_bounds(
             cells(0, runs=len(candidate)), cells(1, runs=len(baseline)), candidate, baseline,
             higher_is_better=True,
         )  # fmt: skip

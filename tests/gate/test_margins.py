@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 
 from benchmark.gate import default_margin, gate_methods
-from benchmark.gate.evidence import method_margin
+from benchmark.gate.margins import method_margin
 from benchmark.leaderboard import read_score_table
-from benchmark.leaderboard.grid import cells_of
+from benchmark.leaderboard.score_arrays import cells_of
 from benchmark.workflows.regress.baselines import find_baseline, trained
 
 

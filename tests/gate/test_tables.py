@@ -8,10 +8,11 @@ import pytest
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.gate import decide, default_margin, gate_checkpoints, gate_methods
-from benchmark.gate.evidence import SET_MARGIN, checkpoint_evidence
-from benchmark.leaderboard.grid import cells_of
+from benchmark.gate.differences import checkpoint_bounds
+from benchmark.gate.margins import SET_MARGIN
+from benchmark.leaderboard.score_arrays import cells_of
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.simulate import simulated_table
+from tools.simulated_tables import simulated_table
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def test_it_is_the_rule_on_the_cells_of_the_two(table: ScoreTable) -> None:
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     cells = {s: cells_of(table.rows[table.rows.scorer == s], ids) for s in ("hps", "true_diversity")}
     bounds = {
-        s: checkpoint_evidence(x[2], x[1], higher_is_better=True, resamples=300) for s, x in cells.items()
+        s: checkpoint_bounds(x[2], x[1], higher_is_better=True, resamples=300) for s, x in cells.items()
     }
     assert verdict == decide(bounds, {s: default_margin(x[0]) for s, x in cells.items()})
     # The simulation's dpo gains on hps and loses 0.15 of 0.12 standard deviations of diversity.

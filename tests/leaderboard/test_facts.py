@@ -11,7 +11,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.records import Cost
 from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table, write_score_table
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.simulate import simulated_table
+from tools.simulated_tables import simulated_table
 
 
 @pytest.fixture(scope="module")

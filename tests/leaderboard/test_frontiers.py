@@ -17,7 +17,7 @@ from benchmark.leaderboard.frontiers import (
     signature_of_frontier,
     with_frontiers,
 )
-from benchmark.leaderboard.simulate import simulated_table
+from tools.simulated_tables import simulated_table
 
 BASE = Checkpoint("base", "shapes")
 POINTS = (

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from benchmark.core.records import Gap
-from benchmark.leaderboard.hacking import hacking_of
+from benchmark.leaderboard.by_tag import tag_cells
+from benchmark.leaderboard.reward_hacking import reward_hacking_gaps
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.simulate import simulated_table
-from benchmark.leaderboard.tags import by_tag
+from tools.simulated_tables import simulated_table
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +17,7 @@ def table() -> ScoreTable:
 
 
 def gaps_of(table: ScoreTable) -> dict[tuple[str, str], Gap]:
-    return {(gap.checkpoint, gap.kind): gap for gap in hacking_of(table, "base", resamples=300)}
+    return {(gap.checkpoint, gap.kind): gap for gap in reward_hacking_gaps(table, "base", resamples=300)}
 
 
 def test_in_domain_scorers_are_compared_with_held_out_ones_of_their_axis(table: ScoreTable) -> None:
@@ -69,7 +69,7 @@ def test_a_scorer_on_which_the_base_does_not_vary_has_no_unit(table: ScoreTable)
 
 
 def test_a_tag_that_all_prompts_have_gives_the_leaderboards_numbers(table: ScoreTable) -> None:
-    rows = by_tag(table, {f"p{i:03d}": ("all",) for i in range(40)}, "base", resamples=200)
+    rows = tag_cells(table, {f"p{i:03d}": ("all",) for i in range(40)}, "base", resamples=200)
     sampled = [c for c in table.columns if c.unit != "set"]
     assert len(rows) == len(sampled) * len(table.checkpoints)
     for row in rows:
@@ -81,7 +81,7 @@ def test_a_tag_that_all_prompts_have_gives_the_leaderboards_numbers(table: Score
 
 def test_a_prompt_counts_under_each_of_its_tags(table: ScoreTable) -> None:
     tags = {"p000": ("count", "colour"), "p001": ("colour",), "p002": ("colour",), "unknown": ("never",)}
-    rows = by_tag(table, tags, "base", resamples=100)
+    rows = tag_cells(table, tags, "base", resamples=100)
     assert list(dict.fromkeys(row.tag for row in rows)) == ["colour", "count"]
     assert {row.n_prompts for row in rows if row.tag == "colour"} == {3}
     one = next(row for row in rows if row.tag == "count" and row.scorer == "clip")
@@ -94,4 +94,4 @@ def test_a_prompt_counts_under_each_of_its_tags(table: ScoreTable) -> None:
 
 def test_a_table_of_set_metrics_has_no_tags(table: ScoreTable) -> None:
     only = replace(table, columns=tuple(c for c in table.columns if c.unit == "set"))
-    assert by_tag(only, {"p000": ("t",)}, "base") == ()
+    assert tag_cells(only, {"p000": ("t",)}, "base") == ()

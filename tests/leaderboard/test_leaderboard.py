@@ -31,10 +31,9 @@ from benchmark.leaderboard import (
     rows_to_frame,
     write_score_table,
 )
-from benchmark.leaderboard.grid import cells_of, failed_of
-from benchmark.leaderboard.simulate import CHECKPOINTS, COLUMNS, EFFECTS, simulated_table
-from benchmark.stats.holm import holm
-from benchmark.stats.sign_flip import sign_flip_p
+from benchmark.leaderboard.score_arrays import cells_of, failed_of
+from benchmark.stats.p_values import holm, sign_flip_p
+from tools.simulated_tables import CHECKPOINTS, COLUMNS, EFFECTS, simulated_table
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, Cost, Leaderboard
 from benchmark.leaderboard import build_leaderboard
 from benchmark.leaderboard.score_table import ScoreTable
-from benchmark.leaderboard.simulate import simulated_table
 from benchmark.leaderboard.view import View, build_view, matching, view_of
+from tools.simulated_tables import simulated_table
 
 COSTS = {"dpo": Cost(30.0, 5.0, 1.0), "jsd": Cost(10.0), "rpo": Cost(20.0, 7.0)}
 

@@ -64,7 +64,7 @@ def test_a_row_that_cannot_be_read_says_why(write: Write, fields: dict[str, obje
 
 
 def test_images_made_elsewhere_bring_their_attribute_along(write: Write) -> None:
-    from benchmark.evaluate.outside import read_images
+    from benchmark.evaluate.external_images import read_images
 
     def images(*values: str) -> str:
         asked = {"id": "a", "prompt": "an apple", "attribute": "colour", "values": list(values)}

@@ -4,7 +4,7 @@ import pytest
 
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell, LeaderboardRow, ScorerColumn
 from benchmark.leaderboard import build_leaderboard
-from benchmark.leaderboard.simulate import simulated_table
+from tools.simulated_tables import simulated_table
 
 NASTY = '50%_a&b#1|2{x}$^~\\`*é中"<y>'
 

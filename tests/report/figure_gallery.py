@@ -24,15 +24,15 @@ from benchmark.core.records import (
 )
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame
 from benchmark.leaderboard.equal_level import equal_level
-from benchmark.leaderboard.simulate import COLUMNS
-from benchmark.leaderboard.win_rates import win_rates_of
+from benchmark.leaderboard.win_rate_table import win_rates_of
 from benchmark.report.figures.curve_panels import RunCurves
 from benchmark.report.figures.curves import draw_curves
 from benchmark.report.figures.gradient_field import Cloud, GradientField, draw_gradient_field
 from benchmark.report.figures.iso_reward import draw_iso_reward
-from benchmark.report.figures.sheet import draw_picture_sheet
+from benchmark.report.figures.picture_sheet import draw_picture_sheet
 from benchmark.report.figures.trade_off import draw_trade_off
-from benchmark.report.figures.win_rates import draw_win_rates
+from benchmark.report.figures.win_rate_bars import draw_win_rate_bars
+from tools.simulated_tables import COLUMNS
 
 METHODS = ("reverse_kl", "jensen_shannon", "forward_kl", "alpha(a=0.5)")
 BETAS = (3.0, 1.0, 0.3, 0.1, 0.03)
@@ -124,7 +124,7 @@ def _iso_reward(suffix: str) -> Figure:
 
 def _win_rates(suffix: str) -> Figure:
     table = renamed(sweep_table(), suffix)
-    return draw_win_rates(
+    return draw_win_rate_bars(
         win_rates_of(table, resamples=99), table.checkpoints, signature=f"fbench:1.0|set:sweep{suffix}"
     )
 

@@ -67,9 +67,9 @@ def labels(figure: Figure) -> list[str]:
 @pytest.mark.parametrize("ending", [".png", ".pdf", ".svg"])
 def test_they_are_written_and_the_same_every_time(tmp_path: Path, ending: str) -> None:
     runs = [preference_run("js", diverged=(20,)), preference_run("kl", 10), sft_run()]
-    path = curves(runs, tmp_path / f"a{ending}")
+    path = curves(tmp_path / f"a{ending}", runs)
     assert path.read_bytes().startswith({".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}[ending])
-    assert curves(runs, tmp_path / f"b{ending}").read_bytes() == path.read_bytes()
+    assert curves(tmp_path / f"b{ending}", runs).read_bytes() == path.read_bytes()
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -160,7 +160,7 @@ def test_a_single_step_is_a_dot(tmp_path: Path) -> None:
     run = RunCurves("short", [{"step": 1, "loss": 0.7, "lr": 1e-4}])
     (dot,) = panel(draw_curves([run]), "loss").lines
     assert (data(dot), dot.get_marker()) == ({1: 0.7}, "o")
-    assert curves([run], tmp_path / "a.png").stat().st_size > 1000
+    assert curves(tmp_path / "a.png", [run]).stat().st_size > 1000
 
 
 def test_metrics_are_chosen_by_panel_or_by_key() -> None:
@@ -178,7 +178,7 @@ def test_metrics_are_chosen_by_panel_or_by_key() -> None:
 
 def test_nothing_logged_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="logged nothing"):
-        curves([RunCurves("x", [])], tmp_path / "a.png")
+        curves(tmp_path / "a.png", [RunCurves("x", [])])
 
 
 def test_the_share_beyond_the_knee_begins_at_zero_and_shows_where_a_run_is_marked() -> None:

@@ -14,11 +14,11 @@ from PIL import Image
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import ImageRecord, ImageSet, Leaderboard, Prompt, PromptSet, Sampler
 from benchmark.leaderboard import build_leaderboard
-from benchmark.leaderboard.simulate import CHECKPOINTS, simulated_table
 from benchmark.report.figures import picture_sheet, trade_off
-from benchmark.report.figures.labels import Label, place_labels
 from benchmark.report.figures.style import MARKERS
 from benchmark.report.figures.trade_off import draw_trade_off
+from benchmark.report.figures.trade_off_labels import Label, place_labels
+from tools.simulated_tables import CHECKPOINTS, simulated_table
 
 ENDINGS = (".png", ".pdf", ".svg")
 
@@ -61,16 +61,16 @@ def not_empty(path: Path) -> None:
 def test_the_trade_off_is_written_and_the_same_every_time(
     leaderboard: Leaderboard, tmp_path: Path, ending: str
 ) -> None:
-    path = trade_off(leaderboard, tmp_path / f"a{ending}")
+    path = trade_off(tmp_path / f"a{ending}", leaderboard)
     not_empty(path)
-    assert trade_off(leaderboard, tmp_path / f"b{ending}").read_bytes() == path.read_bytes()
+    assert trade_off(tmp_path / f"b{ending}", leaderboard).read_bytes() == path.read_bytes()
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_trade_off_names_every_checkpoint_the_axes_and_the_sampling(
     leaderboard: Leaderboard, tmp_path: Path
 ) -> None:
-    text = trade_off(leaderboard, tmp_path / "a.svg").read_text()
+    text = trade_off(tmp_path / "a.svg", leaderboard).read_text()
     for expected in ("base", "sft", "f_dpo reverse_kl", "f_dpo jensen_shannon", "rpo reverse_kl"):
         assert re.search(rf">{expected}( \(\d+ %\))?<", text)
     assert "preference: pickscore" in text
@@ -108,7 +108,7 @@ def test_methods_of_several_checkpoints_stand_in_a_legend(tmp_path: Path) -> Non
     small = build_leaderboard([simulated_table(n_prompts=20)], resamples=99)
     cells = small.rows[2]
     rows = (small.rows[0], *(dataclasses.replace(cells, checkpoint=c) for c in many))
-    text = trade_off(dataclasses.replace(small, rows=rows, planes=()), tmp_path / "a.svg").read_text()
+    text = trade_off(tmp_path / "a.svg", dataclasses.replace(small, rows=rows, planes=())).read_text()
     assert ">f_dpo reverse_kl<" in text
     assert all(f">seed {s}<" in text for s in range(9))
 
@@ -119,25 +119,25 @@ def test_missing_numbers_leave_a_point_out(leaderboard: Leaderboard, tmp_path: P
         row, cells=tuple(dataclasses.replace(c, mean=None, difference=None) for c in row.cells)
     )
     rows = (leaderboard.rows[0], gap, *leaderboard.rows[2:])
-    text = trade_off(dataclasses.replace(leaderboard, rows=rows, planes=()), tmp_path / "a.svg").read_text()
+    text = trade_off(tmp_path / "a.svg", dataclasses.replace(leaderboard, rows=rows, planes=())).read_text()
     assert ">sft" not in text
     assert ">rpo reverse_kl" in text
 
 
 def test_wrong_names_and_endings_are_told(leaderboard: Leaderboard, tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="did you mean hps"):
-        trade_off(leaderboard, tmp_path / "a.png", preference="hsp")
+        trade_off(tmp_path / "a.png", leaderboard, preference="hsp")
     with pytest.raises(UserError, match=r"\.png"):
-        trade_off(leaderboard, tmp_path / "a.gif")
+        trade_off(tmp_path / "a.gif", leaderboard)
     without = dataclasses.replace(leaderboard, columns=leaderboard.columns[:3])
     with pytest.raises(UserError, match="no scorer of the diversity axis"):
-        trade_off(without, tmp_path / "a.png")
+        trade_off(tmp_path / "a.png", without)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_caller_keeps_its_own_matplotlib_settings(leaderboard: Leaderboard, tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
-    trade_off(leaderboard, tmp_path / "a.png")
+    trade_off(tmp_path / "a.png", leaderboard)
     assert dict(mpl.rcParams) == before
 
 
@@ -155,7 +155,7 @@ def test_labels_do_not_cover_each_other() -> None:
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_the_sheet_is_written_with_its_gaps(image_sets: list[ImageSet], tmp_path: Path, ending: str) -> None:
-    path = picture_sheet(image_sets, tmp_path / f"sheet{ending}", seeds=(0, 1))
+    path = picture_sheet(tmp_path / f"sheet{ending}", image_sets, seeds=(0, 1))
     not_empty(path)
     if ending == ".svg":
         text = path.read_text()
@@ -176,10 +176,10 @@ def test_the_sheet_shows_the_pixels_of_the_seeds_that_there_are(
         sheet = np.asarray(Image.open(path).convert("RGB")).astype(int)
         return float((np.abs(sheet - colour.astype(int)).max(axis=2) <= 1).mean())
 
-    path = picture_sheet(image_sets, tmp_path / "sheet.png", prompt_ids=["p2"])
+    path = picture_sheet(tmp_path / "sheet.png", image_sets, prompt_ids=["p2"])
     assert share(path, 0) == pytest.approx(share(path, 1), rel=0.1)
     assert share(path, 0) > 0.05
-    path = picture_sheet(image_sets, tmp_path / "sheet.png", prompt_ids=["p2"], seeds=(1,))
+    path = picture_sheet(tmp_path / "sheet.png", image_sets, prompt_ids=["p2"], seeds=(1,))
     assert share(path, 0) == 0
     assert share(path, 1) > 0.1
 
@@ -198,7 +198,7 @@ def test_the_sheet_shows_at_most_four_images_of_a_prompt_and_groups_them_by_chec
             Image.new("RGB", (64, 64), (grey, grey, grey)).save(path)
             records.append(ImageRecord("p0", k, path))
         sets.append(dataclasses.replace(images, seeds=tuple(range(6)), records=tuple(records)))
-    path = picture_sheet(sets, tmp_path / "sheet.png", prompt_ids=["p0"])
+    path = picture_sheet(tmp_path / "sheet.png", sets, prompt_ids=["p0"])
     sheet = np.asarray(Image.open(path).convert("L")).astype(int)
     there = [(np.abs(sheet - grey) <= 1).mean() > 0.02 for grey in greys]
     assert there == [True] * 4 + [False] * 2
@@ -212,6 +212,6 @@ def test_the_sheet_shows_at_most_four_images_of_a_prompt_and_groups_them_by_chec
 
 def test_the_sheet_refuses_what_it_cannot_draw(image_sets: list[ImageSet], tmp_path: Path) -> None:
     with pytest.raises(UnknownNameError, match="p9"):
-        picture_sheet(image_sets, tmp_path / "sheet.png", prompt_ids=["p9"])
+        picture_sheet(tmp_path / "sheet.png", image_sets, prompt_ids=["p9"])
     with pytest.raises(UserError):
-        picture_sheet([], tmp_path / "sheet.png")
+        picture_sheet(tmp_path / "sheet.png", [])

@@ -30,9 +30,9 @@ def quivers(figure: Figure) -> list[Quiver]:
 @pytest.mark.parametrize("ending", [".png", ".pdf", ".svg"])
 def test_it_is_written_and_the_same_every_time(tmp_path: Path, ending: str) -> None:
     fields = [make("one"), make("two", 3.0, 0.4)]
-    path = gradient_field(fields, tmp_path / f"a{ending}")
+    path = gradient_field(tmp_path / f"a{ending}", fields)
     assert path.read_bytes().startswith({".png": b"\x89PNG", ".pdf": b"%PDF", ".svg": b"<?xml"}[ending])
-    assert gradient_field(fields, tmp_path / f"b{ending}").read_bytes() == path.read_bytes()
+    assert gradient_field(tmp_path / f"b{ending}", fields).read_bytes() == path.read_bytes()
     assert len(list(tmp_path.iterdir())) == 2
     if ending == ".png":
         assert np.asarray(Image.open(path).convert("L")).std() > 5
@@ -90,11 +90,11 @@ def test_a_cloud_is_drawn_whole_and_what_lies_outside_is_counted() -> None:
 
 
 def test_the_axes_say_what_they_are_and_nats_where_they_are_nats(tmp_path: Path) -> None:
-    text = gradient_field([make("one")], tmp_path / "a.svg").read_text()
+    text = gradient_field(tmp_path / "a.svg", [make("one")]).read_text()
     assert text.count("[nats]") == 2
     assert "winner" in text
     assert "loser" in text
-    text = gradient_field([make("one")], tmp_path / "b.svg", axes="ratio").read_text()
+    text = gradient_field(tmp_path / "b.svg", [make("one")], axes="ratio").read_text()
     assert "density ratio of the" in text
     assert "nats" not in text
 
@@ -108,9 +108,9 @@ def test_one_field_fits_a_column_and_several_a_page() -> None:
 
 def test_nothing_to_draw_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="at least one divergence"):
-        gradient_field([], tmp_path / "a.png")
+        gradient_field(tmp_path / "a.png", [])
     flat = GradientField("flat", POINTS, POINTS, *np.zeros((2, 8, 8)))
     with pytest.raises(UserError, match="nowhere"):
-        gradient_field([flat], tmp_path / "a.png")
+        gradient_field(tmp_path / "a.png", [flat])
     with pytest.raises(UserError, match=r"\.png"):
-        gradient_field([make("one")], tmp_path / "a.gif")
+        gradient_field(tmp_path / "a.gif", [make("one")])

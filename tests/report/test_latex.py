@@ -12,9 +12,9 @@ import pytest
 from benchmark.core.errors import UnknownNameError
 from benchmark.core.records import Checkpoint, Leaderboard
 from benchmark.leaderboard import build_leaderboard
-from benchmark.leaderboard.simulate import simulated_table
 from benchmark.report.latex import LATEX_FORMS, escape_latex, latex_text
 from benchmark.report.latex.text import width
+from tools.simulated_tables import simulated_table
 
 
 def compile_latex(folder: Path, source: str) -> str:

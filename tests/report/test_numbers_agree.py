@@ -15,13 +15,13 @@ from rich.console import Console
 from benchmark.core.records import Leaderboard, LeaderboardCell
 from benchmark.leaderboard import ScoreTable, build_leaderboard
 from benchmark.leaderboard.frontiers import frontiers_of
-from benchmark.leaderboard.simulate import simulated_table
 from benchmark.report import csv_text, json_text, markdown_text
-from benchmark.report.figures.trade_off_points import view_of
+from benchmark.report.figures.trade_off_points import trade_off_of
 from benchmark.report.latex import latex_text
 from benchmark.report.numbers import decimals
 from benchmark.report.page.content import PageSource, content_of, plan_of
 from benchmark.report.terminal import print_leaderboard
+from tools.simulated_tables import simulated_table
 
 RESAMPLES = 19
 COMPLETE = simulated_table(n_prompts=30, images_per_prompt=3)
@@ -114,7 +114,7 @@ def test_every_surface_says_the_same_number(seed: int, share: float) -> None:
     cells = {(id_, cell.scorer): cell for id_, cell in sampled(board)}
     assert board.planes
     for plane in board.planes:
-        view = view_of(board, plane.upward, plane.across)
+        view = trade_off_of(board, plane.upward, plane.across)
         drawn = {p.id: ((p.x, p.y), p.n) for p in view.points}
         for point in plane.points:
             x, y = cells[point.checkpoint, plane.across], cells[point.checkpoint, plane.upward]
@@ -124,7 +124,7 @@ def test_every_surface_says_the_same_number(seed: int, share: float) -> None:
             )
             assert drawn[point.checkpoint] == ((x.mean, y.mean), (x.n_prompts, y.n_prompts))
     # Two scorers without a plane stand at the same means.
-    for p in view_of(board, "clip", "true_diversity").points:
+    for p in trade_off_of(board, "clip", "true_diversity").points:
         assert (p.x, p.y) == (cells[p.id, "true_diversity"].mean, cells[p.id, "clip"].mean)
 
     stored = json.loads(json_text(board))

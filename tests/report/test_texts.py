@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell
+from benchmark.leaderboard.names import display_names
 from benchmark.report import csv_text, json_text, markdown_text, write_exports
 from benchmark.report.markdown import escape_markdown
-from benchmark.report.names import display_names
-from benchmark.report.numbers import decimals, p_text, verdict
+from benchmark.report.numbers import better_or_worse, decimals, p_text
 from benchmark.report.panels import panels
 from benchmark.report.sections import signature_of
 from benchmark.report.terminal import print_leaderboard
@@ -138,9 +138,9 @@ def test_decimals_follow_the_interval() -> None:
 
 def test_verdicts_know_the_direction() -> None:
     better = LeaderboardCell("s", difference=-1.0, p_value=0.01)
-    assert verdict(better, higher_is_better=False) == 1
-    assert verdict(better, higher_is_better=True) == -1
-    assert verdict(dataclasses.replace(better, p_value=0.2), higher_is_better=True) == 0
+    assert better_or_worse(better, higher_is_better=False) == 1
+    assert better_or_worse(better, higher_is_better=True) == -1
+    assert better_or_worse(dataclasses.replace(better, p_value=0.2), higher_is_better=True) == 0
     assert p_text(0.0001) == "p < 0.001"
 
 

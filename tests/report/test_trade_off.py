@@ -16,12 +16,12 @@ from matplotlib.text import Text
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard.equal_level import contrast_lines, equal_level
-from benchmark.leaderboard.win_rates import win_rates_of
+from benchmark.leaderboard.win_rate_table import win_rates_of
 from benchmark.report.figures.iso_reward import draw_iso_reward
 from benchmark.report.figures.style import MARKERS, figure_style
 from benchmark.report.figures.trade_off import draw_trade_off
 from benchmark.report.figures.trade_off_points import past_maximum
-from benchmark.report.figures.win_rates import draw_win_rates
+from benchmark.report.figures.win_rate_bars import draw_win_rate_bars
 from benchmark.stats.sweeps import NO_OVERLAP
 
 _spec = importlib.util.spec_from_file_location(
@@ -173,7 +173,9 @@ def test_what_is_no_sweep_is_refused_in_one_line() -> None:
 def test_bars_go_from_one_half_to_the_share() -> None:
     table = gallery.sweep_table(betas=(1.0, 0.3))
     rates = win_rates_of(table, resamples=99)
-    for axes, scorer in zip(draw_win_rates(rates, table.checkpoints).axes, ("pickscore", "hps"), strict=True):
+    for axes, scorer in zip(
+        draw_win_rate_bars(rates, table.checkpoints).axes, ("pickscore", "hps"), strict=True
+    ):
         bars = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
         shares = [rate.share for rate in rates if rate.scorer == scorer and rate.share is not None]
         assert sorted(bar.get_x() + bar.get_width() for bar in bars) == pytest.approx(sorted(shares))

@@ -12,20 +12,16 @@ import pytest
 from rich.console import Console
 
 from benchmark.core.hashing import plain
-from benchmark.gate import (
-    GateReport,
-    InconclusiveAs,
-    decide,
-    junit_text,
-    print_verdict,
-    verdict_markdown,
-    verdict_record,
-)
+from benchmark.gate import GateReport, decide
 from benchmark.gate.decision import SMALL_DECLINE
-from benchmark.report.verdict import words
-from benchmark.stats.methods import Difference
+from benchmark.report import verdict_texts
+from benchmark.report.data_files import verdict_record
+from benchmark.report.junit import InconclusiveAs, junit_text
+from benchmark.report.markdown import verdict_markdown
+from benchmark.report.terminal import print_verdict
 from benchmark.stats.one_sided import UNBOUNDED, Bounds, t_bounds
 from benchmark.stats.power import pass_probability
+from benchmark.stats.training_runs import Difference
 
 HOSTILE = (
     "a|b", "<script>alert(1)</script>", '"]]>&amp;\'', "line\nbreak\r\n| x |", "bell\x07 \x1b[2J\x00",
@@ -124,7 +120,7 @@ def test_junit_is_green_for_a_pass_alone(told: GateReport) -> None:
 def test_junit_carries_signature_and_numbers(told: GateReport) -> None:
     suite = suite_of(told)
     facts = properties(suite)
-    assert facts["signature"] == words.clean(told.signature)
+    assert facts["signature"] == verdict_texts.clean(told.signature)
     assert facts["outcome"] == told.verdict.outcome
     assert (facts["baseline_runs"], facts["candidate_runs"]) == ("8", "3")
     for case, finding in zip(suite.findall("testcase"), told.verdict.findings, strict=True):
@@ -178,8 +174,8 @@ def test_nothing_in_a_name_is_markup() -> None:
 def test_the_screen_says_the_outcome_first_and_fits(told: GateReport) -> None:
     lines = screen(told)
     assert lines[0].startswith(told.verdict.outcome.upper())
-    assert len(words.headline(told)) <= 80
-    signature = words.clean(told.signature)
+    assert len(verdict_texts.headline(told)) <= 80
+    signature = verdict_texts.clean(told.signature)
     assert lines[-1] == signature
     long_name = "x" * 80
     assert max(len(line) for line in lines if line != signature and long_name not in line) <= 80
@@ -216,25 +212,25 @@ def test_a_narrow_terminal_folds_names_and_keeps_numbers() -> None:
 @pytest.mark.parametrize("name", CASES)
 def test_advice_is_for_the_inconclusive(name: str) -> None:
     told = ALL[name]
-    assert bool(words.advice(told)) == (told.verdict.outcome == "inconclusive")
+    assert bool(verdict_texts.advice(told)) == (told.verdict.outcome == "inconclusive")
 
 
 def test_advice_tells_little_data_from_a_drop_near_the_margin() -> None:
-    (small,) = words.advice(ALL["inconclusive"])
+    (small,) = verdict_texts.advice(ALL["inconclusive"])
     assert small.startswith("Too little data")
     assert small.endswith("--seeds 0-7.")
-    (near,) = words.advice(ALL["near"])
+    (near,) = verdict_texts.advice(ALL["near"])
     assert "declined by something near the margin" in near
-    (unknown,) = words.advice(ALL["unknown"])
+    (unknown,) = verdict_texts.advice(ALL["unknown"])
     assert unknown.startswith("No bound for oracle")
-    assert [line.split()[0] for line in words.advice(ALL["both"])] == ["No", "Too"]
-    (prompts,) = words.advice(CHECKPOINTS)
+    assert [line.split()[0] for line in verdict_texts.advice(ALL["both"])] == ["No", "Too"]
+    (prompts,) = verdict_texts.advice(CHECKPOINTS)
     assert re.search(r"about [\d.]+ times as many prompts", prompts)
 
 
 def test_the_advised_size_lets_an_unchanged_candidate_pass() -> None:
     findings = report([bounds(0, 0.15, 1e6), bounds(0, 0.15, 1e6)], ["a", "b"]).verdict.findings
-    se = 0.15 / words._times_smaller(findings)
+    se = 0.15 / verdict_texts._times_smaller(findings)
     assert pass_probability(se, 1e6, MARGIN) ** 2 == pytest.approx(0.8, abs=1e-3)
 
 

@@ -14,7 +14,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.records import Axis, ImageSet, ScoreRow
 from benchmark.core.records.scores import LARGEST
 from benchmark.evaluate import scoring
-from benchmark.evaluate.ranking import columns_of, score_table
+from benchmark.evaluate.results import columns_of, score_table
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.leaderboard import build_leaderboard
 from benchmark.scorers import Scorer, make_scorers

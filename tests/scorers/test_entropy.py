@@ -51,4 +51,4 @@ def test_a_trade_off_plot_refuses_it_by_name(tmp_path: Path) -> None:
     columns = tuple(scorer.column() for scorer in make_scorers(["true_reward", "lpips", "entropy"]))
     board = Leaderboard("suite", (), (), columns)
     with pytest.raises(UserError, match="entropy is of the texture axis"):
-        trade_off(board, tmp_path / "plot.pdf", diversity="entropy")
+        trade_off(tmp_path / "plot.pdf", board, diversity="entropy")

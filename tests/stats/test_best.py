@@ -5,14 +5,14 @@ import pytest
 from scipy import stats
 
 from benchmark.stats.best import (
-    comparison_with_best,
+    comparison_of_leads,
     not_worse_than_best,
     not_worse_than_best_jackknife,
     tie_groups,
 )
+from benchmark.stats.cells import missing_share, order_is_fragile
 from benchmark.stats.intervals import Interval
 from benchmark.stats.jackknife import jackknife_interval, prompt_groups, t_test_p
-from benchmark.stats.missing import missing_share, order_is_fragile
 
 
 def test_clear_differences_give_one_group_each_and_ties_share() -> None:
@@ -35,7 +35,8 @@ def test_the_sample_best_always_stays_and_copies_stay_together() -> None:
 def test_groups_from_one_set_of_resamples_are_those_of_repeated_comparisons() -> None:
     generator = np.random.default_rng(1)
     x = generator.gamma(2.0, size=(40, 1)) + 0.1 * np.arange(8) + 0.5 * generator.normal(size=(40, 8))
-    once = tie_groups(comparison_with_best(x, resamples=300), 8)
+    first, second = np.triu_indices(8, k=1)
+    once = tie_groups(comparison_of_leads(x[:, first] - x[:, second], 8, resamples=300), 8)
     again = tie_groups(lambda left: not_worse_than_best(x[:, left], resamples=300), 8)
     np.testing.assert_array_equal(once, again)
     assert once.max() > 2

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.stats.front import front_set, front_support, on_front
+from benchmark.stats.pareto import front_set, front_support, on_front
 from benchmark.stats.resampling import resample_counts
 
 

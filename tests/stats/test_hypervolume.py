@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.stats.hypervolume import hypervolume, hypervolume_difference, reference_point
+from benchmark.stats.pareto import hypervolume, hypervolume_difference, reference_point
 
 WORST = np.array([-0.5, -1.0])
 

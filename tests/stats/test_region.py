@@ -13,6 +13,12 @@ def region_of(x: np.ndarray, resamples: int = 2000) -> Region:
     return region
 
 
+def semi_axes(region: Region) -> tuple[float, float]:
+    """Half the major and half the minor axis, in the units of the plane."""
+    minor, major = np.sqrt(region.q * np.maximum(np.linalg.eigvalsh(region.covariance), 0.0))
+    return float(major), float(minor)
+
+
 @pytest.fixture
 def x() -> np.ndarray:
     generator = np.random.default_rng(0)
@@ -49,7 +55,7 @@ def test_the_outline_is_the_edge(x: np.ndarray) -> None:
     )
     assert region.contains(region.centre + 0.999 * away[7])
     assert not region.contains(region.centre + 1.001 * away[7])
-    major, minor = region.semi_axes
+    major, minor = semi_axes(region)
     lengths = np.linalg.norm(region.outline(10_000) - region.centre, axis=1)
     assert (lengths.max(), lengths.min()) == pytest.approx((major, minor), rel=1e-4)
     direction = np.array([np.cos(np.radians(region.angle)), np.sin(np.radians(region.angle))])
@@ -115,14 +121,14 @@ def test_regions_with_gaps_cover_both_means_together() -> None:
 
 def test_the_reference_against_itself_is_a_point() -> None:
     region = region_of(np.zeros((20, 2)))
-    assert region.semi_axes == (0.0, 0.0)
+    assert semi_axes(region) == (0.0, 0.0)
     assert region.contains(np.zeros(2))
     assert not region.contains(np.array([0.0, 1e-9]))
 
 
 def test_two_copies_of_one_axis_have_no_area(x: np.ndarray) -> None:
     region = region_of(x[:, [0, 0]])
-    major, minor = region.semi_axes
+    major, minor = semi_axes(region)
     assert np.isfinite(major)
     assert minor < 1e-6 * major
     assert region.angle == pytest.approx(45.0)

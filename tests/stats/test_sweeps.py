@@ -4,9 +4,17 @@ import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
 
-from benchmark.stats.curve import Curves, sweep_curves, used_points
-from benchmark.stats.methods import NO_CLAIM
-from benchmark.stats.sweeps import NO_OVERLAP, Contrast, Sweep, contrasts_at_equal_level, without_gaps
+from benchmark.stats.sweeps import (
+    NO_OVERLAP,
+    Contrast,
+    Curves,
+    Sweep,
+    contrasts_at_equal_level,
+    sweep_curves,
+    used_points,
+    without_gaps,
+)
+from benchmark.stats.training_runs import NO_CLAIM
 
 
 def test_curves_are_scipys_isotonic_regression_up_to_the_maximum() -> None:

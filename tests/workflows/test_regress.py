@@ -9,7 +9,7 @@ import pytest
 
 from benchmark.core.errors import ConfigError, NotComparableError, UnknownNameError, UserError
 from benchmark.core.resources import baselines_folder
-from benchmark.gate.evidence import BASELINE_RUNS
+from benchmark.gate.differences import BASELINE_RUNS
 from benchmark.leaderboard import read_score_table, write_score_table
 from benchmark.workflows import workers
 from benchmark.workflows.regress import Regress, recipe, regress

@@ -219,7 +219,7 @@ def _ours(scorer: str, folder: Path, passes: int) -> Ours:
 def _score(job: tuple[str, Path, int]) -> Ours:
     import resource
 
-    from benchmark.evaluate.outside import read_images
+    from benchmark.evaluate.external_images import read_images
     from benchmark.scorers import make_scorers
     from benchmark.scorers.engine.images import forget
 

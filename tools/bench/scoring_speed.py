@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmark.core import resources
 from benchmark.core.console import finish
-from benchmark.evaluate.outside import read_images
+from benchmark.evaluate.external_images import read_images
 from benchmark.scorers import Scorer, make_scorers
 from benchmark.scorers.engine.images import Shown, forget, parts
 

@@ -131,7 +131,7 @@ def score_all(images: Path, *texts: str) -> dict[str, dict[str, float]]:
 
 
 def _score(job: tuple[Path, Sequence[str]]) -> dict[str, dict[str, float]]:
-    from benchmark.evaluate.outside import read_images
+    from benchmark.evaluate.external_images import read_images
     from benchmark.scorers import make_scorers
 
     path, texts = job

@@ -6,8 +6,7 @@ from typing import Final
 import numpy as np
 
 from benchmark.stats.arrays import FloatArray
-from benchmark.stats.front import front_set, on_front
-from benchmark.stats.hypervolume import hypervolume, hypervolume_difference
+from benchmark.stats.pareto import front_set, hypervolume, hypervolume_difference, on_front
 from benchmark.stats.region import joint_region
 from tools.simulations.cases import Case, Draw, Outcome, noise, outcome
 

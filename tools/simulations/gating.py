@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmark.gate import checkpoint_evidence, decide, run_evidence
-from benchmark.gate.evidence import MARGIN_SDS
+from benchmark.gate import checkpoint_bounds, decide, run_bounds
+from benchmark.gate.margins import MARGIN_SDS
 from benchmark.stats.arrays import FloatArray
-from benchmark.stats.methods import Difference, independent_runs, paired_runs
 from benchmark.stats.one_sided import Bounds
+from benchmark.stats.training_runs import Difference, independent_runs, paired_runs
 from tools.simulations.cases import Case, Draw, Outcome, Shape, noise, outcome
 
 PROMPTS: Final = 96
@@ -143,7 +143,7 @@ def _of_runs(generator: np.random.Generator, world: _World, at: int, response: f
     ours, theirs = _runs(generator, world, at, 0.0, response)
     seeds = range(max(world.candidates, world.baselines))
     runs = seeds[: world.candidates], seeds[: world.baselines]
-    return lambda less: run_evidence(ours[..., None] - less, theirs[..., None], *runs, higher_is_better=True)
+    return lambda less: run_bounds(ours[..., None] - less, theirs[..., None], *runs, higher_is_better=True)
 
 
 def _checkpoints(draw: Draw) -> Iterator[Outcome]:
@@ -161,7 +161,7 @@ def _checkpoints(draw: Draw) -> Iterator[Outcome]:
 
 def _of_checkpoints(draw: Draw, shape: Shape, seed: int) -> _Judge:
     away = _IMAGE.run_sd * np.sqrt(2) * noise(draw.generator, shape, (_CHECKPOINT_PROMPTS, 1))
-    return lambda less: checkpoint_evidence(
+    return lambda less: checkpoint_bounds(
         away - less, np.zeros(away.shape), higher_is_better=True, resamples=draw.resamples, seed=seed
     )
 

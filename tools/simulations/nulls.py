@@ -6,8 +6,7 @@ from typing import Final
 import numpy as np
 
 from benchmark.stats.arrays import FloatArray
-from benchmark.stats.holm import holm
-from benchmark.stats.sign_flip import sign_flip_p
+from benchmark.stats.p_values import holm, sign_flip_p
 from tools.simulations.cases import Case, Draw, Outcome, Shape, clustered, noise, outcome
 
 _PROMPTS, _IMAGES = 50, 4

@@ -83,7 +83,7 @@ def run_styles(
     run_workers(
         _work, [(objective, tuple(styles), out, images_per_prompt, device) for objective in OBJECTIVES]
     )
-    from benchmark.evaluate.reopen import read_image_sets
+    from benchmark.evaluate.finished import read_image_sets
     from benchmark.evaluate.run import evaluate
     from benchmark.report.figures import picture_sheet
 
@@ -96,8 +96,8 @@ def run_styles(
         for name in ("leaderboard.csv", "leaderboard.md", "scores.parquet"):
             store.write_bytes(results / style / name, (result.folder / name).read_bytes())
         picture_sheet(
-            read_image_sets(result.folder),
             results / style / "sheet.png",
+            read_image_sets(result.folder),
             prompt_ids=most_moved(read_score_table(result.folder)),
             seeds=range(min(4, images_per_prompt)),
         )

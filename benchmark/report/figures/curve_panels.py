@@ -1,4 +1,4 @@
-"""What training curves show: a panel a quantity, and the metrics of a run behind it."""
+"""The panels of training curves, one a quantity, and the metrics of a run behind them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

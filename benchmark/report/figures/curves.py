@@ -1,7 +1,6 @@
 """Training curves of one or several runs, from their metrics: a panel a quantity, a colour a run."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,12 +26,11 @@ from benchmark.report.figures.style import (
     PAGE_INCHES,
     RULE,
     SMALLEST,
-    figure_style,
     legend_columns,
     look,
     plain_ticks,
-    save,
     shown,
+    writer_of,
 )
 
 _Look = tuple[str, str | tuple[int, tuple[float, float]], str]
@@ -48,40 +46,11 @@ _LAST_PART = 25
 """Smoothing unless told otherwise: a mean over this part of the steps."""
 
 
-def curves(
-    runs: Sequence[RunCurves],
-    path: Path,
-    *,
-    metrics: Sequence[str] | None = None,
-    smoothing: int | None = None,
-    width: float | None = None,
-) -> Path:
-    """Writes the figure of :func:`draw_curves`.
-
-    Args:
-        runs: At least one, with different names.
-        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
-        metrics: Names of `PANELS` or keys of the metrics; by default all panels with something in them.
-        smoothing: Steps over which the lines are means; 1 for none; by default a 25th of the steps.
-        width: Inches; by default a column of a two-column paper for one panel, its text width for more.
-
-    Returns:
-        The path.
-
-    Raises:
-        UnknownNameError: For a metric that no run has.
-        UserError: If there is nothing to draw.
-    """
-    with figure_style():
-        return save(draw_curves(runs, metrics=metrics, smoothing=smoothing, width=width), path)
-
-
 def draw_curves(
     runs: Sequence[RunCurves],
     *,
     metrics: Sequence[str] | None = None,
     smoothing: int | None = None,
-    width: float | None = None,
 ) -> Figure:
     """Draws metrics over optimiser steps.
 
@@ -90,20 +59,23 @@ def draw_curves(
     level, and a cross where the run was marked `diverged`.
 
     Args:
-        runs: As of :func:`curves`, and so the others.
-        metrics: What to draw.
-        smoothing: Steps.
-        width: Inches.
+        runs: At least one, with different names.
+        metrics: Names of `PANELS` or keys of the metrics; by default all panels with something in them.
+        smoothing: Steps over which the lines are means; 1 for none; by default a 25th of the steps.
 
     Returns:
         The figure, in the settings that are in force.
+
+    Raises:
+        UnknownNameError: For a metric that no run has.
+        UserError: If there is nothing to draw.
     """
     panels = _chosen(runs, metrics)
     steps = max(len(run.lines) for run in runs)
     window = smoothing or max(1, steps // _LAST_PART)
     columns = min(len(panels), _COLUMNS)
     rows = -(-len(panels) // columns)
-    width = width or (COLUMN_INCHES if len(panels) == 1 else PAGE_INCHES)
+    width = COLUMN_INCHES if len(panels) == 1 else PAGE_INCHES
     tall = 0.72 * width / columns if len(panels) > 1 else 0.62 * width
     figure = Figure(figsize=(width, rows * tall + 0.35), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, squeeze=False)
@@ -129,6 +101,9 @@ def draw_curves(
         note = f"lines: means over the last {window} steps; faint: single steps; dots: checkpoints"
         figure.supxlabel(note, fontsize=SMALLEST, color=MUTED)
     return figure
+
+
+curves = writer_of(draw_curves)
 
 
 def _chosen(runs: Sequence[RunCurves], metrics: Sequence[str] | None) -> list[Panel]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -19,12 +18,11 @@ from benchmark.report.figures.style import (
     MUTED,
     PAGE_INCHES,
     SMALLEST,
-    figure_style,
     footnote,
     plain_ticks,
-    save,
     shown,
     wrapped,
+    writer_of,
 )
 
 Floats = NDArray[np.floating]
@@ -82,42 +80,12 @@ class Cloud:
     loser: Floats
 
 
-def gradient_field(
-    fields: Sequence[GradientField],
-    path: Path,
-    *,
-    axes: str = "log-ratio",
-    cloud: Cloud | None = None,
-    note: str = "",
-    width: float | None = None,
-) -> Path:
-    """Writes the figure of :func:`draw_gradient_field`.
-
-    Args:
-        fields: What to draw, side by side on one scale.
-        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
-        axes: What the coordinates are: ``log-ratio`` or ``ratio``.
-        cloud: A run's pairs, drawn on top of every field.
-        note: What the reader must know beside it, such as beta.
-        width: Inches; by default a column of a two-column paper for one field, its text width for more.
-
-    Returns:
-        The path.
-
-    Raises:
-        UserError: If there is nothing to draw.
-    """
-    with figure_style():
-        return save(draw_gradient_field(fields, axes=axes, cloud=cloud, note=note, width=width), path)
-
-
 def draw_gradient_field(
     fields: Sequence[GradientField],
     *,
     axes: str = "log-ratio",
     cloud: Cloud | None = None,
     note: str = "",
-    width: float | None = None,
 ) -> Figure:
     """Draws arrows in the direction of steepest descent, coloured by the gradient's norm.
 
@@ -126,20 +94,22 @@ def draw_gradient_field(
     decades at most on either side of the gradient at the reference.
 
     Args:
-        fields: As of :func:`gradient_field`, and so the others.
-        axes: What the coordinates are.
-        cloud: Pairs on top; those beyond the axes are counted below.
-        note: A line below.
-        width: Inches.
+        fields: What to draw, side by side on one scale.
+        axes: What the coordinates are: ``log-ratio`` or ``ratio``.
+        cloud: A run's pairs, drawn on top of every field.
+        note: What the reader must know beside it, such as beta.
 
     Returns:
         The figure, in the settings that are in force.
+
+    Raises:
+        UserError: If there is nothing to draw.
     """
     if not fields:
         raise UserError("a gradient field needs at least one divergence")
     columns = min(len(fields), _COLUMNS)
     rows = -(-len(fields) // columns)
-    width = width or (COLUMN_INCHES if len(fields) == 1 else PAGE_INCHES)
+    width = COLUMN_INCHES if len(fields) == 1 else PAGE_INCHES
     side = (width - 1.1 - 0.25 * (columns - 1)) / columns
     figure = Figure(figsize=(width, rows * (side + 0.3) + 0.5), layout="compressed")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
@@ -163,6 +133,9 @@ def draw_gradient_field(
     text = "; ".join(part for part in (note, _KEY, _dots(fields[0], cloud)) if part)
     figure.supxlabel(footnote(text, "", width), fontsize=SMALLEST, color=MUTED)
     return figure
+
+
+gradient_field = writer_of(draw_gradient_field)
 
 
 def _scale(fields: Sequence[GradientField], reference: tuple[float, float]) -> tuple[Normalize, str]:

@@ -1,7 +1,5 @@
 """The iso-reward figure: what methods keep of one thing where they have reached the same level of another."""
 
-from pathlib import Path
-
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -15,12 +13,11 @@ from benchmark.report.figures.style import (
     MUTED,
     SMALLEST,
     dark,
-    figure_style,
     footnote,
     legend_columns,
     look,
-    save,
     shown,
+    writer_of,
 )
 from benchmark.stats.sweeps import NO_OVERLAP, Contrast
 
@@ -30,25 +27,7 @@ _DODGE = 0.012
 """Of the axis, between the intervals of two methods at one level."""
 
 
-def iso_reward(found: EqualLevel, path: Path, width: float = COLUMN_INCHES) -> Path:
-    """Writes the figure of :func:`draw_iso_reward`.
-
-    Args:
-        found: Curves and contrasts.
-        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
-        width: Inches; the default is one column of a two-column paper.
-
-    Returns:
-        The path.
-
-    Raises:
-        UserError: For another format.
-    """
-    with figure_style():
-        return save(draw_iso_reward(found, width), path)
-
-
-def draw_iso_reward(found: EqualLevel, width: float = COLUMN_INCHES) -> Figure:
+def draw_iso_reward(found: EqualLevel) -> Figure:
     """Draws one curve a method, and below it the differences from the reference method at equal level.
 
     Above, the curve is the isotonic envelope up to a sweep's highest level; its points are filled, those past
@@ -57,18 +36,18 @@ def draw_iso_reward(found: EqualLevel, width: float = COLUMN_INCHES) -> Figure:
     method at 25, 50 and 75 % of that range, with 95 % intervals; `no overlap` where there is no such range.
 
     Args:
-        found: As of :func:`iso_reward`, and so the others.
-        width: Inches.
+        found: Curves and contrasts.
 
     Returns:
         The figure, in the settings that are in force.
     """
     compared = len(found.curves) > 1
     handles = _legend(found)
-    columns = legend_columns([str(handle.get_label()) for handle in handles], width)
+    columns = legend_columns([str(handle.get_label()) for handle in handles], COLUMN_INCHES)
     lines = -(-len(handles) // columns)
     figure = Figure(
-        figsize=(width, (1.12 if compared else 0.8) * width + 0.13 * lines + 0.5), layout="constrained"
+        figsize=(COLUMN_INCHES, (1.12 if compared else 0.8) * COLUMN_INCHES + 0.13 * lines + 0.5),
+        layout="constrained",
     )
     if compared:
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=(1.7, 1))
@@ -88,9 +67,12 @@ def draw_iso_reward(found: EqualLevel, width: float = COLUMN_INCHES) -> Figure:
         handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=2.2,
         columnspacing=1.2, borderaxespad=0.2,
     )  # fmt: skip
-    text = footnote(_words(found), found.signature, width)
+    text = footnote(_caption(found), found.signature, COLUMN_INCHES)
     figure.supxlabel(text, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
     return figure
+
+
+iso_reward = writer_of(draw_iso_reward)
 
 
 def _draw_curve(axes: Axes, curve: SweepCurve, colour: str, marker: str) -> None:
@@ -152,7 +134,7 @@ def _legend(found: EqualLevel) -> list[Line2D]:
     return handles
 
 
-def _words(found: EqualLevel) -> str:
+def _caption(found: EqualLevel) -> str:
     what = "β" if found.along == "beta" else "steps"
     points = {tuple(point.name for point in curve.points) for curve in found.curves}
     order = f"from weak to strong {what}"

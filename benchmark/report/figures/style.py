@@ -2,11 +2,11 @@
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec
 
 import matplotlib as mpl
 from matplotlib.colors import to_hex, to_rgb
@@ -17,6 +17,8 @@ from matplotlib.ticker import FuncFormatter
 
 from benchmark.core.errors import UserError
 from benchmark.core.store import atomic_file
+
+_Arguments = ParamSpec("_Arguments")
 
 COLUMN_INCHES = 3.35
 PAGE_INCHES = 6.9
@@ -150,7 +152,7 @@ def plain_ticks() -> FuncFormatter:
 
 
 def footnote(text: str, signature: str, width: float) -> str:
-    """What stands under a figure: what its marks mean, and what makes its numbers comparable.
+    """The lines under a figure: what its marks mean, and what makes its numbers comparable.
 
     Args:
         text: What the marks mean.
@@ -205,3 +207,21 @@ def save(figure: Figure, path: Path, dpi: int = 300) -> Path:
         warnings.filterwarnings("ignore", r"Glyph .* missing from font")
         figure.savefig(temporary, dpi=dpi, format=ending[1:], metadata=stamps[ending], facecolor="white")
     return path
+
+
+def writer_of(
+    draw: Callable[_Arguments, Figure], dpi: int = 300
+) -> Callable[Concatenate[Path, _Arguments], Path]:
+    """The function that writes what another one draws: to a path, then as the other one's arguments say.
+
+    Args:
+        draw: Draws in the settings that are in force.
+        dpi: Dots an inch of a PNG.
+    """
+
+    @wraps(draw)
+    def write(path: Path, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Path:
+        with figure_style():
+            return save(draw(*args, **kwargs), path, dpi)
+
+    return write

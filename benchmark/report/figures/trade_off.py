@@ -2,17 +2,14 @@
 
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmark.core.records import Leaderboard, ScorerColumn
+from benchmark.core.records import Frontier, Leaderboard, ScorerColumn
 from benchmark.leaderboard import signature_about
-from benchmark.report.figures.frontier_lines import draw_frontiers, frontier_labels
-from benchmark.report.figures.labels import Boxes, Label, place_labels
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
     INK,
@@ -21,54 +18,33 @@ from benchmark.report.figures.style import (
     RULE,
     SMALLEST,
     dark,
-    figure_style,
     footnote,
     legend_columns,
     look,
-    save,
     shown,
     wrapped,
+    writer_of,
 )
-from benchmark.report.figures.trade_off_names import FEW, methods_of, namings
-from benchmark.report.figures.trade_off_points import Point, View, view_of
+from benchmark.report.figures.trade_off_labels import (
+    FEW,
+    Boxes,
+    Label,
+    frontier_labels,
+    methods_of,
+    namings,
+    place_labels,
+)
+from benchmark.report.figures.trade_off_points import Point, TradeOff, trade_off_of
 
 _MARKER, _STAR, _RING = 4.6, 9.0, 8.6
 """Sizes in points."""
-
-
-def trade_off(
-    leaderboard: Leaderboard,
-    path: Path,
-    *,
-    preference: str | None = None,
-    diversity: str | None = None,
-    width: float = COLUMN_INCHES,
-) -> Path:
-    """Writes the figure of :func:`draw_trade_off`.
-
-    Args:
-        leaderboard: What to draw.
-        path: Where to; ``.png``, ``.pdf`` or ``.svg``.
-        preference: Scorer of the vertical axis; by default the first primary one, else the first.
-        diversity: Scorer of the horizontal axis, likewise.
-        width: Inches; the default is one column of a two-column paper.
-
-    Returns:
-        The path.
-
-    Raises:
-        UnknownNameError: For a scorer that the leaderboard lacks.
-        UserError: If the leaderboard has no scorer for an axis, or nothing to draw.
-    """
-    with figure_style():
-        return save(draw_trade_off(leaderboard, preference, diversity, width), path)
+_FRONTIER_DASHES = ((1, 0), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2))
 
 
 def draw_trade_off(
     leaderboard: Leaderboard,
     preference: str | None = None,
     diversity: str | None = None,
-    width: float = COLUMN_INCHES,
 ) -> Figure:
     """Draws preference against diversity, the reference as a star at the cross-hair.
 
@@ -83,44 +59,50 @@ def draw_trade_off(
     method apart, and numbers where that does not fit.
 
     Args:
-        leaderboard: As of :func:`trade_off`, and so the others.
-        preference: Of the vertical axis.
-        diversity: Of the horizontal axis.
-        width: Inches.
+        leaderboard: What to draw.
+        preference: Scorer of the vertical axis; by default the first primary one, else the first.
+        diversity: Scorer of the horizontal axis, likewise.
 
     Returns:
         The figure, in the settings that are in force.
+
+    Raises:
+        UnknownNameError: For a scorer that the leaderboard lacks.
+        UserError: If the leaderboard has no scorer for an axis, or nothing to draw.
     """
-    view = view_of(leaderboard, preference, diversity)
-    for naming in namings(view.points):
-        at_points, entries = naming(view.points)
-        figure, axes = _figure(leaderboard, view, entries, width)
-        if _label(axes, view, at_points):
+    plot = trade_off_of(leaderboard, preference, diversity)
+    for naming in namings(plot.points):
+        at_points, entries = naming(plot.points)
+        figure, axes = _figure(leaderboard, plot, entries, COLUMN_INCHES)
+        if _label(axes, plot, at_points):
             break
     return figure
 
 
+trade_off = writer_of(draw_trade_off)
+
+
 def _figure(
-    leaderboard: Leaderboard, view: View, entries: dict[str, str], width: float
+    leaderboard: Leaderboard, plot: TradeOff, entries: dict[str, str], width: float
 ) -> tuple[Figure, Axes]:
     """The figure without the labels at its points, laid out for good."""
     handles = [
         _handle(look(i), wrapped(entries[method], width - 0.4, LABEL, indent="  "))
-        for i, method in enumerate(methods_of(view.points))
+        for i, method in enumerate(methods_of(plot.points))
         if entries
     ]
-    shown_scorers = (view.across.name, view.upward.name)
+    shown_scorers = (plot.across.name, plot.upward.name)
     signature = signature_about(leaderboard.signature, leaderboard.columns, shown_scorers)
-    note = footnote(_words(leaderboard, view), signature, width)
+    note = footnote(_caption(leaderboard, plot), signature, width)
     columns = legend_columns([str(h.get_label()) for h in handles], width)
     # The axes keep their size, whatever stands above and below them.
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles) / columns
     height = 0.8 * width + 0.125 * lines + 0.1 * (note.count("\n") + 1)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
-    _draw(axes, view)
-    axes.set_xlabel(_axis_label(view.across) + "  →")
-    axes.set_ylabel(_axis_label(view.upward) + "  →")
+    _draw(axes, plot)
+    axes.set_xlabel(_axis_label(plot.across) + "  →")
+    axes.set_ylabel(_axis_label(plot.upward) + "  →")
     if handles:
         figure.legend(
             handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=1.0,
@@ -132,7 +114,7 @@ def _figure(
     engine.execute(figure)
     # Labels are placed in pixels: nothing may move once they are there.
     figure.set_layout_engine("none")
-    _draw_front(axes, _front_steps(axes, view))
+    _draw_front(axes, _front_steps(axes, plot))
     return figure, axes
 
 
@@ -143,17 +125,17 @@ def _handle(looks: tuple[str, str], label: str) -> Line2D:
     )
 
 
-def _draw(axes: Axes, view: View) -> None:
-    methods = methods_of(view.points)
-    first, *others = view.points
-    if view.has_reference:
+def _draw(axes: Axes, plot: TradeOff) -> None:
+    methods = methods_of(plot.points)
+    first, *others = plot.points
+    if plot.has_reference:
         axes.axvline(first.x, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
         axes.axhline(first.y, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
-    draw_frontiers(axes, view.frontiers)
+    _draw_frontiers(axes, plot.frontiers)
     for point in others:
         _draw_point(axes, point, *look(methods.index(point.method)), 0.14 if len(others) < FEW else 0.07)
     axes.plot(first.x, first.y, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, ls="none", zorder=5)
-    for point in view.points:
+    for point in plot.points:
         if point.support is not None:
             ring = _RING + 3.4 * (point is first)
             axes.plot(
@@ -161,10 +143,19 @@ def _draw(axes: Axes, view: View) -> None:
             )
     axes.margins(0.12)
     axes.locator_params(nbins=6)
-    if not view.across.higher_is_better:
+    if not plot.across.higher_is_better:
         axes.invert_xaxis()
-    if not view.upward.higher_is_better:
+    if not plot.upward.higher_is_better:
         axes.invert_yaxis()
+
+
+def _draw_frontiers(axes: Axes, frontiers: Sequence[Frontier]) -> None:
+    """A line a frontier through its points, in the order of its parameter."""
+    for i, frontier in enumerate(frontiers):
+        axes.plot(
+            [point.x for point in frontier.points], [point.y for point in frontier.points], color=MUTED,
+            lw=0.7, dashes=_FRONTIER_DASHES[i % len(_FRONTIER_DASHES)], marker=".", ms=3.2, zorder=2.5,
+        )  # fmt: skip
 
 
 def _draw_point(axes: Axes, point: Point, colour: str, marker: str, alpha: float) -> None:
@@ -188,33 +179,33 @@ def _draw_front(axes: Axes, steps: Sequence[tuple[float, float]]) -> None:
     axes.set(xlim=limits[0], ylim=limits[1])
 
 
-def _front_steps(axes: Axes, view: View) -> list[tuple[float, float]]:
+def _front_steps(axes: Axes, plot: TradeOff) -> list[tuple[float, float]]:
     """Steps through the means that none dominates, on to the edges of the figure."""
-    if not view.front:
+    if not plot.front:
         return []
     left, bottom = axes.get_xlim()[0], axes.get_ylim()[0]
-    steps = [(left, view.front[0][1])]
-    for (x, y), (_, below) in zip(view.front, [*view.front[1:], (0.0, bottom)], strict=True):
+    steps = [(left, plot.front[0][1])]
+    for (x, y), (_, below) in zip(plot.front, [*plot.front[1:], (0.0, bottom)], strict=True):
         steps += [(x, y), (x, below)]
     return steps
 
 
-def _label(axes: Axes, view: View, texts: Sequence[str]) -> bool:
+def _label(axes: Axes, plot: TradeOff, texts: Sequence[str]) -> bool:
     """Writes the labels; whether all of them found a free place."""
-    methods = methods_of(view.points)
+    methods = methods_of(plot.points)
     labels = []
-    for i, (point, text) in enumerate(zip(view.points, texts, strict=True)):
+    for i, (point, text) in enumerate(zip(plot.points, texts, strict=True)):
         colour = INK if i == 0 else dark(look(methods.index(point.method))[0])
         if text:
             labels.append(Label(point.x, point.y, text, colour))
-    names, scale = frontier_labels(view.frontiers)
-    hard = _around(axes, [(p.x, p.y) for p in view.points], _RING + 0.5)
-    along = _around(axes, [(p.x, p.y) for f in view.frontiers for p in f.points], 3.5)
-    paths = [_front_steps(axes, view), *([(p.x, p.y) for p in f.points] for f in view.frontiers)]
-    if view.has_reference:
+    names, scale = frontier_labels(plot.frontiers)
+    hard = _around(axes, [(p.x, p.y) for p in plot.points], _RING + 0.5)
+    along = _around(axes, [(p.x, p.y) for f in plot.frontiers for p in f.points], 3.5)
+    paths = [_front_steps(axes, plot), *([(p.x, p.y) for p in f.points] for f in plot.frontiers)]
+    if plot.has_reference:
         (x, y), (left, right), (low, high) = (labels[0].x, labels[0].y), axes.get_xlim(), axes.get_ylim()
         paths += [[(x, low), (x, high)], [(left, y), (right, y)]]
-    edges = [place for point in view.points for place in _edge(point)]
+    edges = [place for point in plot.points for place in _edge(point)]
     soft = _around(axes, [*edges, *(place for path in paths for place in _along(path))], 2.0)
     return place_labels(axes, [*labels, *names, *scale], np.concatenate([hard, along]), soft)
 
@@ -249,30 +240,30 @@ def _axis_label(column: ScorerColumn) -> str:
     return f"{column.axis}: {shown(column.name, 30)}"
 
 
-def _words(leaderboard: Leaderboard, view: View) -> str:
-    """What the marks mean, those that there are."""
+def _caption(leaderboard: Leaderboard, plot: TradeOff) -> str:
+    """The meaning of the marks, those that there are."""
     reference = shown(leaderboard.reference, 30)
-    words = []
-    if any(point.outline is not None for point in view.points):
-        words.append(f"Ellipses: joint 95 % regions of the differences from {reference}.")
-    if any(point.bars is not None for point in view.points):
-        words.append(f"Bars: 95 % intervals of paired differences from {reference}, laid at its means.")
-    words.append(_sizes(view))
-    if view.front:
-        words.append(
+    sentences = []
+    if any(point.outline is not None for point in plot.points):
+        sentences.append(f"Ellipses: joint 95 % regions of the differences from {reference}.")
+    if any(point.bars is not None for point in plot.points):
+        sentences.append(f"Bars: 95 % intervals of paired differences from {reference}, laid at its means.")
+    sentences.append(_sizes(plot))
+    if plot.front:
+        sentences.append(
             "Rings: 95 % confidence set of the Pareto front, in brackets the support. "
             "Dashes: front of the means."
         )
-    if not all(point.used for point in view.points):
-        words.append(f"Hollow: past the highest {shown(view.upward.name, 30)} of its sweep.")
-    return " ".join(word for word in words if word)
+    if not all(point.used for point in plot.points):
+        sentences.append(f"Hollow: past the highest {shown(plot.upward.name, 30)} of its sweep.")
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _sizes(view: View) -> str:
+def _sizes(plot: TradeOff) -> str:
     """How many prompts are behind the means of each axis, the fewest and the most."""
     parts = []
     for column, sizes in zip(
-        (view.across, view.upward), zip(*(p.n for p in view.points), strict=True), strict=True
+        (plot.across, plot.upward), zip(*(p.n for p in plot.points), strict=True), strict=True
     ):
         known = sorted(n for n in sizes if n is not None)
         if known:

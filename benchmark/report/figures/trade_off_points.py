@@ -1,4 +1,4 @@
-"""What the trade-off figure shows, read off a leaderboard."""
+"""The points of the trade-off figure, read off a leaderboard."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,10 +17,10 @@ from benchmark.core.records import (
     PlanePoint,
     ScorerColumn,
 )
-from benchmark.report.names import display_names, method_name
-from benchmark.stats.curve import used_points
-from benchmark.stats.front import on_front
+from benchmark.leaderboard.names import display_names, method_name
+from benchmark.stats.pareto import on_front
 from benchmark.stats.region import Region
+from benchmark.stats.sweeps import used_points
 
 Ends = tuple[float, float]
 
@@ -58,7 +58,7 @@ class Point:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class TradeOff:
     """A trade-off to draw.
 
     Attributes:
@@ -83,7 +83,7 @@ class View:
         return _sign(self.across), _sign(self.upward)
 
 
-def view_of(leaderboard: Leaderboard, preference: str | None, diversity: str | None) -> View:
+def trade_off_of(leaderboard: Leaderboard, preference: str | None, diversity: str | None) -> TradeOff:
     """The plane of two scorers, or where the leaderboard has none, means with intervals of each axis.
 
     Raises:
@@ -101,10 +101,10 @@ def view_of(leaderboard: Leaderboard, preference: str | None, diversity: str | N
     if upward.axis == "preference":
         late = past_maximum(checkpoints, {p.id: _sign(upward) * p.y for p in points})
         points = [replace(point, used=point.id not in late) for point in points]
-    view = View(across, upward, tuple(points), points[0].id == leaderboard.reference)
+    plot = TradeOff(across, upward, tuple(points), points[0].id == leaderboard.reference)
     if plane is None:
-        return view
-    return replace(view, front=_front(view), frontiers=plane.frontiers)
+        return plot
+    return replace(plot, front=_front(plot), frontiers=plane.frontiers)
 
 
 def axes_of(leaderboard: Leaderboard, preference: str | None, diversity: str | None) -> tuple[str, str]:
@@ -221,11 +221,11 @@ def _bar(cell: LeaderboardCell, reference: LeaderboardCell | None) -> Ends:
     return reference.mean + low, reference.mean + high
 
 
-def _front(view: View) -> tuple[tuple[float, float], ...]:
-    means = np.array([(p.x, p.y) for p in view.points])
-    kept = means[on_front(means * np.array(view.signs))]
-    kept = kept[np.argsort(kept[:, 0] * view.signs[0])]
-    return tuple((float(x), float(y)) for x, y in kept)
+def _front(plot: TradeOff) -> tuple[tuple[float, float], ...]:
+    means = np.array([(p.x, p.y) for p in plot.points])
+    undominated = means[on_front(means * np.array(plot.signs))]
+    undominated = undominated[np.argsort(undominated[:, 0] * plot.signs[0])]
+    return tuple((float(x), float(y)) for x, y in undominated)
 
 
 def _sign(column: ScorerColumn) -> float:

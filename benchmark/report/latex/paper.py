@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from benchmark.core.records import Leaderboard, LeaderboardCell, LeaderboardRow, ScorerColumn
+from benchmark.leaderboard.names import display_names
 from benchmark.report.latex.text import breakable, document, escape_latex, notes, signature, width
-from benchmark.report.names import display_names
-from benchmark.report.numbers import SIGNIFICANT, half_width, verdict
+from benchmark.report.numbers import SIGNIFICANT, better_or_worse, half_width
 from benchmark.report.panels import Panel, PanelColumn, by_axis, fitted
 
 _MARKS = {1: "+", 0: "", -1: "-"}
@@ -153,8 +153,8 @@ def _headings(panel: Panel, form: _Form) -> list[str]:
     lines = [" & ".join(axes) + r" \\", " ".join(rules)]
     for i in range(height):
         # Names end on the line above the numbers.
-        words = [name[i - height + len(name)] if i >= height - len(name) else "" for name in split]
-        lines.append(" & ".join(["checkpoint" if i == height - 1 else "", *map(_arrowed, words)]) + r" \\")
+        parts = [name[i - height + len(name)] if i >= height - len(name) else "" for name in split]
+        lines.append(" & ".join(["checkpoint" if i == height - 1 else "", *map(_arrowed, parts)]) + r" \\")
     return lines
 
 
@@ -170,7 +170,7 @@ def _cell(row: LeaderboardRow, column: PanelColumn, form: _Form) -> str:
     mean, interval = (text.replace("-", "$-$") for text in _numbers(cell, column.decimals))
     beside = rf"\,{{\{form.small[0]}$\pm${interval[1:]}}}" if interval else ""
     dagger = r"\dagger" if row.checkpoint.id in column.facts.in_domain else ""
-    sign = _MARKS[verdict(cell, higher_is_better=column.facts.higher_is_better)]
+    sign = _MARKS[better_or_worse(cell, higher_is_better=column.facts.higher_is_better)]
     # Close together, or the two would reach into the next column.
     mark = rf"{dagger}\!{sign}" if dagger and sign else dagger + sign
     # Marks take no room, so that the numbers above each other stay in line.

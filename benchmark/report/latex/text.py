@@ -95,6 +95,6 @@ def signature(text: str) -> str:
 
 
 def notes(leaderboard: Leaderboard) -> str:
-    """What stands under a table of scores."""
+    """The notes under a table of scores."""
     found = (in_domain_note(leaderboard, "†"), *leaderboard.notes, *remarks(leaderboard))
     return "\n".join(escape_latex(note) for note in found if note)

@@ -1,4 +1,4 @@
-"""What the page shows, as plain values: the scripts in `assets/` read exactly this."""
+"""The page's content as plain values: the scripts in `assets/` read exactly this."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,10 @@ from benchmark.core.records import (
     TagCell,
 )
 from benchmark.leaderboard import ScoreTable
-from benchmark.leaderboard.tags import by_tag
-from benchmark.report.names import display_names, method_name
-from benchmark.report.numbers import decimals, verdict
-from benchmark.report.page.evidence import gaps_of, planes_of, tags_of
-from benchmark.report.page.scores import missing_rows, score_arrays
+from benchmark.leaderboard.by_tag import prompt_tags, tag_cells
+from benchmark.leaderboard.names import display_names, method_name
+from benchmark.report.numbers import better_or_worse, decimals
+from benchmark.report.page.by_position import gaps_of, missing_rows, planes_of, score_arrays, tags_of
 from benchmark.report.panels import remarks
 from benchmark.report.sections import signature_of
 from benchmark.stats.jackknife import LEAVE_OUT
@@ -28,7 +27,7 @@ from benchmark.stats.jackknife import LEAVE_OUT
 
 @dataclass(frozen=True)
 class PageSource:
-    """What a page is made from.
+    """The source of a page.
 
     Attributes:
         leaderboard: The ranking.
@@ -103,7 +102,7 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "planes": planes_of(board, positions),
         "gaps": gaps_of(board, positions),
         "byTag": tags_of(board.columns, _by_tag(source, plan), places, positions),
-        "prompts": [{"id": p.id, "text": p.text, "tags": _tags(p)} for p in plan.prompts],
+        "prompts": [{"id": p.id, "text": p.text, "tags": list(prompt_tags(p))} for p in plan.prompts],
         "seeds": list(plan.seeds),
         "scores": score_arrays(
             source.table, board.columns, places, plan.checkpoints, plan.prompts, plan.seeds
@@ -118,8 +117,8 @@ def _by_tag(source: PageSource, plan: Plan) -> tuple[TagCell, ...]:
     """The breakdown that the leaderboard has, or the one of the prompts' tags."""
     if source.leaderboard.by_tag:
         return source.leaderboard.by_tag
-    tags = {prompt.id: _tags(prompt) for prompt in plan.prompts}
-    return by_tag(source.table, tags, source.leaderboard.reference)
+    tags = {prompt.id: prompt_tags(prompt) for prompt in plan.prompts}
+    return tag_cells(source.table, tags, source.leaderboard.reference)
 
 
 def _scorer(column: ScorerColumn, places: int, checkpoints: Sequence[Checkpoint]) -> dict[str, Any]:
@@ -190,12 +189,8 @@ def _cell(cell: LeaderboardCell, higher: bool) -> dict[str, Any]:
         "diffN": cell.difference_n_prompts,
         "missing": cell.n_missing,
         "note": cell.note,
-        "verdict": verdict(cell, higher_is_better=higher),
+        "verdict": better_or_worse(cell, higher_is_better=higher),
     }
-
-
-def _tags(prompt: Prompt) -> list[str]:
-    return [*prompt.tags, *([f"style: {prompt.style}"] if prompt.style else [])]
 
 
 def _manifest(manifest: Manifest) -> Mapping[str, Any]:

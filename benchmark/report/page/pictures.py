@@ -14,7 +14,7 @@ from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt
 from benchmark.generate import Progress
 
 PICTURE_MEGABYTES: Final = 64.0
-"""What the pictures of a page may take by default, in millions of bytes of the file."""
+"""Room for the pictures of a page by default, in millions of bytes of the file."""
 _SIDE: Final = 128
 _QUALITY: Final = 75
 _CHUNK: Final = 8

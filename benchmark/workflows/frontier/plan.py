@@ -8,8 +8,8 @@ from benchmark.core.errors import NotComparableError, UnreadableFileError, UserE
 from benchmark.core.manifest import earlier_attempt, read_manifest
 from benchmark.core.records import PromptSet, Sampler, ScorerColumn
 from benchmark.evaluate.config import PATH_KL, EvalConfig
-from benchmark.evaluate.reopen import sampler_of
-from benchmark.evaluate.result import suite_of
+from benchmark.evaluate.finished import sampler_of
+from benchmark.evaluate.results import suite_of
 from benchmark.leaderboard import ScoreTable, read_score_table, signature_line
 from benchmark.leaderboard.frontiers import difference_from, signature_of_frontier
 from benchmark.prompt_sets import load_prompt_set

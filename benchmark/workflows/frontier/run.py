@@ -11,7 +11,7 @@ from benchmark.core.errors import MissingRowsError, NotComparableError
 from benchmark.core.locks import held
 from benchmark.core.manifest import track
 from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScorerColumn, ScoreRow
-from benchmark.evaluate.ranking import columns_of, score_table
+from benchmark.evaluate.results import columns_of, score_table
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate
 from benchmark.leaderboard import ScoreTable, read_score_table, write_score_table

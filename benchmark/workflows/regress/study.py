@@ -9,7 +9,7 @@ from benchmark.core.errors import ConfigError, NotComparableError
 from benchmark.core.locks import held
 from benchmark.core.records import Checkpoint
 from benchmark.gate import GateReport, gate_methods
-from benchmark.gate.evidence import CANDIDATE_RUNS
+from benchmark.gate.differences import CANDIDATE_RUNS
 from benchmark.leaderboard import (
     ScoreTable,
     build_leaderboard,
@@ -18,7 +18,7 @@ from benchmark.leaderboard import (
     read_score_table,
     signature_line,
 )
-from benchmark.leaderboard.methods import build_method_leaderboard
+from benchmark.leaderboard.by_method import build_method_leaderboard
 from benchmark.workflows.regress.baselines import find_baseline, refuse_other_budget, trained
 from benchmark.workflows.regress.recipe import SCORERS, SEEDS, eval_config, run_config
 from benchmark.workflows.workers import WORKERS, train_and_evaluate
@@ -85,7 +85,7 @@ def check(what: Regress) -> list[str]:
         UserError: for whatever a user can put right.
     """
     from benchmark.evaluate.plan import plan
-    from benchmark.evaluate.ranking import columns_of
+    from benchmark.evaluate.results import columns_of
     from trainers.train import check as check_runs
 
     runs = what.runs()
@@ -157,7 +157,7 @@ def _regress(what: Regress, runs: Sequence[TrainConfig]) -> GateReport:
 
 def _write_board(tables: Sequence[ScoreTable], table: ScoreTable, out: Path) -> None:
     """Tables and page of candidate, baseline and base together; the pictures are the candidate's."""
-    from benchmark.evaluate.report import page_source
+    from benchmark.evaluate.finished import page_source
     from benchmark.report import write_exports
     from benchmark.report.page import write_page
 

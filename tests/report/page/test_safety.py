@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from benchmark.leaderboard import build_leaderboard
-from benchmark.leaderboard.simulate import CHECKPOINTS, COLUMNS, simulated_table
 from benchmark.report.page import PageSource, write_page
+from tools.simulated_tables import CHECKPOINTS, COLUMNS, simulated_table
 
 Open = Callable[..., Any]
 

@@ -9,7 +9,7 @@ from benchmark.core import store
 from benchmark.core.errors import ConfigError
 from benchmark.core.manifest import FILE_NAME
 from benchmark.evaluate.config import EvalConfig
-from benchmark.evaluate.result import EvalResult
+from benchmark.evaluate.results import EvalResult
 from benchmark.leaderboard import read_score_table
 from benchmark.workflows.workers import WORKERS, train_and_evaluate
 from tools.studies.seeds.report import verdict_markdown

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from benchmark.core.errors import UnknownNameError
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell
 from benchmark.leaderboard import ScoreTable
-from benchmark.leaderboard.grid import cells_of
+from benchmark.leaderboard.score_arrays import cells_of
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.cells import paired_differences
 from benchmark.stats.intervals import mean_intervals

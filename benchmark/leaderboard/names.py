@@ -1,0 +1,51 @@
+"""Short names of checkpoints, where an id of forty letters has no room."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from benchmark.core.records import Checkpoint
+
+
+def display_names(checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
+    """The shortest unambiguous name of each checkpoint: its method, then what tells it from others.
+
+    Args:
+        checkpoints: Those that stand in one figure.
+
+    Returns:
+        A name by checkpoint id; the id itself where nothing shorter is unique.
+
+    Example:
+        >>> a = Checkpoint("x1", "sd15", "f_dpo", "reverse_kl", {"beta": 1.0})
+        >>> b = Checkpoint("x2", "sd15", "f_dpo", "reverse_kl", {"beta": 2.0})
+        >>> display_names([Checkpoint("base", "sd15"), a, b])
+        {'base': 'base', 'x1': 'f_dpo reverse_kl, beta 1', 'x2': 'f_dpo reverse_kl, beta 2'}
+    """
+    names = {c.id: method_name(c) for c in checkpoints}
+    for detail in ("beta", "step", "seed"):
+        alike: dict[str, list[Checkpoint]] = {}
+        for c in checkpoints:
+            alike.setdefault(names[c.id], []).append(c)
+        for group in alike.values():
+            values = [_value(c, detail) for c in group]
+            if len(set(values)) > 1:
+                names |= {c.id: f"{names[c.id]}, {detail} {v}" for c, v in zip(group, values, strict=True)}
+    unique = Counter(names.values())
+    return {id_: name if unique[name] == 1 else id_ for id_, name in names.items()}
+
+
+def method_name(checkpoint: Checkpoint) -> str:
+    """Objective and divergence; the id of a base model, or of a row that stands for a method's runs."""
+    if checkpoint.objective is None or "seeds" in checkpoint.hyperparameters:
+        return checkpoint.id
+    return objective_and_divergence(checkpoint)
+
+
+def objective_and_divergence(checkpoint: Checkpoint) -> str:
+    """As in the registry, with a space between; empty for a base model."""
+    return " ".join(part for part in (checkpoint.objective, checkpoint.divergence) if part)
+
+
+def _value(checkpoint: Checkpoint, detail: str) -> str:
+    value = checkpoint.step if detail == "step" else checkpoint.hyperparameters.get(detail)
+    return f"{value:g}" if isinstance(value, float) else str(value)
