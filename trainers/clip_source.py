@@ -34,6 +34,11 @@ class ClipSource:
             raise UnreadableFileError(self.folder, "an open_clip model", error) from error
 
 
+def has_own_clip(base: str) -> bool:
+    """Whether a base model comes with a CLIP."""
+    return base == "shapes"
+
+
 def clip_source(base: str, given: Path | None = None) -> ClipSource:
     """The CLIP of a base model: the one given, or the embedded world's for `shapes`.
 
@@ -48,7 +53,7 @@ def clip_source(base: str, given: Path | None = None) -> ClipSource:
             )
         bpe = given / "bpe.txt.gz"
         return ClipSource(given, bpe if bpe.is_file() else None)
-    if base == "shapes":
+    if has_own_clip(base):
         bpe = resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"
         return ClipSource(resources.shapes_weights("shapes-clip"), bpe)
     raise UserError(

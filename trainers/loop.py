@@ -42,7 +42,7 @@ from trainers.networks import (
 from trainers.pairs import BAD_ROWS_FILE
 from trainers.prefetch import batches
 from trainers.progress import progress
-from trainers.recipe import Recipe, hyperparameters
+from trainers.recipe import Recipe, hyperparameters, method_settings
 from trainers.run_files import METRICS, damaged, hashes_of, refuse_damaged
 from trainers.step_logs import Metrics, MetricsFile, lines_up_to
 from trainers.tracking import Tracker
@@ -227,7 +227,7 @@ class Member:
         pipeline, watch = self.material.pipeline, self.trainee.watch
         divergence = None if self.recipe.divergence is None else repr(self.recipe.divergence)
         numbers = {
-            **hyperparameters(self.config, self.recipe, pipeline.latent_shape),
+            **hyperparameters(self.config, self.recipe, pipeline.latent_shape, self._identity["inputs"]),
             "precision": pipeline.precision,
             "diverged": watch.diverged,
             "held_out_loss": watch.held_out_loss,
@@ -240,6 +240,7 @@ class Member:
             objective=name,
             divergence=divergence,
             hyperparameters=numbers,
+            method_settings=method_settings(self.config.base),
             step=self.step,
             data_sha256=self.material.data_sha256,
         )
