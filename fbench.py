@@ -43,8 +43,8 @@ _PUBLIC = {
     # the two walks
     "TrainConfig": "trainers.config",
     "train": "trainers.train",
-    "EvalConfig": "benchmark.evaluate",
-    "evaluate": "benchmark.evaluate",
+    "EvalConfig": "benchmark.evaluate.config",
+    "evaluate": "benchmark.evaluate.run",
 }
 
 __all__ = ["__version__", "main", *sorted(_PUBLIC)]  # noqa: PLE0604  # the names above are all text

@@ -16,7 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from benchmark.core.config import DEVICE, OFFLINE, PRECISION, Config, Setting, load_config_file
+from benchmark.core.config import Config, load_config_file
+from benchmark.core.settings import DEVICE, OFFLINE, PRECISION, Setting
 from trainers.presets import preset_values
 
 Share = Annotated[float, Field(ge=0, le=1)]

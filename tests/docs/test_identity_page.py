@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.scorers.base import scorers
-from benchmark.workflows.frontier import FrontierConfig
-from benchmark.workflows.pairs import PairsConfig
+from benchmark.workflows.frontier.config import FrontierConfig
+from benchmark.workflows.pairs.config import PairsConfig
 from benchmark.workflows.regress import Regress
 from benchmark.workflows.sweep import Axes, Sweep
 from trainers.config import TrainConfig

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import ConfigError, UnreadableFileError
-from benchmark.workflows.pairs import PairsConfig, make_pairs, sampling
+from benchmark.workflows.pairs import sampling
+from benchmark.workflows.pairs.config import PairsConfig
+from benchmark.workflows.pairs.run import make_pairs
 from trainers.config import TrainConfig
 from trainers.step_logs import read_metrics
 from trainers.train import train
