@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__version__ = "0.1.0"
-
 # name -> where it lives
 _PUBLIC = {
     "Checkpoint": "benchmark.core.records",
@@ -86,6 +84,8 @@ def _refuse_another_benchmark() -> None:
 
 
 _refuse_another_benchmark()
+
+from benchmark import __version__  # noqa: E402  # ours, as is known by now
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What a setting says of itself, on its field; without pydantic, so that ``fbench --help`` answers at once."""
+"""What a setting says of itself, on its field; without pydantic, so that ``fbench --help`` is quick."""
 
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar

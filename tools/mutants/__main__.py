@@ -3,7 +3,7 @@
 import argparse
 
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from tools.console import finish
 from tools.mutants.running import Job, Share, lists, work
 
