@@ -82,11 +82,10 @@ def regress(
         for option in (option for option, given in idle.items() if given):
             raise UserError(f"--make-baseline goes without {option}", do="leave one of them out")
         own = study.parse_seeds(seeds) if seeds else baselines.BASELINE_SEEDS
-        place = out or Path("runs/baselines")
-        for folder in baselines.make_baselines(
-            [divergence], place, make_baseline, seeds=own, workers=workers
-        ):
-            say(f"wrote {folder}")
+        (folder,) = baselines.make_baselines(
+            [divergence], out or Path("runs/baselines"), make_baseline, seeds=own, workers=workers
+        )
+        say(f"wrote {folder}")
         return
     what = study.Regress(
         divergence,

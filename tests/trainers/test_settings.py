@@ -73,10 +73,9 @@ def test_every_setting_has_the_flag_that_it_states(name: str) -> None:
         assert "{default}" not in one.help
         assert (getattr(one, "rich_help_panel", None) or "") == said.group
         if "{default}" in said.help:
-            shown = [
-                f"{v:g}" if isinstance(v, float) else v for v in ([default], default)[type(default) is tuple]
-            ]
-            assert one.help.endswith(f"(default {','.join(map(str, shown))})")
+            values = default if isinstance(default, tuple) else (default,)
+            shown = ",".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values)
+            assert one.help.endswith(f"(default {shown})")
 
 
 def test_the_identity_of_a_run_is_of_the_settings_that_say_so() -> None:
