@@ -1,25 +1,14 @@
 """``fbench eval``."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say_evaluation, say_plan
 
-if TYPE_CHECKING:
-    from benchmark.evaluate.config import EvalConfig
-
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-def _config() -> "type[EvalConfig]":
-    from benchmark.evaluate.config import EvalConfig
-
-    return EvalConfig
-
-
-@app.command("eval", cls=options.command_of(_config))
+@app.command("eval", cls=options.command_of("benchmark.evaluate.config:EvalConfig"))
 def evaluate(
     context: typer.Context,
     weights_folder: options.WeightsFolder = None,
@@ -39,11 +28,12 @@ def evaluate(
       fbench eval --checkpoint base --checkpoint runs/js --distance
       fbench eval --checkpoint base --shard 1/4 --out runs/eval
     """
+    from benchmark.evaluate.config import EvalConfig
     from benchmark.evaluate.plan import plan
     from benchmark.evaluate.run import evaluate as run
 
     options.use_weights_folder(weights_folder)
-    settings = _config().resolve(config, options.settings_of(context, out="runs/eval"))
+    settings = EvalConfig.resolve(config, options.settings_of(context, out="runs/eval"))
     options.forbid_network(offline=settings.offline)
     if dry_run:
         say_plan(plan(settings).lines(), as_json=as_json)

@@ -10,19 +10,12 @@ from benchmark.cli.output import say, say_json, say_next, say_plan, say_table
 
 if TYPE_CHECKING:
     from benchmark.core.records import Plane
-    from benchmark.workflows.frontier.config import FrontierConfig
     from benchmark.workflows.frontier.run import FrontierResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-def _config() -> "type[FrontierConfig]":
-    from benchmark.workflows.frontier.config import FrontierConfig
-
-    return FrontierConfig
-
-
-@app.command("frontier", cls=options.command_of(_config))
+@app.command("frontier", cls=options.command_of("benchmark.workflows.frontier.config:FrontierConfig"))
 def frontier(
     context: typer.Context,
     weights_folder: options.WeightsFolder = None,
@@ -42,9 +35,11 @@ def frontier(
       fbench frontier runs/eval --scales 1,1.5,2,3,4,6 --best-of none --scorers hps,lpips
       fbench plot trade-off runs/eval --frontier runs/eval/frontier
     """
+    from benchmark.workflows.frontier.config import FrontierConfig
+
     options.use_weights_folder(weights_folder)
     out = Path(context.params["evaluation"], "frontier")
-    settings = _config().resolve(config, options.settings_of(context, out=str(out)))
+    settings = FrontierConfig.resolve(config, options.settings_of(context, out=str(out)))
     options.forbid_network(offline=settings.offline)
     from benchmark.workflows.frontier.plan import plan_frontier
     from benchmark.workflows.frontier.run import make_frontier

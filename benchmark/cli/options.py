@@ -1,8 +1,9 @@
 """Options of commands: those made from the settings of a config, those that several commands share."""
 
+import importlib
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
@@ -50,7 +51,7 @@ _MACHINE = ("device", "scorer_precision", "precision", "offline")
 """Settings that many commands have: after the options of a command's own."""
 
 
-def command_of(config: "Callable[[], type[Settings]]") -> type[TyperCommand]:
+def command_of(config: str) -> type[TyperCommand]:
     """The class of a command that has an option, or an argument, for each setting of a config with a flag.
 
     They are made when the command is used, so that ``fbench --help`` imports no config. First stand the
@@ -58,7 +59,7 @@ def command_of(config: "Callable[[], type[Settings]]") -> type[TyperCommand]:
     ``--dry-run`` last. The function finds what was given by `settings_of`.
 
     Args:
-        config: Imports and returns it.
+        config: Where it lives: `module:Class`.
     """
 
     class SettingsCommand(TyperCommand):
@@ -71,7 +72,8 @@ def command_of(config: "Callable[[], type[Settings]]") -> type[TyperCommand]:
         def params(self) -> list[Any]:
             """Every option and argument, in the order of ``--help``."""
             if self._all is None:
-                made = _params_of(config())
+                module, _, name = config.partition(":")
+                made = _params_of(getattr(importlib.import_module(module), name))
                 machine = [made.pop(name) for name in _MACHINE if name in made]
                 last = next((i for i, one in enumerate(self._own) if one.name in _LAST), len(self._own))
                 self._all = [*made.values(), *self._own[:last], *machine, *self._own[last:]]
@@ -110,7 +112,7 @@ def _parameter(name: str, setting: "Setting", field: "FieldInfo") -> inspect.Par
     several = isinstance(kind, list) and setting.flag != "commas"
     one = str if setting.flag == "commas" else kind[0] if isinstance(kind, list) else kind
     metavar = setting.metavar or ("|".join(_choices(field.annotation)) or None)
-    text = setting.help.replace("{default}", _shown(field.default))
+    text = setting.help.replace("{default}", _default_text(field.default))
     if setting.flag == "argument":
         of: Any = list[one] if several else one  # type: ignore[valid-type]
         told: Any = typer.Argument(metavar=metavar, help=text)
@@ -154,15 +156,15 @@ def _choices(annotation: Any) -> list[str]:
     return _choices(parts[0]) if optional else []
 
 
-def _shown(default: object) -> str:
+def _default_text(default: object) -> str:
     """A default in words.
 
     Example:
-        >>> _shown((2, 4)), _shown(0.1), _shown("auto")
+        >>> _default_text((2, 4)), _default_text(0.1), _default_text("auto")
         ('2,4', '0.1', 'auto')
     """
     if isinstance(default, tuple):
-        return ",".join(map(_shown, default))
+        return ",".join(map(_default_text, default))
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 

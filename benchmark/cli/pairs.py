@@ -1,25 +1,14 @@
 """``fbench pairs``."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say, say_json, say_next, say_plan
 
-if TYPE_CHECKING:
-    from benchmark.workflows.pairs.config import PairsConfig
-
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-def _config() -> "type[PairsConfig]":
-    from benchmark.workflows.pairs.config import PairsConfig
-
-    return PairsConfig
-
-
-@app.command("pairs", cls=options.command_of(_config))
+@app.command("pairs", cls=options.command_of("benchmark.workflows.pairs.config:PairsConfig"))
 def pairs(
     context: typer.Context,
     config: options.Config = None,
@@ -38,7 +27,9 @@ def pairs(
       fbench pairs --scorers true_reward --trajectories --out runs/walks
       fbench pairs --base sd15 --prompts my.txt --labels people.csv --out my-pairs
     """
-    settings = _config().resolve(config, options.settings_of(context, out="runs/pairs"))
+    from benchmark.workflows.pairs.config import PairsConfig
+
+    settings = PairsConfig.resolve(config, options.settings_of(context, out="runs/pairs"))
     options.forbid_network(offline=settings.offline)
     from benchmark.workflows.pairs.run import make_pairs, plan_pairs
 

@@ -1,25 +1,14 @@
 """``fbench score``."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say_evaluation, say_plan
 
-if TYPE_CHECKING:
-    from benchmark.evaluate.config import ScoreConfig
-
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-def _config() -> "type[ScoreConfig]":
-    from benchmark.evaluate.config import ScoreConfig
-
-    return ScoreConfig
-
-
-@app.command("score", cls=options.command_of(_config))
+@app.command("score", cls=options.command_of("benchmark.evaluate.config:ScoreConfig"))
 def score(
     context: typer.Context,
     weights_folder: options.WeightsFolder = None,
@@ -41,11 +30,12 @@ def score(
       fbench score my_folder --scorers hps,pickscore --dry-run
       fbench score hps_images --prompts HPDv2/benchmark --scorers hps
     """
+    from benchmark.evaluate.config import ScoreConfig
     from benchmark.evaluate.score_folder import plan_score, score_folder
 
     options.forbid_network(offline=offline)
     options.use_weights_folder(weights_folder)
-    settings = _config().resolve(
+    settings = ScoreConfig.resolve(
         config, {k: v for k, v in options.settings_of(context, out="runs/score").items() if k != "offline"}
     )
     if dry_run:

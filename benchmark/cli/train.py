@@ -1,25 +1,14 @@
 """``fbench train``."""
 
-from typing import TYPE_CHECKING
-
 import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say, say_json, say_next, say_plan
 
-if TYPE_CHECKING:
-    from trainers.config import TrainConfig
-
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-def _config() -> "type[TrainConfig]":
-    from trainers.config import TrainConfig
-
-    return TrainConfig
-
-
-@app.command("train", cls=options.command_of(_config))
+@app.command("train", cls=options.command_of("trainers.config:TrainConfig"))
 def train(
     context: typer.Context,
     set_: options.Set = None,
@@ -39,9 +28,11 @@ def train(
       fbench train --base sd15 --data pairs.parquet --objective f_dpo --divergence forward_kl --out runs/fkl
       fbench train --preset shapes-rpo --dry-run
     """
+    from trainers.config import TrainConfig
+
     preset = context.params["preset"]
     flags = options.settings_of(context, out=f"runs/{preset or 'train'}")
-    settings = _config().resolve(config, flags)
+    settings = TrainConfig.resolve(config, flags)
     options.forbid_network(offline=settings.offline)
     from trainers import train as trainer
 

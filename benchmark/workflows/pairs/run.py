@@ -18,9 +18,15 @@ from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress
 from benchmark.models import checkpoint_hash
 from benchmark.workflows.pairs.config import PairsConfig
+from benchmark.workflows.pairs.images import (
+    LISTING,
+    held_out_prompts,
+    keep_walks,
+    list_images,
+    sample_images,
+    write_shards,
+)
 from benchmark.workflows.pairs.labels import Choice, choose, read_labels, scores_of
-from benchmark.workflows.pairs.sampling import LISTING, keep_walks, list_images, sample_images
-from benchmark.workflows.pairs.shards import held_out_prompts, write_shards
 from trainers.trajectories import WalkRecord, has_whole_trajectories, write_record
 
 FOLDER, CARD = "pairs", "card.json"
