@@ -108,41 +108,45 @@ def _params_of(config: "type[Settings]") -> dict[str, Any]:
 
 def _parameter(name: str, setting: "Setting", field: "FieldInfo") -> inspect.Parameter:
     """A parameter as Typer reads it from a function's signature."""
-    kind = _kind(field.annotation)
+    kind = _option_type(field.annotation)
     several = isinstance(kind, list) and setting.flag != "commas"
     one = str if setting.flag == "commas" else kind[0] if isinstance(kind, list) else kind
     metavar = setting.metavar or ("|".join(_choices(field.annotation)) or None)
     text = setting.help.replace("{default}", _default_text(field.default))
     if setting.flag == "argument":
         of: Any = list[one] if several else one  # type: ignore[valid-type]
-        told: Any = typer.Argument(metavar=metavar, help=text)
+        info: Any = typer.Argument(metavar=metavar, help=text)
         default: Any = inspect.Parameter.empty
     else:
         of = (list[one] if several else one) | None  # type: ignore[valid-type]
         flag = f"--{name.replace('_', '-')}"
         flag += f"/--no-{flag[2:]}" if kind is bool and setting.flag != "switch" else ""
-        told = typer.Option(flag, metavar=metavar, help=text, rich_help_panel=setting.group or None)
+        info = typer.Option(flag, metavar=metavar, help=text, rich_help_panel=setting.group or None)
         default = None
     return inspect.Parameter(
-        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[of, told]
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[of, info]
     )
 
 
-def _kind(annotation: Any) -> Any:
+def _option_type(annotation: Any) -> Any:
     """The type in which an option is read; in a list, where there may be several.
 
     Example:
-        >>> _kind(int | None), _kind(tuple[Path, ...] | None), _kind(int | Literal["full"])
+        >>> (
+        ...     _option_type(int | None),
+        ...     _option_type(tuple[Path, ...] | None),
+        ...     _option_type(int | Literal["full"]),
+        ... )
         (<class 'int'>, [<class 'pathlib.Path'>], <class 'str'>)
     """
     if get_origin(annotation) is Annotated:
-        return _kind(get_args(annotation)[0])
+        return _option_type(get_args(annotation)[0])
     if get_origin(annotation) is tuple:
-        return [_kind(get_args(annotation)[0])]
+        return [_option_type(get_args(annotation)[0])]
     if get_origin(annotation) is Literal:
         return str
     if get_origin(annotation) in (Union, UnionType):
-        kinds = [_kind(part) for part in get_args(annotation) if part is not type(None)]
+        kinds = [_option_type(part) for part in get_args(annotation) if part is not type(None)]
         return kinds[0] if len(kinds) == 1 else str
     return annotation
 
