@@ -132,12 +132,8 @@ def _option_type(annotation: Any) -> Any:
     """The type in which an option is read; in a list, where there may be several.
 
     Example:
-        >>> (
-        ...     _option_type(int | None),
-        ...     _option_type(tuple[Path, ...] | None),
-        ...     _option_type(int | Literal["full"]),
-        ... )
-        (<class 'int'>, [<class 'pathlib.Path'>], <class 'str'>)
+        >>> _option_type(int | None), _option_type(int | Literal["full"]), _option_type(tuple[Path, ...])
+        (<class 'int'>, <class 'str'>, [<class 'pathlib.Path'>])
     """
     if get_origin(annotation) is Annotated:
         return _option_type(get_args(annotation)[0])
