@@ -10,8 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-__version__ = "0.1.0"
-
 # name -> where it lives
 _PUBLIC = {
     "Checkpoint": "benchmark.core.records",
@@ -43,8 +41,8 @@ _PUBLIC = {
     # the two walks
     "TrainConfig": "trainers.config",
     "train": "trainers.train",
-    "EvalConfig": "benchmark.evaluate",
-    "evaluate": "benchmark.evaluate",
+    "EvalConfig": "benchmark.evaluate.config",
+    "evaluate": "benchmark.evaluate.run",
 }
 
 __all__ = ["__version__", "main", *sorted(_PUBLIC)]  # noqa: PLE0604  # the names above are all text
@@ -86,6 +84,8 @@ def _refuse_another_benchmark() -> None:
 
 
 _refuse_another_benchmark()
+
+from benchmark import __version__  # noqa: E402  # ours, as is known by now
 
 
 def main() -> None:

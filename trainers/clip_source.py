@@ -34,6 +34,11 @@ class ClipSource:
             raise UnreadableFileError(self.folder, "an open_clip model", error) from error
 
 
+def has_own_clip(base: str) -> bool:
+    """Whether a base model comes with a CLIP."""
+    return model_facts(base).clip is not None
+
+
 def clip_source(base: str, given: Path | None = None) -> ClipSource:
     """The CLIP of a base model: the one given, or its own where it has one.
 

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     Field,
@@ -16,126 +17,202 @@ from pydantic import (
 )
 
 from benchmark.core.config import Config, load_config_file
+from benchmark.core.settings import DEVICE, OFFLINE, PRECISION, Setting
 from trainers.presets import preset_values
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
-_NO_MATTER = frozenset(
-    {"preset", "out", "cache", "offline", "device", "tracker", "validation_images", "max_bad_share"}
-)
-"""Places, and what neither moves the weights nor says what they learn from."""
-_BY_CONTENT = frozenset({"base", "data", "clip", "precision"})
-"""Recognised by what they mean, however they are spelled: see `trainers.identity`."""
+WHAT, HOW, RUN = "What is learned", "How", "The run"
 _WITH_CODE = ("objective", "divergence")
 _FOLDER_OF_CODE = re.compile(r"""(^|['"])[^'"(]*[/\\](?=[^'"(/\\]+\.py:[A-Za-z_])""")
 
 
-class TrainConfig(Config):
-    """What a training run is; equal settings make equal checkpoints on one machine.
+@dataclass(frozen=True)
+class TrainSetting(Setting):
+    """What a setting of a training run says of itself.
 
     Attributes:
-        preset: The recipe that other settings were taken from; for the record.
-        base: Base model: a name, a diffusers folder, or a hub id.
-        data: Preference data: a name, a parquet or JSONL file, a folder of them, or a hub id.
-        data_limit: Learn from the first so many pairs at most; empty for all.
-        ties: `drop` leaves a tie out; `half` learns from both orders with half the weight each.
-        crop: Where the square is cut from an image that is none: its `centre`, or a place that is
-            `random` from image to image.
-        flip: See half of the pairs, drawn anew at every step, in the mirror.
-        cache_latents: Encode images and captions once, before the first step; else at every step.
-        objective: With arguments where it takes them: `rpo(tau=0.3)`.
-        divergence: With arguments where it takes them: `alpha(a=0.5)`; a class in a file: `mine.py:LeCam`;
-            a formula: `expr: u*log(u)`; empty for reverse KL, where the objective has one.
-        unchecked: Take a divergence that breaks the laws, to see what it does.
-        beta: Weight of the divergence. Always stated for `shapes`; elsewhere 1 unless stated.
-        log_ratio_scale: kappa, from prediction errors to nats; `auto` is 0.15 D. Always stated for
-            `shapes`; elsewhere `auto` unless stated.
-        estimator: Of the log-ratio: `denoising` of noisy images, or `transition`, steps of the stored
-            trajectories of data that `fbench pairs --trajectories` made.
-        log_ratio_centre: `drift` takes out of s its part that is not zero on average.
-        slope_matched: Divide beta by f''(1), so that every divergence starts alike.
-        share_t: One timestep for each `pair` or for the whole `batch`; empty: `batch` where the
-            objective compares pairs with each other, else `pair`.
-        embedding: What `rpo` weighs its comparisons by.
-        clip: The CLIP for that, a folder in open_clip's layout; empty for the base model's own.
-        lora_rank: Rank of the adapter, or `full` for all weights.
-        lora_targets: `attention` layers, or `all` linear and convolution layers of the blocks.
-        steps: Optimiser steps.
-        batch_size: Pairs a step, over all devices.
-        draws: Independent (t, noise) for each pair of a batch.
-        micro_batches: Parts a batch goes through the network in; more need less memory and one more
-            forward pass, and give the same gradient, whatever the objective.
-        optimizer: `adamw`, or `adafactor`, which needs a small part of its memory.
-        lr: Learning rate after the warm-up.
-        lr_schedule: `constant`, or `cosine` down to 0.
-        warmup: Steps over which the learning rate rises; empty for a twentieth of the steps.
-        weight_decay: The optimiser's.
-        max_grad_norm: The gradient's norm is cut off there.
-        ema: Decay of a moving average of the weights, which is then what is saved; empty for none.
-        prompt_dropout: Share of captions replaced by the empty one.
-        gradient_checkpointing: Less memory, more time.
-        compile: Let torch compile the network; pays on a GPU after some minutes.
-        save_every: Steps between checkpoints; empty for a tenth of the steps.
-        held_out_pairs: Pairs that are never trained on and watched at every checkpoint.
-        held_out_draws: (t, noise) for each of them.
-        max_bad_share: Share of unusable rows above which the data is refused.
-        validation_images: At each checkpoint so many images of held-out captions, to look at.
-        tracker: `tensorboard` or `wandb`, beside `metrics.jsonl`; empty for none.
-        precision: `auto` is bf16 where the hardware has it, fp16 on a GPU that lacks it, else fp32.
-        device: `auto`, `cpu`, `cuda`, `mps`.
-        seed: Of the order of the data, of timesteps and noise, of an adapter's first weights.
-        offline: Forbid every network access.
-        cache: Folder of the cache of latents; empty for the user's.
-        out: The run's folder.
+        record: What a checkpoint says of it. A hyperparameter that makes two runs two methods, by its value
+            (`method`) or by the `content` of what it names; a `hyperparameter` in which runs of one method
+            may differ, such as the seed; a `field` of the record itself; or `no`, because it moves no weight
+            but for rounding, or shows in the hash of the data.
+        together: Whether policies that are trained together have it in common (`shared`), or each its `own`.
     """
 
-    preset: str | None = None
-    base: str = "shapes"
-    data: str = "shapes-prefs"
-    data_limit: PositiveInt | None = None
-    ties: Literal["drop", "half"] = "drop"
-    crop: Literal["centre", "random"] = "centre"
-    flip: bool = False
-    cache_latents: bool = True
-    objective: str = "f_dpo"
-    divergence: str | None = None
-    unchecked: bool = False
-    beta: PositiveFloat | None = None
-    log_ratio_scale: PositiveFloat | Literal["auto"] | None = None
-    estimator: Literal["denoising", "transition"] = "denoising"
-    log_ratio_centre: Literal["none", "drift"] = "none"
-    slope_matched: bool = False
-    share_t: Literal["batch", "pair"] | None = None
-    embedding: Literal["text", "image", "text+image"] = "text+image"
-    clip: Path | None = None
-    lora_rank: PositiveInt | Literal["full"] = 16
-    lora_targets: Literal["attention", "all"] = "all"
-    steps: PositiveInt = 200
-    batch_size: PositiveInt = 64
-    draws: PositiveInt = 1
-    micro_batches: PositiveInt = 1
-    optimizer: Literal["adamw", "adafactor"] = "adamw"
-    lr: PositiveFloat = 1e-4
-    lr_schedule: Literal["constant", "cosine"] = "constant"
-    warmup: NonNegativeInt | None = None
-    weight_decay: NonNegativeFloat = 0.01
-    max_grad_norm: PositiveFloat = 1.0
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = None
-    prompt_dropout: Share = 0.0
-    gradient_checkpointing: bool = False
-    compile: bool = False
-    save_every: PositiveInt | None = None
-    held_out_pairs: NonNegativeInt = 64
-    held_out_draws: PositiveInt = 32
-    max_bad_share: Share = 0.01
-    validation_images: NonNegativeInt = 0
-    tracker: Literal["tensorboard", "wandb"] | None = None
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    device: str = "auto"
-    seed: NonNegativeInt = 0
-    offline: bool = False
-    cache: Path | None = None
-    out: Path
+    record: Literal["method", "content", "hyperparameter", "field", "no"]
+    together: Literal["shared", "own"]
+
+
+class TrainConfig(Config):
+    """The settings of a training run; equal ones make equal checkpoints on one machine.
+
+    Where `beta` and `log_ratio_scale`, kappa, need not be stated they are 1, or the objective's own, and
+    `auto`, which is 0.15 D. An empty `share_t` is `batch` where the objective compares pairs with each other,
+    else `pair`.
+    """
+
+    # fmt: off
+    preset: Annotated[str | None, TrainSetting(
+        "A recipe of `fbench list presets`.", WHAT, "formerly", "hyperparameter", "own"
+    )] = None
+    base: Annotated[str, TrainSetting(
+        "Base model: shapes, sd15, sdxl, a diffusers folder or a hub id. (default {default})",
+        WHAT, "content", "field", "shared"
+    )] = "shapes"
+    data: Annotated[str, TrainSetting(
+        "Preferences: a name, Pick-a-Pic-style parquet, a JSONL listing, a folder of either, or a hub id "
+        "owner/name[:split]. (default {default})", WHAT, "content", "method", "shared"
+    )] = "shapes-prefs"
+    data_limit: Annotated[PositiveInt | None, TrainSetting(
+        "Learn from the first so many pairs at most.", WHAT, "value", "no", "shared"
+    )] = None
+    ties: Annotated[Literal["drop", "half"], TrainSetting(
+        "Leave ties out, or learn from both orders with half the weight. (default {default})",
+        WHAT, "value", "method", "shared"
+    )] = "drop"
+    crop: Annotated[Literal["centre", "random"], TrainSetting(
+        "Where the square is cut from an image that is none: its `centre`, or a place that is `random` from"
+        " image to image.", WHAT, "value", "method", "shared", flag="none"
+    )] = "centre"
+    objective: Annotated[str, TrainSetting(
+        "Of `fbench list objectives`, such as f_dpo or rpo(tau=0.3).", WHAT, "value", "field", "own"
+    )] = "f_dpo"
+    divergence: Annotated[str | None, TrainSetting(
+        "Of `fbench list divergences`: NAME, NAME(a=0.5), mine.py:Name or expr: f. (default reverse_kl)",
+        WHAT, "value", "field", "own"
+    )] = None
+    unchecked: Annotated[bool, TrainSetting(
+        "Take a divergence that breaks the laws, to see what it does.",
+        WHAT, "value", "method", "own", flag="none"
+    )] = False
+    beta: Annotated[PositiveFloat | None, TrainSetting(
+        "Weight of the divergence; always stated for shapes.", WHAT, "value", "method", "own"
+    )] = None
+    log_ratio_scale: Annotated[PositiveFloat | Literal["auto"] | None, TrainSetting(
+        "From prediction errors to nats; always stated for shapes.",
+        WHAT, "value", "method", "own", metavar="X|auto"
+    )] = None
+    estimator: Annotated[Literal["denoising", "transition"], TrainSetting(
+        "Of the log-ratio: `denoising` of noisy images, or `transition`, steps of the stored trajectories "
+        "of data that `fbench pairs --trajectories` made.", WHAT, "value", "method", "shared", flag="none"
+    )] = "denoising"
+    log_ratio_centre: Annotated[Literal["none", "drift"], TrainSetting(
+        "`drift` takes out of s its part that is not zero on average.",
+        WHAT, "value", "method", "own", flag="none"
+    )] = "none"
+    slope_matched: Annotated[bool, TrainSetting(
+        "Divide beta by f''(1), so that all divergences start alike.", WHAT, "value", "method", "own"
+    )] = False
+    share_t: Annotated[Literal["batch", "pair"] | None, TrainSetting(
+        "Who shares a timestep.", WHAT, "value", "method", "own", metavar="pair|batch"
+    )] = None
+    embedding: Annotated[Literal["text", "image", "text+image"], TrainSetting(
+        "By which embeddings `rpo` weighs its comparisons.", WHAT, "value", "method", "own", flag="none"
+    )] = "text+image"
+    clip: Annotated[Path | None, TrainSetting(
+        "The CLIP of those embeddings, a folder in open_clip's layout; empty for the base model's own.",
+        WHAT, "content", "content", "shared", flag="none"
+    )] = None
+    lora_rank: Annotated[PositiveInt | Literal["full"], TrainSetting(
+        "Rank of the adapter, or all weights. (default {default})",
+        HOW, "value", "method", "own", metavar="N|full"
+    )] = 16
+    lora_targets: Annotated[Literal["attention", "all"], TrainSetting(
+        "`attention` layers, or `all` linear and convolution layers of the blocks.",
+        HOW, "value", "method", "own", flag="none"
+    )] = "all"
+    flip: Annotated[bool, TrainSetting(
+        "See half of the pairs of a batch in the mirror. (default no)", HOW, "value", "method", "shared"
+    )] = False
+    steps: Annotated[PositiveInt, TrainSetting(
+        "Optimiser steps. (default {default})", HOW, "value", "method", "own"
+    )] = 200
+    batch_size: Annotated[PositiveInt, TrainSetting(
+        "Pairs a step. (default {default})", HOW, "value", "method", "own"
+    )] = 64
+    draws: Annotated[PositiveInt, TrainSetting(
+        "Independent (t, noise) for each pair of a batch.", HOW, "value", "method", "own", flag="none"
+    )] = 1
+    micro_batches: Annotated[PositiveInt, TrainSetting(
+        "Parts a batch goes through the network in; more need less memory and one more forward pass, and "
+        "give the same gradient, whatever the objective.",
+        HOW, "value", "hyperparameter", "own", flag="none"
+    )] = 1
+    optimizer: Annotated[Literal["adamw", "adafactor"], TrainSetting(
+        "`adamw`, or `adafactor`, which needs a small part of its memory.",
+        HOW, "value", "method", "own", flag="none"
+    )] = "adamw"
+    lr: Annotated[PositiveFloat, TrainSetting(
+        "Learning rate. (default 1e-4)", HOW, "value", "method", "own"
+    )] = 1e-4
+    lr_schedule: Annotated[Literal["constant", "cosine"], TrainSetting(
+        "`constant`, or `cosine` down to 0.", HOW, "value", "method", "own", flag="none"
+    )] = "constant"
+    warmup: Annotated[NonNegativeInt | None, TrainSetting(
+        "Steps over which the learning rate rises; empty for a twentieth of the steps.",
+        HOW, "value", "method", "own", flag="none"
+    )] = None
+    weight_decay: Annotated[NonNegativeFloat, TrainSetting(
+        "The optimiser's.", HOW, "value", "method", "own", flag="none"
+    )] = 0.01
+    max_grad_norm: Annotated[PositiveFloat, TrainSetting(
+        "The gradient's norm is cut off there.", HOW, "value", "method", "own", flag="none"
+    )] = 1.0
+    ema: Annotated[Annotated[float, Field(gt=0, lt=1)] | None, TrainSetting(
+        "Decay of a moving average of the weights, which is then what is saved; empty for none.",
+        HOW, "value", "method", "own", flag="none"
+    )] = None
+    prompt_dropout: Annotated[Share, TrainSetting(
+        "Share of captions replaced by the empty one.", HOW, "value", "method", "own", flag="none"
+    )] = 0.0
+    gradient_checkpointing: Annotated[bool, TrainSetting(
+        "Less memory, more time.", HOW, "value", "no", "shared", flag="none"
+    )] = False
+    compile: Annotated[bool, TrainSetting(
+        "Let torch compile the network; pays on a GPU after some minutes.",
+        HOW, "value", "no", "shared", flag="none"
+    )] = False
+    seed: Annotated[NonNegativeInt, TrainSetting(
+        "Of data order, timesteps, noise and adapter. (default {default})",
+        HOW, "value", "hyperparameter", "own"
+    )] = 0
+    save_every: Annotated[PositiveInt | None, TrainSetting(
+        "Steps between checkpoints. (default a tenth of the steps)", RUN, "value", "no", "own"
+    )] = None
+    cache_latents: Annotated[bool, TrainSetting(
+        "Encode images and captions once, or at every step. (default once)", RUN, "value", "no", "shared"
+    )] = True
+    held_out_pairs: Annotated[NonNegativeInt, TrainSetting(
+        "Pairs that are never trained on and watched at every checkpoint.",
+        RUN, "value", "no", "shared", flag="none"
+    )] = 64
+    held_out_draws: Annotated[PositiveInt, TrainSetting(
+        "(t, noise) for each of them.", RUN, "value", "no", "shared", flag="none"
+    )] = 32
+    max_bad_share: Annotated[Share, TrainSetting(
+        "Share of unusable rows above which the data is refused.",
+        RUN, "formerly", "no", "shared", flag="none"
+    )] = 0.01
+    validation_images: Annotated[NonNegativeInt, TrainSetting(
+        "At each checkpoint so many images of held-out captions, to look at.",
+        RUN, "never", "no", "own", flag="none"
+    )] = 0
+    tracker: Annotated[Literal["tensorboard", "wandb"] | None, TrainSetting(
+        "`tensorboard` or `wandb`, beside `metrics.jsonl`; empty for none.",
+        RUN, "never", "no", "own", flag="none"
+    )] = None
+    device: Annotated[str, TrainSetting(DEVICE.help, "", "formerly", "no", "shared")] = "auto"
+    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], TrainSetting(
+        PRECISION.help, "", "content", "method", "shared"
+    )] = "auto"
+    offline: Annotated[bool, TrainSetting(OFFLINE.help, "", "never", "no", "shared", flag="switch")] = False
+    cache: Annotated[Path | None, TrainSetting(
+        "Folder of the cache of latents; empty for the user's.", RUN, "never", "no", "shared", flag="none"
+    )] = None
+    out: Annotated[Path, TrainSetting(
+        "The run's folder. (default runs/PRESET or runs/train)", RUN, "never", "no", "own"
+    )]
+    # fmt: on
 
     @classmethod
     def resolve(cls, file: Path | None, flags: Mapping[str, Any]) -> Self:
@@ -181,6 +258,9 @@ class TrainConfig(Config):
         return deciding(self.model_dump(mode="json"))
 
 
+TRAIN_SETTINGS: Final = TrainConfig.settings(TrainSetting)
+
+
 def deciding(values: Mapping[str, Any]) -> dict[str, Any]:
     """Of a run's settings those that decide the weights by their value; what they name goes by its content.
 
@@ -191,8 +271,8 @@ def deciding(values: Mapping[str, Any]) -> dict[str, Any]:
         values: As in a manifest.
     """
     own = {
-        name: values.get(name, field.default)
-        for name, field in TrainConfig.model_fields.items()
-        if name not in _NO_MATTER | _BY_CONTENT
+        name: values.get(name, TrainConfig.model_fields[name].default)
+        for name, setting in TRAIN_SETTINGS.items()
+        if setting.identity == "value"
     }
     return own | {name: _FOLDER_OF_CODE.sub(r"\1", own[name]) for name in _WITH_CODE if own[name]}

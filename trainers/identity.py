@@ -18,7 +18,7 @@ from benchmark.core.manifest import Artefact, Manifest
 from benchmark.core.plugins import code_sha256
 from benchmark.core.records import Checkpoint
 from benchmark.models import base_hash, is_here
-from trainers.config import TrainConfig, deciding
+from trainers.config import TRAIN_SETTINGS, TrainConfig, deciding
 from trainers.pairs import PreferenceData, find_source, load_pairs
 from trainers.progress import say
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from trainers.recipe import Recipe
 
 _AS_READ = ("pairs", "held_out")
-_BEFORE = frozenset({"out", "cache", "offline", "tracker", "validation_images"})
-"""The settings that were no part of a run's identity when inputs were not hashed."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,24 @@ class Identity:
         """What the state of the run carries: by content alone, so that files may be written in other ways."""
         hashes = {one.role: one.sha256 for one in self.reading(data) if one.role != "data"}
         return {"settings": self.config.identity(), "inputs": hashes}
+
+
+def load_pairs_of(config: TrainConfig, runs: Sequence[Path] = ()) -> PreferenceData:
+    """The pairs that a run learns from and watches; see `load_pairs`.
+
+    Args:
+        config: Its settings.
+        runs: Folders of runs; the bad rows are listed there.
+    """
+    return load_pairs(
+        config.data,
+        held_out=config.held_out_pairs,
+        max_bad_share=config.max_bad_share,
+        ties=config.ties,
+        limit=config.data_limit,
+        offline=config.offline,
+        runs=runs,
+    )
 
 
 def identities(
@@ -126,7 +142,8 @@ def refuse_other_run(identity: Identity) -> None:
 
 def identity_before(config: TrainConfig) -> dict[str, Any]:
     """How the states of runs were recognised when inputs were not hashed: by the settings as typed."""
-    return {k: v for k, v in config.model_dump(mode="json").items() if k not in _BEFORE}
+    values = config.model_dump(mode="json")
+    return {name: value for name, value in values.items() if TRAIN_SETTINGS[name].identity != "never"}
 
 
 def refuse_other_precision(config: TrainConfig, precision: str, began: str | None = None) -> None:
@@ -175,7 +192,7 @@ def _other_inputs(identity: Identity, earlier: Manifest) -> str:
 
 
 def _other_pairs(identity: Identity, earlier: Manifest) -> str:
-    for now in identity.reading(_pairs(identity.config)):
+    for now in identity.reading(load_pairs_of(identity.config)):
         then = earlier.read_as(now.role)
         if now.role in _AS_READ and (then is None or then.sha256 != now.sha256):
             return _said(now, then)
@@ -191,7 +208,7 @@ def _other_than_before(identity: Identity, earlier: Manifest) -> str:
             return f"other settings ({name})"
     known = [one.data_sha256 for one in _records(config.out) if one.data_sha256]
     if known:
-        read = Artefact(path=config.data, sha256=_pairs(config).train.sha256, role="pairs")
+        read = Artefact(path=config.data, sha256=load_pairs_of(config).train.sha256, role="pairs")
         if read.sha256 != known[-1]:
             return _said(read, read.model_copy(update={"sha256": known[-1]}))
     say(
@@ -205,17 +222,6 @@ def _said(now: Artefact, then: Artefact | None) -> str:
     what = {"pairs": "data", "held_out": "held-out data"}.get(now.role, now.role)
     return (
         f"another {what}: that of {now.path} is {now.sha256} now, and was {then.sha256 if then else 'none'}"
-    )
-
-
-def _pairs(config: TrainConfig) -> PreferenceData:
-    return load_pairs(
-        config.data,
-        held_out=config.held_out_pairs,
-        max_bad_share=config.max_bad_share,
-        ties=config.ties,
-        limit=config.data_limit,
-        offline=config.offline,
     )
 
 

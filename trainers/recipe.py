@@ -9,10 +9,15 @@ from benchmark.core.calls import parse_call
 from benchmark.core.errors import ConfigError
 from benchmark.core.records import Hyperparameter
 from benchmark.models import model_facts
-from trainers.config import TrainConfig
+from trainers.clip_source import clip_source, has_own_clip
+from trainers.config import TRAIN_SETTINGS, TrainConfig
 from trainers.divergences import Divergence, divergences
 from trainers.log_ratio import log_ratio_scale
 from trainers.objectives import Objective, objectives, slope_matched_beta
+
+_STATED = ("method", "hyperparameter")
+_INPUTS = ("clip", "trajectories", "objective", "divergence")
+"""Roles of inputs that decide the weights and that no other field of a checkpoint's record tells apart."""
 
 
 @dataclass(frozen=True)
@@ -136,23 +141,44 @@ def make_recipe(config: TrainConfig) -> Recipe:
 
 
 def hyperparameters(
-    config: TrainConfig, recipe: Recipe, latent_shape: tuple[int, int, int]
+    config: TrainConfig, recipe: Recipe, latent_shape: tuple[int, int, int], inputs: Mapping[str, str]
 ) -> dict[str, Hyperparameter]:
-    """What a checkpoint says of its training, as plain values."""
-    own: Mapping[str, Hyperparameter] = {
+    """The settings that a checkpoint states, as plain values and with every choice resolved.
+
+    Args:
+        config: Of the run.
+        recipe: What its settings mean.
+        latent_shape: Of the base model.
+        inputs: The hashes of what the run reads, by role; see `trainers.identity`. One that decides the
+            weights and is no field of the record is stated as well: `clip_sha256`.
+    """
+    resolved: dict[str, Hyperparameter] = {
         "beta": config.beta if config.beta is not None else recipe.beta,
         "effective_beta": recipe.beta,
         "log_ratio_scale": recipe.scale(latent_shape),
         "log_ratio_scale_setting": None if recipe.scale_setting is None else str(recipe.scale_setting),
         "share_t": recipe.plan.share_t,
     }
-    names = (
-        "preset", "data", "ties", "crop", "flip", "estimator", "log_ratio_centre", "slope_matched",
-        "unchecked", "embedding", "lora_rank", "lora_targets", "steps", "batch_size", "draws",
-        "micro_batches", "optimizer", "lr", "lr_schedule", "warmup", "weight_decay", "max_grad_norm", "ema",
-        "prompt_dropout", "seed",
-    )  # fmt: skip
-    return {**own, **{name: getattr(config, name) for name in names}}
+    stated = (name for name, setting in TRAIN_SETTINGS.items() if setting.record in _STATED)
+    resolved |= {name: getattr(config, name) for name in stated if name not in resolved}
+    if "clip" in inputs:
+        resolved["clip"] = clip_source(config.base, config.clip).folder.name
+    return resolved | {f"{role}_sha256": inputs[role] for role in _INPUTS if role in inputs}
+
+
+def method_settings(base: str) -> dict[str, Hyperparameter]:
+    """The hyperparameters in which runs of one method agree, with what a record without one stands for.
+
+    Args:
+        base: The base model as it is named, whose own CLIP is the usual one.
+    """
+    found: dict[str, Hyperparameter] = {
+        name: TrainConfig.model_fields[name].default
+        for name, setting in TRAIN_SETTINGS.items()
+        if setting.record == "method"
+    }
+    usual = clip_source(base).sha256() if has_own_clip(base) else None
+    return found | dict.fromkeys(f"{role}_sha256" for role in _INPUTS) | {"clip_sha256": usual}
 
 
 def _refuse_changed_walks(config: TrainConfig) -> None:

@@ -5,17 +5,10 @@ from typing import TYPE_CHECKING
 
 from benchmark.core import store
 from benchmark.core.errors import ConfigError
-from trainers.config import TrainConfig
+from trainers.config import TRAIN_SETTINGS, TrainConfig
 
 if TYPE_CHECKING:
     from benchmark.models.families.base import Pipeline
-
-_SHARED = (
-    "base", "data", "data_limit", "ties", "crop", "flip", "cache_latents", "estimator", "device",
-    "precision", "offline", "cache", "clip", "max_bad_share", "held_out_pairs", "held_out_draws",
-    "gradient_checkpointing", "compile",
-)  # fmt: skip
-"""Settings that policies trained together have in common."""
 
 
 def refuse_unlike(configs: Sequence[TrainConfig]) -> None:
@@ -28,7 +21,7 @@ def refuse_unlike(configs: Sequence[TrainConfig]) -> None:
         raise ConfigError("no run is given")
     if len({config.out.resolve() for config in configs}) < len(configs):
         raise ConfigError("two runs have the same folder", do="give each its own --out")
-    for name in _SHARED:
+    for name in (name for name, setting in TRAIN_SETTINGS.items() if setting.together == "shared"):
         values = {str(getattr(config, name)) for config in configs}
         if len(values) > 1:
             raise ConfigError(

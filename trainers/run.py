@@ -22,7 +22,7 @@ from trainers.logs import Metrics, MetricsFile, Watch, floats, lines_up_to, quar
 from trainers.networks import Policy, like, whole
 from trainers.optimisers import Average, make_optimizer
 from trainers.pairs import BAD_ROWS_FILE
-from trainers.recipe import Recipe, hyperparameters
+from trainers.recipe import Recipe, hyperparameters, method_settings
 from trainers.shared import Shared
 from trainers.tracking import Tracker
 from trainers.validation import validation_images, write_strip
@@ -184,7 +184,7 @@ class Run:
         pipeline, watch, objective = self.pipeline, self.watch, self.recipe.objective.name
         divergence = None if self.recipe.divergence is None else repr(self.recipe.divergence)
         numbers = {
-            **hyperparameters(self.config, self.recipe, pipeline.latent_shape),
+            **hyperparameters(self.config, self.recipe, pipeline.latent_shape, self._identity["inputs"]),
             "precision": pipeline.precision,
             "diverged": watch.diverged,
             "held_out_loss": watch.held_out_loss,
@@ -199,6 +199,7 @@ class Run:
             hyperparameters=numbers,
             step=self.step,
             data_sha256=self.shared.data_sha256,
+            method_settings=method_settings(self.config.base),
         )
         checkpoints.save_checkpoint(
             self.config.out, self.policy, draft, pipeline.revision, pipeline.content_hash

@@ -12,7 +12,7 @@ from benchmark.core.devices import choose_device
 from benchmark.core.errors import UserError
 from benchmark.models import model_facts, whereabouts
 from trainers.config import TrainConfig
-from trainers.pairs import PreferenceData, load_pairs
+from trainers.pairs import PreferenceData
 from trainers.progress import say
 from trainers.refusals import refuse_odd_split, refuse_small_disk, refuse_unlike
 
@@ -175,16 +175,10 @@ def read_data(asked: Sequence[Asked], *, list_bad_rows: bool = False) -> Prefere
     Raises:
         UserError: if they cannot be read, too many are bad, or they lack the trajectories that are asked for.
     """
+    from trainers.identity import load_pairs_of
+
     shared = asked[0].config
-    data = load_pairs(
-        shared.data,
-        held_out=shared.held_out_pairs,
-        max_bad_share=shared.max_bad_share,
-        ties=shared.ties,
-        limit=shared.data_limit,
-        offline=shared.offline,
-        runs=[one.config.out for one in asked] if list_bad_rows else (),
-    )
+    data = load_pairs_of(shared, [one.config.out for one in asked] if list_bad_rows else ())
     if shared.estimator == "transition":
         from trainers.trajectories import data_folder, refuse_missing_trajectories
 

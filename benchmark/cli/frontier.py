@@ -1,7 +1,7 @@
 """``fbench frontier``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,49 +10,16 @@ from benchmark.cli.output import say, say_json, say_next, say_plan, say_table
 
 if TYPE_CHECKING:
     from benchmark.core.records import Plane
-    from benchmark.workflows.frontier import FrontierResult
+    from benchmark.workflows.frontier.run import FrontierResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-@app.command("frontier")
+@app.command("frontier", cls=options.command_of("benchmark.workflows.frontier.config:FrontierConfig"))
 def frontier(
     context: typer.Context,
-    evaluation: Annotated[
-        Path,
-        typer.Argument(
-            metavar="EVAL", help="A folder of `fbench eval`: whose base, prompts, images and sampling."
-        ),
-    ],
-    scales: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B,...|none",
-            help="Guidance scales, at least 1. (default seven from half to three times the evaluation's)",
-        ),
-    ] = None,
-    best_of: Annotated[
-        str | None,
-        typer.Option(metavar="N,M,...|none", help="The n of best of n, from 2 to 16. (default 2,4,8,16)"),
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SCORER",
-            help="Who chooses the best. (default the first learned preference scorer, primary ones first)",
-        ),
-    ] = None,
-    scorers: Annotated[
-        str | None,
-        typer.Option(metavar="A,B,...", help="Only these of the evaluation's. (default all but path_kl)"),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="The folder of the result. (default EVAL/frontier)")
-    ] = None,
     weights_folder: options.WeightsFolder = None,
     config: options.Config = None,
-    device: options.Device = None,
-    offline: options.Offline = False,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -68,18 +35,22 @@ def frontier(
       fbench frontier runs/eval --scales 1,1.5,2,3,4,6 --best-of none --scorers hps,lpips
       fbench plot trade-off runs/eval --frontier runs/eval/frontier
     """
-    from benchmark.workflows.frontier import FrontierConfig, make_frontier, plan_frontier
+    from benchmark.workflows.frontier.config import FrontierConfig
 
-    options.forbid_network(offline=offline)
     options.use_weights_folder(weights_folder)
-    settings = FrontierConfig.resolve(config, options.settings_of(context, out=str(evaluation / "frontier")))
+    out = Path(context.params["evaluation"], "frontier")
+    settings = FrontierConfig.resolve(config, options.settings_of(context, out=str(out)))
+    options.forbid_network(offline=settings.offline)
+    from benchmark.workflows.frontier.plan import plan_frontier
+    from benchmark.workflows.frontier.run import make_frontier
+
     plan = plan_frontier(settings)
     if dry_run:
         say_plan(plan.lines(), as_json=as_json)
         return
     options.use_free_threads()
     typer.echo(f"images {plan.cost}", err=True)
-    _say(make_frontier(settings), evaluation, as_json=as_json)
+    _say(make_frontier(settings), settings.evaluation, as_json=as_json)
 
 
 def _say(result: "FrontierResult", evaluation: Path, *, as_json: bool) -> None:

@@ -1,14 +1,23 @@
-"""Options that several commands share, and how flags become settings."""
+"""Options of commands: those made from the settings of a config, those that several commands share."""
 
+import importlib
+import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from typer.core import TyperCommand
 
-from benchmark.core.config import parse_settings
 from benchmark.core.errors import ConfigError
+from benchmark.core.settings import DEVICE, OFFLINE, PRECISION, Setting
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from benchmark.core.config import Config as Settings
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output on stdout.")]
 DryRun = Annotated[
@@ -20,16 +29,9 @@ Set = Annotated[
         "--set", metavar="KEY=VALUE", help="Any setting, such as optimizer=adafactor; once for each."
     ),
 ]
-Offline = Annotated[bool, typer.Option("--offline", help="Forbid every network access.")]
 Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Settings from TOML, YAML or JSON; flags overrule them."),
-]
-Device = Annotated[
-    str | None, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps. (default auto)")
-]
-Precision = Annotated[
-    str | None, typer.Option("--precision", help="auto (bf16 where the hardware has it), fp32, bf16 or fp16.")
 ]
 WeightsFolder = Annotated[
     Path | None,
@@ -39,16 +41,131 @@ WeightsFolder = Annotated[
         help="Of published weights. (default $FBENCH_WEIGHTS, or ~/.cache/fbench/weights)",
     ),
 ]
-ScorerPrecision = Annotated[
-    str | None,
-    typer.Option(
-        "--scorer-precision",
-        metavar="fp32|bf16",
-        help="What scorers' networks compute in; bf16 is quicker, and another version. (default fp32)",
-    ),
-]
+Offline = Annotated[bool, typer.Option("--offline", help=OFFLINE.help)]
+Device = Annotated[str | None, typer.Option("--device", help=DEVICE.help)]
+Precision = Annotated[str | None, typer.Option("--precision", help=PRECISION.help)]
 
 _NOT_SETTINGS = ("config", "dry_run", "as_json", "set_", "weights_folder")
+_LAST = ("offline", "dry_run", "as_json")
+_MACHINE = ("device", "scorer_precision", "precision", "offline")
+"""Settings that many commands have: after the options of a command's own."""
+
+
+def command_of(config: str) -> type[TyperCommand]:
+    """The class of a command that has an option, or an argument, for each setting of a config with a flag.
+
+    They are made when the command is used, so that ``fbench --help`` imports no config. First stand the
+    settings by their groups, then the options of the command's function, those of the machine and
+    ``--dry-run`` last. The function finds what was given by `settings_of`.
+
+    Args:
+        config: Where it lives: `module:Class`.
+    """
+
+    class SettingsCommand(TyperCommand):
+        """A command with the options of its settings."""
+
+        _own: list[Any]
+        _all: list[Any] | None = None
+
+        @property
+        def params(self) -> list[Any]:
+            """Every option and argument, in the order of ``--help``."""
+            if self._all is None:
+                module, _, name = config.partition(":")
+                made = _params_of(getattr(importlib.import_module(module), name))
+                machine = [made.pop(name) for name in _MACHINE if name in made]
+                last = next((i for i, one in enumerate(self._own) if one.name in _LAST), len(self._own))
+                self._all = [*made.values(), *self._own[:last], *machine, *self._own[last:]]
+            return self._all
+
+        @params.setter
+        def params(self, own: list[Any]) -> None:
+            self._own = own
+
+        def invoke(self, ctx: Any) -> Any:
+            """Runs the command with what its function takes; settings are read from the context."""
+            own = {one.name for one in self._own}
+            return ctx.invoke(self.callback, **{k: v for k, v in ctx.params.items() if k in own})
+
+    return SettingsCommand
+
+
+def _params_of(config: "type[Settings]") -> dict[str, Any]:
+    """Typer's options for the settings that have a flag, by name and group; a group begins with its first."""
+    settings = {name: one for name, one in config.settings(Setting).items() if one.flag != "none"}
+    groups = list(dict.fromkeys(one.group for one in settings.values()))
+    order = sorted(settings, key=lambda name: groups.index(settings[name].group))
+    parameters = [_parameter(name, settings[name], config.model_fields[name]) for name in order]
+
+    def anything(**given: Any) -> None: ...
+
+    anything.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    maker = typer.Typer(add_completion=False)
+    maker.command()(anything)
+    return {str(one.name): one for one in typer.main.get_command(maker).params}
+
+
+def _parameter(name: str, setting: "Setting", field: "FieldInfo") -> inspect.Parameter:
+    """A parameter as Typer reads it from a function's signature."""
+    kind = _option_type(field.annotation)
+    several = isinstance(kind, list) and setting.flag != "commas"
+    one = str if setting.flag == "commas" else kind[0] if isinstance(kind, list) else kind
+    metavar = setting.metavar or ("|".join(_choices(field.annotation)) or None)
+    text = setting.help.replace("{default}", _default_text(field.default))
+    if setting.flag == "argument":
+        of: Any = list[one] if several else one  # type: ignore[valid-type]
+        info: Any = typer.Argument(metavar=metavar, help=text)
+        default: Any = inspect.Parameter.empty
+    else:
+        of = (list[one] if several else one) | None  # type: ignore[valid-type]
+        flag = f"--{name.replace('_', '-')}"
+        flag += f"/--no-{flag[2:]}" if kind is bool and setting.flag != "switch" else ""
+        info = typer.Option(flag, metavar=metavar, help=text, rich_help_panel=setting.group or None)
+        default = None
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[of, info]
+    )
+
+
+def _option_type(annotation: Any) -> Any:
+    """The type in which an option is read; in a list, where there may be several.
+
+    Example:
+        >>> _option_type(int | None), _option_type(int | Literal["full"]), _option_type(tuple[Path, ...])
+        (<class 'int'>, <class 'str'>, [<class 'pathlib.Path'>])
+    """
+    if get_origin(annotation) is Annotated:
+        return _option_type(get_args(annotation)[0])
+    if get_origin(annotation) is tuple:
+        return [_option_type(get_args(annotation)[0])]
+    if get_origin(annotation) is Literal:
+        return str
+    if get_origin(annotation) in (Union, UnionType):
+        kinds = [_option_type(part) for part in get_args(annotation) if part is not type(None)]
+        return kinds[0] if len(kinds) == 1 else str
+    return annotation
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The texts that a setting may be, where it is one of some; None left out."""
+    if get_origin(annotation) is Literal:
+        return list(get_args(annotation))
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    optional = get_origin(annotation) in (Union, UnionType) and len(parts) == 1
+    return _choices(parts[0]) if optional else []
+
+
+def _default_text(default: object) -> str:
+    """A default in words.
+
+    Example:
+        >>> _default_text((2, 4)), _default_text(0.1), _default_text("auto")
+        ('2,4', '0.1', 'auto')
+    """
+    if isinstance(default, tuple):
+        return ",".join(map(_default_text, default))
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def settings_of(context: typer.Context, out: str) -> dict[str, Any]:
@@ -61,6 +178,8 @@ def settings_of(context: typer.Context, out: str) -> dict[str, Any]:
     Raises:
         ConfigError: if a setting is given by its flag and by ``--set``, or twice by ``--set``.
     """
+    from benchmark.core.config import parse_settings
+
     given = {
         name: value
         for name, value in context.params.items()

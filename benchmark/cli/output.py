@@ -14,7 +14,7 @@ from benchmark.cli import streams
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from benchmark.evaluate import EvalResult
+    from benchmark.evaluate.results import EvalResult
 
 
 def say(text: str) -> None:

@@ -212,7 +212,7 @@ def curves(
       fbench plot curves runs/js --metrics heldout/t4/winner/s_mean
     """
     from benchmark.report import figures
-    from benchmark.workflows.curves import read_curves
+    from benchmark.workflows.run_figures import read_curves
 
     chosen = None if metrics is None else _words(metrics) or []
     place = output or _figures(folders[0]) / "curves.png"
@@ -265,10 +265,10 @@ def gradient_field(
       fbench plot gradient-field "alpha(a=0.3)" mine.py:Mine --axes ratio --beta 0.5
       fbench plot gradient-field --run runs/js
     """
-    from benchmark.workflows import gradient_fields
+    from benchmark.workflows import run_figures
 
     place = output or (Path("gradient-field.png") if run is None else _figures(run) / "gradient-field.png")
-    drawn = gradient_fields.draw(
+    drawn = run_figures.draw(
         divergences or [], place, run=run, step=step, beta=beta, axes=axes, limit=limit,
         slope_matched=slope_matched,
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli import options, verdict
-from benchmark.cli.output import say_plan
+from benchmark.cli.output import say, say_plan
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -21,8 +21,12 @@ def regress(
         str, typer.Option(metavar="NAME", help="Committed runs to hold it against, or a folder of one's own.")
     ] = "reverse_kl",
     seeds: Annotated[
-        str, typer.Option(metavar="0-3", help="Training seeds, at least three; more give more power.")
-    ] = "0-3",
+        str | None,
+        typer.Option(
+            metavar="0-3",
+            help="Training seeds, at least three; more give more power. (default 0-3; of a baseline 0-7)",
+        ),
+    ] = None,
     scorers: Annotated[
         str | None,
         typer.Option(
@@ -38,6 +42,12 @@ def regress(
         bool,
         typer.Option("--unchecked", help="Train a divergence that breaks the laws, to see what it does."),
     ] = False,
+    make_baseline: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Make a baseline of one's own instead, for --baseline: a folder in DIR."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes of one thread.")] = 2,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Runs and images. (default a folder in runs/regress)")
@@ -65,15 +75,24 @@ def regress(
     margins = verdict.parse_margins(margin)
     verdict.check_verdict_files(junit, markdown)
     from benchmark.scorers import split_scorers
-    from benchmark.workflows import regress as study
-    from benchmark.workflows.regress.study import parse_seeds
+    from benchmark.workflows.regress import baselines, study
 
+    if make_baseline is not None:
+        idle = {"--dry-run": dry_run, "--unchecked": unchecked, "--scorers": scorers, "--margin": margin}
+        for option in (option for option, given in idle.items() if given):
+            raise UserError(f"--make-baseline goes without {option}", do="leave one of them out")
+        own = study.parse_seeds(seeds) if seeds else baselines.BASELINE_SEEDS
+        (folder,) = baselines.make_baselines(
+            [divergence], out or Path("runs/baselines"), make_baseline, seeds=own, workers=workers
+        )
+        say(f"wrote {folder}")
+        return
     what = study.Regress(
         divergence,
-        out or Path("runs/regress") / study.folder_name(divergence),
+        out or Path("runs/regress") / baselines.folder_name(divergence),
         baseline=baseline,
-        seeds=parse_seeds(seeds),
-        scorers=tuple(split_scorers(scorers)) if scorers else study.SCORERS,
+        seeds=study.parse_seeds(seeds) if seeds else baselines.SEEDS,
+        scorers=tuple(split_scorers(scorers)) if scorers else baselines.SCORERS,
         margins=margins,
         unchecked=unchecked,
         workers=workers,

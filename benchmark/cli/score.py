@@ -1,8 +1,5 @@
 """``fbench score``."""
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from benchmark.cli import options
@@ -11,43 +8,11 @@ from benchmark.cli.output import say_evaluation, say_plan
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-@app.command("score")
+@app.command("score", cls=options.command_of("benchmark.evaluate.config:ScoreConfig"))
 def score(
     context: typer.Context,
-    path: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PATH...",
-            help="A JSONL of {prompt, image_path, id, prompt_id, seed}, or a folder of images with texts; "
-            "one for each model.",
-        ),
-    ],
-    name: Annotated[
-        list[str] | None,
-        typer.Option(help="What a model is called; once for each PATH. (default as its file or folder)"),
-    ] = None,
-    scorers: Annotated[str | None, typer.Option(metavar="A,B,...", help="Of `fbench list scorers`.")] = None,
-    layout: Annotated[
-        str | None,
-        typer.Option(metavar="jsonl|folder|hps|geneval", help="What PATH is. (default what each looks like)"),
-    ] = None,
-    prompts: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER|FILE",
-            help="For hps: the folder of anime.json and so on, or a file of {style: texts}. "
-            "(default the images' own folder)",
-        ),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(metavar="embedded|published", help="For scorers that name none. (default published)"),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="The result's folder. (default runs/score)")] = None,
     weights_folder: options.WeightsFolder = None,
     config: options.Config = None,
-    device: options.Device = None,
-    scorer_precision: options.ScorerPrecision = None,
     offline: options.Offline = False,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
@@ -65,7 +30,8 @@ def score(
       fbench score my_folder --scorers hps,pickscore --dry-run
       fbench score hps_images --prompts HPDv2/benchmark --scorers hps
     """
-    from benchmark.evaluate import ScoreConfig, plan_score, score_folder
+    from benchmark.evaluate.config import ScoreConfig
+    from benchmark.evaluate.score_folder import plan_score, score_folder
 
     options.forbid_network(offline=offline)
     options.use_weights_folder(weights_folder)

@@ -8,6 +8,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmark.core.errors import ConfigError, MissingFileError, UnreadableFileError, close_matches
+from benchmark.core.settings import SettingType
 from benchmark.core.strict import load_json, load_yaml
 
 _FORMATS = (".toml", ".yaml", ".yml", ".json")
@@ -20,6 +21,24 @@ class Config(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+
+    @classmethod
+    def settings(cls, kind: type[SettingType]) -> dict[str, SettingType]:
+        """What each field says of itself, by name.
+
+        Args:
+            kind: The annotation that every field has.
+
+        Raises:
+            TypeError: if one has none.
+        """
+        found = {}
+        for name, info in cls.model_fields.items():
+            annotations = [one for one in info.metadata if isinstance(one, kind)]
+            if not annotations:
+                raise TypeError(f"{cls.__name__}.{name} needs an annotation, {kind.__name__}(...)")
+            found[name] = annotations[0]
+        return found
 
     @classmethod
     def parse(cls, values: Mapping[str, Any], source: str = "") -> Self:

@@ -1,14 +1,14 @@
 """The settings of ``fbench eval`` and ``fbench score``."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from benchmark.core.config import Config
 from benchmark.core.records import Sampler
+from benchmark.core.settings import DEVICE, OFFLINE, PRECISION, Setting
 from benchmark.evaluate.layouts import Layout
-from benchmark.scorers import split_scorers
 
 SHAPES_SCORERS = (
     "true_reward", "oracle", "true_diversity", "scene_rate", "true_reward_heldout", "clip", "hps",
@@ -22,73 +22,90 @@ PUBLISHED_SCORERS = ("clip", "hps", "pickscore", "imagereward", "clip_diversity"
 PATH_KL = "path_kl"
 
 
-class _Scored(Config):
-    """What both commands need.
-
-    Attributes:
-        scorers: ``name`` or ``name(option=value)`` each; text is split at its commas. Empty: all there are.
-        primary: Declared before looking; the others are marked exploratory.
-        out: The folder of the result.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        scorer_precision: What scorers' networks compute in unless told otherwise; bf16 is several times
-            faster where the hardware has it, and part of the scorers' versions.
-    """
-
-    scorers: tuple[str, ...] = ()
-    primary: tuple[str, ...] = ()
-    out: Path
-    device: str = "auto"
-    scorer_precision: Literal["fp32", "bf16"] = "fp32"
-
-    @field_validator("scorers", "primary", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(split_scorers(value)) if isinstance(value, str) else value
+WHAT, IMAGES, RUN = "What is compared", "How the images are made", "The run"
 
 
-class EvalConfig(_Scored):
-    """``fbench eval``.
+def _split(value: object) -> object:
+    """Scorers of one text, which are parted by commas; a comma within brackets parts nothing."""
+    from benchmark.scorers import split_scorers
 
-    Attributes:
-        base: The base model: a registered name, a folder, a hub id.
-        checkpoint: ``base``, run folders, diffusers folders, LoRA files, hub ids.
-        prompts: A registered prompt set, a file, or a folder with a published set.
-        prompt_column: Of a file of prompts: the column of the texts; None: the usual names.
-        images_per_prompt: K.
-        seed: The evaluation's.
-        sampler: Name; None: the base model's default, as for the next four.
-        steps: Denoising steps.
-        guidance: Scale of classifier-free guidance.
-        eta: Noise added back per step.
-        batch_size: Images per forward pass.
-        noise: ``per_image`` or ``shared``.
-        limit: Only the first so many prompts.
-        shard: ``i/n``: makes this part of the images and scores nothing.
-        distance: Measure how far each checkpoint's sampling paths are from the base model's, as the scorer
-            ``path_kl``.
-        reference: Id of the checkpoint that differences are against; None: the base model.
-        precision: ``auto``, ``fp32``, ``bf16`` or, on a CUDA GPU, ``fp16``.
-        offline: Forbid every network access.
-    """
+    return tuple(split_scorers(value)) if isinstance(value, str) else value
 
-    base: str = "shapes"
-    checkpoint: tuple[str, ...] = Field(("base",), min_length=1)
-    prompts: str = "shapes-core"
-    prompt_column: str | None = None
-    images_per_prompt: int = Field(4, ge=1)
-    seed: int = 0
-    sampler: str | None = None
-    steps: int | None = Field(None, ge=1)
-    guidance: float | None = Field(None, ge=0)
-    eta: float | None = Field(None, ge=0)
-    batch_size: int | None = Field(None, ge=1)
-    noise: Literal["per_image", "shared"] = "per_image"
-    limit: int | None = Field(None, ge=1)
-    shard: str | None = None
-    distance: bool = False
-    reference: str | None = None
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    offline: bool = False
+
+Scorers = Annotated[tuple[str, ...], BeforeValidator(_split)]
+"""``name`` or ``name(option=value)`` each."""
+ScorerPrecision = Annotated[Literal["fp32", "bf16"], Setting(
+    "What scorers' networks compute in; bf16 is quicker, and another version. (default {default})",
+    "", "value",
+)]  # fmt: skip
+PROMPTS: Final = Setting(
+    "Of `fbench list prompts`, or a file: .txt, .csv, .tsv, .json(l), .parquet. (default {default})",
+    WHAT,
+    "content",
+)
+PROMPT_COLUMN: Final = Setting(
+    "Of a file of prompts, where the texts stand. (default text, prompt, caption or prompts)",
+    WHAT,
+    "never",
+    metavar="NAME",
+)
+SAMPLER: Final = Setting("(default the base model's, as below)", IMAGES, "value")
+STEPS: Final = Setting("Denoising steps.", IMAGES, "value")
+GUIDANCE: Final = Setting("Scale of classifier-free guidance.", IMAGES, "value")
+ETA: Final = Setting("Noise added back per step.", IMAGES, "value", flag="none")
+BATCH_SIZE: Final = Setting("Images a forward pass.", IMAGES, "value")
+K: Final = Setting("K. (default {default})", IMAGES, "value")
+
+
+class EvalConfig(Config):
+    """``fbench eval``; a sampler's setting that is empty is the base model's."""
+
+    # fmt: off
+    checkpoint: Annotated[tuple[str, ...], Field(min_length=1), Setting(
+        "`base`, a run folder, RUN@STEP, a diffusers folder, a LoRA file or a hub id; once for each. "
+        "(default {default})", WHAT, "content"
+    )] = ("base",)
+    base: Annotated[str, Setting(
+        "The base model they were trained from. (default {default})", WHAT, "content"
+    )] = "shapes"
+    prompts: Annotated[str, PROMPTS] = "shapes-core"
+    prompt_column: Annotated[str | None, PROMPT_COLUMN] = None
+    scorers: Annotated[Scorers, Setting(
+        "Of `fbench list scorers`. (default all for the base)",
+        WHAT, "content", metavar="A,B,...", flag="commas"
+    )] = ()
+    primary: Annotated[Scorers, Setting(
+        "Declared before looking; the rest is exploratory.",
+        WHAT, "value", metavar="A,B,...", flag="commas"
+    )] = ()
+    reference: Annotated[str | None, Setting(
+        "Id that differences are against. (default the base model)", WHAT, "value"
+    )] = None
+    images_per_prompt: Annotated[int, Field(ge=1), K] = 4
+    seed: Annotated[int, Setting("The evaluation's. (default {default})", IMAGES, "value")] = 0
+    sampler: Annotated[str | None, SAMPLER] = None
+    steps: Annotated[int | None, Field(ge=1), STEPS] = None
+    guidance: Annotated[float | None, Field(ge=0), GUIDANCE] = None
+    eta: Annotated[float | None, Field(ge=0), ETA] = None
+    batch_size: Annotated[int | None, Field(ge=1), BATCH_SIZE] = None
+    noise: Annotated[Literal["per_image", "shared"], Setting(
+        "shared is for older protocols.", IMAGES, "value"
+    )] = "per_image"
+    distance: Annotated[bool, Setting(
+        "Measure how far the sampling paths are from the base model's: the scorer path_kl.", IMAGES, "value"
+    )] = False
+    limit: Annotated[int | None, Field(ge=1), Setting(
+        "Only the first so many prompts.", RUN, "value"
+    )] = None
+    shard: Annotated[str | None, Setting(
+        "Make this part of the images and score nothing.", RUN, "never", metavar="i/n"
+    )] = None
+    device: Annotated[str, DEVICE] = "auto"
+    scorer_precision: ScorerPrecision = "fp32"
+    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"], PRECISION] = "auto"
+    offline: Annotated[bool, OFFLINE] = False
+    out: Annotated[Path, Setting("The evaluation's folder. (default runs/eval)", RUN, "never")]
+    # fmt: on
 
     @property
     def weights(self) -> str:
@@ -120,23 +137,37 @@ class EvalConfig(_Scored):
         )
 
 
-class ScoreConfig(_Scored):
-    """``fbench score``.
+class ScoreConfig(Config):
+    """``fbench score``."""
 
-    Attributes:
-        path: Listings of ``{prompt, image_path[, id, prompt_id, seed]}``, or folders of images with their
-            texts, one a model; one alone need not be a list.
-        name: What each is called; empty: as its file or folder.
-        layout: What they are; None: what each looks like.
-        prompts: For the layout ``hps``: the folder of ``<style>.json``, or a file of ``{style: texts}``.
-        weights: Which weights scorers use unless told otherwise.
-    """
-
-    path: tuple[Path, ...] = Field(min_length=1)
-    name: tuple[str, ...] = ()
-    layout: Layout | None = None
-    prompts: Path | None = None
-    weights: Literal["embedded", "published"] = "published"
+    # fmt: off
+    path: Annotated[tuple[Path, ...], Field(min_length=1), Setting(
+        "A JSONL of {prompt, image_path, id, prompt_id, seed}, or a folder of images with texts; one for "
+        "each model.", "", "content", metavar="PATH...", flag="argument"
+    )]
+    name: Annotated[tuple[str, ...], Setting(
+        "What a model is called; once for each PATH. (default as its file or folder)", "", "never"
+    )] = ()
+    scorers: Annotated[Scorers, Setting(
+        "Of `fbench list scorers`.", "", "content", metavar="A,B,...", flag="commas"
+    )] = ()
+    primary: Annotated[Scorers, Setting(
+        "Declared before looking; the rest is exploratory.", "", "value", flag="none"
+    )] = ()
+    layout: Annotated[Layout | None, Setting(
+        "What PATH is. (default what each looks like)", "", "value"
+    )] = None
+    prompts: Annotated[Path | None, Setting(
+        "For hps: the folder of anime.json and so on, or a file of {style: texts}. (default the images' own "
+        "folder)", "", "content", metavar="FOLDER|FILE"
+    )] = None
+    weights: Annotated[Literal["embedded", "published"], Setting(
+        "For scorers that name none. (default {default})", "", "content"
+    )] = "published"
+    device: Annotated[str, DEVICE] = "auto"
+    scorer_precision: ScorerPrecision = "fp32"
+    out: Annotated[Path, Setting("The result's folder. (default runs/score)", "", "never")]
+    # fmt: on
 
     @field_validator("path", "name", mode="before")
     @classmethod

@@ -202,9 +202,9 @@ def _check(compared: ComparedCheckpoints) -> None:
             do="name two, by their ids where a folder holds both",
         )
     for which, runs in (("baseline", compared.baseline), ("candidate", compared.candidate)):
-        for run in runs[1:]:
-            other = method_facts(run)
-            for fact, value in method_facts(runs[0]).items():
+        first, *others = method_facts(runs)
+        for run, other in zip(runs[1:], others, strict=True):
+            for fact, value in first.items():
                 if value != other[fact]:
                     raise UserError(
                         f"the {which} is not one method: {fact} is {value} in {runs[0].id} and {other[fact]} "

@@ -102,9 +102,9 @@ def _largest_detectable(scorer: str, rows: Sequence[LeaderboardRow]) -> float | 
 def _claims(checkpoints: Sequence[Checkpoint]) -> list[str]:
     """A claim about a method needs training seeds; without them the table says so."""
     seeds: dict[object, set[object]] = {}
-    for run in checkpoints:
+    for run, facts in zip(checkpoints, method_facts(checkpoints), strict=True):
         if not run.is_base:
-            seeds.setdefault(tuple(method_facts(run).items()), set()).add(training_seed(run))
+            seeds.setdefault(tuple(facts.items()), set()).add(training_seed(run))
     least = max((seeds_for_a_claim(run.base_model) for run in checkpoints), default=0)
     if not seeds or min(map(len, seeds.values())) >= least:
         return []

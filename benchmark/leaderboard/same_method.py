@@ -11,17 +11,19 @@ SHAPES_SEEDS_FOR_A_CLAIM = 8
 """In the embedded world seeds are cheap, and effects are small beside what they do."""
 
 _FIELDS = ("base_model", "objective", "divergence", "step")
-_SETTINGS = (
-    "beta", "lr", "data", "slope_matched", "log_ratio_scale", "log_ratio_centre", "lora_rank", "lora_targets",
-    "batch_size", "draws", "steps", "lr_schedule", "warmup", "weight_decay", "max_grad_norm",
-    "prompt_dropout", "share_t", "embedding", "precision",
-)  # fmt: skip
-"""Other hyperparameters are outcomes, such as a held-out loss, follow from these, or change no gradient."""
-_LATER: Mapping[str, object] = {
+_BEFORE: Mapping[str, object] = {
+    **dict.fromkeys((
+        "beta", "lr", "data", "slope_matched", "log_ratio_scale", "log_ratio_centre", "lora_rank",
+        "lora_targets", "batch_size", "draws", "steps", "lr_schedule", "warmup", "weight_decay",
+        "max_grad_norm", "prompt_dropout", "share_t", "embedding", "precision",
+    )),
     "optimizer": "adamw", "estimator": "denoising", "ties": "drop", "crop": "centre", "flip": False,
     "ema": None, "unchecked": False,
 }  # fmt: skip
-"""Settings that older records lack, with what such runs were trained with."""
+"""The method's settings of records that do not name them; with what those were trained with that lack one.
+
+Nothing is added here: newer records name their own, see :class:`Checkpoint`.
+"""
 
 _WORDS = {
     "f_dpo": "f-DPO", "sft": "SFT", "rpo": "RPO", "kto": "KTO", "ipo": "IPO", "dmpo": "DMPO", "dspo": "DSPO",
@@ -57,15 +59,17 @@ class Method:
         return f"{self.name} ({count} seed{'s' if count > 1 else ''})" if count else self.name
 
 
-def method_facts(run: Checkpoint) -> dict[str, object]:
-    """All in which the runs of one method agree, by name."""
-    settings = run.hyperparameters
-    return (
+def method_facts(runs: Sequence[Checkpoint]) -> list[dict[str, object]]:
+    """For each run all in which the runs of one method agree, by name; the names are the same for all."""
+    usual = dict(_BEFORE)
+    for run in runs:
+        usual |= {name: value for name, value in run.method_settings.items() if name not in _BEFORE}
+    return [
         {name: getattr(run, name) for name in _FIELDS}
-        | {name: settings.get(name) for name in _SETTINGS}
-        | {name: settings.get(name, usual) for name, usual in _LATER.items()}
+        | {name: run.hyperparameters.get(name, value) for name, value in usual.items()}
         | {"data_sha256": run.data_sha256}
-    )
+        for run in runs
+    ]
 
 
 def training_seed(run: Checkpoint) -> int | None:
@@ -91,8 +95,8 @@ def methods_of(checkpoints: Sequence[Checkpoint]) -> tuple[Method, ...]:
         UserError: If two runs of one method have the same seed.
     """
     alike: dict[object, list[Checkpoint]] = {}
-    for run in checkpoints:
-        key = run.id if training_seed(run) is None else tuple(method_facts(run).items())
+    for run, facts in zip(checkpoints, method_facts(checkpoints), strict=True):
+        key = run.id if training_seed(run) is None else tuple(facts.items())
         alike.setdefault(key, []).append(run)
     groups = list(alike.values())
     return tuple(
@@ -147,7 +151,7 @@ def _names(groups: Sequence[Sequence[Checkpoint]]) -> list[str]:
     """Objective and divergence, then as few settings as tell it from the others."""
     runs = [group[0] for group in groups]
     names = [run.id if training_seed(run) is None else _in_words(run) for run in runs]
-    facts = [method_facts(run) for run in runs]
+    facts = method_facts(runs)
     for fact in facts[0] if facts else ():
         alike: dict[str, list[int]] = {}
         for i, name in enumerate(names):
@@ -166,4 +170,4 @@ def _in_words(run: Checkpoint) -> str:
 
 def _value(fact: str, value: object) -> str:
     text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text[:8] if fact == "data_sha256" else text
+    return text[:8] if fact.endswith("_sha256") else text

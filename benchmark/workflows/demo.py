@@ -14,8 +14,7 @@ from typing import Any, Final
 from benchmark.core.locks import held
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.results import EvalResult
-from benchmark.workflows.processes import run_workers
-from benchmark.workflows.workers import Share, longest, train_and_prepare
+from benchmark.workflows.workers import Share, longest, run_workers, train_and_prepare
 from trainers.config import TrainConfig
 
 STEPS: Final = 50

@@ -16,7 +16,7 @@ from benchmark.core import store
 from benchmark.core.calls import parse_call
 from benchmark.core.errors import ConfigError
 from benchmark.core.locks import held
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from trainers.config import TrainConfig
 from trainers.presets import preset_values
 

@@ -1,20 +1,110 @@
 """Worker processes of one thread each: on a few cores, two processes beat one of two threads.
 
-A worker imports the libraries once, trains its share of the policies together, so that they share latents,
-batches and reference passes, then generates and scores their images. Everything is kept by content, so
-workers never meet, and the same work again resumes.
+Light, because every worker imports this first. One that trains does so for its share of the policies
+together, so that they share latents, batches and reference passes, then generates and scores their images.
+Everything is kept by content, so workers never meet, and the same work again resumes.
 """
 
+import multiprocessing as mp
+import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from benchmark.evaluate.config import EvalConfig
-from benchmark.evaluate.results import EvalResult
-from benchmark.workflows.processes import run_workers
-from trainers.config import TrainConfig
+from benchmark.core.errors import EXIT_TERMINATED, FbenchError, UserError
+from benchmark.core.interrupts import terminable
+from benchmark.core.system import refusal_of
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+    from benchmark.evaluate.config import EvalConfig
+    from benchmark.evaluate.results import EvalResult
+    from trainers.config import TrainConfig
+
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+
+_PATIENCE: Final = 30.0
+"""Seconds that a worker has to end once all have answered, or after Ctrl-C or SIGTERM to save where it is."""
+
+
+def run_workers(task: Callable[[Job], Answer], jobs: Sequence[Job]) -> list[Answer]:
+    """Does each job in a process of its own, all at the same time.
+
+    Args:
+        task: A function of a module, so that another process finds it.
+        jobs: Whatever can be sent to another process.
+
+    Returns:
+        The answers, in the order of the jobs.
+
+    Raises:
+        FbenchError: what a worker raised; other errors show as that worker's traceback, and here as a
+            `UserError`.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, when the workers have saved where they are.
+    """
+    context = mp.get_context("spawn")
+    pipes = [context.Pipe(duplex=False) for _ in jobs]
+    workers = [
+        context.Process(target=_work, args=(task, job, send), daemon=True)
+        for job, (_, send) in zip(jobs, pipes, strict=True)
+    ]
+    try:
+        for worker, (_, send) in zip(workers, pipes, strict=True):
+            worker.start()
+            # Only the worker may hold this end: then its death is seen at the other one.
+            send.close()
+        answers = [_answer(receive) for receive, _ in pipes]
+    except BaseException:
+        for worker in workers:
+            if worker.pid is not None:
+                worker.terminate()
+        raise
+    finally:
+        for worker in workers:
+            if worker.pid is not None:
+                worker.join(timeout=_PATIENCE)
+                worker.kill()
+    for answer in answers:
+        if isinstance(answer, BaseException):
+            raise answer
+    return answers
+
+
+def _work(task: Callable[[Job], Answer], job: Job, send: "Connection") -> None:
+    # Before torch is imported, so that every library of this process obeys.
+    os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        with terminable():
+            send.send(task(job))
+    except (FbenchError, KeyboardInterrupt) as error:
+        send.send(error)
+    except Exception as error:
+        refusal = refusal_of(error)
+        if refusal is None:
+            raise
+        send.send(refusal)
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone, however that ended: nobody waits for the answer."""
+    parent = mp.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(EXIT_TERMINATED)
+
+
+def _answer(receive: "Connection") -> Any:
+    try:
+        return receive.recv()
+    except EOFError:
+        return UserError("a worker process ended early", do="run the same command again; it goes on")
+
 
 WORKERS: Final = 2
 
@@ -28,8 +118,8 @@ class Share:
         evaluation: Of the worker's own checkpoints, into the folder that all workers share.
     """
 
-    runs: tuple[TrainConfig, ...]
-    evaluation: EvalConfig
+    runs: "tuple[TrainConfig, ...]"
+    evaluation: "EvalConfig"
 
 
 def train_and_prepare(share: Share) -> dict[str, float]:
@@ -54,13 +144,13 @@ def train_and_prepare(share: Share) -> dict[str, float]:
 
 
 def train_and_evaluate(
-    runs: Sequence[TrainConfig],
-    checkpoints_of: Callable[[TrainConfig], Sequence[str]],
-    evaluation: EvalConfig,
+    runs: "Sequence[TrainConfig]",
+    checkpoints_of: "Callable[[TrainConfig], Sequence[str]]",
+    evaluation: "EvalConfig",
     *,
     base: bool = True,
     workers: int = WORKERS,
-) -> EvalResult:
+) -> "EvalResult":
     """Trains policies and evaluates them, beside the base model or alone.
 
     Args:

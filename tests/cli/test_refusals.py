@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.cli.app import COMMANDS, command
-from benchmark.cli.outcomes import exit_code_of
+from benchmark.cli.app import COMMANDS, command, exit_code_of
 from benchmark.core.errors import FbenchError, MissingRowsError
 from benchmark.leaderboard import write_score_table
 from tools.simulated_tables import simulated_table

@@ -12,7 +12,7 @@ from typer.testing import Result
 from benchmark.core.resources import baselines_folder
 from benchmark.gate import GateReport, gate_methods
 from benchmark.leaderboard import join_tables, read_score_table
-from benchmark.workflows import regress
+from benchmark.workflows.regress import study
 
 Fbench = Callable[..., Result]
 Refused = Callable[..., str]
@@ -70,7 +70,7 @@ def test_the_exit_code_and_the_files_are_the_verdict(
     fbench: Fbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, drop: float
 ) -> None:
     """Committed runs of Jensen-Shannon stand in for a candidate's, made worse by so many margins."""
-    monkeypatch.setattr(regress, "regress", lambda what: _as_if_trained(what, drop))
+    monkeypatch.setattr(study, "regress", lambda what: _as_if_trained(what, drop))
     files = tmp_path / "gate.xml", tmp_path / "gate.md"
     words = ("--scorers", "true_reward,oracle", "--junit", files[0], "--markdown", files[1])
     told = fbench("regress", "--divergence", "jensen_shannon", *words, "--out", tmp_path / "out", "--json")
@@ -85,7 +85,7 @@ def test_the_exit_code_and_the_files_are_the_verdict(
     assert report["outcome"] in files[1].read_text().lower()
 
 
-def _as_if_trained(what: regress.Regress, drop: float) -> GateReport:
+def _as_if_trained(what: study.Regress, drop: float) -> GateReport:
     baseline, other = (
         read_score_table(baselines_folder() / name) for name in ("reverse_kl", "jensen_shannon")
     )

@@ -152,7 +152,8 @@ def places(
 @pytest.fixture
 def noise(monkeypatch: pytest.MonkeyPatch, places: dict[str, Path]) -> None:
     """Somebody who prints whenever a command speaks; and a demonstration that was done before."""
-    from benchmark.evaluate import EvalConfig, evaluate
+    from benchmark.evaluate.config import EvalConfig
+    from benchmark.evaluate.run import evaluate
 
     quiet = streams.stdout
 

@@ -12,11 +12,13 @@ from typing import Any, Literal, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
+from benchmark.core.config import Config
+from benchmark.core.settings import Setting
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.scorers.base import scorers
-from benchmark.workflows.frontier import FrontierConfig
-from benchmark.workflows.pairs import PairsConfig
-from benchmark.workflows.regress import Regress
+from benchmark.workflows.frontier.config import FrontierConfig
+from benchmark.workflows.pairs.config import PairsConfig
+from benchmark.workflows.regress.study import Regress
 from benchmark.workflows.sweep import Axes, Sweep
 from trainers.config import TrainConfig
 
@@ -83,6 +85,22 @@ def test_every_option_of_a_scorer_that_names_something_has_one_line() -> None:
 
 def test_every_line_belongs_to_a_command() -> None:
     assert {row[0] for row in _rows()} == {*SETTINGS, "scorer"}
+
+
+@pytest.mark.parametrize("command", [name for name, kind in SETTINGS.items() if issubclass(kind, Config)])
+def test_what_the_page_calls_a_place_says_so_itself(command: str) -> None:
+    kind = SETTINGS[command]
+    assert issubclass(kind, Config)
+    settings = kind.settings(Setting)
+    page = {row[1]: row[2] for row in _rows() if row[0] == command}
+    # "as of eval": the same words for the same setting.
+    page |= {name: _of_eval(name) for name, told in page.items() if told.endswith("as of eval")}
+    places = {name for name, told in page.items() if told.startswith("place")}
+    assert places == {name for name in page if settings[name].identity in ("never", "formerly")}
+
+
+def _of_eval(name: str) -> str:
+    return next(row[2] for row in _rows() if row[:2] == ("eval", name))
 
 
 @pytest.mark.parametrize("row", _rows(), ids=lambda row: f"{row[0]} {row[1]}")

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.manifest import FILE_NAME
-from benchmark.evaluate import EvalConfig, evaluate
+from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.run import evaluate
 from benchmark.leaderboard import read_score_table
 
 Damage = Callable[[bytes], bytes]

@@ -10,7 +10,9 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import ImageSet
-from benchmark.evaluate import EvalConfig, evaluate, plan
+from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.plan import plan
+from benchmark.evaluate.run import evaluate
 from benchmark.generate import path_kl
 from benchmark.leaderboard import read_score_table
 from benchmark.scorers import make_scorers

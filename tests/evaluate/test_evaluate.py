@@ -10,8 +10,11 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import MissingFileError, MissingRowsError, UnknownNameError, UserError
 from benchmark.core.manifest import read_manifest
-from benchmark.evaluate import EvalConfig, EvalResult, evaluate, plan
+from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.finished import read_image_sets
+from benchmark.evaluate.plan import plan
+from benchmark.evaluate.results import EvalResult
+from benchmark.evaluate.run import evaluate
 from benchmark.leaderboard import read_score_table
 
 SCORERS = "true_reward,oracle,clip,lpips"

@@ -11,8 +11,9 @@ from PIL import Image
 
 from benchmark.core.errors import MissingFileError, MissingRowsError, UnreadableFileError, UserError
 from benchmark.core.records import ImageSet
-from benchmark.evaluate import ScoreConfig, score_folder
+from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.external_images import read_images
+from benchmark.evaluate.score_folder import score_folder
 
 MakeSet = Callable[..., ImageSet]
 

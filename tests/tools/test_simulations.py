@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import UnknownNameError, UnreadableFileError
-from benchmark.workflows.regress import recipe
+from benchmark.workflows.regress import baselines
 from tools.simulations import gating, running
 from tools.simulations.cases import Draw, Outcome, clustered, noise
 from tools.simulations.report import BEGIN, END, kept_its_word, markdown, record, wilson, write
@@ -80,9 +80,9 @@ def test_an_unknown_case_is_named() -> None:
 
 def test_the_gate_is_simulated_on_the_budget_of_regress() -> None:
     budget = (gating.CANDIDATES, gating.BASELINES, gating.PROMPTS)
-    assert budget == (len(recipe.SEEDS), len(recipe.BASELINE_SEEDS), recipe.EVALUATION["limit"])
-    assert len(recipe.SCORERS) == len(gating._SCORERS)
-    assert recipe.EVALUATION["images_per_prompt"] == 4
+    assert budget == (len(baselines.SEEDS), len(baselines.BASELINE_SEEDS), baselines.EVALUATION["limit"])
+    assert len(baselines.SCORERS) == len(gating._SCORERS)
+    assert baselines.EVALUATION["images_per_prompt"] == 4
 
 
 @pytest.mark.parametrize("shape", ["normal", "gamma", "log-normal"])

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import UserError
 from benchmark.core.manifest import Manifest, read_manifest
-from trainers.checkpoints import RESUME, step_folder
+from benchmark.core.records import Checkpoint
+from benchmark.leaderboard.same_method import methods_of
+from trainers.checkpoints import RESUME, read_checkpoints, step_folder
 from trainers.config import TrainConfig, deciding
 from trainers.divergences import divergences
 from trainers.run import Run
@@ -158,6 +161,49 @@ def test_a_file_of_code_may_lie_elsewhere() -> None:
     nested = deciding({"divergence": "mixture(first='../x/a.py:B', second=\"c.py:D\", weight=0.5)"})
     assert nested["divergence"] == "mixture(first='a.py:B', second=\"c.py:D\", weight=0.5)"
     assert deciding({"divergence": "expr: u/2*log(u)"})["divergence"] == "expr: u/2*log(u)"
+
+
+# --- the same method --------------------------------------------------------------------------
+
+
+def test_a_checkpoint_says_which_clip_and_which_code_decided_its_weights(place: Path) -> None:
+    rpo, own = (read_checkpoints(place / which)[-1] for which in RUNS)
+    inputs = {one.role: one.sha256 for one in read_manifest(place / "rpo").inputs}
+    assert rpo.hyperparameters["clip"] == "clip"
+    assert rpo.hyperparameters["clip_sha256"] == inputs["clip"]
+    assert "clip_sha256" in rpo.method_settings
+    assert not {"clip", "clip_sha256"} & own.hyperparameters.keys()
+    inputs = {one.role: one.sha256 for one in read_manifest(place / "own").inputs}
+    for role in ("objective", "divergence"):
+        assert own.hyperparameters[f"{role}_sha256"] == inputs[role]
+
+
+def test_runs_with_different_clips_are_two_methods_and_one_of_before_is_of_the_usual_one(
+    place: Path, tmp_path: Path, tiny_cache: Path
+) -> None:
+    (one,) = read_checkpoints(place / "rpo")
+    here = Path(shutil.copytree(place, tmp_path / "moved"))
+    _move_weights(here / "clip" / "open_clip_model.safetensors")
+    other = train(_config(here, "rpo", tiny_cache, seed=1, out=here / "other")).checkpoint
+    assert one.hyperparameters["clip"] == other.hyperparameters["clip"]
+    # Without the CLIP they would be the two seeds of one method.
+    assert [method.seeds for method in methods_of([_as_before(one), _as_before(other)])] == [(0, 1)]
+    names = [method.name for method in methods_of([one, other])]
+    assert len(names) == 2
+    assert all("clip_sha256 " in name for name in names)
+    usual = replace(one, method_settings={**one.method_settings, "clip_sha256": _clip_of(one)})
+    assert len(methods_of([usual, _as_before(other)])) == 1
+    assert len(methods_of([_as_before(usual), other])) == 2
+
+
+def _clip_of(run: Checkpoint) -> str:
+    return str(run.hyperparameters["clip_sha256"])
+
+
+def _as_before(run: Checkpoint) -> Checkpoint:
+    """As records were when they did not say which hyperparameters are the method's, nor which CLIP it was."""
+    kept = {k: v for k, v in run.hyperparameters.items() if k not in ("clip", "clip_sha256")}
+    return replace(run, hyperparameters=kept, method_settings={})
 
 
 # --- another run ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark.core.records import Checkpoint, ImageSet, ScoreRow
-from benchmark.workflows.frontier import best_of
+from benchmark.workflows.frontier.run import best_of
 
 K, LARGEST = 3, 8
 POINT = Checkpoint("base@best-of", "shapes")

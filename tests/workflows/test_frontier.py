@@ -11,12 +11,14 @@ import pytest
 
 from benchmark.core.errors import ConfigError, MissingRowsError, NotComparableError, UserError
 from benchmark.core.manifest import read_manifest
-from benchmark.evaluate import EvalConfig, evaluate
+from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.run import evaluate
 from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
 from benchmark.leaderboard.frontiers import with_frontiers
 from benchmark.models import models
-from benchmark.workflows.frontier import FrontierConfig, make_frontier, plan_frontier
-from benchmark.workflows.frontier.plan import default_scales
+from benchmark.workflows.frontier.config import FrontierConfig
+from benchmark.workflows.frontier.plan import default_scales, plan_frontier
+from benchmark.workflows.frontier.run import make_frontier
 
 K, PROMPTS = 2, 3
 Make = Callable[..., FrontierConfig]

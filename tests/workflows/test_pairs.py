@@ -18,9 +18,10 @@ from benchmark.core.errors import ConfigError, MissingFileError, UnreadableFileE
 from benchmark.core.manifest import read_manifest
 from benchmark.core.pixels import decode_rgb, read_rgb
 from benchmark.scorers import make_scorers
-from benchmark.workflows.pairs import PairsConfig, PairsResult, make_pairs, plan_pairs
-from benchmark.workflows.pairs.pairing import mean_ranks, ranked_pairs
-from benchmark.workflows.pairs.sampling import sample_images
+from benchmark.workflows.pairs.config import PairsConfig
+from benchmark.workflows.pairs.images import sample_images
+from benchmark.workflows.pairs.labels import mean_ranks, ranked_pairs
+from benchmark.workflows.pairs.run import PairsResult, make_pairs, plan_pairs
 from trainers.config import TrainConfig
 from trainers.pairs import COLUMNS, load_pairs
 from trainers.train import train

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import ConfigError, UnreadableFileError
-from benchmark.workflows.pairs import PairsConfig, make_pairs, sampling
+from benchmark.workflows.pairs import images as pair_images
+from benchmark.workflows.pairs.config import PairsConfig
+from benchmark.workflows.pairs.run import make_pairs
 from trainers.config import TrainConfig
 from trainers.logs import read_metrics
 from trainers.train import train
@@ -32,7 +34,7 @@ def test_training_on_the_steps_of_a_checkpoints_own_images(
 ) -> None:
     assert config.eta == 1
     result = make_pairs(config)
-    (parts,) = (config.out / sampling.WALKS).iterdir()
+    (parts,) = (config.out / pair_images.WALKS).iterdir()
     walks = np.load(part_file(parts, 0))
     assert walks.shape == (8, 4, 4, 16, 16)
     assert walks.dtype == np.float32
@@ -61,7 +63,7 @@ def test_a_broken_off_walk_is_gone_on_from(config: PairsConfig, monkeypatch: pyt
         write_part(*args)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(sampling, "write_part", broken)
+        patch.setattr(pair_images, "write_part", broken)
         with pytest.raises(KeyboardInterrupt):
             make_pairs(config)
         assert not (config.out / "pairs").exists()
@@ -72,7 +74,7 @@ def test_a_broken_off_walk_is_gone_on_from(config: PairsConfig, monkeypatch: pyt
 
 def test_a_damaged_walk_is_drawn_again_and_never_learned_from(config: PairsConfig) -> None:
     result = make_pairs(config)
-    (parts,) = (config.out / sampling.WALKS).iterdir()
+    (parts,) = (config.out / pair_images.WALKS).iterdir()
     whole = part_file(parts, 0).read_bytes()
     for damaged in (whole[: len(whole) // 2], b"", whole[:300] + b"\x7f" + whole[301:]):
         part_file(parts, 0).write_bytes(damaged)

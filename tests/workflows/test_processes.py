@@ -13,7 +13,7 @@ import pytest
 from benchmark.core.errors import InUseError, UserError
 from benchmark.core.interrupts import terminable
 from benchmark.core.locks import NAME, held
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 
 
 def test_answers_come_from_other_processes_in_the_order_of_the_jobs() -> None:

@@ -12,9 +12,9 @@ from benchmark.core.resources import baselines_folder
 from benchmark.gate.differences import BASELINE_RUNS
 from benchmark.leaderboard import read_score_table, write_score_table
 from benchmark.workflows import workers
-from benchmark.workflows.regress import Regress, recipe, regress
+from benchmark.workflows.regress import baselines as budget
 from benchmark.workflows.regress.baselines import find_baseline, make_baselines, trained
-from benchmark.workflows.regress.study import check
+from benchmark.workflows.regress.study import Regress, check, regress
 from trainers.train import train_many
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -45,8 +45,8 @@ def small(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "lora_rank": 2, "held_out_pairs": 2, "held_out_draws": 2, "precision": "fp32", "save_every": 2,
     }  # fmt: skip
     evaluation = {"limit": 2, "images_per_prompt": 2, "steps": 1, "batch_size": 4, "precision": "fp32"}
-    monkeypatch.setattr(recipe, "TRAINING", {**recipe.TRAINING, **training})
-    monkeypatch.setattr(recipe, "EVALUATION", {**recipe.EVALUATION, **evaluation})
+    monkeypatch.setattr(budget, "TRAINING", {**budget.TRAINING, **training})
+    monkeypatch.setattr(budget, "EVALUATION", {**budget.EVALUATION, **evaluation})
     return tmp_path
 
 
@@ -56,17 +56,17 @@ def test_a_candidate_is_trained_and_held_against_a_baseline_made_by_the_command(
     assert [folder.name for folder in folders] == names
     for folder, name in zip(folders, names, strict=True):
         runs = trained(read_score_table(folder))
-        assert [run.hyperparameters["seed"] for run in runs] == list(recipe.BASELINE_SEEDS)
+        assert [run.hyperparameters["seed"] for run in runs] == list(budget.BASELINE_SEEDS)
         assert {str(run.divergence).partition("(")[0] for run in runs} == {name.partition("(")[0]}
         assert len((folder / "README.md").read_text().splitlines()) > BASELINE_RUNS
 
     # The random world's readers see nothing, so that scores have no spread to make a margin of.
-    margins = dict.fromkeys(recipe.SCORERS, 1.0)
+    margins = dict.fromkeys(budget.SCORERS, 1.0)
     what = Regress(
         "jensen_shannon", small / "candidate", baseline=str(folders[0]), seeds=(0, 1, 2), margins=margins
     )
     result = regress(what)
-    assert [finding.scorer for finding in result.verdict.findings] == list(recipe.SCORERS)
+    assert [finding.scorer for finding in result.verdict.findings] == list(budget.SCORERS)
     assert (result.baseline, result.baseline_runs) == ("reverse_kl", 8)
     assert (result.candidate, result.candidate_runs) == ("jensen_shannon", 3)
     board = json.loads((what.out / "leaderboard.json").read_text())
@@ -87,7 +87,7 @@ def test_a_candidate_is_trained_and_held_against_a_baseline_made_by_the_command(
         check(replace(what, baseline=str(small / "other")))
     longer = replace(what, out=small / "longer")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipe.TRAINING, "steps", 4)
+        patch.setitem(budget.TRAINING, "steps", 4)
         with pytest.raises(NotComparableError, match="trained with steps 2, the candidate with 4"):
             check(longer)
     assert not longer.out.exists()

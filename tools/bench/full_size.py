@@ -19,7 +19,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 
 _GIB = 2**30
 FAMILIES = {"sd15": 512, "sdxl": 1024}

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from benchmark.core import resources, store
 from benchmark.core.store import read_json
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from tools.bench.peers import DIFFUSERS, RELEASE, Peer
 
 NUMBER_OF_PAIRS: Final = 512

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from tools.bench.measuring import Measurement
 from tools.parity import layouts
 from tools.parity.asking import Reply, ask

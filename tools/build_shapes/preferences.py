@@ -8,7 +8,7 @@ from benchmark.shapes.grammar import parse
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scenes import sample_scenes
 from benchmark.shapes.vocabulary import STYLES
-from benchmark.workflows.pairs.pairing import ranked_pairs
+from benchmark.workflows.pairs.labels import ranked_pairs
 from tools.build_shapes.cards import write_card
 from tools.build_shapes.fitting import Build, generator
 from tools.build_shapes.prompts import PAPER_STYLES

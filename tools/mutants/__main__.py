@@ -4,7 +4,7 @@ import argparse
 
 from benchmark.core.console import finish
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from tools.mutants.running import Job, Share, lists, work
 
 

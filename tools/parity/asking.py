@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmark.core.errors import UserError
 from benchmark.core.store import read_json
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from tools.parity.environments import Environment
 
 _ORIGINALS = Path(__file__).resolve().parent / "originals"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from tools.parity.asking import ask
 from tools.parity.environments import IMAGE_REWARD as PACKAGE
 from tools.parity.environments import bert_vocabulary, require_room

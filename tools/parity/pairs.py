@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from tools.parity.asking import ask, score
 from tools.parity.comparison import Answers, Comparison
 from tools.parity.environments import CURRENT, OURS

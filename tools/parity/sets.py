@@ -5,7 +5,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from tools.parity.asking import Reply, ask, score_all
 from tools.parity.comparison import Answers, Comparison
 from tools.parity.environments import CURRENT, OURS

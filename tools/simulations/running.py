@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmark.core.errors import UnknownNameError
 from benchmark.core.store import write_text
-from benchmark.workflows.processes import run_workers
+from benchmark.workflows.workers import run_workers
 from tools.simulations.best import BEST
 from tools.simulations.cases import Case, Draw, Outcome
 from tools.simulations.fronts import FRONTS, PLANES

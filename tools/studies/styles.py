@@ -17,8 +17,7 @@ from benchmark.core.records import Leaderboard, LeaderboardCell
 from benchmark.evaluate.config import EvalConfig
 from benchmark.leaderboard import ScoreTable, read_score_table
 from benchmark.prompt_sets import load_prompt_set
-from benchmark.workflows.processes import run_workers
-from benchmark.workflows.workers import Share, train_and_prepare
+from benchmark.workflows.workers import Share, run_workers, train_and_prepare
 from trainers.config import TrainConfig
 
 STYLES: Final = ("van_gogh", "sketch", "winter")

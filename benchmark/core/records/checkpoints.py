@@ -21,6 +21,8 @@ class Checkpoint:
         data_sha256: Hash of the training data.
         revision: Revision of the weights (a hub revision, or their hash).
         path: Where the weights are; None where the base model's own place is meant.
+        method_settings: Names of the hyperparameters in which runs of one method agree, each with what a
+            record without it stands for; empty in records of before these were written.
     """
 
     id: str
@@ -32,6 +34,7 @@ class Checkpoint:
     data_sha256: str | None = None
     revision: str | None = None
     path: Path | None = None
+    method_settings: Mapping[str, Hyperparameter] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         """Refuses what no training run could have produced."""

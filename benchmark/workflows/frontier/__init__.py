@@ -4,10 +4,3 @@
 
 Its table is drawn beside the trained checkpoints and never ranked with them; importing this needs no torch.
 """
-
-from benchmark.workflows.frontier.config import FrontierConfig
-from benchmark.workflows.frontier.plan import FrontierPlan, plan_frontier
-from benchmark.workflows.frontier.run import FrontierResult, make_frontier
-from benchmark.workflows.frontier.selection import best_of
-
-__all__ = ["FrontierConfig", "FrontierPlan", "FrontierResult", "best_of", "make_frontier", "plan_frontier"]

@@ -2,40 +2,49 @@
 
 import math
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import field_validator
 
 from benchmark.core.config import Config
-from benchmark.scorers import split_scorers
+from benchmark.core.settings import DEVICE, OFFLINE, Setting
+from benchmark.evaluate.config import Scorers
 
-BEST_OF = (2, 4, 8, 16)
 NONE = "none"
 
 
 class FrontierConfig(Config):
     """``fbench frontier``: base model, prompts, K, sampling and seeds are those of the evaluation.
 
-    Attributes:
-        evaluation: The folder of ``fbench eval``; images and what scorers computed are kept in it.
-        scales: Of classifier-free guidance, at least 1, which is none; the evaluation's own is always among
-            them. None: seven around it, see :func:`benchmark.workflows.frontier.plan.default_scales`.
-        best_of: The n, from 2 to 16.
-        by: The scorer that chooses the best of n; None: the first learned preference scorer of the
-            evaluation, primary ones first.
-        scorers: As of ``fbench eval``; empty: the evaluation's.
-        out: The folder of the result.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        offline: Forbid every network access.
+    Images, and what scorers computed, are kept in the evaluation's folder. Its own guidance scale is always
+    among the scales; where none are named, see :func:`benchmark.workflows.frontier.plan.default_scales`.
     """
 
-    evaluation: Path
-    scales: tuple[float, ...] | None = None
-    best_of: tuple[int, ...] = BEST_OF
-    by: str | None = None
-    scorers: tuple[str, ...] = ()
-    out: Path
-    device: str = "auto"
-    offline: bool = False
+    # fmt: off
+    evaluation: Annotated[Path, Setting(
+        "A folder of `fbench eval`: whose base, prompts, images and sampling.",
+        "", "content", metavar="EVAL", flag="argument"
+    )]
+    scales: Annotated[tuple[float, ...] | None, Setting(
+        "Guidance scales, at least 1. (default seven from half to three times the evaluation's)",
+        "", "value", metavar="A,B,...|none", flag="commas"
+    )] = None
+    best_of: Annotated[tuple[int, ...], Setting(
+        "The n of best of n, from 2 to 16. (default {default})",
+        "", "value", metavar="N,M,...|none", flag="commas"
+    )] = (2, 4, 8, 16)
+    by: Annotated[str | None, Setting(
+        "Who chooses the best. (default the first learned preference scorer, primary ones first)",
+        "", "content", metavar="SCORER"
+    )] = None
+    scorers: Annotated[Scorers, Setting(
+        "Only these of the evaluation's. (default all but path_kl)",
+        "", "content", metavar="A,B,...", flag="commas"
+    )] = ()
+    device: Annotated[str, DEVICE] = "auto"
+    offline: Annotated[bool, OFFLINE] = False
+    out: Annotated[Path, Setting("The folder of the result. (default EVAL/frontier)", "", "never")]
+    # fmt: on
 
     @field_validator("scales", "best_of", mode="before")
     @classmethod
@@ -43,11 +52,6 @@ class FrontierConfig(Config):
         if value == NONE:
             return ()
         return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
-
-    @field_validator("scorers", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(split_scorers(value)) if isinstance(value, str) else value
 
     @field_validator("scales")
     @classmethod

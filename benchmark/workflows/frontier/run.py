@@ -1,6 +1,6 @@
 """``fbench frontier``: check, load, generate, choose, score."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, NotComparableError
+from benchmark.core.hashing import sha256_json
 from benchmark.core.locks import held
 from benchmark.core.manifest import track
-from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScorerColumn, ScoreRow
+from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Sampler, ScorerColumn, ScoreRow
 from benchmark.evaluate.results import columns_of, score_table
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate
@@ -19,7 +20,6 @@ from benchmark.leaderboard.frontiers import best_of_point, guidance_point
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.workflows.frontier.config import FrontierConfig
 from benchmark.workflows.frontier.plan import FrontierPlan, plan_frontier, signature_of
-from benchmark.workflows.frontier.selection import best_of
 
 if TYPE_CHECKING:
     from benchmark.models.families.base import Pipeline
@@ -173,3 +173,55 @@ def _check_base(plan: FrontierPlan, base: Checkpoint) -> None:
                 f"{plan.evaluation.base} has other weights than {plan.config.evaluation} was made with",
                 do="evaluate again into another --out",
             )
+
+
+def best_of(
+    pool: ImageSet,
+    scores: Iterable[ScoreRow],
+    n: int,
+    images_per_prompt: int,
+    checkpoint: Checkpoint,
+    *,
+    higher_is_better: bool = True,
+) -> ImageSet:
+    r"""Image k of each prompt is the best of group k, $\{k, k + K, \dots, k + (n-1)K\}$.
+
+    Groups are disjoint, so that the K images of a prompt stay independent; those of a smaller n are part of
+    those of a larger one, and the group of 1 is the base's own image k. Of equal scores the lower number in
+    the pool wins. An image without a score cannot be chosen; a group without any is a missing image.
+
+    Args:
+        pool: At least $nK$ images a prompt, numbered from 0.
+        scores: Of the pool, by one scorer of unit image.
+        n: How many images each is the best of.
+        images_per_prompt: K.
+        checkpoint: Under whose name the chosen images go.
+        higher_is_better: The scorer's direction.
+
+    Returns:
+        A set of K images a prompt, numbered 0 to K - 1, that points to the files of the pool.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    known = {(row.prompt_id, row.seed): sign * row.value for row in scores if row.value is not None}
+    there = {(record.prompt_id, record.seed): record for record in pool.ok}
+    chosen = []
+    for prompt in pool.prompt_set:
+        for k in range(images_per_prompt):
+            group = [(prompt.id, k + i * images_per_prompt) for i in range(n)]
+            able = [cell for cell in group if cell in known and cell in there]
+            if able:
+                # `max` keeps the first of equals.
+                best = there[max(able, key=known.__getitem__)]
+                chosen.append(replace(best, seed=k))
+            else:
+                chosen.append(_nothing(prompt.id, k, n))
+    seen = [(r.prompt_id, r.seed, r.sha256, r.status) for r in chosen]
+    content = sha256_json([pool.id, checkpoint.id, n, seen])[:16]
+    return ImageSet(
+        content, checkpoint, pool.prompt_set, pool.sampler, tuple(range(images_per_prompt)), tuple(chosen)
+    )
+
+
+def _nothing(prompt_id: str, k: int, n: int) -> ImageRecord:
+    note = f"none of its {n} images has a score to choose by"
+    return ImageRecord(prompt_id, k, Path(f"{prompt_id}_{k}.png"), status="missing", note=note)

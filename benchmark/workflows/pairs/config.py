@@ -1,71 +1,83 @@
 """The settings of ``fbench pairs``."""
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from benchmark.core.config import Config
-from benchmark.evaluate.config import EvalConfig
-from benchmark.scorers import split_scorers
+from benchmark.core.settings import DEVICE, OFFLINE, PRECISION, Setting
+from benchmark.evaluate.config import (
+    BATCH_SIZE,
+    ETA,
+    GUIDANCE,
+    IMAGES,
+    PROMPT_COLUMN,
+    PROMPTS,
+    SAMPLER,
+    STEPS,
+    EvalConfig,
+    K,
+    Scorers,
+)
+
+WHOSE, LABELS = "Whose images", "Who labels"
 
 
 class PairsConfig(Config):
-    """``fbench pairs``.
+    """``fbench pairs``: the images are made as ``fbench eval`` makes them."""
 
-    Attributes:
-        base: The base model: a registered name, a folder, a hub id.
-        checkpoint: Whose images: as for ``fbench eval``.
-        prompts: A registered prompt set, a file, or a folder with a published set.
-        prompt_column: Of a file of prompts: the column of the texts; None: the usual names.
-        limit: Only the first so many prompts.
-        images_per_prompt: K.
-        pairs_per_prompt: At most so many of the K (K - 1) / 2, best against worst first.
-        scorers: Who labels: one scorer by its score, several by their mean rank. Only scorers of images.
-        labels: Instead, a JSONL or CSV file of scores or of preferences; see `labels`.
-        margin: Images whose scores (of several scorers: mean ranks) differ by no more are a tie.
-        held_out_share: Share of the prompts whose pairs are held out.
-        trajectories: Also keep the steps in which the images of pairs were drawn, for training with the
-            estimator `transition`; then eta is 1.
-        seed: Of the images, and of the order within a pair.
-        sampler: Name; None: the base model's default, as for the next four.
-        steps: Denoising steps.
-        guidance: Scale of classifier-free guidance.
-        eta: Noise added back per step.
-        batch_size: Images per forward pass.
-        device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        precision: ``auto``, ``fp32`` or ``bf16``.
-        offline: Forbid every network access.
-        out: The folder of images and pairs.
-    """
-
-    base: str = "shapes"
-    checkpoint: str = "base"
-    prompts: str = "shapes-core"
-    prompt_column: str | None = None
-    limit: int | None = Field(None, ge=1)
-    images_per_prompt: int = Field(4, ge=2)
-    pairs_per_prompt: int = Field(1, ge=1)
-    scorers: tuple[str, ...] = ()
-    labels: Path | None = None
-    margin: float = Field(0.0, ge=0, allow_inf_nan=False)
-    held_out_share: float = Field(0.1, ge=0, lt=1)
-    trajectories: bool = False
-    seed: int = 0
-    sampler: str | None = None
-    steps: int | None = Field(None, ge=1)
-    guidance: float | None = Field(None, ge=0)
-    eta: float | None = Field(None, ge=0)
-    batch_size: int | None = Field(None, ge=1)
-    device: str = "auto"
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    offline: bool = False
-    out: Path
-
-    @field_validator("scorers", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(split_scorers(value)) if isinstance(value, str) else value
+    # fmt: off
+    checkpoint: Annotated[str, Setting(
+        "`base`, a run folder, RUN@STEP, a diffusers folder, a LoRA file, a hub id. (default {default})",
+        WHOSE, "content"
+    )] = "base"
+    base: Annotated[str, Setting(
+        "The base model it was trained from. (default {default})", WHOSE, "content"
+    )] = "shapes"
+    prompts: Annotated[str, replace(PROMPTS, group=WHOSE)] = "shapes-core"
+    prompt_column: Annotated[str | None, replace(PROMPT_COLUMN, group=WHOSE)] = None
+    limit: Annotated[int | None, Field(ge=1), Setting(
+        "Only the first so many prompts.", WHOSE, "value"
+    )] = None
+    images_per_prompt: Annotated[int, Field(ge=2), replace(K, group=WHOSE)] = 4
+    scorers: Annotated[Scorers, Setting(
+        "Label by these: one by its score, several by their mean rank.",
+        LABELS, "content", metavar="A,B,...", flag="commas"
+    )] = ()
+    labels: Annotated[Path | None, Setting(
+        "Label by a .jsonl or .csv of {prompt_id, seed, score} or {prompt_id, preferred, rejected}.",
+        LABELS, "content"
+    )] = None
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False), Setting(
+        "Scores that differ by no more are a tie. (default {default})", LABELS, "value"
+    )] = 0.0
+    pairs_per_prompt: Annotated[int, Field(ge=1), Setting(
+        "At most so many, best against worst first. (default {default})", LABELS, "value"
+    )] = 1
+    held_out_share: Annotated[float, Field(ge=0, lt=1), Setting(
+        "Share of the prompts that is held out. (default {default})", LABELS, "value"
+    )] = 0.1
+    seed: Annotated[int, Setting(
+        "Of images, and of the order in a pair. (default {default})", IMAGES, "value"
+    )] = 0
+    sampler: Annotated[str | None, SAMPLER] = None
+    steps: Annotated[int | None, Field(ge=1), STEPS] = None
+    guidance: Annotated[float | None, Field(ge=0), GUIDANCE] = None
+    eta: Annotated[float | None, Field(ge=0), ETA] = None
+    batch_size: Annotated[int | None, Field(ge=1), BATCH_SIZE] = None
+    trajectories: Annotated[bool, Setting(
+        "Also keep the steps of the images in pairs, for the estimator transition; eta is 1 then.",
+        IMAGES, "value", flag="switch"
+    )] = False
+    device: Annotated[str, DEVICE] = "auto"
+    precision: Annotated[Literal["auto", "fp32", "bf16"], replace(
+        PRECISION, help="auto (bf16 where the hardware has it), fp32 or bf16."
+    )] = "auto"
+    offline: Annotated[bool, OFFLINE] = False
+    out: Annotated[Path, Setting("Where all goes. (default runs/pairs)", "", "never")]
+    # fmt: on
 
     @model_validator(mode="after")
     def _one_source_of_labels(self) -> Self:
@@ -85,9 +97,7 @@ class PairsConfig(Config):
     @property
     def evaluation(self) -> EvalConfig:
         """What is sampled and scored, as an evaluation would do it."""
-        shared = {name: getattr(self, name) for name in EvalConfig.model_fields if name in _SHARED}
+        both = PairsConfig.model_fields.keys() & EvalConfig.model_fields.keys() - {"checkpoint"}
+        shared = {name: getattr(self, name) for name in both}
         # A shard is sampled and not scored.
         return EvalConfig(**shared, checkpoint=(self.checkpoint,), shard=None if self.scorers else "1/1")
-
-
-_SHARED = set(PairsConfig.model_fields) - {"checkpoint"}

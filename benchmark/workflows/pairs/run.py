@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
 
 from benchmark.core import store
 from benchmark.core.devices import choose_device
@@ -13,19 +12,24 @@ from benchmark.core.hashing import sha256_file, sha256_json, sha256_path
 from benchmark.core.locks import held
 from benchmark.core.manifest import FILE_NAME, Artefact, read_manifest, track
 from benchmark.core.records import ImageSet
-from benchmark.evaluate import EvalPlan, plan
+from benchmark.core.settings import Setting
+from benchmark.evaluate.plan import EvalPlan, plan
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress
 from benchmark.models import checkpoint_hash
 from benchmark.workflows.pairs.config import PairsConfig
+from benchmark.workflows.pairs.images import (
+    LISTING,
+    held_out_prompts,
+    keep_walks,
+    list_images,
+    sample_images,
+    write_shards,
+)
 from benchmark.workflows.pairs.labels import Choice, choose, read_labels, scores_of
-from benchmark.workflows.pairs.sampling import LISTING, keep_walks, list_images, sample_images
-from benchmark.workflows.pairs.shards import held_out_prompts, write_shards
 from trainers.trajectories import WalkRecord, has_whole_trajectories, write_record
 
 FOLDER, CARD = "pairs", "card.json"
-_NAMED: Final = frozenset({"base", "checkpoint", "prompts", "labels", "scorers", "out", "device", "offline"})
-"""Settings that are recognised by the content of what they name, and places; the others by their value."""
 
 
 @dataclass(frozen=True)
@@ -211,9 +215,10 @@ def _finished(config: PairsConfig, inputs: Sequence[Artefact]) -> PairsResult | 
     if not (config.out / FILE_NAME).is_file() or not card.is_file():
         return None
     record = read_manifest(config.out)
+    by_value = [name for name, one in PairsConfig.settings(Setting).items() if one.identity == "value"]
     then, now = (
-        {k: v for k, v in s.items() if k not in _NAMED}
-        for s in (record.config, config.model_dump(mode="json"))
+        {name: settings.get(name) for name in by_value}
+        for settings in (record.config, config.model_dump(mode="json"))
     )
     hashes = [{one.role: one.sha256 for one in some} for some in (record.inputs, inputs)]
     if record.kind != "pairs" or record.status != "success" or then != now or hashes[0] != hashes[1]:

@@ -1,24 +1,95 @@
-"""The committed training runs that a candidate is held against, and how they are made.
+"""The budget of `fbench regress`, and the committed training runs that a candidate is held against.
 
 A baseline is a folder with a ``scores.parquet``: the base model and at least eight training runs of one
-divergence, on the budget of `recipe`. It holds no weights and no images: the gate needs neither.
+divergence, on the budget. It holds no weights and no images: the gate needs neither. Every number of the
+budget is part of the committed baselines; whoever changes one makes them anew.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmark.core import store
 from benchmark.core.errors import NotComparableError, UnknownNameError
+from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Checkpoint, Hyperparameter
 from benchmark.core.resources import baselines_folder
+from benchmark.evaluate.config import EvalConfig
 from benchmark.leaderboard import ScoreTable, read_score_table, write_score_table
-from benchmark.workflows.regress.recipe import BASELINE_SEEDS, eval_config, run_config
 from benchmark.workflows.workers import WORKERS, train_and_evaluate
 from trainers.config import TrainConfig
 
 FILE: Final = "scores.parquet"
+MAKE_ANEW: Final = "make the baseline anew: fbench regress --divergence D --make-baseline DIR"
+SEEDS: Final = (0, 1, 2, 3)
+"""Training seeds of a candidate: two for each of two processes."""
+BASELINE_SEEDS: Final = tuple(range(8))
+SCORERS: Final = ("true_reward", "oracle", "true_diversity", "scene_rate")
+"""What the gate looks at: reward, content, diversity, and whether a picture is a scene at all."""
+
+TRAINING: Final[Mapping[str, Any]] = {
+    "preset": "shapes-f-dpo-reverse-kl",
+    # Without it beta would decide, and not the divergence's form.
+    "slope_matched": True,
+    # Half the preset's steps, each twice as long: as far, in the time that a CI has.
+    "steps": 50,
+    "batch_size": 96,
+    "lr": 4e-4,
+    "warmup": 5,
+    "save_every": 50,
+    # Said, and not left to the hardware, so that every machine trains the same thing.
+    "precision": "bf16",
+    "device": "cpu",
+}
+EVALUATION: Final[Mapping[str, Any]] = {
+    "base": "shapes",
+    "prompts": "shapes-core",
+    "limit": 96,
+    "images_per_prompt": 4,
+    "scorers": SCORERS,
+    "primary": SCORERS,
+    "precision": "bf16",
+    "device": "cpu",
+}
+
+
+def folder_name(divergence: str) -> str:
+    """A folder for what is made of a divergence; two divergences have two.
+
+    Example:
+        >>> folder_name("jensen-shannon"), folder_name("expr: u*log(u)")
+        ('jensen_shannon', 'expru_log_u-8a0dafda')
+    """
+    name = divergence.replace("-", "_")
+    if name.isidentifier():
+        return name
+    short = "".join(c if c.isalnum() or c in ".=" else "_" if c in "*(" else "" for c in divergence)[:40]
+    return f"{short}-{sha256_json(divergence)[:8]}"
+
+
+def run_config(
+    divergence: str, seed: int, out: Path, *, unchecked: bool = False, offline: bool = False
+) -> TrainConfig:
+    """One training run.
+
+    Args:
+        divergence: As ``--divergence`` takes it.
+        seed: Training seed.
+        out: Folder of the run.
+        unchecked: Take a divergence that breaks the laws.
+        offline: Forbid every network access; nothing here needs one.
+
+    Raises:
+        UserError: for a divergence that is unknown or, unless unchecked, breaks a law.
+    """
+    own = {"divergence": divergence, "seed": seed, "out": out, "unchecked": unchecked, "offline": offline}
+    return TrainConfig.resolve(None, {**TRAINING, **own})
+
+
+def eval_config(out: Path, *, offline: bool = False) -> EvalConfig:
+    """The evaluation, of the base model until its checkpoints are named."""
+    return EvalConfig.parse({**EVALUATION, "out": out, "offline": offline})
 
 
 def find_baseline(name: str) -> Path:
@@ -56,7 +127,7 @@ def refuse_other_budget(baseline: ScoreTable, candidate: TrainConfig) -> None:
         if str(ours) != str(asked):
             raise NotComparableError(
                 f"the baseline was trained with {name} {asked}, the candidate with {ours}",
-                do="make the baseline anew: python -m benchmark.workflows.regress",
+                do=MAKE_ANEW,
             )
 
 
@@ -73,7 +144,7 @@ def make_baselines(
     Args:
         divergences: Each is trained with every seed; those of a seed share their batches.
         out: Runs, images and scores; not committed.
-        results: Gets a folder for each divergence.
+        results: Gets a folder for each divergence, named as the divergence is.
         seeds: Training seeds.
         workers: Processes.
 
@@ -117,7 +188,7 @@ def _page(divergence: str, table: ScoreTable) -> str:
             "",
             *(f"| {' | '.join(cells)} |" for cells in lines),
             "",
-            "Made by `python -m benchmark.workflows.regress`. Signature:",
+            "Made by `fbench regress --make-baseline`. Signature:",
             f"`{table.signature}`",
             "",
         ]

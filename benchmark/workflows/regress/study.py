@@ -19,8 +19,16 @@ from benchmark.leaderboard import (
     signature_line,
 )
 from benchmark.leaderboard.by_method import build_method_leaderboard
-from benchmark.workflows.regress.baselines import find_baseline, refuse_other_budget, trained
-from benchmark.workflows.regress.recipe import SCORERS, SEEDS, eval_config, run_config
+from benchmark.workflows.regress.baselines import (
+    MAKE_ANEW,
+    SCORERS,
+    SEEDS,
+    eval_config,
+    find_baseline,
+    refuse_other_budget,
+    run_config,
+    trained,
+)
 from benchmark.workflows.workers import WORKERS, train_and_evaluate
 from trainers.config import TrainConfig
 
@@ -102,7 +110,7 @@ def check(what: Regress) -> list[str]:
     if difference:
         raise NotComparableError(
             f"the baseline {what.baseline} is not comparable with this fbench: {difference}",
-            do="make the baseline anew: python -m benchmark.workflows.regress",
+            do=MAKE_ANEW,
         )
     # What is wrong with scorers and margins shows here, and not after the training.
     theirs = [checkpoint.id for checkpoint in trained(table)]

@@ -9,8 +9,8 @@ from torch.nn.functional import logsigmoid
 
 from benchmark.core.errors import ConfigError, MissingFileError, UnknownNameError, UserError
 from benchmark.report.figures.gradient_field import Cloud
-from benchmark.workflows import gradient_fields
-from benchmark.workflows.gradient_fields import Axes, divergence_field, grid
+from benchmark.workflows import run_figures
+from benchmark.workflows.run_figures import Axes, divergence_field, grid
 from trainers.divergences import divergences
 
 ARGUMENTS = {"alpha": "alpha(a=0.3)", "mixture": "mixture('reverse_kl', 'jensen_shannon', 0.3)"}
@@ -96,23 +96,23 @@ def test_a_users_own_divergence_is_drawn_as_the_built_in_ones_are(tmp_path: Path
     points = grid("log-ratio")
     mine = divergence_field(f"{file}:Mine", 1.0, points)
     assert np.array_equal(mine.d_winner, divergence_field("reverse_kl", 1.0, points).d_winner)
-    assert gradient_fields.draw([f"{file}:Mine"], tmp_path / "field.svg").stat().st_size > 1000
+    assert run_figures.draw([f"{file}:Mine"], tmp_path / "field.svg").stat().st_size > 1000
 
 
 def test_what_cannot_be_drawn_is_told(tmp_path: Path) -> None:
     out = tmp_path / "field.png"
     with pytest.raises(ConfigError, match="no divergence is given.*--run"):
-        gradient_fields.draw([], out)
+        run_figures.draw([], out)
     with pytest.raises(UnknownNameError, match="did you mean reverse_kl"):
-        gradient_fields.draw(["revers_kl"], out)
+        run_figures.draw(["revers_kl"], out)
     with pytest.raises(UnknownNameError, match="unknown axes 'ratios'; allowed: log-ratio, ratio"):
-        gradient_fields.draw(["reverse_kl"], out, axes="ratios")
+        run_figures.draw(["reverse_kl"], out, axes="ratios")
     with pytest.raises(ConfigError, match="beta is -1"):
-        gradient_fields.draw(["reverse_kl"], out, beta=-1)
+        run_figures.draw(["reverse_kl"], out, beta=-1)
     with pytest.raises(ConfigError, match="--limit is 0"):
-        gradient_fields.draw(["reverse_kl"], out, limit=0.0)
+        run_figures.draw(["reverse_kl"], out, limit=0.0)
     with pytest.raises(ConfigError, match="--step is 5, and there is no run"):
-        gradient_fields.draw(["reverse_kl"], out, step=5)
+        run_figures.draw(["reverse_kl"], out, step=5)
     with pytest.raises(MissingFileError, match="no run at"):
-        gradient_fields.draw([], out, run=tmp_path / "nowhere")
+        run_figures.draw([], out, run=tmp_path / "nowhere")
     assert not out.exists()

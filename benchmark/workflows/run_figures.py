@@ -1,4 +1,4 @@
-"""The gradient fields of divergences on a grid, and where a run's own pairs stand in them."""
+"""Figures of training runs: curves, and gradient fields of divergences with a run's own pairs on top."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from benchmark.core.errors import ConfigError, MissingFileError, UnknownNameError, UserError
 from benchmark.report.figures import gradient_field as write_figure
+from benchmark.report.figures.curve_panels import RunCurves
 from benchmark.report.figures.gradient_field import Cloud, GradientField
 from trainers.checkpoints import read_checkpoints
-from trainers.divergences import divergences
 from trainers.log_ratio_cloud import read_log_ratios
-from trainers.objectives import gradient_field, slope_matched_beta
+from trainers.logs import read_metrics
 
 Axes = Literal["log-ratio", "ratio"]
 Floats = NDArray[np.floating]
@@ -67,6 +66,11 @@ def divergence_field(
         UserError: for a divergence that cannot be made.
         ConfigError: if beta is not positive.
     """
+    import torch
+
+    from trainers.divergences import divergences
+    from trainers.objectives import gradient_field, slope_matched_beta
+
     if not beta > 0 or not np.isfinite(beta):
         raise ConfigError(f"beta is {beta:g}", allowed="a positive number")
     divergence = divergences.create(spec)
@@ -199,3 +203,44 @@ def _axes(text: str) -> Axes:
     if text == "ratio":
         return "ratio"
     raise UnknownNameError("axes", text, LIMIT)
+
+
+def read_curves(folders: Sequence[Path]) -> list[RunCurves]:
+    """The curves of runs, under the shortest names that tell them apart.
+
+    Raises:
+        MissingFileError: if a folder has no metrics.
+        UnreadableFileError: if they are not a line of numbers a step.
+        UserError: if a folder is named twice, or a run has logged nothing yet.
+    """
+    names = _names([folder.resolve() for folder in folders])
+    return [RunCurves(name, _read(folder)) for name, folder in zip(names, folders, strict=True)]
+
+
+def _read(folder: Path) -> list[dict[str, float | int | bool | None]]:
+    path = folder / "metrics.jsonl"
+    if not path.is_file():
+        raise MissingFileError(path, "metrics of a run", do="name the folder that `fbench train` wrote")
+    lines = read_metrics(folder)
+    if not lines:
+        raise UserError(f"{path} is empty", do="wait for the run's first step")
+    return lines
+
+
+def _names(folders: Sequence[Path]) -> list[str]:
+    """The last part of each path, with as many before it as it takes.
+
+    Example:
+        >>> _names([Path("/a/js/run"), Path("/a/kl/run"), Path("/a/other")])
+        ['js/run', 'kl/run', 'other']
+    """
+    if len(set(folders)) < len(folders):
+        twice = next(folder for folder in folders if folders.count(folder) > 1)
+        raise UserError(f"{twice} is named twice")
+    found = []
+    for folder in folders:
+        n = 1
+        while sum(other.parts[-n:] == folder.parts[-n:] for other in folders) > 1:
+            n += 1
+        found.append("/".join(folder.parts[-n:]))
+    return found
