@@ -9,7 +9,9 @@ from torch import nn
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Sampler
-from benchmark.evaluate import EvalConfig, evaluate, plan
+from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.plan import plan
+from benchmark.evaluate.run import evaluate
 from benchmark.generate import sample
 from benchmark.models import base_hash, checkpoint_hash, load_pipeline, model_facts, open_checkpoint
 from benchmark.models.facts import family_of
