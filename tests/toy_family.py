@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from benchmark.core.errors import UnknownNameError, UnreadableFileError
 from benchmark.core.records import Sampler
 from benchmark.models import Family, ModelFacts
-from benchmark.models.conditioning import Conditioning
-from benchmark.models.families.base import LoraTargets, Pipeline, Precision, resolve_precision
+from benchmark.models.families.base import Conditioning, LoraTargets, Pipeline, Precision
+from benchmark.models.loading import resolve_precision
 from benchmark.models.steps import SamplerSteps
 
 SIDE, WIDTH, LETTERS = 8, 8, "abcdefghijklmnopqrstuvwxyz"

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.core.records import ImageRef
-from benchmark.models.conditioning import Conditioning
-from benchmark.models.families.base import Pipeline
+from benchmark.models.families.base import Conditioning, Pipeline
 from trainers.arrays import Array, Rows, in_memory
 from trainers.fitting import flipped_crop
 from trainers.pairs import BadRow

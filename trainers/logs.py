@@ -19,7 +19,7 @@ from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError
 from trainers.divergences import Divergence
 from trainers.objectives import PairErrors
-from trainers.preference_logs import log_ratio_summary
+from trainers.objectives.base import log_ratio_summary
 
 QUARTERS = 4
 MAX_BEYOND_KNEE: Final = 0.01

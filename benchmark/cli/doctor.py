@@ -156,7 +156,7 @@ def diagnose() -> Diagnosis:
 def _precision(devices: tuple[str, ...]) -> dict[str, str]:
     import torch
 
-    from benchmark.models.families.base import resolve_precision
+    from benchmark.models.loading import resolve_precision
 
     return {device: resolve_precision("auto", torch.device(device)) for device in devices}
 

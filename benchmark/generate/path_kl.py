@@ -22,8 +22,7 @@ from torch import Tensor
 from benchmark.core.errors import NotComparableError
 from benchmark.core.records import Sampler
 from benchmark.generate.sampling import TextCache, batches
-from benchmark.models.conditioning import Conditioning
-from benchmark.models.families.base import Pipeline
+from benchmark.models.families.base import Conditioning, Pipeline
 from benchmark.models.steps import TransitionSteps
 
 
@@ -45,7 +44,7 @@ def path_kl(
 
     Raises:
         NotComparableError: if the two do not share the noise schedule: then the divergence is infinite.
-        NoGaussianStepsError: if their family's sampler draws none.
+        no_gaussian_steps: if their family's sampler draws none.
     """
     steps = _shared_steps(policy, reference, sampler)
     own, other = TextCache(policy), TextCache(reference)

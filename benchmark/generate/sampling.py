@@ -15,8 +15,7 @@ from torch import Tensor
 
 from benchmark.core.records import Sampler
 from benchmark.generate.progress import Progress
-from benchmark.models.conditioning import Conditioning
-from benchmark.models.families.base import Pipeline
+from benchmark.models.families.base import Conditioning, Pipeline
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,18 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, get_args
 
 import torch
 from safetensors import safe_open
 from torch import nn
 
 from benchmark.core.devices import choose_device
-from benchmark.core.errors import MissingFileError, UnreadableFileError
+from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.store import read_json
 from benchmark.models.facts import family_of, model_facts, models
-from benchmark.models.families.base import Pipeline
+from benchmark.models.families.base import Pipeline, Precision
 from benchmark.models.files import find_weights, under_plain_names
 from benchmark.models.hub import download
 from benchmark.models.quiet import quiet
@@ -145,3 +145,38 @@ def weights_sha256(module: nn.Module) -> str:
         for name, v in module.state_dict().items()
     }
     return sha256_json(parts)
+
+
+def resolve_precision(asked: str, device: torch.device) -> Precision:
+    """The precision that `auto` means: bfloat16 where the hardware multiplies it, else fp16 on a GPU.
+
+    On other devices half precision would lose digits and gain no time, so there it is float32. fp16
+    has a short range: training in it scales the loss, so it is chosen only where there is no bfloat16.
+
+    Args:
+        asked: `auto`, `fp32`, `bf16` or `fp16`.
+        device: Where the networks will run.
+
+    Raises:
+        UserError: for another word, or fp16 on a device that is no CUDA GPU.
+    """
+    if asked == "auto":
+        if _bf16_pays(device):
+            return "bf16"
+        return "fp16" if device.type == "cuda" else "fp32"
+    if asked == "fp16" and device.type != "cuda":
+        raise UserError(
+            f"precision is fp16 on {device.type}", allowed="auto, fp32, bf16", do="fp16 needs a CUDA GPU"
+        )
+    if asked not in get_args(Precision):
+        raise UserError(f"precision is {asked!r}", allowed=f"auto, {', '.join(get_args(Precision))}")
+    chosen: Precision = asked  # type: ignore[assignment]  # one of its words
+    return chosen
+
+
+def _bf16_pays(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device.type == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001  # torch has no public question for it
+    return False

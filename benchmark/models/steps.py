@@ -27,19 +27,17 @@ from torch import Tensor
 from benchmark.core.errors import UserError
 
 
-class NoGaussianStepsError(UserError):
-    """A family whose sampler draws no Gaussian steps was asked for their densities.
+def no_gaussian_steps(name: str) -> UserError:
+    """The refusal of a family whose sampler draws no Gaussian steps, where their densities are asked for.
 
     Args:
         name: Of the base model.
     """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"the sampler of {name} has no Gaussian steps, which the estimator transition and the scorer "
-            "path_kl compare",
-            do="use the estimator denoising, and leave out --distance and path_kl",
-        )
+    return UserError(
+        f"the sampler of {name} has no Gaussian steps, which the estimator transition and the scorer path_kl "
+        "compare",
+        do="use the estimator denoising, and leave out --distance and path_kl",
+    )
 
 
 class SamplerSteps(ABC):

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import MissingFileError, MissingWeightsError, UserError
 from benchmark.models import load_pipeline as load_any
-from benchmark.models.families.base import resolve_precision
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
+from benchmark.models.loading import resolve_precision
 
 load_pipeline = cast("Callable[..., Pipeline]", load_any)
 

@@ -15,7 +15,6 @@ from benchmark.evaluate.run import evaluate
 from benchmark.generate import sample
 from benchmark.models import base_hash, checkpoint_hash, load_pipeline, model_facts, open_checkpoint
 from benchmark.models.facts import family_of
-from benchmark.models.steps import NoGaussianStepsError
 
 FILE = Path(__file__).resolve().parents[1] / "toy_family.py"
 TOY = f"{FILE}:toy"
@@ -86,5 +85,5 @@ def test_what_it_has_not_is_said(config: EvalConfig, tmp_path: Path) -> None:
     base = load_pipeline(TOY, precision="fp32")
     base.save_network(base.empty_network(), tmp_path / "trained")
     measured = {"checkpoint": ("base", str(tmp_path / "trained")), "distance": True, "steps": 2}
-    with pytest.raises(NoGaussianStepsError, match="path_kl"):
+    with pytest.raises(UserError, match="path_kl"):
         evaluate(config.model_copy(update=measured), command="fbench eval")

@@ -34,7 +34,7 @@ def measure(
     """
     import torch
 
-    from benchmark.models.families.base import resolve_precision
+    from benchmark.models.loading import resolve_precision
 
     precision = resolve_precision("auto", torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     with tempfile.TemporaryDirectory() as name:

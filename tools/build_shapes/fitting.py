@@ -18,7 +18,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from benchmark.models.families.base import resolve_precision
+from benchmark.models.loading import resolve_precision
 
 SAVE_EVERY_SECONDS = 150
 COMPILE_FROM_SCALE = 0.5

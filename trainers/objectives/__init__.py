@@ -11,17 +11,23 @@ can share a noise level.
 How to add an objective: docs/adding-an-objective.md.
 """
 
-from trainers.objectives.base import Objective, ObjectiveOutput, PairErrors, Predictions, objectives
-from trainers.objectives.dmpo import DMPO
-from trainers.objectives.dspo import DSPO
-from trainers.objectives.equations import (
+from trainers.objectives.base import (
+    Objective,
+    ObjectiveOutput,
+    PairErrors,
+    Predictions,
     bradley_terry_loss,
     contrast_weights,
     gradient_field,
+    margin_logs,
+    objectives,
+    preference_logs,
     slope_matched_beta,
     text_image_embedding,
     weighted_mean,
 )
+from trainers.objectives.dmpo import DMPO
+from trainers.objectives.dspo import DSPO
 from trainers.objectives.f_dpo import FDPO, diffusion_dpo
 from trainers.objectives.ipo import IPO
 from trainers.objectives.kto import KTO
@@ -45,7 +51,9 @@ __all__ = [
     "contrast_weights",
     "diffusion_dpo",
     "gradient_field",
+    "margin_logs",
     "objectives",
+    "preference_logs",
     "slope_matched_beta",
     "text_image_embedding",
     "weighted_mean",

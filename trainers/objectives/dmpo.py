@@ -6,9 +6,15 @@ from typing import final
 from torch.nn.functional import logsigmoid
 
 from trainers.divergences import ReverseKL
-from trainers.objectives.base import Objective, ObjectiveOutput, PairErrors, objectives
-from trainers.objectives.equations import positive, weighted_mean
-from trainers.preference_logs import preference_logs
+from trainers.objectives.base import (
+    Objective,
+    ObjectiveOutput,
+    PairErrors,
+    objectives,
+    positive,
+    preference_logs,
+    weighted_mean,
+)
 
 
 @final

@@ -4,9 +4,16 @@ import math
 from typing import final
 
 from trainers.divergences import Divergence, ReverseKL
-from trainers.objectives.base import Objective, ObjectiveOutput, PairErrors, objectives
-from trainers.objectives.equations import bradley_terry_loss, positive, weighted_mean
-from trainers.preference_logs import preference_logs
+from trainers.objectives.base import (
+    Objective,
+    ObjectiveOutput,
+    PairErrors,
+    bradley_terry_loss,
+    objectives,
+    positive,
+    preference_logs,
+    weighted_mean,
+)
 
 
 @final

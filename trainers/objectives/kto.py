@@ -7,9 +7,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from trainers.divergences import ReverseKL
-from trainers.objectives.base import Objective, ObjectiveOutput, PairErrors, objectives
-from trainers.objectives.equations import positive, weighted_mean
-from trainers.preference_logs import preference_logs
+from trainers.objectives.base import (
+    Objective,
+    ObjectiveOutput,
+    PairErrors,
+    objectives,
+    positive,
+    preference_logs,
+    weighted_mean,
+)
 
 
 def reference_point(

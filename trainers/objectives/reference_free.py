@@ -6,9 +6,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from trainers.objectives.base import Objective, ObjectiveOutput, PairErrors, objectives
-from trainers.objectives.equations import bradley_terry_loss, positive, weighted_mean
-from trainers.preference_logs import margin_logs
+from trainers.objectives.base import (
+    Objective,
+    ObjectiveOutput,
+    PairErrors,
+    bradley_terry_loss,
+    margin_logs,
+    objectives,
+    positive,
+    weighted_mean,
+)
 
 
 @final

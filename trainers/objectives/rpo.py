@@ -4,15 +4,18 @@ import math
 from typing import final
 
 from trainers.divergences import Divergence
-from trainers.objectives.base import Objective, ObjectiveOutput, PairErrors, objectives
-from trainers.objectives.equations import (
+from trainers.objectives.base import (
+    Objective,
+    ObjectiveOutput,
+    PairErrors,
     bradley_terry_loss,
     contrast_weights,
+    objectives,
     one_of,
     positive,
+    preference_logs,
     weighted_mean,
 )
-from trainers.preference_logs import preference_logs
 
 
 @final

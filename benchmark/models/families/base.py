@@ -7,26 +7,87 @@ a network reads them as; what it is told of prompts is a `Conditioning`, whateve
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias, TypeVar, get_args
+from typing import ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Float, Num, UInt8
+from jaxtyping import Float, Int, Num, UInt8
 from torch import Tensor, nn
 
-from benchmark.core.errors import UserError
 from benchmark.core.records import Sampler
-from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts
-from benchmark.models.steps import NoGaussianStepsError, SamplerSteps, TransitionSteps
+from benchmark.models.steps import SamplerSteps, TransitionSteps, no_gaussian_steps
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 P = TypeVar("P", bound="Pipeline")
 LoraTargets: TypeAlias = Literal["attention", "all"]
+
+
+@dataclass(frozen=True, eq=False)
+class Conditioning:
+    """The encoding of n prompts for a network; which parts there are is the family's own matter.
+
+    Attributes:
+        parts: Tensors by name, whose first axis is the prompts.
+    """
+
+    parts: Mapping[str, Tensor]
+
+    @staticmethod
+    def cat(several: Sequence["Conditioning"]) -> "Conditioning":
+        """Several of the same parts, one after the other."""
+        return Conditioning(
+            {name: torch.cat([one.parts[name] for one in several]) for name in several[0].parts}
+        )
+
+    @staticmethod
+    def from_flat(flat: Float[Tensor, "n width"], shapes: Mapping[str, tuple[int, ...]]) -> "Conditioning":
+        """The inverse of :meth:`flat`.
+
+        Args:
+            flat: The parts side by side.
+            shapes: Of each part without the first axis, in their order; see :attr:`shapes`.
+        """
+        columns = flat.split([math.prod(shape) for shape in shapes.values()], dim=1)
+        named = zip(shapes.items(), columns, strict=True)
+        return Conditioning({name: part.reshape(len(flat), *shape) for (name, shape), part in named})
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of each part, without the first axis."""
+        return {name: tuple(part.shape[1:]) for name, part in self.parts.items()}
+
+    def flat(self) -> Float[Tensor, "n width"]:
+        """All parts of a prompt side by side, in their order."""
+        return torch.cat([part.flatten(1) for part in self.parts.values()], dim=1)
+
+    def __len__(self) -> int:
+        """The number of prompts."""
+        return len(next(iter(self.parts.values())))
+
+    def __getitem__(self, rows: slice | Int[Tensor, " k"]) -> "Conditioning":
+        """Some of the prompts."""
+        return self._each(lambda part: part[rows])
+
+    def repeat(self, times: int) -> "Conditioning":
+        """All prompts, that many times one after the other."""
+        return self._each(lambda part: part.expand(times, *part.shape).flatten(0, 1))
+
+    def to(self, device: torch.device) -> "Conditioning":
+        """On another device."""
+        return self._each(lambda part: part.to(device))
+
+    def zeros(self) -> "Conditioning":
+        """Zeros of the same shapes."""
+        return self._each(torch.zeros_like)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Conditioning":
+        return Conditioning({name: change(part) for name, part in self.parts.items()})
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -224,10 +285,10 @@ class Pipeline(ABC):
             count: Steps of a walk.
 
         Raises:
-            NoGaussianStepsError: for a family that has none, unless it says otherwise.
+            UserError: for a family that has none, unless it says otherwise.
         """
         del count
-        raise NoGaussianStepsError(self.name)
+        raise no_gaussian_steps(self.name)
 
     # --- training -------------------------------------------------------------------------------
 
@@ -289,38 +350,3 @@ class Pipeline(ABC):
         Raises:
             UserError: if there is nothing of the kind, or it was trained from another base model.
         """
-
-
-def resolve_precision(asked: str, device: torch.device) -> Precision:
-    """The precision that `auto` means: bfloat16 where the hardware multiplies it, else fp16 on a GPU.
-
-    On other devices half precision would lose digits and gain no time, so there it is float32. fp16
-    has a short range: training in it scales the loss, so it is chosen only where there is no bfloat16.
-
-    Args:
-        asked: `auto`, `fp32`, `bf16` or `fp16`.
-        device: Where the networks will run.
-
-    Raises:
-        UserError: for another word, or fp16 on a device that is no CUDA GPU.
-    """
-    if asked == "auto":
-        if _bf16_pays(device):
-            return "bf16"
-        return "fp16" if device.type == "cuda" else "fp32"
-    if asked == "fp16" and device.type != "cuda":
-        raise UserError(
-            f"precision is fp16 on {device.type}", allowed="auto, fp32, bf16", do="fp16 needs a CUDA GPU"
-        )
-    if asked not in get_args(Precision):
-        raise UserError(f"precision is {asked!r}", allowed=f"auto, {', '.join(get_args(Precision))}")
-    chosen: Precision = asked  # type: ignore[assignment]  # one of its words
-    return chosen
-
-
-def _bf16_pays(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if device.type == "cpu":
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())  # noqa: SLF001  # torch has no public question for it
-    return False

@@ -6,7 +6,7 @@ from tools.mutants.running import Mutant
 
 TESTS: Final = ("tests/trainers/objectives", "tests/trainers/test_log_ratio.py")
 
-_EQUATIONS = "trainers/objectives/equations.py"
+_EQUATIONS = "trainers/objectives/base.py"
 _BASE = "trainers/objectives/base.py"
 _FDPO = "trainers/objectives/f_dpo.py"
 _RPO = "trainers/objectives/rpo.py"
@@ -17,7 +17,7 @@ _DSPO = "trainers/objectives/dspo.py"
 _DMPO = "trainers/objectives/dmpo.py"
 _SFT = "trainers/objectives/reference_free.py"
 _RATIO = "trainers/log_ratio.py"
-_LOGS = "trainers/preference_logs.py"
+_LOGS = "trainers/objectives/base.py"
 
 _ROWS: Final = (
     (_EQUATIONS, "return -logsigmoid(logits)", "return logsigmoid(logits)", ""),

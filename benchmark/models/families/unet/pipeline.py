@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, final
 
@@ -16,16 +17,15 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from benchmark.core.errors import UnknownNameError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Sampler
-from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts
-from benchmark.models.families.base import LoraTargets, Pipeline, Precision, resolve_precision
+from benchmark.models.families.base import Conditioning, LoraTargets, Pipeline, Precision
 from benchmark.models.families.unet import FAMILY
 from benchmark.models.families.unet.cpu_bf16 import quicken
 from benchmark.models.families.unet.ddim import DDIMSteps, PredictionType, transition_steps
 from benchmark.models.families.unet.opening import folder_parts, quick_unet_layout
 from benchmark.models.families.unet.policies import policy_parts, save_adapter, save_network
 from benchmark.models.families.unet.single_file import file_parts
-from benchmark.models.loading import weights_sha256
+from benchmark.models.loading import resolve_precision, weights_sha256
 from benchmark.models.steps import TransitionSteps
 
 ENCODED_PIXELS = 2**21
@@ -99,7 +99,7 @@ class UNetPipeline(Pipeline):
         """The same with another UNet."""
         return replace(self, unet=network)
 
-    @property
+    @cached_property
     def unet_layout(self) -> torch.memory_format:
         """How the UNet's tensors lie in memory; see :func:`quick_unet_layout`."""
         return quick_unet_layout(self.device)
