@@ -185,6 +185,8 @@ def test_runs_with_different_clips_are_two_methods_and_one_of_before_is_of_the_u
     here = Path(shutil.copytree(place, tmp_path / "moved"))
     _move_weights(here / "clip" / "open_clip_model.safetensors")
     other = train(_config(here, "rpo", tiny_cache, seed=1, out=here / "other")).checkpoint
+    # The copy of the data, too, is named otherwise.
+    other = replace(other, hyperparameters={**other.hyperparameters, "data": one.hyperparameters["data"]})
     assert one.hyperparameters["clip"] == other.hyperparameters["clip"]
     # Without the CLIP they would be the two seeds of one method.
     assert [method.seeds for method in methods_of([_as_before(one), _as_before(other)])] == [(0, 1)]

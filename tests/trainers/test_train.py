@@ -122,25 +122,31 @@ def test_policies_trained_together_end_as_alone_to_the_bit(settings: Settings) -
         assert timeless(alone.folder) == timeless(shared.folder), name
 
 
+def counted_reference_passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often the base model is asked, one entry a time."""
+    reference, passes = networks.BaseNetwork.reference, list[int]()
+
+    def counted(self: networks.BaseNetwork) -> Any:
+        passes.append(1)
+        return reference(self)
+
+    monkeypatch.setattr(networks.BaseNetwork, "reference", counted)
+    return passes
+
+
 def test_policies_with_equal_batches_share_the_reference_pass(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forward, passes = networks.network_errors, []
-
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        passes.append(1)
-        return forward(*args, **kwargs)
-
-    monkeypatch.setattr("trainers.loop.network_errors", counted)
+    passes = counted_reference_passes(monkeypatch)
     betas = {f"b{b}": settings(f"b{b}", beta=b, steps=2, held_out_pairs=0) for b in (1, 2, 4)}
     train_many(list(betas.values()))
     assert len(passes) == 2  # one a step, not one a policy
 
 
 def test_sft_alone_makes_no_reference_pass(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The reference's pass is the only use of this name in the loop: calling None would be a TypeError.
-    monkeypatch.setattr("trainers.loop.network_errors", None)
+    passes = counted_reference_passes(monkeypatch)
     assert train(settings(objective="sft", steps=1, held_out_pairs=0)).checkpoint.step == 1
+    assert passes == []
 
 
 def test_a_finished_run_is_reused_and_nothing_is_loaded(
