@@ -52,7 +52,7 @@ def test_equal_batches(both: tuple[EncodedPairs, EncodedPairs], tiny_pipeline: P
     for step in range(2):
         one, two = (draw_batch(tiny_pipeline, each, plan, step).inputs for each in both)
         assert torch.equal(one.t, two.t)
-        for name in ("noisy", "target", "time_ids"):
+        for name in ("noisy", "target", "size_and_crop"):
             torch.testing.assert_close(getattr(one, name), getattr(two, name), rtol=2e-3, atol=2e-3)
         torch.testing.assert_close(one.text.parts["states"], two.text.parts["states"], rtol=2e-3, atol=2e-3)
 
