@@ -71,7 +71,7 @@ WALKS: Final = {
         ("score", "FOLDER/images", "--scorers", "clip", "--weights", "embedded", "--out", "FOLDER/score"),
     ),
     "gate": Walk(
-        "the gate, from two score tables to an exit code",
+        "how the gate decides, from two score tables to an exit code",
         ("benchmark/gate/evaluations.py:gate_evaluations", "benchmark/cli/verdict.py:tell_verdict"),
         (
             "gate", "FOLDER/eval", "--baseline", "base", "--candidate", "f_dpo-jensen_shannon", "--scorers",
