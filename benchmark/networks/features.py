@@ -92,7 +92,8 @@ class Features(Embedder):
 
     def preprocess(self, image: RGB) -> UInt8[Tensor, "h w 3"]:
         """The image as it is: Inception resizes by itself, and the small network takes any size."""
-        return torch.from_numpy(image)
+        # A copy: references may be read-only, of which `from_numpy` warns.
+        return torch.tensor(image)
 
     def encode_images(self, inputs: UInt8[Tensor, "n h w 3"]) -> Float[Tensor, "n d"]:
         """Features of images of one size.
