@@ -126,7 +126,7 @@ def test_one_pixel_takes_nobody_along(name: str, world: Path, make_set: MakeSet,
 def test_the_longest_images_that_are_read_become_squares(preprocess: Preprocess, side: int) -> None:
     for height, width in ((1, MAX_RATIO), (MAX_RATIO, 1), (3 * MAX_RATIO, 3), (1, 1)):
         pixels = preprocess(np.full((height, width, 3), 200, np.uint8), side)
-        assert pixels.shape == (1, 3, side, side)
+        assert pixels.shape == (3, side, side)
         assert float(pixels.max()) == pytest.approx(200 / 255, abs=0.01)
 
 
