@@ -3,9 +3,11 @@
 Of the small one d is small, so that n >= 5 d is affordable.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar, Final
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
@@ -92,7 +94,12 @@ class Features(Embedder):
 
     def preprocess(self, image: RGB) -> UInt8[Tensor, "h w 3"]:
         """The image as it is: Inception resizes by itself, and the small network takes any size."""
-        return torch.from_numpy(image)
+        # A copy in its own layout: references may be read-only, of which `from_numpy` warns.
+        return torch.from_numpy(image.copy(order="K"))
+
+    def stack(self, inputs: Sequence[Tensor]) -> Tensor:
+        """As numpy does, which keeps the layout in memory: another one gives other rounding."""
+        return torch.from_numpy(np.stack([image.numpy() for image in inputs]))
 
     def encode_images(self, inputs: UInt8[Tensor, "n h w 3"]) -> Float[Tensor, "n d"]:
         """Features of images of one size.

@@ -55,6 +55,10 @@ class Embedder(ABC):
     def encode_images(self, inputs: Tensor) -> Float[Tensor, "n d"]:
         """Embeddings of preprocessed images of one size."""
 
+    def stack(self, inputs: Sequence[Tensor]) -> Tensor:
+        """One tensor of the inputs of images of one size."""
+        return torch.stack(list(inputs))
+
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
         """Embeddings of texts."""
         raise NotImplementedError
@@ -79,7 +83,7 @@ class Embedder(ABC):
         out: list[Tensor] = [torch.empty(0)] * len(inputs)
         for size in dict.fromkeys(image.shape for image in inputs):
             rows = [row for row, image in enumerate(inputs) if image.shape == size]
-            stacked = torch.stack([inputs[row] for row in rows]).to(self.device)
+            stacked = self.stack([inputs[row] for row in rows]).to(self.device)
             with running(self.device, self.precision):
                 embeddings = self.encode_images(stacked)
             for row, embedding in zip(rows, self._finished(embeddings), strict=True):
