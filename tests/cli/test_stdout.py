@@ -99,6 +99,7 @@ SPOKEN = {
     "pairs": "--base {base} --prompts {prompts} --scorers {scorers}:Light --out {tmp}/pairs --dry-run",
     "eval": "--base {base} --prompts {prompts} --scorers {scorers}:Light --out {tmp}/new --dry-run",
     "score": "{images} --scorers {scorers}:Light --out {tmp}/score",
+    "reference": "kid(reference='{images}',weights='embedded') {tmp}/reference.npz",
     "frontier": "{eval} --by light --best-of none --out {tmp}/frontier --dry-run",
     "leaderboard": "{table}",
     "plot trade-off": "{table} --output {tmp}/a.png",
