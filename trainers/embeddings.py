@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,68 +67,88 @@ def clip_embeddings(
         device: Where it computes.
         cache: The folder of the cache; None to compute embeddings whenever they are asked for.
     """
-    from benchmark.networks.open_clip import load_open_clip, open_clip_tokenizer
-    from benchmark.networks.pixels import normalise
-
-    model: CLIP = load_open_clip(source.folder).to(device)
-    tokenizer: SimpleTokenizer = open_clip_tokenizer(source.bpe, int(model.context_length))
-    weights, size, width = weights_sha256(model), _image_size(model), int(model.text_projection.shape[-1])
-
-    @torch.no_grad()
-    def images_of(pixels: NDArray[np.uint8]) -> Array:
-        images = torch.from_numpy(pixels).to(device).permute(0, 3, 1, 2).float() / 255
-        features: Array = model.encode_image(normalise(images), normalize=True).cpu().numpy()
-        return features
-
-    @torch.no_grad()
-    def texts_of(captions: Sequence[str]) -> Array:
-        features: Array = (
-            model.encode_text(tokenizer(list(captions)).to(device), normalize=True).cpu().numpy()
-        )
-        return features
-
+    clip = _Clip(source, pairs, device)
     if cache is None:
         return ClipEmbeddings(
-            LazyRows(
-                (len(pairs.images), width),
-                lambda rows: np.concatenate(
-                    [images_of(b.pixels) for b in fitted_batches([pairs.images[i] for i in rows], size)]
-                ),
-            ),
-            LazyRows((len(pairs.captions), width), lambda rows: texts_of([pairs.captions[i] for i in rows])),
+            LazyRows((len(pairs.images), clip.width), clip.some_images),
+            LazyRows((len(pairs.captions), clip.width), clip.some_texts),
             device,
         )
+    return ClipEmbeddings(clip.all_images(cache), clip.all_texts(cache), device)
 
-    def fill_images(out: Mapping[str, Array], tell: Progress) -> None:
-        tell(0, len(pairs.images))
-        for batch in fitted_batches(pairs.images, size):
-            out["images"][batch.where] = images_of(batch.pixels)
-            tell(batch.where.stop, len(pairs.images))
 
-    def fill_texts(out: Mapping[str, Array], tell: Progress) -> None:
-        tell(0, len(pairs.captions))
-        for start in range(0, len(pairs.captions), ROWS_AT_ONCE):
-            stop = min(start + ROWS_AT_ONCE, len(pairs.captions))
-            out["texts"][start:stop] = texts_of(pairs.captions[start:stop])
-            tell(stop, len(pairs.captions))
+class _Clip:
+    """A CLIP that embeds the images and captions of some pairs.
 
-    images = cached_arrays(
-        cache,
-        "clip-images",
-        [list(pairs.image_digests), weights],
-        {"images": Spec((len(pairs.images), width), "float32")},
-        fill_images,
-        "images",
-    )["images"]
-    texts = cached_arrays(
-        cache,
-        "clip-texts",
-        [list(pairs.captions), weights],
-        {"texts": Spec((len(pairs.captions), width), "float32")},
-        fill_texts,
-        "captions",
-    )["texts"]
-    return ClipEmbeddings(images, texts, device)
+    Args:
+        source: Which one.
+        pairs: The pairs.
+        device: Where it computes.
+    """
+
+    def __init__(self, source: ClipSource, pairs: EncodedPairs, device: torch.device) -> None:
+        from benchmark.networks.open_clip import load_open_clip, open_clip_tokenizer
+
+        self._model: CLIP = load_open_clip(source.folder).to(device)
+        self._tokenizer: SimpleTokenizer = open_clip_tokenizer(source.bpe, int(self._model.context_length))
+        self._pairs, self._device = pairs, device
+        self.width = int(self._model.text_projection.shape[-1])
+
+    @cached_property
+    def _weights(self) -> str:
+        return weights_sha256(self._model)
+
+    def some_images(self, rows: NDArray[np.int64]) -> Array:
+        """Embeddings of some images."""
+        size, refs = _image_size(self._model), [self._pairs.images[i] for i in rows]
+        return np.concatenate([self._see(batch.pixels) for batch in fitted_batches(refs, size)])
+
+    def some_texts(self, rows: NDArray[np.int64]) -> Array:
+        """Embeddings of some captions."""
+        return self._read([self._pairs.captions[i] for i in rows])
+
+    def all_images(self, cache: Path) -> Array:
+        """Embeddings of all images, from the cache."""
+        pairs, size = self._pairs, _image_size(self._model)
+
+        def fill(out: Mapping[str, Array], tell: Progress) -> None:
+            tell(0, len(pairs.images))
+            for batch in fitted_batches(pairs.images, size):
+                out["images"][batch.where] = self._see(batch.pixels)
+                tell(batch.where.stop, len(pairs.images))
+
+        key = [list(pairs.image_digests), self._weights]
+        specs = {"images": Spec((len(pairs.images), self.width), "float32")}
+        return cached_arrays(cache, "clip-images", key, specs, fill, "images")["images"]
+
+    def all_texts(self, cache: Path) -> Array:
+        """Embeddings of all captions, from the cache."""
+        captions = self._pairs.captions
+
+        def fill(out: Mapping[str, Array], tell: Progress) -> None:
+            tell(0, len(captions))
+            for start in range(0, len(captions), ROWS_AT_ONCE):
+                stop = min(start + ROWS_AT_ONCE, len(captions))
+                out["texts"][start:stop] = self._read(captions[start:stop])
+                tell(stop, len(captions))
+
+        key = [list(captions), self._weights]
+        specs = {"texts": Spec((len(captions), self.width), "float32")}
+        return cached_arrays(cache, "clip-texts", key, specs, fill, "captions")["texts"]
+
+    @torch.no_grad()
+    def _see(self, pixels: NDArray[np.uint8]) -> Array:
+        from benchmark.networks.pixels import normalise
+
+        images = torch.from_numpy(pixels).to(self._device).permute(0, 3, 1, 2).float() / 255
+        features: Array = self._model.encode_image(normalise(images), normalize=True).cpu().numpy()
+        return features
+
+    @torch.no_grad()
+    def _read(self, captions: Sequence[str]) -> Array:
+        tokens = self._tokenizer(list(captions)).to(self._device)
+        features: Array = self._model.encode_text(tokens, normalize=True).cpu().numpy()
+        return features
 
 
 def _image_size(model: torch.nn.Module) -> int:

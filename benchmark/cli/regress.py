@@ -1,5 +1,6 @@
 """``fbench regress``."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -79,13 +80,7 @@ def regress(
 
     if make_baseline is not None:
         idle = {"--dry-run": dry_run, "--unchecked": unchecked, "--scorers": scorers, "--margin": margin}
-        for option in (option for option, given in idle.items() if given):
-            raise UserError(f"--make-baseline goes without {option}", do="leave one of them out")
-        own = study.parse_seeds(seeds) if seeds else baselines.BASELINE_SEEDS
-        (folder,) = baselines.make_baselines(
-            [divergence], out or Path("runs/baselines"), make_baseline, seeds=own, workers=workers
-        )
-        say(f"wrote {folder}")
+        _make_baseline(divergence, make_baseline, seeds, out, workers, idle)
         return
     what = study.Regress(
         divergence,
@@ -106,3 +101,24 @@ def regress(
     verdict.tell_verdict(
         report, junit=junit, markdown=markdown, inconclusive=inconclusive, more=more, as_json=as_json
     )
+
+
+def _make_baseline(
+    divergence: str,
+    results: Path,
+    seeds: str | None,
+    out: Path | None,
+    workers: int,
+    idle: Mapping[str, object],
+) -> None:
+    """Trains and evaluates a baseline; `idle` are options that it goes without, as they were given."""
+    from benchmark.core.errors import UserError
+    from benchmark.workflows.regress import baselines, study
+
+    for option in (option for option, given in idle.items() if given):
+        raise UserError(f"--make-baseline goes without {option}", do="leave one of them out")
+    own = study.parse_seeds(seeds) if seeds else baselines.BASELINE_SEEDS
+    (folder,) = baselines.make_baselines(
+        [divergence], out or Path("runs/baselines"), results, seeds=own, workers=workers
+    )
+    say(f"wrote {folder}")
