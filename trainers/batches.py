@@ -148,7 +148,7 @@ class NetworkInputs:
 
     Attributes:
         noisy: x_t.
-        target: Noise, v or velocity.
+        target: What the network should say, in the family's terms: noise, v, velocity, clean latents.
         t: As in `Moments`; winner and loser share them, and the noise.
         text: What the text encoders say of the captions.
         size_and_crop: Of the original images: see `EncodedPairs`.

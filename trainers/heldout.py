@@ -23,7 +23,7 @@ AT_ONCE = 16
 
 
 class HeldOut:
-    """Held-out pairs of one run, and what the reference says of them, computed once.
+    """Held-out pairs of the runs of a process, and what the reference says of them, computed once.
 
     Args:
         pipeline: How networks are asked.
@@ -72,7 +72,7 @@ class HeldOut:
         with policy.active() as network:
             seen = [self._errors(network, k, sides, keep) for k in range(self._draws)]
         drifts = [
-            prediction_drift(own.prediction, ref.prediction)
+            prediction_drift(own.prediction, ref.prediction[:sides])
             for own, ref in zip(seen, reference, strict=True)
             if drift and own.prediction is not None and ref.prediction is not None
         ]

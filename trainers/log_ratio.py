@@ -32,7 +32,7 @@ def prediction_error(
 
     Args:
         prediction: The network's output, in any precision.
-        target: Noise, v or velocity, whichever the model predicts.
+        target: Whatever the model predicts, such as noise, v, velocity or clean latents.
 
     Returns:
         m in float32, also under autocast: s is a small difference of such numbers.

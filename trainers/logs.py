@@ -144,7 +144,7 @@ def _text(metrics: Mapping[str, float | int | bool | None]) -> str:
 
 @dataclass
 class Watch:
-    """Whether a run still holds.
+    """Whether a run has diverged: beyond the knee, or worse than the reference on held-out pairs.
 
     Attributes:
         beyond: Sum over the steps since the last checkpoint of the share beyond the knee.
@@ -184,7 +184,7 @@ class Watch:
 
     @property
     def diverged(self) -> bool:
-        """Whether the run is marked."""
+        """Whether the run counts as diverged."""
         worse = (
             self.held_out_loss is not None
             and self.at_reference is not None

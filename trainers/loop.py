@@ -1,5 +1,8 @@
 r"""The training loop, from the drawn batch to the metrics line, for any number of runs on one base model.
 
+`train_runs` draws and asks the reference, `train_step` is all that happens to one policy, and `Run.record`
+writes the line and, where one is due, the checkpoint.
+
 `fbench train` is the case of one. Runs whose batches are the same (`BatchPlan`) share them and what the
 reference says of them. None sees anything of the others: each ends as it would have ended alone, to the bit.
 """
@@ -110,8 +113,9 @@ def train_step(
     Raises:
         UserError: if the loss or the gradient is not finite.
     """
-    start, paired = time.perf_counter(), run.recipe.objective.paired
-    lr, parts = learning_rate(run.config, run.step), split(len(batch.inputs.text), run.config.micro_batches)
+    start = time.perf_counter()
+    lr = learning_rate(run.config, run.step)
+    parts = split(len(batch.inputs.text), run.config.micro_batches)
 
     # m: how far the policy's predictions are from the targets, at the batch's (t, noise).
     with torch.set_grad_enabled(len(parts) == 1), run.policy.active() as network:
@@ -136,16 +140,17 @@ def train_step(
     run.step += 1
     logs = floats(output.logs)
     run.watch.note_step(logs)
+    quarters = quarter_logs(run.recipe.divergence, errors, run.pipeline.noise_level(batch.moments.t))
     seconds = time.perf_counter() - start
     return {
         "step": run.step,
         **logs,
-        **quarter_logs(run.recipe.divergence, errors, run.pipeline.noise_level(batch.moments.t)),
+        **quarters,
         "grad_norm": norm,
         "lr": lr,
         "seconds": seconds,
         "shared_seconds": waited,
-        "samples_per_second": (2 if paired else 1) * batch.moments.t.numel() / (seconds + waited),
+        "samples_per_second": run.sides * batch.moments.t.numel() / (seconds + waited),
     }
 
 
@@ -171,20 +176,20 @@ def _of_all_processes(
         together: Tensor = gather(local.movedim(2, 0).contiguous())
         return together.movedim(0, 2).contiguous()
 
-    drift = before = predictions = None
+    drift = reference_error = predictions = None
     if reference is not None and run.recipe.objective.uses_reference:
-        before = gathered(reference.error)
+        reference_error = gathered(reference.error)
         if run.uses_drift and own.prediction is not None and reference.prediction is not None:
-            drift = gathered(prediction_drift(own.prediction, reference.prediction))
+            drift = gathered(prediction_drift(own.prediction, reference.prediction[: run.sides]))
     if run.recipe.objective.needs_predictions and own.prediction is not None:
-        theirs = None if before is None or reference is None else reference.prediction
+        theirs = None if reference_error is None or reference is None else reference.prediction
         predictions = Predictions(
             gathered(own.prediction.detach()).requires_grad_(),
             None if theirs is None else gathered(theirs[: run.sides]),
             gathered(batch.inputs.target[: run.sides]),
         )
     error = gathered(own.error.detach()).requires_grad_()
-    return PolicyAndReference(error, before, drift, predictions, batch.moments.scale, batch.weight)
+    return PolicyAndReference(error, reference_error, drift, predictions, batch.moments.scale, batch.weight)
 
 
 def _backward(

@@ -245,7 +245,7 @@ def network_errors(
     sides: int = 2,
     keep: bool = False,
 ) -> NetworkErrors:
-    """What a network says of pairs, in one forward pass for each part.
+    """What a network says of pairs, part by part: one forward pass each, and another where there is guidance.
 
     Args:
         pipeline: How it is asked.
@@ -255,9 +255,15 @@ def network_errors(
         sides: 1 for the winners alone.
         keep: Whether the predictions are wanted as well.
     """
-    each = [_forward(pipeline, network, inputs, part, sides) for part in parts]
-    error = _joined([prediction_error(p, target) for p, target in each])
-    return NetworkErrors(error, _joined([p.float() for p, _ in each]) if keep else None)
+    errors, kept = list[Tensor](), list[Tensor]()
+    for part in parts:
+        # Of a part that is not wanted later only the errors stay: that is what parts are for.
+        prediction, target = _forward(pipeline, network, inputs, part, sides)
+        errors.append(prediction_error(prediction, target))
+        if keep:
+            kept.append(prediction.float())
+        del prediction
+    return NetworkErrors(_joined(errors), _joined(kept) if keep else None)
 
 
 def _forward(

@@ -39,7 +39,7 @@ class Run:
 
     Attributes:
         step: Steps done.
-        watch: Whether it still holds.
+        watch: Whether it has diverged.
         failure: What ended it before its time.
         sides: 2, or 1 where the objective looks at winners alone.
         scale: kappa, from prediction errors to nats; None without a reference.
@@ -68,6 +68,7 @@ class Run:
         )
         self.files: dict[str, str] = {}
         self._identity: Mapping[str, Any] = {}
+        self._method = method_settings(config.base)
         self._metrics: MetricsFile | None = None
         self._tracker: Tracker | None = None
 
@@ -199,7 +200,7 @@ class Run:
             hyperparameters=numbers,
             step=self.step,
             data_sha256=self.shared.data_sha256,
-            method_settings=method_settings(self.config.base),
+            method_settings=self._method,
         )
         checkpoints.save_checkpoint(
             self.config.out, self.policy, draft, pipeline.revision, pipeline.content_hash

@@ -79,7 +79,11 @@ def regress(
     from benchmark.workflows.regress import baselines, study
 
     if make_baseline is not None:
-        idle = {"--dry-run": dry_run, "--unchecked": unchecked, "--scorers": scorers, "--margin": margin}
+        idle = {
+            "--dry-run": dry_run, "--unchecked": unchecked, "--scorers": scorers, "--margin": margin,
+            "--junit": junit, "--markdown": markdown, "--json": as_json,
+            "--baseline": baseline != "reverse_kl",
+        }  # fmt: skip
         _make_baseline(divergence, make_baseline, seeds, out, workers, idle)
         return
     what = study.Regress(
@@ -117,6 +121,8 @@ def _make_baseline(
 
     for option in (option for option, given in idle.items() if given):
         raise UserError(f"--make-baseline goes without {option}", do="leave one of them out")
+    if results.exists() and not results.is_dir():
+        raise UserError(f"--make-baseline is {results}, a file", allowed="a folder, or a place for one")
     own = study.parse_seeds(seeds) if seeds else baselines.BASELINE_SEEDS
     (folder,) = baselines.make_baselines(
         [divergence], out or Path("runs/baselines"), results, seeds=own, workers=workers

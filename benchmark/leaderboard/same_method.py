@@ -61,12 +61,15 @@ class Method:
 
 def method_facts(runs: Sequence[Checkpoint]) -> list[dict[str, object]]:
     """For each run all in which the runs of one method agree, by name; the names are the same for all."""
-    usual = dict(_BEFORE)
+    names = dict.fromkeys((*_BEFORE, *(name for run in runs for name in run.method_settings)))
+    # What a record without a setting stands for may be the base model's own, such as its CLIP.
+    usual: dict[str, dict[str, object]] = {}
     for run in runs:
-        usual |= {name: value for name, value in run.method_settings.items() if name not in _BEFORE}
+        own = usual.setdefault(run.base_model, dict.fromkeys(names) | dict(_BEFORE))
+        own |= {name: value for name, value in run.method_settings.items() if name not in _BEFORE}
     return [
         {name: getattr(run, name) for name in _FIELDS}
-        | {name: run.hyperparameters.get(name, value) for name, value in usual.items()}
+        | {name: run.hyperparameters.get(name, usual[run.base_model][name]) for name in names}
         | {"data_sha256": run.data_sha256}
         for run in runs
     ]

@@ -114,6 +114,16 @@ class ModelFacts:
     always_stated: bool = False
     clip: Callable[[], OwnClip] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuses what nobody could load or sample."""
+        if self.local is None and not self.hub_id:
+            raise UserError(f"the facts of {self.name} say neither where it lies nor its hub id")
+        if self.sampler.name not in self.samplers:
+            raise UserError(
+                f"the facts of {self.name} have the sampler {self.sampler.name}",
+                allowed=f"{', '.join(self.samplers)}, as its family says",
+            )
+
     @property
     def latent_size(self) -> int:
         """D = C * H * W, the dimension that the log-ratio's scale is stated for."""

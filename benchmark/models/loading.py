@@ -13,7 +13,7 @@ from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.store import read_json
-from benchmark.models.facts import family_of, model_facts, models
+from benchmark.models.facts import Family, family_of, model_facts, models
 from benchmark.models.families.base import Pipeline, Precision
 from benchmark.models.files import find_weights, under_plain_names
 from benchmark.models.hub import download
@@ -40,12 +40,27 @@ def load_pipeline(
         folder, revision = facts.local(), ""
     else:
         folder, revision = download(facts.hub_id, offline=offline)
-    kind = family_of(facts, folder).load()
+    kind = _class_of(family_of(facts, folder))
     pipeline = kind.open(folder, facts, place, precision, revision)
     if facts.hub_id or spec in models:
         return pipeline
     # A folder's name is nobody's for ever; with the hash it means these weights only.
     return replace(pipeline, name=f"{facts.name}@{pipeline.revision[:8]}")
+
+
+def _class_of(family: Family) -> type[Pipeline]:
+    """A family's class; one from elsewhere may be unfinished."""
+    try:
+        kind = family.load()
+    except Exception as error:
+        where = f"{type(error).__name__}: {error}"
+        raise UserError(f"the family {family.name} cannot be loaded: {where}") from error
+    if lacking := sorted(kind.__abstractmethods__):
+        raise UserError(
+            f"{kind.__name__} of the family {family.name} lacks {', '.join(lacking)}",
+            do="see docs/adding-a-family.md",
+        )
+    return kind
 
 
 def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co:

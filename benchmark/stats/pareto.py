@@ -58,7 +58,7 @@ def front_set(x: FloatArray, *, level: float = LEVEL, resamples: int = RESAMPLES
     """
     n, count, axes = x.shape
     stays = np.ones(count, dtype=np.bool_)
-    if count == 1 or n < 2:
+    if count < 2 or n < 2:
         return stays
     i, j = np.triu_indices(count, k=1)
     lead = (x[:, i] - x[:, j]).reshape(n, -1)

@@ -1,5 +1,6 @@
 """A reference's features, written once: every scorer of the same network reads them at once."""
 
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,16 @@ class ReferenceFile:
     features: int
 
 
+def _refuse_place(out: Path) -> None:
+    """Looks at the file's place before an hour is spent on its content."""
+    if out.suffix != ".npz":
+        raise UserError(f"OUT is {out}", allowed="a file that ends in .npz")
+    if out.is_dir() or not out.absolute().parent.is_dir():
+        raise UserError(f"{out} cannot be written: {'it is a folder' if out.is_dir() else 'no such folder'}")
+    if out.exists() and not zipfile.is_zipfile(out):
+        raise UserError(f"{out} is there, and no .npz", do="choose another OUT")
+
+
 def write_reference(call: str, out: Path, weights: str = "published", device: str = "auto") -> ReferenceFile:
     """Writes the features of a scorer's reference set.
 
@@ -38,8 +49,12 @@ def write_reference(call: str, out: Path, weights: str = "published", device: st
         device: ``auto``, ``cpu``, ``cuda``.
 
     Raises:
-        UserError: if the scorer compares with no features of a reference, or cannot read them.
+        UserError: if the file cannot be written, or is something else that would be lost; if the scorer
+            compares with no features of a reference, or cannot read them.
     """
+    _refuse_place(out)
+    if weights not in ("published", "embedded"):
+        raise UserError(f"--weights is {weights!r}", allowed="published, embedded")
     (scorer, *_) = make_scorers([call], weights)
     if not hasattr(scorer, "reference_features"):
         raise UserError(

@@ -10,7 +10,13 @@ import pandas as pd
 import pytest
 
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell, ScorerColumn, ScoreRow
+from benchmark.core.records import (
+    Checkpoint,
+    Leaderboard,
+    LeaderboardCell,
+    ScorerColumn,
+    ScoreRow,
+)
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame
 from benchmark.leaderboard.by_method import build_method_leaderboard
 from benchmark.leaderboard.notes import method_notes
@@ -356,3 +362,22 @@ def test_every_format_shows_methods(board: Leaderboard, form: str) -> None:
         js = list(csv.DictReader(io.StringIO(text)))[2]
         assert (js["beta"], js["divergence"], js["hps_winrate"]) == ("0.3", "jensen_shannon", "")
         assert float(js["hps_p"]) < 0.05
+
+
+def test_what_a_record_without_a_clip_stands_for_is_its_own_base_models() -> None:
+    """Whatever order the runs of a table have: a CLIP that another base model lacks changes nothing."""
+
+    def run(
+        name: str, seed: int, base: str, clip: str | None, usual: str | None, *, says: bool
+    ) -> Checkpoint:
+        numbers = {"seed": seed, "beta": 1.0} | ({"clip_sha256": clip} if clip else {})
+        own = {"clip_sha256": usual} if says else {}
+        return Checkpoint(
+            id=name, base_model=base, objective="rpo", hyperparameters=numbers, step=10, method_settings=own
+        )
+
+    old = run("old", 0, "shapes")
+    new = run("new", 1, "shapes", "own", clip_sha256="own")
+    other = run("other", 0, "sd15", "given", clip_sha256=None)
+    for runs in ([old, new, other], [other, old, new], [new, other, old]):
+        assert sorted(len(method.runs) for method in methods_of(runs)) == [1, 2]

@@ -1,6 +1,7 @@
 """A family in one file of a user's opens, samples and is evaluated like fbench's own."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.plan import plan
 from benchmark.evaluate.run import evaluate
 from benchmark.generate import sample
-from benchmark.models import base_hash, checkpoint_hash, load_pipeline, model_facts, open_checkpoint
+from benchmark.models import base_hash, checkpoint_hash, load_pipeline, loading, model_facts, open_checkpoint
 from benchmark.models.facts import family_of
+from benchmark.models.families.base import Pipeline
 
 FILE = Path(__file__).resolve().parents[1] / "toy_family.py"
 TOY = f"{FILE}:toy"
@@ -87,3 +89,31 @@ def test_what_it_has_not_is_said(config: EvalConfig, tmp_path: Path) -> None:
     measured = {"checkpoint": ("base", str(tmp_path / "trained")), "distance": True, "steps": 2}
     with pytest.raises(UserError, match="path_kl"):
         evaluate(config.model_copy(update=measured), command="fbench eval")
+
+
+def test_an_unfinished_family_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = model_facts(TOY)
+    assert facts.family is not None
+
+    def unfinished() -> type[Pipeline]:
+        return type("Unfinished", (Pipeline,), {})
+
+    def broken() -> type[Pipeline]:
+        raise NameError("nowhere")
+
+    for load, said in (
+        (unfinished, "lacks add_noise.*release_encoders"),
+        (broken, "cannot be loaded.*nowhere"),
+    ):
+        family = replace(facts.family, load=load)
+        monkeypatch.setattr(loading, "family_of", lambda *_, family=family: family)
+        with pytest.raises(UserError, match=said):
+            load_pipeline(TOY)
+
+
+def test_facts_that_lead_nowhere_are_refused() -> None:
+    facts = model_facts(TOY)
+    with pytest.raises(UserError, match="neither where it lies nor its hub id"):
+        replace(facts, local=None)
+    with pytest.raises(UserError, match="sampler ddim.*euler"):
+        replace(facts, sampler=Sampler(name="ddim"))

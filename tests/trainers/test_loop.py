@@ -1,6 +1,7 @@
 """The step: what the reference is, what the gradient is, what the held-out loss says."""
 
 import math
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from trainers.loop import learning_rate
 from trainers.networks import FullPolicy, LoraPolicy, NetworkErrors, base_network, network_errors, split
 from trainers.objectives import PairErrors
 from trainers.pairs import load_pairs
-from trainers.recipe import make_recipe
+from trainers.recipe import BatchPlan, make_recipe
 from trainers.run import Run
 from trainers.shared import Shared
 from trainers.train import train
@@ -301,3 +302,28 @@ def test_objective_on_the_gathered_batch_equals_the_record_it_is_given(
     assert torch.equal(
         recipe.objective(errors).loss, recipe.objective(PairErrors(m[0], m[1], s[0], s[1])).loss
     )
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_of_a_part_only_what_is_wanted_stays(
+    pipeline: Pipeline, pairs: EncodedPairs, monkeypatch: pytest.MonkeyPatch, keep: bool
+) -> None:
+    """Micro-batches are there to need less memory: no part's predictions wait for the next part's."""
+    predict, alive = type(pipeline).predict, list[Any]()
+    most = 0
+
+    def counted(self: Pipeline, *args: Any, **more: Any) -> torch.Tensor:
+        nonlocal most
+        most = max(most, sum(ref() is not None for ref in alive))
+        said: torch.Tensor = predict(self, *args, **more)
+        alive.append(weakref.ref(said))
+        return said
+
+    monkeypatch.setattr(type(pipeline), "predict", counted)
+    inputs = draw_batch(pipeline, pairs, BatchPlan(0, 8), 0).inputs
+    with torch.no_grad():
+        found = network_errors(pipeline, pipeline.network, inputs, split(8, 4), keep=keep)
+    assert found.error.shape == (2, 1, 8)
+    assert (found.prediction is not None) == keep
+    assert len(alive) == 4
+    assert keep or most == 0

@@ -45,3 +45,19 @@ def test_written_features_give_the_same_numbers(
 def test_a_scorer_without_a_reference_is_refused(world: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="clip compares with no reference set"):
         write_reference("clip", tmp_path / "no.npz", "embedded", "cpu")
+
+
+def test_nothing_is_overwritten_and_the_place_is_looked_at_first(photos: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious.npz"
+    precious.write_text("mine")
+    call = f"kid(reference={str(photos)!r})"
+    for out, said in (
+        (tmp_path / "precious.txt", r"ends in \.npz"),
+        (precious, "no .npz"),
+        (tmp_path / "nowhere" / "a.npz", "no such folder"),
+    ):
+        with pytest.raises(UserError, match=said):
+            write_reference(call, out, "embedded", "cpu")
+    with pytest.raises(UserError, match="allowed: published, embedded"):
+        write_reference(call, tmp_path / "a.npz", "embeded", "cpu")
+    assert precious.read_text() == "mine"

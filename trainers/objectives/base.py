@@ -24,7 +24,7 @@ class Predictions:
     Attributes:
         policy: Prediction of the policy; the loss may depend on it as on the errors.
         reference: Prediction of the reference; None without one.
-        target: What both should have said: noise, v or velocity.
+        target: What both should have said, in the base model's terms, such as noise or velocity.
     """
 
     policy: Float[Tensor, "*draws n c h w"]

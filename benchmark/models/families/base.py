@@ -92,7 +92,7 @@ class Conditioning:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pipeline(ABC):
-    """A text-to-image latent diffusion model, all parts in float32 on one device, in eval mode.
+    """A text-to-image latent diffusion model on one device, opened in float32 and in eval mode.
 
     Attributes:
         family: What it is one of.
@@ -125,7 +125,7 @@ class Pipeline(ABC):
             place: Its folder or file.
             facts: Its name and default sampling.
             device: Where its parts go.
-            precision: `auto`, `fp32`, `bf16` or `fp16`; see :func:`resolve_precision`.
+            precision: `auto`, `fp32`, `bf16` or `fp16`; see `loading.resolve_precision`.
             revision: Of the weights, where it is known; empty: the files are hashed.
 
         Raises:

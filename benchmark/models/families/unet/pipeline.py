@@ -254,7 +254,7 @@ class UNetPipeline(Pipeline):
         """See :meth:`Pipeline.predict`; SDXL is told the sizes as well."""
         inputs: dict[str, Any] = {"encoder_hidden_states": told.parts["states"]}
         if self.is_xl:
-            sizes = self._uncropped(len(noisy)) if size_and_crop is None else size_and_crop
+            sizes = self._uncropped.expand(len(noisy), -1) if size_and_crop is None else size_and_crop
             ids = time_ids(sizes, self.image_size)
             inputs["added_cond_kwargs"] = {"text_embeds": told.parts["pooled"], "time_ids": ids}
         rows = noisy.contiguous(memory_format=self.unet_layout)
@@ -262,10 +262,11 @@ class UNetPipeline(Pipeline):
             output: Tensor = network(rows, t, return_dict=False, **inputs)[0]
         return output
 
-    def _uncropped(self, n: int) -> Float[Tensor, "n 4"]:
-        """Sizes and crops of n images to be made: nothing was resized, nothing cropped."""
+    @cached_property
+    def _uncropped(self) -> Float[Tensor, "1 4"]:
+        """Sizes and crop of an image to be made: nothing was resized, nothing cropped."""
         side = float(self.image_size)
-        return torch.tensor([[side, side, 0.0, 0.0]], device=self.device).repeat(n, 1)
+        return torch.tensor([[side, side, 0.0, 0.0]], device=self.device)
 
     def sampler_steps(self, sampler: Sampler) -> DDIMSteps:
         """A walk by DDIM."""
