@@ -367,11 +367,9 @@ def test_every_format_shows_methods(board: Leaderboard, form: str) -> None:
 def test_what_a_record_without_a_clip_stands_for_is_its_own_base_models() -> None:
     """Whatever order the runs of a table have: a CLIP that another base model lacks changes nothing."""
 
-    def run(
-        name: str, seed: int, base: str, clip: str | None, usual: str | None, *, says: bool
-    ) -> Checkpoint:
-        numbers = {"seed": seed, "beta": 1.0} | ({"clip_sha256": clip} if clip else {})
-        own = {"clip_sha256": usual} if says else {}
+    def run(name: str, seed: int, base: str, clip: str | None = None, **own: str | None) -> Checkpoint:
+        numbers: dict[str, Hyperparameter] = {"seed": seed, "beta": 1.0}
+        numbers |= {"clip_sha256": clip} if clip else {}
         return Checkpoint(
             id=name, base_model=base, objective="rpo", hyperparameters=numbers, step=10, method_settings=own
         )
