@@ -12,6 +12,7 @@ import pytest
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import (
     Checkpoint,
+    Hyperparameter,
     Leaderboard,
     LeaderboardCell,
     ScorerColumn,
