@@ -1,5 +1,6 @@
 """From an image file to RGB pixels, one way for all scorers."""
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -63,7 +64,9 @@ def decode_rgb(data: bytes, path: Path | str = "<bytes>") -> "RGB":
             return to_rgb(ImageOps.exif_transpose(image))
     # What is wrong with a file from outside shows as nearly any exception of Pillow and its codecs.
     except Exception as error:
-        raise UnreadableFileError(path, "an image", error, do=why_not_decoded(path)) from error
+        # Pillow names the buffer it was given, which says nothing to anybody.
+        why = re.sub(r" <[^>]*>$", "", str(error)) or error
+        raise UnreadableFileError(path, "an image", why, do=why_not_decoded(path)) from error
 
 
 def _check(image: "Image", data: bytes) -> None:

@@ -74,7 +74,14 @@ def load_from_file(text: str) -> Callable[..., Any]:
     module = _run_file(path.resolve())
     found = getattr(module, match["name"], None)
     if not callable(found):
-        own = [n for n, v in vars(module).items() if callable(v) and not n.startswith("_")]
+        # What the file itself has, and not what it imports.
+        own = [
+            name
+            for name, value in vars(module).items()
+            if callable(value)
+            and not name.startswith("_")
+            and getattr(value, "__module__", "") == module.__name__
+        ]
         raise UnknownNameError(f"class or function of {path}", match["name"], own)
     return found  # type: ignore[no-any-return]  # callable() narrows to a callable of anything
 

@@ -173,6 +173,8 @@ def model_facts(spec: str) -> ModelFacts:
             raise UserError(f"base model {spec} is a {type(found).__name__}", allowed="ModelFacts")
         return found
     place = Path(spec).expanduser()
+    if place.is_file() and place.suffix == ".py":
+        raise UserError(f"{spec} is Python code", do=f"name the function with the facts in it: {spec}:NAME")
     if place.exists():
         return _place_facts(place)
     if looks_like_hub_id(spec):

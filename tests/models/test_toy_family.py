@@ -113,6 +113,8 @@ def test_an_unfinished_family_is_one_line(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_facts_that_lead_nowhere_are_refused() -> None:
     facts = model_facts(TOY)
+    with pytest.raises(UserError, match="is Python code.*toy_family.py:NAME"):
+        model_facts(str(FILE))
     with pytest.raises(UserError, match="neither where it lies nor its hub id"):
         replace(facts, local=None)
     with pytest.raises(UserError, match="sampler ddim.*euler"):
