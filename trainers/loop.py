@@ -84,10 +84,8 @@ def reference_errors(group: Sequence[Run], batch: Batch, shared: Shared) -> Netw
     """
     if not any(run.recipe.objective.uses_reference for run in group):
         return None
-    keep, parts = (
-        any(run.keeps_predictions for run in group),
-        split(len(batch.inputs.text), group[0].config.micro_batches),
-    )
+    keep = any(run.keeps_predictions for run in group)
+    parts = split(len(batch.inputs.text), group[0].config.micro_batches)
     with torch.no_grad(), shared.base.reference() as network:
         return network_errors(shared.pipeline, network, batch.inputs, parts, keep=keep)
 
