@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-TARGET, PACKAGES, CHECKOUT = (Path(word) for word in sys.argv[1:4])
 TRAIN = (
     "train", "--preset", "shapes-f-dpo-reverse-kl", "--out", "run", "--steps", "1", "--batch-size", "2",
     "--data-limit", "4", "--lora-rank", "2", "--set", "held_out_pairs=2", "--set", "held_out_draws=1",
@@ -57,12 +56,13 @@ def helps(command: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 
 def main() -> None:
     """Every help text, then a tiny real run of what most people do."""
-    sys.path[:] = [str(TARGET), *(place for place in sys.path if Path(place) != Path(__file__).parent)]
-    sys.path.append(str(PACKAGES))
+    target, packages, checkout = (Path(word) for word in sys.argv[1:4])
+    sys.path[:] = [str(target), *(place for place in sys.path if Path(place) != Path(__file__).parent)]
+    sys.path.append(str(packages))
     sys.meta_path.insert(0, NotShipped())
     import fbench
 
-    assert Path(fbench.__file__) == TARGET / "fbench.py", fbench.__file__
+    assert Path(fbench.__file__) == target / "fbench.py", fbench.__file__
     from benchmark.cli.app import COMMANDS, command
 
     root = command()
@@ -106,11 +106,11 @@ def main() -> None:
     for written in ("run/manifest.json", "eval/scores.parquet", "score/scores.parquet", "reference.npz"):
         assert Path(written).is_file(), written
 
-    ours = {sysconfig.get_path("stdlib"), str(PACKAGES), str(TARGET)}
+    ours = {sysconfig.get_path("stdlib"), str(packages), str(target)}
     strays = [
         f"{name}: {module.__file__}" for name, module in sorted(sys.modules.items())
         if name not in ("__main__", "__mp_main__") and (file := getattr(module, "__file__", None))
-        and Path(file).is_relative_to(CHECKOUT)
+        and Path(file).is_relative_to(checkout)
         and not any(Path(file).is_relative_to(place) for place in ours)
     ]  # fmt: skip
     assert not strays, strays
