@@ -9,7 +9,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from tools.build_shapes.fitting import Build, Fit, fit, generator
-from tools.build_shapes.near_misses import Groups, percentiles, rendered_groups
+from tools.build_shapes.near_misses import Groups, rendered_groups
 
 Scorer: TypeAlias = Callable[[Tensor, list[str]], Tensor]
 """Images in [0, 1], (P, K, 3, 64, 64), and P captions to scores (P, K)."""
@@ -17,7 +17,7 @@ Loss: TypeAlias = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Scores and rewards, both (P, K), to a scalar."""
 
 POPULATIONS: Final = ("population_1", "population_2")
-HELD_OUT: Final = 500
+HELD_OUT: Final = 350
 """Prompts of the samples, the last ones, that are never trained on."""
 PAIRS: Final = 2000
 
@@ -111,11 +111,11 @@ def tune(
 
     The samples show how the base model draws and errs, and there are few; the renders never run out.
     """
-    table, prompts = percentiles(build), build.amount(prompts)
+    prompts = build.amount(prompts)
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         rows = torch.randint(len(samples), (prompts,), generator=g).tolist()
-        groups = Groups.joined([samples[rows], rendered_groups(prompts // 2, population, table, g)])
+        groups = Groups.joined([samples[rows], rendered_groups(prompts // 2, population, g)])
         scores = score(groups.images, groups.captions)
         right = pair_figures(scores.detach()[:prompts], groups.rewards[:prompts])["accuracy"]
         return loss_of(scores, groups.rewards, g), {"accuracy": right}
@@ -157,7 +157,7 @@ def held_out_figures(build: Build, population: str, score: Scorer, samples: Labe
     """The card's figures: on held-out samples, these with other captions, renders of validation facts."""
     g = generator(build.seed, "preference-figures", population)
     groups = samples[samples.held_out()]
-    renders = rendered_groups(build.amount(350, 2), population, percentiles(build), g, "validation")
+    renders = rendered_groups(build.amount(350, 2), population, g, "validation")
     other = Groups([*groups.captions[1:], groups.captions[0]], groups.images, groups.rewards)
     tried = {"samples": groups, "samples_other_captions": other, "renders": renders}
     return {name: pair_figures(score_all(score, part), part.rewards) for name, part in tried.items()}
