@@ -15,6 +15,7 @@ from benchmark.networks.hf_clip import load_clip_model
 from benchmark.networks.open_clip import load_open_clip, open_clip_tokenizer
 from benchmark.networks.perceptual import load_perceptual
 from benchmark.shapes.alignment import as_seen, match
+from benchmark.shapes.annotators import C
 from benchmark.shapes.facts import Facts, ObjectFacts, draw_facts
 from benchmark.shapes.grammar import parse
 from benchmark.shapes.readings import reading_of
@@ -66,7 +67,7 @@ def samples_of_renders(build: Build, population: str) -> Labelled:
     """Labelled pictures in the form in which the base model's samples come."""
     groups = rendered_groups(12, population, generator("samples"))
     pictures = (groups.images * 255).round().to(torch.uint8).movedim(-3, -1).contiguous()
-    return Labelled(groups.captions, pictures, groups.rewards)
+    return Labelled(groups.captions, pictures, groups.rewards, groups.rewards > C)
 
 
 def build_all(folder: Path) -> Build:
