@@ -24,7 +24,7 @@ from tools.build_shapes.fitting import Build, compiled, generator
 from tools.build_shapes.workers import is_first
 from trainers.pairs.parquet import encode_jpeg
 
-PROMPTS, K, CHUNK = 2048, 8, 32
+PROMPTS, K, CHUNK = 2432, 8, 32
 LEAST_OPEN = 2.0
 """The weight of what a prompt leaves open, at least: about two facts."""
 SAMPLER = Sampler(steps=16, guidance=SHAPES_GUIDANCE, seed=20_000, batch_size=32)
