@@ -22,7 +22,7 @@ from benchmark.shapes.readings import Readings
 TASTE_VERSION: Final = 2
 """Of the likings and what labels are made of; it is part of the version of every scorer of taste."""
 
-C: Final = 8.0
+C: Final = 10.0
 """Sharpness of the annotators: set so that two of one population agree on 85 to 90 % of training pairs."""
 
 WEIGHTS: Final = {"colour": 1.0, "background": 1.0, "style": 1.0, "size": 0.5, "shape": 0.5}

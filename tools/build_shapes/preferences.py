@@ -16,7 +16,7 @@ from tools.build_shapes.samples import Samples, load_samples
 from trainers.pairs.parquet import encode_jpeg, preference_row, write_rows
 
 HELD_OUT_PROMPTS, HELD_OUT_PAIRS, STYLE_PAIRS = 350, 1000, 300
-TASTE_PAIRS, CONTENT_PAIRS = 6, 2
+TASTE_PAIRS, CONTENT_PAIRS = 8, 1
 """Of each prompt, at most: of two pictures that show all that was asked, and of one that does and one not."""
 
 Row = dict[str, object]

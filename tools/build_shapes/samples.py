@@ -118,15 +118,17 @@ def judged(build: Build, captions: list[str], images: NDArray[np.uint8]) -> pa.T
 
 
 def load_samples(build: Build) -> Samples:
-    """The finished samples with their rewards."""
+    """The finished samples with their rewards, in random order: the last captions drawn say the most."""
     texts = sample_captions(build)
     table = read_chunks(build, texts)
     flat: list[bytes] = table["jpg"].to_pylist()
     images = np.stack([decode_rgb(j) for j in flat])
     truth = judged(build, table["caption"].to_pylist(), images)
     columns = [truth[c].to_numpy().reshape(len(texts), K) for c in ("reward_1", "reward_2")]
-    jpegs = [flat[i * K : (i + 1) * K] for i in range(len(texts))]
+    order = np.random.default_rng(build.seed).permutation(len(texts))
+    jpegs = [flat[i * K : (i + 1) * K] for i in order]
     means = {c: float(np.mean(truth[c].to_numpy())) for c in ("alignment", "scene")}
-    shaped = images.reshape(len(texts), K, *images.shape[1:])
-    complete = truth["complete"].to_numpy(zero_copy_only=False).reshape(len(texts), K)
-    return Samples(texts, jpegs, shaped, np.stack(columns).astype(np.float32), complete, **means)
+    shaped = images.reshape(len(texts), K, *images.shape[1:])[order]
+    complete = truth["complete"].to_numpy(zero_copy_only=False).reshape(len(texts), K)[order]
+    rewards = np.stack(columns).astype(np.float32)[:, order]
+    return Samples([texts[i] for i in order], jpegs, shaped, rewards, complete, **means)
