@@ -23,7 +23,7 @@ def evaluate(
 
     Examples:
       fbench eval --checkpoint base --checkpoint runs/js --out runs/eval
-      fbench eval --checkpoint base --checkpoint runs/js@100 --limit 32 --scorers true_reward,oracle
+      fbench eval --checkpoint base --checkpoint runs/js@100 --limit 32 --scorers true_taste,oracle
       fbench eval --base sd15 --checkpoint my_lora.safetensors --prompts my.txt --scorers hps,pickscore
       fbench eval --checkpoint base --checkpoint runs/js --distance
       fbench eval --checkpoint base --shard 1/4 --out runs/eval

@@ -24,7 +24,7 @@ def gate(
         str | None,
         typer.Option(
             metavar="A,B,...",
-            help="Gated ones. (default in shapes true_reward, oracle, true_diversity and scene_rate, else "
+            help="Gated ones. (default in shapes true_taste, oracle, true_diversity and scene_rate, else "
             "the primary ones)",
         ),
     ] = None,

@@ -119,7 +119,7 @@ def leaderboard(
       fbench leaderboard runs/eval
       fbench leaderboard runs/eval-a runs/eval-b --output both.tex
       fbench leaderboard runs/eval --format csv
-      fbench leaderboard runs/eval --sort true_reward --where "divergence=jensen_*" --where "beta<=1"
+      fbench leaderboard runs/eval --sort true_taste --where "divergence=jensen_*" --where "beta<=1"
       fbench leaderboard runs/eval --primary --by-tag
       fbench leaderboard runs/eval-a runs/eval-b --by-method --reference reverse_kl
       fbench leaderboard runs/eval --scorers hps,clip --latex column --output table.tex

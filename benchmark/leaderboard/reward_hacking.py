@@ -16,7 +16,7 @@ TRUTHS = ("true_taste", "true_taste_heldout", "true_reward", "true_reward_heldou
 
 _GAPS = (
     ("proxy gap", "pickscore", "true_reward"),
-    ("taste transfer", "true_reward", "true_reward_heldout"),
+    ("taste transfer", "true_taste", "true_taste_heldout"),
     ("content loss", None, "oracle"),
 )
 

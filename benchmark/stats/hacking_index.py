@@ -42,7 +42,7 @@ def gap_interval(
     r"""Mean of $d_p - \frac1m \sum_j d_p^{(j)}$ with its prompt-clustered interval.
 
     With the in-domain scorer and the held-out ones of its axis it is the hacking index; with
-    (pickscore, true_reward) the *proxy gap*, with (true_reward, true_reward_heldout) the *taste
+    (pickscore, true_reward) the *proxy gap*, with (true_taste, true_taste_heldout) the *taste
     transfer*, and with 0 and (oracle) the *content loss* $-d(\mathrm{oracle})$.
 
     Args:

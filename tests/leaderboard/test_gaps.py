@@ -44,7 +44,7 @@ def test_the_three_truths_are_told_apart(table: ScoreTable) -> None:
     # The truth is no held-out scorer, so nothing is left to compare pickscore with.
     assert kinds == {"proxy gap", "content loss"}
     assert gaps["dpo", "proxy gap"].held_out == ("true_reward",)
-    hidden = renamed(table, {"hps": "true_reward", "clip": "true_reward_heldout"})
+    hidden = renamed(table, {"hps": "true_taste", "clip": "true_taste_heldout"})
     assert ("rpo", "taste transfer") in gaps_of(hidden)
 
 

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import ImageSet
 from benchmark.scorers import make_scorers
+from benchmark.shapes.annotators import C
 
 MakeSet = Callable[..., ImageSet]
 NAMES = ["oracle", "scene_rate", "true_reward", "true_reward_heldout"]
@@ -38,6 +40,27 @@ def test_right_images_are_worth_more_than_wrong_ones_and_noise_nothing(make_set:
         Image.fromarray(noise.integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(record.path)
     noisy = [replace(r, sha256=sha256_file(r.path)) for r in images]
     assert means(replace(images, id="noise", records=tuple(noisy)))["true_reward"] < 0.2
+
+
+def test_taste_is_of_complete_scenes_alone(make_set: MakeSet) -> None:
+    images = make_set(prompts=8, k=4)
+    taste, reward, oracle, scene = make_scorers(["true_taste", "true_reward", "oracle", "scene_rate"])
+    for scorer in (taste, reward, oracle, scene):
+        scorer.load()
+    rows = [list(scorer.score(images)) for scorer in (taste, reward, oracle, scene)]
+    known = 0
+    for q, r, a, s in zip(*rows, strict=True):
+        assert not q.failed
+        assert (q.value is not None) <= (a.value == s.value == 1)
+        if q.value is not None:
+            known += 1
+            assert r.value == pytest.approx(C * (1 + q.value))
+    assert known > 16
+    wrong = [replace(r, path=images.records[(i + 4) % 32].path, sha256="") for i, r in enumerate(images)]
+    untold = taste.score(replace(images, id="wrong", records=tuple(wrong)))
+    assert {row.note for row in untold if row.value is None} == {
+        "undefined: not a scene with all stated facts"
+    }
 
 
 def test_copies_have_no_diversity(make_set: MakeSet) -> None:

@@ -180,8 +180,8 @@ def _write_board(tables: Sequence[ScoreTable], table: ScoreTable, out: Path) -> 
 def _notes(what: Regress, runs: Sequence[Checkpoint]) -> tuple[str, ...]:
     """What a reader of the verdict must know about the candidate's training."""
     notes = ["The divergence breaks laws and was trained all the same."] if what.unchecked else []
-    if "true_reward" in what.scorers and "true_reward" not in what.margins:
-        notes.append("M of true_reward is no wider than what the baseline gained over the base model.")
+    if "true_taste" in what.scorers and "true_taste" not in what.margins:
+        notes.append("M of true_taste is no wider than what the baseline gained over the base model.")
     diverged = [str(run.hyperparameters["seed"]) for run in runs if run.hyperparameters.get("diverged")]
     if diverged:
         notes.append(f"Marked as diverged while training: seed {', '.join(diverged)} of {len(runs)} runs.")
