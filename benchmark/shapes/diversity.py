@@ -52,7 +52,7 @@ def pair_diversity(facts: Facts, readings: Readings, scene: Tensor) -> Tensor:
         scene: Whether each is a scene at all, (K,) bool.
 
     Returns:
-        Float64 of shape (K, K), in units of the world's own mean; ``NaN`` where one of the two is not accepted.
+        Float64 of shape (K, K), in units of the world's own mean; ``NaN`` where one is not accepted.
     """
     accepted, first = _accepted(facts, readings, scene)
     world = world_differences(facts)
@@ -96,7 +96,7 @@ def differences(facts: Facts, readings: Readings, first: Tensor) -> dict[str, fl
 
 
 def open_values(facts: Facts, readings: Readings, first: Tensor) -> dict[str, Tensor]:
-    """What each image shows of every open fact, (K,) whole numbers, and of positions, sizes, turns, (K, d)."""
+    """What images show of every open fact, (K,) whole numbers, and of positions, sizes, turns, (K, d)."""
     count = len(facts.objects)
     seen = [row.slots(count, f) for row, f in zip(as_seen(readings), first.tolist(), strict=True)]
     out = {f"{k}{i}": torch.tensor([s[k, i] for s in seen]) for k, i, value in facts.slots() if value is None}

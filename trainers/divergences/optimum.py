@@ -1,4 +1,4 @@
-r"""The optimum of $E_p[r] - \beta D_f(p \| p_{\mathrm{ref}})$ on a sample of the reference: a weight an image.
+r"""The optimum of $E_p[r] - \beta D_f(p \| p_{\mathrm{ref}})$ on a sample of the reference: image weights.
 
 With $n$ images $x_1 .. x_n$ of the reference for one prompt, the optimum on their empirical distribution has
 density ratios $u_i = p(x_i) n$ with

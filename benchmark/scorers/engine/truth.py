@@ -42,7 +42,7 @@ def diversity(shown: Shown) -> float | None:
 
 
 def pair_diversity(shown: Shown) -> np.ndarray:
-    """What each pair of one prompt's images adds to their true diversity; ``NaN`` where one is not accepted."""
+    """What each pair of one prompt's images adds to their diversity; ``NaN`` where one is not accepted."""
     import torch
 
     known = truths(shown)
