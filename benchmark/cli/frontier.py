@@ -23,22 +23,27 @@ def frontier(
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Measures what the base model reaches without training: other guidance, best of n.
+    """Measures what the base model reaches without training: other guidance, best of n, the optimum.
 
     Same prompts, same seeds as the evaluation, so that all is paired with it. Best of n chooses each image
-    from n of the base; `--dry-run` says how many images that takes. The same command again resumes. The
-    result is drawn where it is asked for with `--frontier`, and never ranked.
+    from n of the base; `--dry-run` says how many images that takes. With `--closed-form` each divergence's
+    own optimum is computed, as weights on a pool of the base's images: what it would do if training were
+    perfect. The same command again resumes. The result is drawn where it is asked for with `--frontier`,
+    and never ranked.
 
     Examples:
       fbench frontier runs/eval
       fbench frontier runs/eval --by pickscore --best-of 2,4,8 --dry-run
       fbench frontier runs/eval --scales 1,1.5,2,3,4,6 --best-of none --scorers hps,lpips
-      fbench plot trade-off runs/eval --frontier runs/eval/frontier
+      fbench frontier runs/eval --closed-form --by pickscore --pool 32
+      fbench frontier runs/eval --closed-form --divergence reverse_kl --divergence "expr: (u-1)**2/(u+1)"
+      fbench plot trade-off runs/eval --frontier runs/eval/frontier --frontier runs/eval/closed-form
     """
     from benchmark.workflows.frontier.config import FrontierConfig
 
     options.use_weights_folder(weights_folder)
-    out = Path(context.params["evaluation"], "frontier")
+    made = "closed-form" if context.params["closed_form"] else "frontier"
+    out = Path(context.params["evaluation"], made)
     settings = FrontierConfig.resolve(config, options.settings_of(context, out=str(out)))
     options.forbid_network(offline=settings.offline)
     from benchmark.workflows.frontier.plan import plan_frontier

@@ -127,8 +127,8 @@ class Pairwise:
     def pairs(self, images: Sequence[RGB]) -> np.ndarray:
         r"""The distance of each pair of images of one size, (K, K).
 
-        By $\|a_i - a_j\|^2 = \|a_i\|^2 + \|a_j\|^2 - 2 a_i \cdot a_j$ of features about their middle. Where the
-        images do not go through the trunk together, each part does again for each part before it.
+        By $\|a_i - a_j\|^2 = \|a_i\|^2 + \|a_j\|^2 - 2 a_i \cdot a_j$ of features about their middle. Where
+        the images do not go through the trunk together, each part does again for each part before it.
         """
         height, width, _ = images[0].shape
         size = max(1, PIXELS // (height * width))
