@@ -64,25 +64,66 @@ def _say(result: "FrontierResult", evaluation: Path, *, as_json: bool) -> None:
     Raises:
         MissingRowsError: if rows have no value; the command then ends with exit code 4.
     """
-    planes = _planes(result)
+    planes = _planes(result, evaluation)
     if as_json:
-        say_json({"folder": result.folder, "n_missing": result.n_missing, "planes": planes})
+        say_json({
+            "folder": result.folder, "n_missing": result.n_missing, "betas": result.betas,
+            "n_dropped": result.n_dropped, "planes": planes,
+        })  # fmt: skip
     else:
         for plane in planes[:1]:
-            say_table([["", plane.across, "n", plane.upward, "n"], *_rows(plane)])
+            if result.betas:
+                _say_optima(result, plane, evaluation)
+            else:
+                say_table([["", plane.across, "n", plane.upward, "n"], *_rows(plane)])
             say("")
         say(f"scores.parquet is in {result.folder}")
         say_next("fbench", "plot", "trade-off", evaluation, "--frontier", result.folder)
     result.raise_if_missing()
 
 
-def _planes(result: "FrontierResult") -> "list[Plane]":
+def _say_optima(result: "FrontierResult", plane: "Plane", evaluation: Path) -> None:
+    """The grid, what lines reach before they are hollow, their order, how far checkpoints are away."""
+    from benchmark.leaderboard import read_score_table
+    from benchmark.leaderboard.line_contrasts import contrast_rows, line_contrasts
+    from benchmark.leaderboard.line_distance import distance_lines
+    from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW
+
+    reward = plane.upward
+    say(f"{len(result.betas)} betas, in units of {reward}: {', '.join(f'{b:.3g}' for b in result.betas)}")
+    if result.n_dropped:
+        total = sum(len(images) for images in result.image_sets)
+        say(f"{result.n_dropped} of {total} images have no {reward} and are not in the pool")
+    rows = [["optimum under", "last full point", "share", plane.across, reward]]
+    for line in plane.frontiers:
+        last = [point for point in line.points if not point.hollow][-1]
+        share = f"{last.effective_share:.2f}"
+        rows.append([line.divergence, last.label, share, f"{last.x:.4g}", f"{last.y:.4g}"])
+    say_table(rows)
+    say(f"share: effective sample size over that of the pool; points below {HOLLOW_BELOW:g} are hollow")
+    contrasts = contrast_rows(*line_contrasts(result.table, plane.across, reward), plane.across, reward)
+    if contrasts:
+        say("")
+        say_table(contrasts)
+    for text in distance_lines(plane, read_score_table(evaluation).checkpoints):
+        say(text)
+
+
+def _planes(result: "FrontierResult", evaluation: Path) -> "list[Plane]":
     from benchmark.core.records import Plane
+    from benchmark.leaderboard import read_score_table
     from benchmark.leaderboard.frontiers import plane_with_frontiers
+    from benchmark.leaderboard.optimum_lines import optimum_lines
     from benchmark.leaderboard.trade_off_plane import primary_pairs
 
     pairs = primary_pairs(result.table.columns)
-    return [plane_with_frontiers(Plane(*pair, points=()), [result.table]) for pair in pairs]
+    lines = optimum_lines(result.table)
+    if lines:
+        # The reward first: it is what the optimum is of.
+        own = [(across, lines[0].reward) for across, _ in pairs]
+        pairs = tuple(dict.fromkeys([*own, *pairs]))
+    scores = read_score_table(evaluation) if lines else None
+    return [plane_with_frontiers(Plane(*pair, points=()), [result.table], scores) for pair in pairs]
 
 
 def _rows(plane: "Plane") -> list[list[str]]:

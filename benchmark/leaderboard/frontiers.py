@@ -7,6 +7,7 @@ from typing import Final
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.records import Checkpoint, Frontier, FrontierPoint, Leaderboard, Plane, ScorerColumn
 from benchmark.leaderboard.comparability import first_difference
+from benchmark.leaderboard.equal_level import EqualLevel
 from benchmark.leaderboard.line_distance import distances_from_lines, sentence
 from benchmark.leaderboard.optimum_lines import OptimumLine, beta_of, optimum_lines
 from benchmark.leaderboard.score_table import ScoreTable
@@ -221,14 +222,59 @@ def _families(table: ScoreTable, reference: str, facts: Sequence[ScorerColumn]) 
             yield _Family(name, [("base", reference), *steps], line)
 
 
+def with_lines(
+    found: EqualLevel, scores: ScoreTable, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES
+) -> EqualLevel:
+    """Curves at equal level with the optima under divergences beside them, laid where the curves begin.
+
+    Args:
+        found: The curves.
+        scores: What they are of.
+        tables: Of ``fbench frontier --closed-form``.
+        resamples: Bootstrap resamples of the regions.
+
+    Raises:
+        UserError: if a table is no frontier's, or has no optima of these two scorers.
+        NotComparableError: if a table's signature or base model is not the evaluation's.
+    """
+    lines = list[Frontier]()
+    for table in tables:
+        _check_comparable(scores, scores.checkpoints, table)
+        names = (found.level.name, found.outcome.name)
+        if not optimum_lines(table) or not {*names} <= {column.name for column in table.columns}:
+            raise UserError(
+                f"the frontier {table.source} has no optima in {names[0]} and {names[1]}",
+                do="make some: `fbench frontier EVAL --closed-form`",
+            )
+        first = found.curves[0].points[0]
+        own = (first.level, first.outcome) if first.name == table.checkpoints[0].id else None
+        of_table = frontiers_of(table, *names, table.checkpoints[0].id, own, resamples=resamples)
+        lines += [frontier for frontier in of_table if frontier.divergence]
+    return replace(found, lines=tuple(lines))
+
+
 def _check(board: Leaderboard, table: ScoreTable) -> None:
+    where = table.source or table.suite
+    _check_comparable(board, [row.checkpoint for row in board.rows], table)
+    scorers = {column.name for column in table.columns}
+    planes = [f"{plane.upward} against {plane.across}" for plane in board.planes]
+    if not any({plane.across, plane.upward} <= scorers for plane in board.planes):
+        raise UserError(
+            f"the frontier {where} has the scorers {', '.join(sorted(scorers))}",
+            allowed=f"both of {' or '.join(planes)}" if planes else "",
+            do="" if planes else "a trade-off needs a preference and a diversity scorer",
+        )
+
+
+def _check_comparable(
+    board: Leaderboard | ScoreTable, checkpoints: Sequence[Checkpoint], table: ScoreTable
+) -> None:
     where = table.source or table.suite
     if f"|{_PART}" not in table.signature:
         raise UserError(f"{where} is no frontier", do="make one with `fbench frontier`")
     difference = difference_from(board, table.signature, table.columns)
     base = table.checkpoints[0]
-    for row in board.rows:
-        known = row.checkpoint
+    for known in checkpoints:
         # Trained checkpoints have revisions of their own.
         if difference is None and known.base_model != base.base_model:
             difference = f"base model is {known.base_model} in one and {base.base_model} in the other"
@@ -238,14 +284,6 @@ def _check(board: Leaderboard, table: ScoreTable) -> None:
         raise NotComparableError(
             f"the frontier {where} is not comparable: {difference}",
             do="make one of this evaluation: `fbench frontier EVAL`",
-        )
-    scorers = {column.name for column in table.columns}
-    planes = [f"{plane.upward} against {plane.across}" for plane in board.planes]
-    if not any({plane.across, plane.upward} <= scorers for plane in board.planes):
-        raise UserError(
-            f"the frontier {where} has the scorers {', '.join(sorted(scorers))}",
-            allowed=f"both of {' or '.join(planes)}" if planes else "",
-            do="" if planes else "a trade-off needs a preference and a diversity scorer",
         )
 
 

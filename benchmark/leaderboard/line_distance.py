@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from benchmark.core.records import Checkpoint, LineDistance, ScorerColumn
+from benchmark.core.records import Checkpoint, LineDistance, Plane, ScorerColumn
 from benchmark.leaderboard.names import display_names, without_knee
 from benchmark.leaderboard.optimum_lines import OptimumLine, optimum_lines
 from benchmark.leaderboard.score_table import ScoreTable
@@ -39,12 +39,12 @@ def distances_from_lines(
 ) -> tuple[LineDistance, ...]:
     r"""Each trained checkpoint against the line of its own divergence, in gains over the base.
 
-    A gain is the mean less the base's: of a checkpoint over the base of the evaluation, with which it shares
-    its noise, of a line over the plain mean of its pool. The line goes through the base and the points that
-    are not hollow, isotonic as the curves of :func:`benchmark.stats.sweeps.sweep_curves`, linear between points,
-    and nothing is said beyond its ends. Prompts are drawn with replacement, jointly for the evaluation and
-    the pool, and both curve and checkpoint are read again in each resample; the interval is
-    $\hat\theta \pm t_{P-1} \mathrm{sd}^*$.
+    A gain is the mean less the base's: of a checkpoint over the base of the evaluation, with which it
+    shares its noise, of a line over the plain mean of its pool. The line goes through the base and the
+    points that are not hollow, isotonic as the curves of :func:`benchmark.stats.sweeps.sweep_curves`,
+    linear between points, and nothing is said beyond its ends. Prompts are drawn with replacement,
+    jointly for the evaluation and the pool, and both curve and checkpoint are read again in each
+    resample; the interval is $\hat\theta \pm t_{P-1} \mathrm{sd}^*$.
 
     Args:
         scores: Of the evaluation.
@@ -76,6 +76,12 @@ def distances_from_lines(
 
 def _is_of(checkpoint: Checkpoint, line: OptimumLine) -> bool:
     return checkpoint.divergence is not None and without_knee(checkpoint.divergence) == line.divergence
+
+
+def distance_lines(plane: Plane, checkpoints: Sequence[Checkpoint]) -> list[str]:
+    """The distances of a plane in words, one line a checkpoint."""
+    by_id = {checkpoint.id: checkpoint for checkpoint in checkpoints}
+    return [sentence(d, by_id[d.checkpoint], plane.across, plane.upward) for d in plane.distances]
 
 
 def sentence(distance: LineDistance, checkpoint: Checkpoint, across: str, upward: str) -> str:

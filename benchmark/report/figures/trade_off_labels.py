@@ -10,7 +10,18 @@ from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 from benchmark.core.records import Frontier
-from benchmark.report.figures.style import COLOURS, INK, LABEL, MUTED, SMALLEST, shown
+from benchmark.leaderboard.names import without_knee
+from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW
+from benchmark.report.figures.style import (
+    COLOURS,
+    FRONTIER_DASHES,
+    INK,
+    LABEL,
+    MUTED,
+    SMALLEST,
+    look,
+    shown,
+)
 from benchmark.report.figures.trade_off_points import Point
 
 _NEAR = 5.0
@@ -112,6 +123,42 @@ def frontier_labels(frontiers: Sequence[Frontier]) -> tuple[list[Label], list[La
         # The first point says where the line comes from; what lies between is more of the same.
         others += [Label(p.x, p.y, shown(p.label, 14), MUTED, optional=True, size=SMALLEST) for p in first]
     return names, others
+
+
+def line_label(line: Frontier, colour: str) -> Label:
+    """The divergence of an optimum, at the last point that is read off, where there is room."""
+    last = [point for point in line.points if not point.hollow][-1]
+    text = f"optimum {shown(line.divergence, 24)}"
+    return Label(last.x, last.y, text, colour, optional=True, size=SMALLEST)
+
+
+def looks_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[tuple[str, tuple[float, ...]]]:
+    """Colour and dashes of each optimum: its method's colour, else grey with dashes.
+
+    Args:
+        lines: The optima.
+        methods: Such as ``f_dpo reverse_kl``; the first under a divergence counts.
+    """
+    colours: dict[str, str] = {}
+    for i, method in enumerate(methods):
+        colours.setdefault(without_knee(method.partition(" ")[2]), look(i)[0])
+    others = [line.divergence for line in lines if line.divergence not in colours]
+    return [
+        (colours[line.divergence], FRONTIER_DASHES[0])
+        if line.divergence in colours
+        else (MUTED, FRONTIER_DASHES[others.index(line.divergence) % len(FRONTIER_DASHES)])
+        for line in lines
+    ]
+
+
+def lines_in_words(lines: Sequence[Frontier]) -> str:
+    """What the lines of optima are, for a caption."""
+    facts = sorted({(shown(line.reward, 30), line.pool) for line in lines})
+    of = " and of ".join(f"{reward} on {pool} images of the base a prompt" for reward, pool in facts)
+    return (
+        f"Lines: the optimum under each divergence, of {of}, laid at the base; dotted and hollow: effective "
+        f"sample size below {HOLLOW_BELOW:.0%} of them."
+    )
 
 
 def place_labels(axes: Axes, labels: Sequence[Label], obstacles: Boxes, soft: Boxes | None = None) -> bool:
