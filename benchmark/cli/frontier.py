@@ -71,6 +71,8 @@ def _say(result: "FrontierResult", evaluation: Path, *, as_json: bool) -> None:
             "n_dropped": result.n_dropped, "planes": planes,
         })  # fmt: skip
     else:
+        if result.betas:
+            _say_pool(result)
         for plane in planes[:1]:
             if result.betas:
                 _say_optima(result, plane, evaluation)
@@ -82,18 +84,25 @@ def _say(result: "FrontierResult", evaluation: Path, *, as_json: bool) -> None:
     result.raise_if_missing()
 
 
+def _say_pool(result: "FrontierResult") -> None:
+    """The grid, and what is not in the pool."""
+    from benchmark.leaderboard.optimum_lines import optimum_lines
+
+    reward = optimum_lines(result.table)[0].reward
+    say(f"{len(result.betas)} betas, in units of {reward}: {', '.join(f'{b:.3g}' for b in result.betas)}")
+    if result.n_dropped:
+        total = sum(len(images) for images in result.image_sets)
+        say(f"{result.n_dropped} of {total} images have no {reward} and are not in the pool")
+
+
 def _say_optima(result: "FrontierResult", plane: "Plane", evaluation: Path) -> None:
-    """The grid, what lines reach before they are hollow, their order, how far checkpoints are away."""
+    """What lines reach before they are hollow, their order, how far checkpoints are away."""
     from benchmark.leaderboard import read_score_table
     from benchmark.leaderboard.line_contrasts import contrast_rows, line_contrasts
     from benchmark.leaderboard.line_distance import distance_lines
     from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW
 
     reward = plane.upward
-    say(f"{len(result.betas)} betas, in units of {reward}: {', '.join(f'{b:.3g}' for b in result.betas)}")
-    if result.n_dropped:
-        total = sum(len(images) for images in result.image_sets)
-        say(f"{result.n_dropped} of {total} images have no {reward} and are not in the pool")
     rows = [["optimum under", "last full point", "share", plane.across, reward]]
     for line in plane.frontiers:
         last = [point for point in line.points if not point.hollow][-1]

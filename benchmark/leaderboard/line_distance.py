@@ -21,6 +21,8 @@ from benchmark.stats.training_runs import Difference
 
 ON, BELOW, BEYOND, OUTSIDE = "on it", "below it", "beyond it", "outside its range"
 
+_RANGE: Final = ", which is from the base to its last point that is not hollow"
+
 RESAMPLES_OF_LINES: Final = 2000
 """Of prompts; the interval needs their spread and no quantile of them."""
 
@@ -97,7 +99,7 @@ def sentence(distance: LineDistance, checkpoint: Checkpoint, across: str, upward
     ]
     return (
         f"{name} ({checkpoint.id}) against the optimum of {distance.reward} under {distance.divergence}: "
-        f"{distance.verdict}{'; ' if parts else ''}{'; '.join(parts)}."
+        f"{distance.verdict}{'; ' if parts else _RANGE}{'; '.join(parts)}."
     )
 
 

@@ -19,7 +19,11 @@ from benchmark.report.figures.style import (
     shown,
     writer_of,
 )
-from benchmark.report.figures.trade_off_labels import lines_in_words, looks_of_lines
+from benchmark.report.figures.trade_off_labels import (
+    handles_of_lines,
+    lines_in_words,
+    looks_of_lines,
+)
 from benchmark.stats.sweeps import NO_OVERLAP, Contrast
 
 _MARKER = 4.6
@@ -148,7 +152,7 @@ def _legend(found: EqualLevel) -> list[Line2D]:
             Line2D([], [], color=colour, lw=1.3, marker=marker, ms=_MARKER, mec=dark(colour), mew=0.7,
                    label=shown(curve.method, 36))
         )  # fmt: skip
-    return handles
+    return [*handles, *handles_of_lines(found.lines, [curve.method for curve in found.curves])]
 
 
 def _caption(found: EqualLevel) -> str:

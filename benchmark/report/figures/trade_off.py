@@ -31,7 +31,7 @@ from benchmark.report.figures.trade_off_labels import (
     Boxes,
     Label,
     frontier_labels,
-    line_label,
+    handles_of_lines,
     lines_in_words,
     looks_of_lines,
     methods_of,
@@ -96,6 +96,7 @@ def _figure(
         for i, method in enumerate(methods_of(plot.points))
         if entries
     ]
+    handles += handles_of_lines(plot.lines, methods_of(plot.points))
     shown_scorers = (plot.across.name, plot.upward.name)
     signature = signature_about(leaderboard.signature, leaderboard.columns, shown_scorers)
     note = footnote(_caption(leaderboard, plot), signature, width)
@@ -110,8 +111,8 @@ def _figure(
     axes.set_ylabel(_axis_label(plot.upward) + "  →")
     if handles:
         figure.legend(
-            handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=1.0,
-            handletextpad=0.4, columnspacing=1.0, borderaxespad=0.2, labelspacing=0.3,
+            handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handletextpad=0.4,
+            handlelength=2.0 if plot.lines else 1.0, columnspacing=1.0, borderaxespad=0.2, labelspacing=0.3,
         )  # fmt: skip
     figure.supxlabel(note, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
     engine = figure.get_layout_engine()
@@ -226,8 +227,6 @@ def _label(axes: Axes, plot: TradeOff, texts: Sequence[str]) -> bool:
         if text:
             labels.append(Label(point.x, point.y, text, colour))
     names, scale = frontier_labels(plot.sampled)
-    of_lines = zip(plot.lines, looks_of_lines(plot.lines, methods), strict=True)
-    names += [line_label(line, dark(colour)) for line, (colour, _) in of_lines]
     hard = _around(axes, [(p.x, p.y) for p in plot.points], _RING + 0.5)
     along = _around(axes, [(p.x, p.y) for f in plot.sampled for p in f.points], 3.5)
     drawn = [[(p.x, p.y) for p in f.points if not p.hollow] for f in plot.frontiers]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
@@ -125,29 +126,26 @@ def frontier_labels(frontiers: Sequence[Frontier]) -> tuple[list[Label], list[La
     return names, others
 
 
-def line_label(line: Frontier, colour: str) -> Label:
-    """The divergence of an optimum, at the last point that is read off, where there is room."""
-    last = [point for point in line.points if not point.hollow][-1]
-    text = f"optimum {shown(line.divergence, 24)}"
-    return Label(last.x, last.y, text, colour, optional=True, size=SMALLEST)
-
-
 def looks_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[tuple[str, tuple[float, ...]]]:
-    """Colour and dashes of each optimum: its method's colour, else grey with dashes.
+    """Colour and dashes of each optimum: its method's colour, drawn through, else another one with dashes.
 
     Args:
         lines: The optima.
         methods: Such as ``f_dpo reverse_kl``; the first under a divergence counts.
     """
-    colours: dict[str, str] = {}
+    own: dict[str, int] = {}
     for i, method in enumerate(methods):
-        colours.setdefault(without_knee(method.partition(" ")[2]), look(i)[0])
-    others = [line.divergence for line in lines if line.divergence not in colours]
+        own.setdefault(without_knee(method.partition(" ")[2]), i)
+    others = [line.divergence for line in lines if line.divergence not in own]
+    number = own | {name: len(methods) + i for i, name in enumerate(others)}
+    return [(look(number[line.divergence])[0], FRONTIER_DASHES[line.divergence in others]) for line in lines]
+
+
+def handles_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[Line2D]:
+    """The legend's entries of the optima."""
     return [
-        (colours[line.divergence], FRONTIER_DASHES[0])
-        if line.divergence in colours
-        else (MUTED, FRONTIER_DASHES[others.index(line.divergence) % len(FRONTIER_DASHES)])
-        for line in lines
+        Line2D([], [], color=colour, lw=1.0, dashes=dashes, label=f"optimum {shown(line.divergence, 24)}")
+        for line, (colour, dashes) in zip(lines, looks_of_lines(lines, methods), strict=True)
     ]
 
 
@@ -157,7 +155,7 @@ def lines_in_words(lines: Sequence[Frontier]) -> str:
     of = " and of ".join(f"{reward} on {pool} images of the base a prompt" for reward, pool in facts)
     return (
         f"Lines: the optimum under each divergence, of {of}, laid at the base; dotted and hollow: effective "
-        f"sample size below {HOLLOW_BELOW:.0%} of them."
+        f"sample size below {HOLLOW_BELOW:g} of that."
     )
 
 

@@ -79,7 +79,7 @@ def optima_of(asked: Sequence[str], checkpoints: Sequence[Checkpoint]) -> tuple[
 
     made = [divergences.create(text) for text in asked]
     if not asked:
-        # A formula needs its text, and a file may be gone.
+        # A file that something was trained under may be gone.
         for text in dict.fromkeys(
             [*divergences.names(), *(c.divergence for c in checkpoints if c.divergence)]
         ):
