@@ -1,6 +1,5 @@
 """How far trained checkpoints are from the closed-form optimum under their own divergence."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -27,6 +26,7 @@ RESAMPLES_OF_LINES: Final = 2000
 """Of prompts; the interval needs their spread and no quantile of them."""
 
 _BLOCK: Final = 250
+_RELATIVE_ZERO: Final = 1e-12
 _PROMPTS: Final = 3
 
 
@@ -135,9 +135,10 @@ def _against(
         for counts in _shares(len(prompts), resamples, seed)
     ])  # fmt: skip
     seen = _read(mine.mean(axis=0)[None], curve.mean(axis=0)[None])[0]
+    zero = _RELATIVE_ZERO * np.abs(curve).max(axis=(0, 2))
     distances = []
     for i, run in enumerate(runs, start=1):
-        ends = [_interval(float(seen[axis, i]), drawn[:, axis, i], len(prompts)) for axis in (0, 1)]
+        ends = [_interval(seen[axis, i], drawn[:, axis, i], zero[axis], len(prompts)) for axis in (0, 1)]
         x, x_lo, x_hi = _numbers(ends[0], float(signs[0]))
         y, y_lo, y_hi = _numbers(ends[1], float(signs[1]))
         distances.append(
@@ -173,12 +174,14 @@ def _read(mine: FloatArray, curve: FloatArray) -> FloatArray:
     return np.stack([on_first, on_second], axis=1)
 
 
-def _interval(value: float, drawn: FloatArray, prompts: int) -> Interval | None:
+def _interval(value: float, drawn: FloatArray, zero: float, prompts: int) -> Interval | None:
     """None where the checkpoint is beyond the line, or is so in more than 5 % of the resamples."""
     known = drawn[~np.isnan(drawn)]
-    if math.isnan(value) or known.size < (1 - LOST) * drawn.size:
+    if np.isnan(value) or known.size < (1 - LOST) * drawn.size:
         return None
-    return Difference(value, float(known.std(ddof=1)), prompts - 1.0).interval(n=prompts)
+    # What is less than rounding is none, so that a point of the line is on it.
+    at, error = (0.0 if abs(x) <= zero else float(x) for x in (value, known.std(ddof=1)))
+    return Difference(at, error, prompts - 1.0).interval(n=prompts)
 
 
 def _numbers(interval: Interval | None, sign: float) -> tuple[float | None, float | None, float | None]:
