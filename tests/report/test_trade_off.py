@@ -212,7 +212,8 @@ def test_optima_are_drawn_through_and_hollow_beyond_without_widening_the_axes() 
         colours.append((through.get_color(), len(dashes) and min(dashes) > 0))
     # The first has the colour of the method under its divergence, drawn through; the other one of its own.
     (legend,) = figure.legends
-    entries = {t.get_text(): h.get_color() for t, h in zip(legend.texts, legend.legend_handles, strict=True)}
+    handles = [line for line in legend.legend_handles if isinstance(line, Line2D)]
+    entries = {t.get_text(): h.get_color() for t, h in zip(legend.texts, handles, strict=True)}
     assert entries == {
         "optimum reverse_kl": colours[0][0], "optimum chi2_kl": colours[1][0]
     }  # fmt: skip
