@@ -8,7 +8,7 @@ from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.records import Checkpoint, Frontier, FrontierPoint, Leaderboard, Plane, ScorerColumn
 from benchmark.leaderboard.comparability import first_difference
 from benchmark.leaderboard.equal_level import EqualLevel
-from benchmark.leaderboard.line_distance import distances_from_lines, sentence
+from benchmark.leaderboard.line_distance import distance_lines, distances_from_lines
 from benchmark.leaderboard.optimum_lines import OptimumLine, beta_of, optimum_lines
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.leaderboard.trade_off_plane import Positions, positions_of, sampled_scorer
@@ -112,12 +112,9 @@ def plane_with_frontiers(
             found += frontiers_of(table, plane.across, plane.upward, base, own, resamples=resamples)
             if scores is not None:
                 distances += distances_from_lines(scores, table, plane.across, plane.upward)
-    new = distances[len(plane.distances) :]
-    names = {c.id: c for c in scores.checkpoints} if scores is not None else {}
-    notes = [sentence(d, names[d.checkpoint], plane.across, plane.upward) for d in new]
-    return replace(
-        plane, frontiers=tuple(found), distances=tuple(distances), front_notes=(*plane.front_notes, *notes)
-    )
+    new = replace(plane, distances=tuple(distances))
+    notes = distance_lines(new, scores.checkpoints)[len(plane.distances) :] if scores is not None else ()
+    return replace(new, frontiers=tuple(found), front_notes=(*plane.front_notes, *notes))
 
 
 def frontiers_of(

@@ -82,13 +82,11 @@ def _is_of(checkpoint: Checkpoint, line: OptimumLine) -> bool:
 
 def distance_lines(plane: Plane, checkpoints: Sequence[Checkpoint]) -> list[str]:
     """The distances of a plane in words, one line a checkpoint."""
-    by_id = {checkpoint.id: checkpoint for checkpoint in checkpoints}
-    return [sentence(d, by_id[d.checkpoint], plane.across, plane.upward) for d in plane.distances]
+    names = display_names(checkpoints)
+    return [_sentence(d, names[d.checkpoint], plane.across, plane.upward) for d in plane.distances]
 
 
-def sentence(distance: LineDistance, checkpoint: Checkpoint, across: str, upward: str) -> str:
-    """A distance in words."""
-    name = display_names([checkpoint])[checkpoint.id]
+def _sentence(distance: LineDistance, name: str, across: str, upward: str) -> str:
     parts = [
         f"{what} {value:+.3g} [{lo:+.3g}, {hi:+.3g}] at equal {other}"
         for what, other, value, lo, hi in (
@@ -98,7 +96,7 @@ def sentence(distance: LineDistance, checkpoint: Checkpoint, across: str, upward
         if value is not None
     ]
     return (
-        f"{name} ({checkpoint.id}) against the optimum of {distance.reward} under {distance.divergence}: "
+        f"{name} against the optimum of {distance.reward} under {distance.divergence}: "
         f"{distance.verdict}{'; ' if parts else _RANGE}{'; '.join(parts)}."
     )
 
