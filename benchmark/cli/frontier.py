@@ -39,11 +39,13 @@ def frontier(
       fbench frontier runs/eval --closed-form --divergence reverse_kl --divergence "expr: (u-1)**2/(u+1)"
       fbench plot trade-off runs/eval --frontier runs/eval/frontier --frontier runs/eval/closed-form
     """
+    from benchmark.core.config import load_config_file
     from benchmark.workflows.frontier.config import FrontierConfig
 
     options.use_weights_folder(weights_folder)
-    made = "closed-form" if context.params["closed_form"] else "frontier"
-    out = Path(context.params["evaluation"], made)
+    of_file = load_config_file(config) if config else {}
+    closed_form = context.params["closed_form"] or of_file.get("closed_form")
+    out = Path(context.params["evaluation"], "closed-form" if closed_form else "frontier")
     settings = FrontierConfig.resolve(config, options.settings_of(context, out=str(out)))
     options.forbid_network(offline=settings.offline)
     from benchmark.workflows.frontier.plan import plan_frontier

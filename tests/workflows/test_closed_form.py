@@ -232,6 +232,19 @@ def test_a_scorer_of_pairs_that_fails_is_missing_rows(make: Make, monkeypatch: p
     assert result.n_missing == len(gone) == 2 * PROMPTS
 
 
+def test_a_scorer_that_fails_on_an_image_is_told(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmark.scorers.clip import Clip
+
+    def fail(*words: object) -> None:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(Clip, "values", fail)
+    result = make_frontier(make(divergence=("reverse_kl",), betas="0.5"))
+    assert result.n_missing == PROMPTS * (POOL - K)  # the evaluation's own are known
+    clip = result.table.rows[result.table.rows["scorer"] == "clip"]
+    assert set(clip["status"]) == {"ok"}
+
+
 def test_the_plan_says_what_it_costs_and_leaves_out(make: Make) -> None:
     lines = "\n".join(plan_frontier(make(divergence=("reverse_kl", "expr: 2*u*log(u)"))).lines())
     assert "reward       hps" in lines

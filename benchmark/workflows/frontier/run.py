@@ -151,7 +151,10 @@ class _Work:
             replace(c, in_domain=tuple(p.id for p in table.checkpoints[1:])) if c.name == reward.name else c
             for c in table.columns
         )
-        n_missing = int((table.rows["status"] == "error").sum())
+        # A scorer that failed on an image left it out of a mean; one that fails on pairs has no mean.
+        n_missing = sum(row.status == "error" for row in rows) + len(
+            table.rows[table.rows["status"] == "error"]
+        )
         return FrontierResult(
             plan.config.out, replace(table, columns=marked), (images,), n_missing, tuple(betas),
             int(np.isnan(rewards).sum()),
