@@ -46,11 +46,13 @@ class FrontierConfig(Config):
     )] = ()
     closed_form: Annotated[bool, Setting(
         "In place of guidance and best of n, what training would reach at best under each divergence: the "
-        "optimum of the mean reward less beta D_f, as weights on images of the base.", OPTIMUM, "value", flag="switch"
+        "optimum of the mean reward less beta D_f, as weights on images of the base.",
+        OPTIMUM, "value", flag="switch"
     )] = False
     divergence: Annotated[tuple[str, ...], Setting(
         "NAME, NAME(a=0.5), mine.py:Name or expr: f, as in fbench train; once for each. (default every "
-        "registered one, and those that the evaluation's checkpoints were trained under)", OPTIMUM, "content", metavar="D"
+        "registered one, and those that the evaluation's checkpoints were trained under)",
+        OPTIMUM, "content", metavar="D"
     )] = ()
     pool: Annotated[int, Field(ge=2, le=4096), Setting(
         "Images of the base a prompt that are weighed: the evaluation's, and as many more as that takes. "

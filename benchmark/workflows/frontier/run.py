@@ -152,9 +152,8 @@ class _Work:
             for c in table.columns
         )
         # A scorer that failed on an image left it out of a mean; one that fails on pairs has no mean.
-        n_missing = sum(row.status == "error" for row in rows) + len(
-            table.rows[table.rows["status"] == "error"]
-        )
+        failed = int((table.rows["status"] == "error").sum())
+        n_missing = failed + sum(row.status == "error" for row in rows)
         return FrontierResult(
             plan.config.out, replace(table, columns=marked), (images,), n_missing, tuple(betas),
             int(np.isnan(rewards).sum()),
