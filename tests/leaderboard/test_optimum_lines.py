@@ -24,7 +24,8 @@ from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW, optimum_lines
 from benchmark.leaderboard.score_table import rows_to_frame
 from benchmark.scorers import Scorer
 from benchmark.scorers.base import ImageScorer, Shown, Value
-from benchmark.workflows.frontier.optimum import Pool, optima_of, optimum_table
+from benchmark.workflows.frontier.optimum import optima_of, optimum_table
+from benchmark.workflows.frontier.pool import Pool
 from tools.simulated_tables import COLUMNS
 
 PROMPTS, POOL, K = 30, 16, 4

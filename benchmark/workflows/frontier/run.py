@@ -133,7 +133,8 @@ class _Work:
 
     def optima(self) -> FrontierResult:
         """The optima of the reward, as weights on the pool."""
-        from benchmark.workflows.frontier.optimum import default_betas, optimum_table, pool_of
+        from benchmark.workflows.frontier.optimum import default_betas, optimum_table
+        from benchmark.workflows.frontier.pool import pool_of
 
         plan, reward = self.plan, self.plan.chooser
         assert reward is not None, "the plan has one"
