@@ -19,7 +19,6 @@ from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
 from benchmark.networks import aesthetic, blip, features, hf_clip, open_clip, perceptual
-from benchmark.shapes.annotators import MEASURES
 from benchmark.shapes.facts import draw_facts, wanted
 from benchmark.shapes.grammar import caption
 from benchmark.shapes.oracles import READERS, Oracle
@@ -97,8 +96,7 @@ def write_vqa(folder: Path) -> None:
 def _write_calibration(path: Path) -> None:
     """Limits that let every complete scene pass."""
     path.parent.mkdir(parents=True)
-    percentiles = {name: [i / 100 for i in range(101)] for name in MEASURES}
-    path.write_text(json.dumps({"p99": {style: [9.0, 9.0] for style in STYLES}, "percentiles": percentiles}))
+    path.write_text(json.dumps({"p99": {style: [9.0, 9.0] for style in STYLES}}))
 
 
 def _write_style(path: Path, style: str, pairs: int = 8) -> None:

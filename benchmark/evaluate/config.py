@@ -11,9 +11,9 @@ from benchmark.core.settings import DEVICE, OFFLINE, PRECISION, Setting
 from benchmark.evaluate.layouts import Layout
 
 SHAPES_SCORERS = (
-    "true_reward", "oracle", "true_diversity", "scene_rate", "true_reward_heldout", "clip", "hps",
-    "pickscore", "imagereward", "attribute_diversity", "clip_diversity", "lpips", "style_cosine", "style_fd",
-    "fid", "kid",
+    "true_taste", "oracle", "true_diversity", "scene_rate", "true_taste_heldout", "true_reward",
+    "true_reward_heldout", "clip", "hps", "pickscore", "imagereward", "attribute_diversity", "clip_diversity",
+    "lpips", "style_cosine", "style_fd", "fid", "kid",
 )  # fmt: skip
 """Those of the suite first; the others of `fbench list scorers` are for the asking."""
 SHAPES_PRIMARY = SHAPES_SCORERS[:4]

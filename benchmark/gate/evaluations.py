@@ -14,7 +14,7 @@ from benchmark.leaderboard.join import comparable
 from benchmark.leaderboard.names import display_names
 from benchmark.leaderboard.same_method import method_facts
 
-SHAPES_GATED = ("true_reward", "oracle", "true_diversity", "scene_rate")
+SHAPES_GATED = ("true_taste", "oracle", "true_diversity", "scene_rate")
 """Gated by default in the embedded world."""
 
 

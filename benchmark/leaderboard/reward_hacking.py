@@ -11,7 +11,7 @@ from benchmark.stats.arrays import RESAMPLES, FloatArray
 from benchmark.stats.hacking_index import gap_interval, standardised_gains
 from benchmark.stats.intervals import Interval
 
-TRUTHS = ("true_reward", "true_reward_heldout", "oracle")
+TRUTHS = ("true_taste", "true_taste_heldout", "true_reward", "true_reward_heldout", "oracle")
 """The embedded world's truths: told apart from the scorers, never averaged with them."""
 
 _GAPS = (

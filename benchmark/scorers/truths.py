@@ -1,8 +1,10 @@
 """Scorers that state the truth about images of the embedded world, which is known exactly.
 
-``oracle``, ``scene_rate``, ``true_reward``, ``true_reward_heldout`` and ``true_diversity``.
+``oracle``, ``scene_rate``, ``true_taste`` and ``true_taste_heldout``, ``true_reward`` and
+``true_reward_heldout``, ``true_diversity``.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, final
@@ -64,12 +66,45 @@ class SceneRate(_Judged, ImageScorer):
         return [float(truth.scene) for truth in _truths(shown)]
 
 
+class _OfSecondTaste(_Judged, ImageScorer):
+    """Mixin of what the annotators think; its version is raised with their likings."""
+
+    axis: ClassVar[Axis] = "preference"
+    version: ClassVar[str] = "2"
+
+
 @scorers.register()
-class TrueReward(_Judged, ImageScorer):
+class TrueTaste(_OfSecondTaste):
+    """Population 1's liking for what the prompt leaves open, of images that show all that it states."""
+
+    name: ClassVar[str] = "true_taste"
+    bounds: ClassVar[tuple[float, float | None]] = (0.0, 1.0)
+    scale: ClassVar[str] = "0..1"
+    in_domain_for: ClassVar[tuple[str, ...]] = ("shapes-prefs",)
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """The taste of population 1."""
+        return [_tasted(truth, truth.taste) for truth in _truths(shown)]
+
+
+@scorers.register()
+class TrueTasteHeldout(_OfSecondTaste):
+    """Population 2's liking for what the prompt leaves open; it labelled no training pair."""
+
+    name: ClassVar[str] = "true_taste_heldout"
+    bounds: ClassVar[tuple[float, float | None]] = (0.0, 1.0)
+    scale: ClassVar[str] = "0..1"
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """The taste of population 2."""
+        return [_tasted(truth, truth.taste_heldout) for truth in _truths(shown)]
+
+
+@scorers.register()
+class TrueReward(_OfSecondTaste):
     """Population 1's reward, content times bounded taste; its labels are the training pairs."""
 
     name: ClassVar[str] = "true_reward"
-    axis: ClassVar[Axis] = "preference"
     bounds: ClassVar[tuple[float, float | None]] = (0.0, None)
     scale: ClassVar[str] = "see docs: embedded world"
     in_domain_for: ClassVar[tuple[str, ...]] = ("shapes-prefs",)
@@ -80,11 +115,10 @@ class TrueReward(_Judged, ImageScorer):
 
 
 @scorers.register()
-class TrueRewardHeldout(_Judged, ImageScorer):
+class TrueRewardHeldout(_OfSecondTaste):
     """Population 2's reward, content times bounded taste; it labelled no training pair."""
 
     name: ClassVar[str] = "true_reward_heldout"
-    axis: ClassVar[Axis] = "preference"
     bounds: ClassVar[tuple[float, float | None]] = (0.0, None)
     scale: ClassVar[str] = "see docs: embedded world"
 
@@ -114,6 +148,13 @@ class TrueDiversity(_Judged, PromptScorer):
         from benchmark.scorers.engine.truth import pair_diversity
 
         return pair_diversity(shown)
+
+
+def _tasted(truth: "Truth", taste: float) -> Value:
+    """Of a picture that is no scene or lacks a stated fact nobody asks how well it is liked otherwise."""
+    if not truth.complete:
+        return Missing("not a scene with all stated facts")
+    return Missing("nothing open to have a taste for") if math.isnan(taste) else taste
 
 
 def _truths(shown: Shown) -> "list[Truth]":

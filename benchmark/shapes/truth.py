@@ -29,6 +29,8 @@ class Judgement:
         matches: Which facts are shown.
         alignment: Their share, 0..1, whatever the picture looks like otherwise.
         scene: Whether the picture is a scene at all.
+        taste: Population 1's taste for what the caption leaves open, 0..1; NaN where nothing is open.
+        taste_heldout: Population 2's.
         reward: Population 1's reward.
         reward_heldout: Population 2's reward.
     """
@@ -38,8 +40,15 @@ class Judgement:
     matches: list[Match]
     alignment: Tensor
     scene: Tensor
+    taste: Tensor
+    taste_heldout: Tensor
     reward: Tensor
     reward_heldout: Tensor
+
+    @property
+    def complete(self) -> Tensor:
+        """Whether each image is a scene that shows all stated facts, (n,) bool."""
+        return self.scene & (self.alignment == 1)
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,6 @@ class Judge:
 
     oracle: Oracle
     limits: Tensor
-    percentiles: Tensor
 
     def __call__(self, images: NDArray[np.uint8], captions: list[str]) -> Judgement:
         """Judges images (n, 64, 64, 3) against their captions.
@@ -61,13 +69,10 @@ class Judge:
         readings = self.oracle.read(pictures)
         matches = alignments(facts, readings)
         scene = is_scene(residuals(pictures, readings), readings, self.limits)
-        values = annotators.measures(pictures, readings)
         share = shares(matches)
-        rewards = [
-            annotators.reward(share, scene, annotators.taste(values, self.percentiles, population))
-            for population in annotators.POPULATIONS.values()
-        ]
-        return Judgement(facts, readings, matches, share, scene, *rewards)
+        tastes = [annotators.taste(facts, readings, matches, p) for p in annotators.POPULATIONS.values()]
+        rewards = [annotators.reward(share, scene, q) for q in tastes]
+        return Judgement(facts, readings, matches, share, scene, *tastes, *rewards)
 
 
 @cache
@@ -75,7 +80,7 @@ def load_judge(oracle: str = "oracle", weights: Path | None = None) -> Judge:
     """The evaluating judge, or with `oracle="oracle_label"` the one that labels data."""
     folder = weights or shapes_weights()
     calibration = folder / "truth" / f"{oracle}.json"
-    return Judge(load_oracle(folder / oracle), thresholds(calibration), annotators.quantiles(calibration))
+    return Judge(load_oracle(folder / oracle), thresholds(calibration))
 
 
 @lru_cache(maxsize=65536)

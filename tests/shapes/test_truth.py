@@ -4,14 +4,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor
 
-from benchmark.shapes.alignment import alignments, shares
-from benchmark.shapes.annotators import POPULATIONS, C, measures, reward, taste
+from benchmark.shapes.alignment import LEXICONS, alignments, shares
+from benchmark.shapes.annotators import POPULATIONS, WEIGHTS, C, reward, taste
 from benchmark.shapes.diversity import differences, mean_pair_difference, share_that_differ, true_diversity
 from benchmark.shapes.facts import Facts, ObjectFacts, draw_facts, wanted
-from benchmark.shapes.grammar import parse
+from benchmark.shapes.grammar import caption, parse
 from benchmark.shapes.oracles import READERS
-from benchmark.shapes.readings import reading_of
+from benchmark.shapes.readings import Readings, reading_of
 from benchmark.shapes.renderer import render, to_uint8
 from benchmark.shapes.scene_check import complete, residuals
 from benchmark.shapes.scenes import Wanted, sample_scenes
@@ -102,53 +103,92 @@ def test_closed_facts_do_not_count_as_diversity() -> None:
     }
 
 
-@pytest.fixture(scope="module")
-def clean() -> tuple[torch.Tensor, torch.Tensor]:
-    scenes = sample_scenes(Wanted.anything(800), seeded(7))
-    values = measures(render(scenes).clamp(0, 1), reading_of(scenes))
-    return values, torch.quantile(values, torch.linspace(0, 1, 101), dim=0)
+def scenes_of(text: str, n: int, **shown: list[str]) -> tuple[list[Facts], Readings]:
+    """Scenes that show what a caption says and, of each kind named, the values given, one an object."""
+    want = wanted([parse(text)] * n)
+    for kind, values in shown.items():
+        numbers = torch.tensor([list(LEXICONS[kind]).index(value) for value in values])
+        getattr(want, kind)[:] = numbers if getattr(want, kind).ndim > 1 else numbers[0]
+    return [parse(text)] * n, reading_of(sample_scenes(want, seeded(7)))
 
 
-def test_taste_is_bounded_and_zero_outside_clean_renders(clean: tuple[torch.Tensor, torch.Tensor]) -> None:
-    values, percentiles = clean
-    for population in POPULATIONS.values():
-        assert sum(population.weight) == pytest.approx(1)
-        q = taste(values, percentiles, population)
-        assert q.min() >= 0
-        assert q.max() <= 1
-        assert q.std() > 0.05
-        outside = torch.stack([percentiles[0] - 1, percentiles[100] + 1])
-        assert taste(outside, percentiles, population).abs().max() == 0
-        top = torch.stack([percentiles[round(100 * o), i] for i, o in enumerate(population.optimum)])
-        assert taste(top[None], percentiles, population).item() == pytest.approx(1, abs=1e-5)
+def tastes(facts: list[Facts], readings: Readings, population: str = "population_1") -> Tensor:
+    return taste(facts, readings, alignments(facts, readings), POPULATIONS[population])
 
 
-def test_beauty_cannot_pay_for_content() -> None:
-    # The best picture with two of three facts is worth no more than the plainest with all three: as much.
+def test_populations_like_every_value_more_or_less_and_share_some_likings() -> None:
+    first, second = POPULATIONS.values()
+    for likings in (first, second):
+        assert {kind: set(values) for kind, values in likings.items()} == {
+            kind: set(LEXICONS[kind]) for kind in WEIGHTS
+        }
+        assert all({min(v.values()), max(v.values())} == {0.0, 1.0} for v in likings.values())
+    assert {kind for kind in WEIGHTS if first[kind] == second[kind]} == {"background", "size", "shape"}
+
+
+def test_taste_is_the_weighted_mean_liking_for_what_is_open() -> None:
+    # Open are colour (weight 1), style (1) and size (1/2); shape and background are stated.
+    facts, readings = scenes_of(
+        "a star at night", 3, colour=["red", "red"], style=["flat"], size=["small"] * 2
+    )
+    assert tastes(facts, readings).tolist() == pytest.approx([(1.0 + 0.6 + 0.5 * 0.0) / 2.5] * 3)
+    assert tastes(facts, readings, "population_2").tolist() == pytest.approx([(0.5 + 1.0) / 2.5] * 3)
+
+
+@pytest.mark.parametrize("population", POPULATIONS)
+def test_taste_spans_zero_to_one_within_a_prompt(population: str) -> None:
+    likings = POPULATIONS[population]
+    for end, best in ((1.0, max), (0.0, min)):
+        liked = {kind: best(values, key=values.__getitem__) for kind, values in likings.items()}
+        shown = {k: [liked[k]] * 2 for k in ("colour", "size", "shape")} | {
+            k: [liked[k]] for k in ("background", "style")
+        }
+        facts, readings = scenes_of("two shapes", 4, **shown)
+        assert tastes(facts, readings, population).tolist() == pytest.approx([end] * 4)
+    facts, readings = scenes_of("a thing", 400)
+    assert tastes(facts, readings, population).std() > 0.15
+
+
+def test_stated_facts_and_unread_ones_give_no_taste() -> None:
+    everything = "a small red star at night, flat design"
+    facts, readings = scenes_of(everything, 2)
+    assert tastes(facts, readings).isnan().all()
+    facts, readings = scenes_of("a small red star in a meadow", 1, style=["pixel"])
+    assert tastes(facts, readings).item() == pytest.approx(1)
+    assert tastes(facts, replace(readings, style=torch.tensor([-1]))).item() == 0
+
+
+def test_taste_cannot_pay_for_content() -> None:
+    # The best liked picture with half of the facts is worth no more than the worst with all of them.
     yes = torch.ones(1)
-    assert reward(yes * 2 / 3, yes, yes).item() == pytest.approx(reward(yes, yes, 0 * yes).item())
+    assert reward(yes / 2, yes, yes).item() == pytest.approx(reward(yes, yes, 0 * yes).item())
     assert reward(yes, 0 * yes, yes) == 0
-    assert reward(yes, yes, yes) == 3 * C
+    assert reward(yes, yes, yes) == 2 * C
+    assert reward(yes, yes, yes * float("nan")) == pytest.approx(1.5 * C)
 
 
-def test_destruction_raises_reward_for_nobody(clean: tuple[torch.Tensor, torch.Tensor]) -> None:
-    """Saturating, sharpening, noise and a flat bright colour lower the mean taste of both populations."""
-    _, percentiles = clean
-    scenes = sample_scenes(Wanted.anything(300), seeded(8))
-    images, readings = render(scenes).clamp(0, 1), reading_of(scenes)
+def test_destruction_raises_reward_for_nobody() -> None:
+    """Saturating, sharpening, noise, a flat bright colour and a pasted object lower both mean rewards."""
+    g = seeded(8)
+    facts = [f for f in (draw_facts(g) for _ in range(400)) if f.open][:150]
+    images = render(sample_scenes(wanted(facts), g)).clamp(0, 1)
     grey = images.mean(1, keepdim=True)
     soft = torch.nn.functional.avg_pool2d(images, 3, 1, 1)
+    pasted = images.clone()
+    pasted[:, :, 24:40, 24:40] = torch.tensor([0.86, 0.13, 0.15])[None, :, None, None]
     hurt = {
         "saturate": (grey + 2.5 * (images - grey)).clamp(0, 1),
         "sharpen": (images + 3 * (images - soft)).clamp(0, 1),
         "noise": (images + 0.25 * torch.randn(images.shape, generator=seeded(9))).clamp(0, 1),
         "flat": torch.ones_like(images) * torch.tensor([1.0, 0.9, 0.1])[None, :, None, None],
+        "paste": pasted,
     }
-    for population in POPULATIONS.values():
-        before = taste(measures(images, readings), percentiles, population).mean()
-        for name, changed in hurt.items():
-            after = taste(measures(changed, readings), percentiles, population).mean()
-            assert after < before, (name, float(after), float(before))
+    judge, captions = load_judge(), [caption(f, g) for f in facts]
+    clean = judge(to_uint8(images).numpy(), captions)
+    for name, changed in hurt.items():
+        judged = judge(to_uint8(changed).numpy(), captions)
+        assert judged.reward.mean() < clean.reward.mean(), name
+        assert judged.reward_heldout.mean() < clean.reward_heldout.mean(), name
 
 
 def test_the_scene_check_sees_what_is_wrong() -> None:

@@ -23,7 +23,7 @@ from tools.build_shapes.tuning import (
 from tools.build_shapes.workers import is_first
 
 POPULATION = "population_2"
-STEPS, RATE, PROMPTS = 1000, 7e-4, 16
+STEPS, RATE, PROMPTS = 1500, 7e-4, 16
 
 
 def scorer(model: CLIP, tokenizer: CLIPTokenizer) -> Scorer:

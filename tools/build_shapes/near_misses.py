@@ -14,10 +14,9 @@ from benchmark.shapes.grammar import caption
 from benchmark.shapes.readings import reading_of
 from benchmark.shapes.renderer import render
 from benchmark.shapes.scenes import Scenes, sample_scenes
-from tools.build_shapes.fitting import Build
 from tools.build_shapes.oracles import blur, nothing
 
-WRONG_SHARES = (0.0, 0.12, 0.25, 0.45)
+WRONG_SHARES = (0.0, 0.0, 0.12, 0.3)
 """How likely each stated fact is drawn wrongly, for renders of one caption: about a base model's errors."""
 EMPTY_SHARE = 0.06
 """Share of pictures that show nothing; their reward is 0."""
@@ -115,23 +114,17 @@ def draw_images(facts: list[Facts], g: torch.Generator) -> tuple[Scenes, Tensor]
     return scenes, render(scenes).clamp(0, 1)
 
 
-def percentiles(build: Build) -> Float[Tensor, "101 4"]:
-    """What taste is measured by; stage `truth` wrote it."""
-    return annotators.quantiles(build.weights / "truth" / "oracle_label.json")
-
-
-def rendered_groups(
-    n: int, population: str, table: Float[Tensor, "101 4"], g: torch.Generator, split: str = "pretrain"
-) -> Groups:
-    """N captions with four renders each that are more and more wrong, and the exact reward of each."""
+def rendered_groups(n: int, population: str, g: torch.Generator, split: str = "pretrain") -> Groups:
+    """N captions with four renders each, some of them more and more wrong, and the exact reward of each."""
     facts = [draw_facts(g, split) for _ in range(n)]
     shown = [corrupt(f, share, g) for f in facts for share in WRONG_SHARES]
     scenes, images = draw_images(shown, g)
     readings, k = reading_of(scenes), len(WRONG_SHARES)
     images = soften(images, g)
-    share = shares(alignments([f for f in facts for _ in range(k)], readings))
-    q = annotators.taste(annotators.measures(images, readings), table, annotators.POPULATIONS[population])
+    asked = [f for f in facts for _ in range(k)]
+    matches = alignments(asked, readings)
+    q = annotators.taste(asked, readings, matches, annotators.POPULATIONS[population])
     empty = torch.rand(len(images), generator=g) < EMPTY_SHARE
     images = torch.where(empty[:, None, None, None], nothing(images, g), images)
-    rewards = annotators.reward(share, ~empty, q)
+    rewards = annotators.reward(shares(matches), ~empty, q)
     return Groups([caption(f, g) for f in facts], images.unflatten(0, (n, k)), rewards.unflatten(0, (n, k)))

@@ -28,8 +28,8 @@ from tools.build_shapes.workers import is_first
 
 POPULATION = "population_1"
 WIDTH, LAYERS, GRID = 128, 4, 8
-READING_STEPS, READING_BATCH = 2000, 32
-STEPS, RATE, PROMPTS = 1200, 8e-4, 10
+READING_STEPS, READING_BATCH = 6000, 32
+STEPS, RATE, PROMPTS = 2000, 8e-4, 10
 
 
 def new_model(tokenizer: CLIPTokenizer) -> CLIPModel:

@@ -1,4 +1,4 @@
-"""Stage `truth`: calibrates the scene check on round trips and taste on clean renders, for both oracles."""
+"""Stage `truth`: calibrates the scene check on round trips, for both oracles."""
 
 import json
 
@@ -6,7 +6,6 @@ import torch
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from benchmark.shapes.annotators import MEASURES, measures
 from benchmark.shapes.oracles import READERS, load_oracle
 from benchmark.shapes.readings import reading_of
 from benchmark.shapes.scene_check import is_scene, residuals, thresholds
@@ -19,7 +18,7 @@ RENDERS = 3000
 
 
 def run(build: Build) -> None:
-    """Writes truth/<oracle>.json: the scene check's limits and the percentiles of every measure of taste."""
+    """Writes truth/<oracle>.json: the scene check's limits."""
     vae = (
         AutoencoderKL.from_pretrained(build.weights / "shapes-sd" / "vae")
         .to(memory_format=torch.channels_last)
@@ -28,7 +27,6 @@ def run(build: Build) -> None:
     g = generator(build.seed, "truth")
     scenes, renders = draw(build.amount(RENDERS, 60), g)
     trips = round_trip(vae, renders)
-    table = torch.quantile(measures(renders, reading_of(scenes)), torch.linspace(0, 1, 101), dim=0)
     figures: dict[str, dict[str, object]] = {}
     for name in READERS:
         readings = load_oracle(build.weights / name).read(trips)
@@ -37,8 +35,7 @@ def run(build: Build) -> None:
         limits = {s: _p99(left[right & (scenes.style == i)]) for i, s in enumerate(STYLES)}
         path = build.weights / "truth" / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        percentiles = {m: [round(v, 6) for v in table[:, i].tolist()] for i, m in enumerate(MEASURES)}
-        path.write_text(json.dumps({"p99": limits, "percentiles": percentiles}, indent=1) + "\n")
+        path.write_text(json.dumps({"p99": limits}, indent=1) + "\n")
         figures[name] = {"limits": limits}
         for kind, pictures in {
             "nothing": nothing(renders, g),

@@ -5,19 +5,23 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor, nn
 
 from tools.build_shapes.fitting import Build, Fit, fit, generator
-from tools.build_shapes.near_misses import Groups, percentiles, rendered_groups
+from tools.build_shapes.near_misses import WRONG_SHARES, Groups, rendered_groups
+from tools.build_shapes.preferences import pair_indices
 
 Scorer: TypeAlias = Callable[[Tensor, list[str]], Tensor]
 """Images in [0, 1], (P, K, 3, 64, 64), and P captions to scores (P, K)."""
 Loss: TypeAlias = Callable[[Tensor, Tensor, torch.Generator], Tensor]
 """Scores and rewards, both (P, K), to a scalar."""
 
+Pairs: TypeAlias = Int[Tensor, "3 n"]
+"""Prompt and two of its images, by their positions."""
+
 POPULATIONS: Final = ("population_1", "population_2")
-HELD_OUT: Final = 500
+HELD_OUT: Final = 350
 """Prompts of the samples, the last ones, that are never trained on."""
 PAIRS: Final = 2000
 
@@ -61,11 +65,13 @@ class Labelled:
         captions: P captions.
         pictures: As bytes, (P, K, 64, 64, 3); as floats they would not fit beside a training run.
         rewards: Noise-free, (P, K).
+        complete: Which are scenes that show all stated facts, (P, K).
     """
 
     captions: list[str]
     pictures: UInt8[Tensor, "p k 64 64 3"]
     rewards: Float[Tensor, "p k"]
+    complete: Bool[Tensor, "p k"]
 
     def __len__(self) -> int:
         return len(self.captions)
@@ -75,6 +81,14 @@ class Labelled:
         images = self.pictures[rows].movedim(-1, -3).float() / 255
         return Groups([self.captions[i] for i in rows], images, self.rewards[rows])
 
+    def draw(self, prompts: int, g: torch.Generator) -> Groups:
+        """As many images of some prompts as a group of renders has."""
+        rows = torch.randint(len(self), (prompts, 1), generator=g)
+        columns = torch.rand(prompts, self.rewards.shape[1], generator=g).argsort(1)[:, : len(WRONG_SHARES)]
+        images = self.pictures[rows, columns].movedim(-1, -3).float() / 255
+        captions = [self.captions[i] for i in rows.flatten().tolist()]
+        return Groups(captions, images, self.rewards[rows, columns])
+
     def held_out(self) -> list[int]:
         """The rows of the last prompts."""
         return list(range(len(self) - max(1, min(HELD_OUT, len(self) // 6)), len(self)))
@@ -82,7 +96,7 @@ class Labelled:
     def training(self) -> "Labelled":
         """All but the held-out prompts."""
         n = len(self) - len(self.held_out())
-        return Labelled(self.captions[:n], self.pictures[:n], self.rewards[:n])
+        return Labelled(self.captions[:n], self.pictures[:n], self.rewards[:n], self.complete[:n])
 
 
 def load_labelled(build: Build, population: str) -> Labelled:
@@ -91,7 +105,8 @@ def load_labelled(build: Build, population: str) -> Labelled:
 
     samples = load_samples(build)
     rewards = torch.from_numpy(samples.rewards[POPULATIONS.index(population)]).float()
-    return Labelled(list(samples.captions), torch.from_numpy(samples.images), rewards)
+    pictures, complete = torch.from_numpy(samples.images), torch.from_numpy(samples.complete)
+    return Labelled(list(samples.captions), pictures, rewards, complete)
 
 
 def tune(
@@ -111,11 +126,10 @@ def tune(
 
     The samples show how the base model draws and errs, and there are few; the renders never run out.
     """
-    table, prompts = percentiles(build), build.amount(prompts)
+    prompts = build.amount(prompts)
 
     def loss(_: int, g: torch.Generator) -> tuple[Tensor, dict[str, float]]:
-        rows = torch.randint(len(samples), (prompts,), generator=g).tolist()
-        groups = Groups.joined([samples[rows], rendered_groups(prompts // 2, population, table, g)])
+        groups = Groups.joined([samples.draw(prompts, g), rendered_groups(prompts // 2, population, g)])
         scores = score(groups.images, groups.captions)
         right = pair_figures(scores.detach()[:prompts], groups.rewards[:prompts])["accuracy"]
         return loss_of(scores, groups.rewards, g), {"accuracy": right}
@@ -131,33 +145,63 @@ def score_all(score: Scorer, groups: Groups, batch: int = 32) -> Float[Tensor, "
     return torch.cat(parts).float()
 
 
+def all_pairs(rewards: Float[Tensor, "p k"]) -> Pairs:
+    """Every pair of images of one prompt whose rewards differ."""
+    a, b = torch.combinations(torch.arange(rewards.shape[1])).T
+    differ = rewards[:, a] != rewards[:, b]
+    rows, columns = differ.nonzero().T
+    return torch.stack([rows, a[columns], b[columns]])
+
+
+def annotated_pairs(rewards: Float[Tensor, "p k"], complete: Bool[Tensor, "p k"]) -> Pairs:
+    """The pairs that annotators would see of these prompts."""
+    found = [
+        (p, a, b)
+        for p, (r, c) in enumerate(zip(rewards.numpy(), complete.numpy(), strict=True))
+        for a, b in pair_indices(r, c)
+    ]
+    return torch.tensor(found, dtype=torch.long).reshape(-1, 3).T
+
+
 def pair_figures(
-    scores: Float[Tensor, "p k"], rewards: Float[Tensor, "p k"], most: int = PAIRS
+    scores: Float[Tensor, "p k"], rewards: Float[Tensor, "p k"], pairs: Pairs | None = None
 ) -> dict[str, int | float]:
-    """How well scores order the pairs of each prompt; pairs of equal reward have no truth and do not count.
+    """How well scores order pairs of images of one prompt, by default all that differ in reward.
 
     `accuracy` is against noise-free labels, for which a perfect scorer has 1. `votes` is the expected
     agreement with one annotator, `bayes` the greatest possible;
     `share_of_bayes` = (votes - 0.5) / (bayes - 0.5).
     """
-    a, b = torch.combinations(torch.arange(scores.shape[1])).T
-    s, r = (scores[:, a] - scores[:, b]).flatten(), (rewards[:, a] - rewards[:, b]).flatten()
-    rows = (r != 0).nonzero().squeeze(1)
+    prompts, a, b = all_pairs(rewards) if pairs is None else pairs
     # At even distances and not the first ones, so that as many prompts as possible are in it.
-    rows = rows[torch.linspace(0, max(0, len(rows) - 1), min(most, len(rows))).long()]
-    right = (s[rows].sign() * r[rows].sign() + 1) / 2
-    sure = 2 * torch.sigmoid(r[rows].abs()) - 1
+    kept = torch.linspace(0, max(0, len(prompts) - 1), min(PAIRS, len(prompts))).long()
+    prompts, a, b = prompts[kept], a[kept], b[kept]
+    s, r = scores[prompts, a] - scores[prompts, b], rewards[prompts, a] - rewards[prompts, b]
+    right = (s.sign() * r.sign() + 1) / 2
+    sure = 2 * torch.sigmoid(r.abs()) - 1
     votes, bayes = (sure * (2 * right - 1)).mean() / 2, sure.mean() / 2
     figures = {"accuracy": right.mean(), "votes": 0.5 + votes, "bayes": 0.5 + bayes}
     figures["share_of_bayes"] = votes / bayes
-    return {"pairs": len(rows)} | {k: round(float(v), 4) if len(rows) else 0.0 for k, v in figures.items()}
+    return {"pairs": len(kept)} | {k: round(float(v), 4) if len(kept) else 0.0 for k, v in figures.items()}
 
 
 def held_out_figures(build: Build, population: str, score: Scorer, samples: Labelled) -> dict[str, Any]:
-    """The card's figures: on held-out samples, these with other captions, renders of validation facts."""
+    """The card's figures: on held-out samples, these with other captions, renders of validation facts.
+
+    `samples` are pairs as annotators see them, `samples_all_pairs` whatever differs in reward.
+    """
     g = generator(build.seed, "preference-figures", population)
-    groups = samples[samples.held_out()]
-    renders = rendered_groups(build.amount(350, 2), population, percentiles(build), g, "validation")
-    other = Groups([*groups.captions[1:], groups.captions[0]], groups.images, groups.rewards)
-    tried = {"samples": groups, "samples_other_captions": other, "renders": renders}
-    return {name: pair_figures(score_all(score, part), part.rewards) for name, part in tried.items()}
+    rows = samples.held_out()
+    groups = samples[rows]
+    pairs = annotated_pairs(groups.rewards, samples.complete[rows])
+    scores = score_all(score, groups)
+    other = score_all(
+        score, Groups([*groups.captions[1:], groups.captions[0]], groups.images, groups.rewards)
+    )
+    renders = rendered_groups(build.amount(350, 2), population, g, "validation")
+    return {
+        "samples": pair_figures(scores, groups.rewards, pairs),
+        "samples_other_captions": pair_figures(other, groups.rewards, pairs),
+        "samples_all_pairs": pair_figures(scores, groups.rewards),
+        "renders": pair_figures(score_all(score, renders), renders.rewards),
+    }

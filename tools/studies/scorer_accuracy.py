@@ -26,7 +26,7 @@ from benchmark.stats.resampling import resample_counts
 
 NAME: Final = "tools.studies.scorer_accuracy"
 LEARNED: Final = ("clip", "hps", "pickscore", "imagereward", "style_cosine")
-TRUTHS: Final = ("true_reward", "true_reward_heldout", "oracle")
+TRUTHS: Final = ("true_taste", "true_taste_heldout", "true_reward", "true_reward_heldout", "oracle")
 ENOUGH: Final = 2000
 """Pairs below which a row is marked."""
 

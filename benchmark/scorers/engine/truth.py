@@ -17,12 +17,15 @@ BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """The truth about one image: what it was asked to show, what it shows, and what that is worth."""
+    """What one image was asked to show, what it shows, and what that is worth to the two populations."""
 
     facts: Facts
     reading: Readings
     oracle: float
     scene: bool
+    complete: bool
+    taste: float
+    taste_heldout: float
     reward: float
     reward_heldout: float
 
@@ -68,6 +71,9 @@ def _judge(shown: Shown) -> Iterator[Truth]:
                 reading=found.readings[slice(i, i + 1)],
                 oracle=float(found.alignment[i]),
                 scene=bool(found.scene[i]),
+                complete=bool(found.complete[i]),
+                taste=float(found.taste[i]),
+                taste_heldout=float(found.taste_heldout[i]),
                 reward=float(found.reward[i]),
                 reward_heldout=float(found.reward_heldout[i]),
             )

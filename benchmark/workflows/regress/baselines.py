@@ -25,7 +25,7 @@ MAKE_ANEW: Final = "make the baseline anew: fbench regress --divergence D --make
 SEEDS: Final = (0, 1, 2, 3)
 """Training seeds of a candidate: two for each of two processes."""
 BASELINE_SEEDS: Final = tuple(range(8))
-SCORERS: Final = ("true_reward", "oracle", "true_diversity", "scene_rate")
+SCORERS: Final = ("true_taste", "oracle", "true_diversity", "scene_rate")
 """What the gate looks at: reward, content, diversity, and whether a picture is a scene at all."""
 
 TRAINING: Final[Mapping[str, Any]] = {

@@ -15,7 +15,7 @@ from benchmark.networks.hf_clip import load_clip_model
 from benchmark.networks.open_clip import load_open_clip, open_clip_tokenizer
 from benchmark.networks.perceptual import load_perceptual
 from benchmark.shapes.alignment import as_seen, match
-from benchmark.shapes.annotators import MEASURES, measures
+from benchmark.shapes.annotators import C
 from benchmark.shapes.facts import Facts, ObjectFacts, draw_facts
 from benchmark.shapes.grammar import parse
 from benchmark.shapes.readings import reading_of
@@ -27,7 +27,6 @@ from tools.build_shapes.near_misses import (
     corrupt,
     draw_images,
     misses,
-    percentiles,
     rendered_groups,
 )
 from tools.build_shapes.oracles import draw
@@ -56,24 +55,19 @@ SCORERS = (
 
 
 def prepared(folder: Path) -> Build:
-    """What the stages before leave: vocabularies, a text encoder, the percentiles of taste."""
+    """What the stages before leave: vocabularies and a text encoder."""
     build = Build(folder / "weights", folder / "data", folder / "state", scale=0.001)
     tokenizer.run(build)
     build.state.mkdir()
     text.run(build)
-    scenes, images = draw(200, generator("percentiles"))
-    table = torch.quantile(measures(images, reading_of(scenes)), torch.linspace(0, 1, 101), dim=0)
-    path = build.weights / "truth" / "oracle_label.json"
-    path.parent.mkdir()
-    path.write_text(json.dumps({"percentiles": {m: table[:, i].tolist() for i, m in enumerate(MEASURES)}}))
     return build
 
 
 def samples_of_renders(build: Build, population: str) -> Labelled:
     """Labelled pictures in the form in which the base model's samples come."""
-    groups = rendered_groups(12, population, percentiles(build), generator("samples"))
+    groups = rendered_groups(12, population, generator("samples"))
     pictures = (groups.images * 255).round().to(torch.uint8).movedim(-3, -1).contiguous()
-    return Labelled(groups.captions, pictures, groups.rewards)
+    return Labelled(groups.captions, pictures, groups.rewards, groups.rewards > C)
 
 
 def build_all(folder: Path) -> Build:
