@@ -9,16 +9,20 @@ from benchmark.leaderboard.score_table import ScoreTable
 VALUE: Final = "optimum_d_f"
 KL: Final = "optimum_kl"
 EFFECTIVE_SHARE: Final = "optimum_effective_share"
-OPTIMUM_COLUMNS: Final = (VALUE, KL, EFFECTIVE_SHARE)
+EFFECTIVE_SIZE: Final = "optimum_effective_size"
+OPTIMUM_COLUMNS: Final = (VALUE, KL, EFFECTIVE_SHARE, EFFECTIVE_SIZE)
 """What such a table has beside its scorers: D_f, KL in nats, effective sample size over the pool's."""
 
 HOLLOW_BELOW: Final = 0.25
-"""Effective share of the pool, the mean over prompts, below which a point is hollow and not read off."""
+IMAGES_AT_LEAST: Final = 2.0
+"""A point is hollow, and nothing is read off it, where the effective share of the pool is below the first or
+the effective number of images below the second, means over prompts."""
 
 _SCALES: Final = {
     VALUE: "the penalty, without beta",
     KL: "nats, KL(p || base) on the pool",
     EFFECTIVE_SHARE: "(sum u)^2 / (n sum u^2)",
+    EFFECTIVE_SIZE: "images, (sum u)^2 / sum u^2",
 }
 
 _OF, _DIVERGENCE, _LINE, _POOL = "optimum_of", "optimum_under", "optimum_line", "pool"
@@ -26,7 +30,9 @@ _OF, _DIVERGENCE, _LINE, _POOL = "optimum_of", "optimum_under", "optimum_line", 
 
 def optimum_column(name: str) -> ScorerColumn:
     """The facts of a column that says what the weights are like."""
-    return ScorerColumn(name, "1", "distance", "prompt", name == EFFECTIVE_SHARE, _SCALES[name])
+    return ScorerColumn(
+        name, "1", "distance", "prompt", name in (EFFECTIVE_SHARE, EFFECTIVE_SIZE), _SCALES[name]
+    )
 
 
 def optimum_point(
@@ -65,6 +71,7 @@ class OptimumLine:
         pool: Images of the base a prompt.
         points: Their checkpoints, from weak to strong.
         effective_shares: Effective sample size of each over that of the pool, the mean over prompts.
+        effective_sizes: Effective sample size of each in images, the mean over prompts.
     """
 
     divergence: str
@@ -73,11 +80,14 @@ class OptimumLine:
     pool: int
     points: tuple[Checkpoint, ...]
     effective_shares: tuple[float, ...]
+    effective_sizes: tuple[float, ...]
 
     @property
     def hollow(self) -> tuple[bool, ...]:
         """Which points nothing is read off: few images have nearly all the weight."""
-        return tuple(not share >= HOLLOW_BELOW for share in self.effective_shares)
+        both = zip(self.effective_shares, self.effective_sizes, strict=True)
+        # Two images make a pair: where rewards are rare, a quarter of a prompt's few is not one.
+        return tuple(not (share >= HOLLOW_BELOW and size >= IMAGES_AT_LEAST) for share, size in both)
 
 
 def optimum_lines(table: ScoreTable) -> tuple[OptimumLine, ...]:
@@ -88,15 +98,20 @@ def optimum_lines(table: ScoreTable) -> tuple[OptimumLine, ...]:
             found.setdefault(str(point.hyperparameters[_DIVERGENCE]), []).append(point)
     if not found:
         return ()
-    rows = table.rows[table.rows["scorer"] == EFFECTIVE_SHARE]
-    shares = rows.groupby("checkpoint")["value"].mean().to_dict()
+    rows = table.rows[table.rows["scorer"].isin([EFFECTIVE_SHARE, EFFECTIVE_SIZE])]
+    means = rows.groupby(["scorer", "checkpoint"])["value"].mean().to_dict()
     lines = []
     for divergence, points in found.items():
         ordered = tuple(sorted(points, key=lambda point: -beta_of(point)))
         facts = ordered[0].hyperparameters
-        effective = tuple(float(shares[point.id]) for point in ordered)
-        size = int(facts[_POOL] or 0)
-        lines.append(OptimumLine(divergence, str(facts[_LINE]), str(facts[_OF]), size, ordered, effective))
+        shares, sizes = (
+            tuple(float(means[name, point.id]) for point in ordered)
+            for name in (EFFECTIVE_SHARE, EFFECTIVE_SIZE)
+        )
+        pool = int(facts[_POOL] or 0)
+        lines.append(
+            OptimumLine(divergence, str(facts[_LINE]), str(facts[_OF]), pool, ordered, shares, sizes)
+        )
     return tuple(lines)
 
 

@@ -20,7 +20,7 @@ from benchmark.leaderboard.line_distance import (
     distance_lines,
     distances_from_lines,
 )
-from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW, optimum_lines
+from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW, IMAGES_AT_LEAST, optimum_lines
 from benchmark.leaderboard.score_table import rows_to_frame
 from benchmark.scorers import Scorer
 from benchmark.scorers.base import ImageScorer, Shown, Value
@@ -317,7 +317,7 @@ def test_no_reward_at_all_is_refused_and_a_prompt_without_one_is_undefined() -> 
         pool_of(rewards * np.nan, pairs)
 
 
-def pool_of(rewards: np.ndarray, pairs: np.ndarray) -> ScoreTable:
+def pool_of(rewards: np.ndarray, pairs: np.ndarray, betas: tuple[float, ...] = (1.0,)) -> ScoreTable:
     prompts = PromptSet("simulated", "1", tuple(Prompt(f"p{i:03d}", f"prompt {i}") for i in range(PROMPTS)))
     records = tuple(
         ImageRecord(prompt.id, k, Path(f"{prompt.id}_{k}.png")) for prompt in prompts for k in range(POOL)
@@ -330,4 +330,16 @@ def pool_of(rewards: np.ndarray, pairs: np.ndarray) -> ScoreTable:
         for r, v in zip(records, rewards.ravel(), strict=True)
     ]
     pool, optima = Pool(images, rows, {"true_diversity": pairs}), optima_of(("reverse_kl",), ())
-    return optimum_table(pool, BASE, optima, _Reward(), (PICKSCORE, DIVERSITY), (1.0,))
+    return optimum_table(pool, BASE, optima, _Reward(), (PICKSCORE, DIVERSITY), betas)
+
+
+def test_where_few_images_have_a_reward_two_are_needed_all_the_same() -> None:
+    """A quarter of three images is less than one, and no pair."""
+    rewards, pairs = world()
+    rewards[:, 3:] = np.nan
+    (line,) = optimum_lines(pool_of(rewards, pairs, BETAS))
+    both = zip(line.hollow, line.effective_shares, line.effective_sizes, strict=True)
+    assert all(hollow == (size < IMAGES_AT_LEAST) for hollow, _, size in both)
+    assert min(line.effective_shares) > HOLLOW_BELOW
+    assert line.hollow[-1]
+    np.testing.assert_allclose(line.effective_sizes, 3 * np.array(line.effective_shares))

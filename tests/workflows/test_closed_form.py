@@ -16,7 +16,7 @@ from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.run import evaluate
 from benchmark.leaderboard import ScoreTable, build_leaderboard, join_tables, read_score_table
 from benchmark.leaderboard.frontiers import with_frontiers
-from benchmark.leaderboard.optimum_lines import EFFECTIVE_SHARE, KL, VALUE, optimum_lines
+from benchmark.leaderboard.optimum_lines import EFFECTIVE_SHARE, KL, OPTIMUM_COLUMNS, VALUE, optimum_lines
 from benchmark.workflows.frontier.config import FrontierConfig
 from benchmark.workflows.frontier.optimum import NO_REWARD, default_betas
 from benchmark.workflows.frontier.plan import plan_frontier
@@ -81,7 +81,7 @@ def test_optima_and_their_resumption(make: Make, monkeypatch: pytest.MonkeyPatch
     assert result.betas == (2.0, 0.5)
     assert (result.n_missing, result.n_dropped) == (0, 0)
     # What no weights on images can tell is left out.
-    assert [c.name for c in result.table.columns] == ["hps", "clip", "lpips", VALUE, KL, EFFECTIVE_SHARE]
+    assert [c.name for c in result.table.columns] == ["hps", "clip", "lpips", *OPTIMUM_COLUMNS]
     assert {c.unit for c in result.table.columns} == {"prompt"}
     assert result.table.columns[0].in_domain == tuple(ids[1:])
     manifest = read_manifest(config.out)

@@ -19,6 +19,7 @@ from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.names import without_knee
 from benchmark.leaderboard.optimum_lines import (
     EFFECTIVE_SHARE,
+    EFFECTIVE_SIZE,
     KL,
     OPTIMUM_COLUMNS,
     VALUE,
@@ -176,6 +177,7 @@ def _means(
         (weights * logs).sum(axis=-1), n, out=np.full(weights.shape[:-1], np.nan), where=n > 0
     )
     found[EFFECTIVE_SHARE] = effective_shares(weights, n.astype(np.float64))
+    found[EFFECTIVE_SIZE] = found[EFFECTIVE_SHARE] * n
     return found
 
 
