@@ -11,6 +11,7 @@ from benchmark.cli.output import console, say, say_json_text
 
 if TYPE_CHECKING:
     from benchmark.core.records import Leaderboard
+    from benchmark.leaderboard import ScoreTable
     from benchmark.leaderboard.view import View
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
@@ -143,7 +144,7 @@ def leaderboard(
     else:
         board = build_view(tables, view, reference=reference, tags=by_tag)
     if frontier:
-        board = _with_frontiers(board, frontier, form)
+        board = _with_frontiers(board, frontier, form, join_tables(tables))
     if form == _HTML:
         from benchmark.evaluate.finished import page_source
         from benchmark.generate import console_progress
@@ -221,7 +222,9 @@ def _refuse_what_does_nothing(
         raise UserError("--by-tag makes a second csv file", do="name the first: --output table.csv")
 
 
-def _with_frontiers(board: "Leaderboard", folders: list[Path], form: str) -> "Leaderboard":
+def _with_frontiers(
+    board: "Leaderboard", folders: list[Path], form: str, scores: "ScoreTable"
+) -> "Leaderboard":
     """The same ranks, with frontiers in the trade-offs."""
     from benchmark.core.errors import UserError
     from benchmark.leaderboard import read_score_table
@@ -231,7 +234,7 @@ def _with_frontiers(board: "Leaderboard", folders: list[Path], form: str) -> "Le
         raise UserError(
             f"--frontier is for html and json, and the format is {form}", do="add --output report.html"
         )
-    return with_frontiers(board, [read_score_table(folder) for folder in folders])
+    return with_frontiers(board, [read_score_table(folder) for folder in folders], scores)
 
 
 def _refuse_for_methods(form: str, others: Mapping[str, object]) -> None:

@@ -64,6 +64,7 @@ def trade_off(
     """
     from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
     from benchmark.leaderboard.frontiers import with_frontiers
+    from benchmark.leaderboard.line_distance import distance_lines
     from benchmark.leaderboard.trade_off_plane import with_plane
     from benchmark.report import figures
 
@@ -71,11 +72,15 @@ def trade_off(
     asked = (preference, diversity) if preference and diversity else ()
     board = build_leaderboard(tables, reference=reference, scorers=asked)
     across, upward = figures.axes_of(board, preference, diversity)
-    board = with_plane(board, join_tables(tables, asked), across, upward)
-    board = with_frontiers(board, [read_score_table(folder) for folder in frontier or ()])
+    scores = join_tables(tables, asked)
+    board = with_plane(board, scores, across, upward)
+    board = with_frontiers(board, [read_score_table(folder) for folder in frontier or ()], scores)
     place = output or _figures(folders[0]) / "trade-off.png"
     drawn = figures.trade_off(place, board, preference=upward, diversity=across)
     plane = next((p for p in board.planes if (p.across, p.upward) == (across, upward)), None)
+    if plane and not as_json:
+        for line in distance_lines(plane, scores.checkpoints):
+            say(line)
     _done(drawn, as_json=as_json, plane=plane)
 
 
@@ -100,6 +105,13 @@ def iso_reward(
         str | None,
         typer.Option(help="The others are compared with it. (default the one of reverse_kl, or the first)"),
     ] = None,
+    frontier: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="What `fbench frontier --closed-form` wrote: a line a divergence; once for each.",
+        ),
+    ] = None,
     output: Output = None,
     as_json: options.AsJson = False,
 ) -> None:
@@ -113,14 +125,17 @@ def iso_reward(
       fbench plot iso-reward runs/sweep-eval
       fbench plot iso-reward runs/sweep-eval --level path_kl --outcome true_diversity --output iso-kl.pdf
       fbench plot iso-reward runs/js-eval runs/kl-eval --along step --method "f_dpo reverse_kl"
+      fbench plot iso-reward runs/sweep-eval --frontier runs/sweep-eval/closed-form
     """
     from benchmark.leaderboard import join_tables, read_score_table
     from benchmark.leaderboard.equal_level import contrast_lines, equal_level
+    from benchmark.leaderboard.frontiers import with_lines
     from benchmark.report import figures
 
     asked = (level, outcome) if level and outcome else ()
     table = join_tables([read_score_table(folder) for folder in folders], asked)
     found = equal_level(table, level=level, outcome=outcome, along=along, reference=method)
+    found = with_lines(found, table, [read_score_table(folder) for folder in frontier or ()])
     drawn = figures.iso_reward(output or _figures(folders[0]) / "iso-reward.png", found)
     if not as_json:
         say_table(contrast_lines(found))

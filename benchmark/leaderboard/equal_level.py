@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.core.records import Axis, Checkpoint, ScorerColumn
+from benchmark.core.records import Axis, Checkpoint, Frontier, ScorerColumn
 from benchmark.leaderboard.comparability import signature_about
 from benchmark.leaderboard.names import objective_and_divergence
 from benchmark.leaderboard.score_arrays import cells_of
@@ -80,6 +80,7 @@ class EqualLevel:
         n_prompts: The most prompts behind a run's mean.
         n_prompts_least: The fewest.
         signature: Of the evaluation, as far as it is about the two scorers.
+        lines: Optima under a divergence, level across and outcome upward.
     """
 
     level: ScorerColumn
@@ -93,6 +94,7 @@ class EqualLevel:
     n_prompts: int
     n_prompts_least: int
     signature: str = ""
+    lines: tuple[Frontier, ...] = ()
 
 
 def equal_level(

@@ -1,15 +1,18 @@
 """Frontiers that need no training, beside trained checkpoints: drawn, and never ranked with them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.records import Checkpoint, Frontier, FrontierPoint, Leaderboard, Plane, ScorerColumn
 from benchmark.leaderboard.comparability import first_difference
+from benchmark.leaderboard.equal_level import EqualLevel
+from benchmark.leaderboard.line_distance import distance_lines, distances_from_lines
+from benchmark.leaderboard.optimum_lines import OptimumLine, beta_of, optimum_lines
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.leaderboard.trade_off_plane import Positions, positions_of, sampled_scorer
-from benchmark.stats.arrays import RESAMPLES
+from benchmark.stats.arrays import RESAMPLES, FloatArray
 
 _PART: Final = "frontier:"
 _GUIDANCE, _BEST_OF, _BY = "guidance", "best_of", "best_of_by"
@@ -37,6 +40,17 @@ def signature_of_frontier(signature: str, scales: Sequence[float], best_of: Sequ
     return f"{signature}|{_PART}{'; '.join(parts)}"
 
 
+def signature_of_optima(signature: str, divergences: Sequence[str], reward: str, pool: int) -> str:
+    """The same for the optima of a reward.
+
+    Example:
+        >>> signature_of_optima("fbench:1.0|cfg:2.0", ("reverse_kl",), "hps", 16)
+        'fbench:1.0|cfg:2.0|frontier:optimum of hps on 16 images under reverse_kl'
+    """
+    under = ", ".join(divergences).replace("|", "/")
+    return f"{signature}|{_PART}optimum of {reward} on {pool} images under {under}"
+
+
 def difference_from(
     board: Leaderboard | ScoreTable, signature: str, columns: Sequence[ScorerColumn]
 ) -> str | None:
@@ -53,13 +67,19 @@ def difference_from(
 
 
 def with_frontiers(
-    board: Leaderboard, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES
+    board: Leaderboard,
+    tables: Sequence[ScoreTable],
+    scores: ScoreTable | None = None,
+    *,
+    resamples: int = RESAMPLES,
 ) -> Leaderboard:
     """A leaderboard whose planes show frontiers; nothing else about it changes.
 
     Args:
         board: With its planes.
         tables: Of ``fbench frontier``.
+        scores: What the board was built from; with it, planes also say how far checkpoints are from the
+            optimum under their own divergence.
         resamples: Bootstrap resamples of the regions.
 
     Raises:
@@ -68,18 +88,33 @@ def with_frontiers(
     """
     for table in tables:
         _check(board, table)
-    planes = [plane_with_frontiers(plane, tables, resamples=resamples) for plane in board.planes]
+    planes = [plane_with_frontiers(plane, tables, scores, resamples=resamples) for plane in board.planes]
     return replace(board, planes=tuple(planes))
 
 
-def plane_with_frontiers(plane: Plane, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES) -> Plane:
-    """One plane with the frontiers of the tables that have both of its scorers."""
-    found = list(plane.frontiers)
+def plane_with_frontiers(
+    plane: Plane,
+    tables: Sequence[ScoreTable],
+    scores: ScoreTable | None = None,
+    *,
+    resamples: int = RESAMPLES,
+) -> Plane:
+    """One plane with the frontiers of the tables that have both of its scorers.
+
+    Optima are laid at the base's place in the plane: what they and the checkpoints gain is over the base on
+    its own images, of which the pool has others beside the evaluation's.
+    """
+    found, distances = list(plane.frontiers), list(plane.distances)
     for table in tables:
         if {plane.across, plane.upward} <= {column.name for column in table.columns}:
             base = table.checkpoints[0].id
-            found += frontiers_of(table, plane.across, plane.upward, base, resamples=resamples)
-    return replace(plane, frontiers=tuple(found))
+            own = next(((p.x, p.y) for p in plane.points if p.checkpoint == base), None)
+            found += frontiers_of(table, plane.across, plane.upward, base, own, resamples=resamples)
+            if scores is not None:
+                distances += distances_from_lines(scores, table, plane.across, plane.upward)
+    new = replace(plane, distances=tuple(distances))
+    notes = distance_lines(new, scores.checkpoints)[len(plane.distances) :] if scores is not None else ()
+    return replace(new, frontiers=tuple(found), front_notes=(*plane.front_notes, *notes))
 
 
 def frontiers_of(
@@ -87,10 +122,11 @@ def frontiers_of(
     across: str,
     upward: str,
     reference: str,
+    at: tuple[float, float] | None = None,
     *,
     resamples: int = RESAMPLES,
 ) -> tuple[Frontier, ...]:
-    """Frontiers that sampling alone reaches in the plane of two scorers.
+    """Frontiers without training in the plane of two scorers.
 
     A point stands at its means, and its region is that of its means less the base model's, as in
     :func:`benchmark.leaderboard.trade_off_plane.plane_of`.
@@ -100,11 +136,13 @@ def frontiers_of(
         across: Scorer of the first axis, of unit image or prompt.
         upward: Scorer of the second axis.
         reference: Id of the base model in the table.
+        at: Where lines of optima begin, the base's place in the plane; None: at the mean of the pool.
         resamples: Bootstrap resamples.
 
     Returns:
-        One for the guidance scales and one for best of n, which starts with n = 1, the base itself. Points
-        above 1 % missing are left out; where one of the two scorers chose the images, the name says so.
+        One for the guidance scales and one for best of n, which starts with n = 1, the base itself; one for
+        each divergence with a line of its own, which starts with the base. Points above 1 % missing are left
+        out; where one of the two scorers chose the images, the name says so.
 
     Raises:
         UnknownNameError: for a scorer without values of prompts.
@@ -115,11 +153,26 @@ def frontiers_of(
     if reference not in found.ids:
         raise UserError(f"above 1 % of {across} or {upward} is missing for {reference}, or all of it")
     frontiers = list[Frontier]()
-    for name, settings in _families(table, reference, facts):
-        there = ((label, id_) for label, id_ in settings if id_ in found.ids)
+    own = found.means[found.ids.index(reference)]
+    for family in _families(table, reference, facts):
+        there = ((label, id_) for label, id_ in family.settings if id_ in found.ids)
         points = [_point(label, found, id_, reference, resamples) for label, id_ in there]
-        frontiers += [Frontier(name, tuple(points))] if points else []
+        if family.line is not None:
+            points = _of_line(points, family, own, at)
+            facts_of_line = (family.line.divergence, family.line.reward, family.line.pool)
+            frontiers.append(Frontier(family.name, tuple(points), *facts_of_line))
+        elif points:
+            frontiers.append(Frontier(family.name, tuple(points)))
     return tuple(frontiers)
+
+
+@dataclass(frozen=True)
+class _Family:
+    """A frontier to be: its name, its settings' labels and checkpoints in order, its line if it is one."""
+
+    name: str
+    settings: list[tuple[str, str]] = field(default_factory=list)
+    line: OptimumLine | None = None
 
 
 def _point(label: str, found: Positions, id_: str, reference: str, resamples: int) -> FrontierPoint:
@@ -130,10 +183,22 @@ def _point(label: str, found: Positions, id_: str, reference: str, resamples: in
     return FrontierPoint(label, x, y, covariance, q, n_x, n_y)
 
 
-def _families(
-    table: ScoreTable, reference: str, facts: Sequence[ScorerColumn]
-) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """The name of each frontier with its settings' labels and checkpoints, in order."""
+def _of_line(
+    points: Sequence[FrontierPoint], family: _Family, own: FloatArray, at: tuple[float, float] | None
+) -> list[FrontierPoint]:
+    """The points of a line moved to the base's place, with their effective shares."""
+    assert family.line is not None
+    labels = [label for label, _ in family.settings[1:]]
+    shares = {"base": 1.0, **dict(zip(labels, family.line.effective_shares, strict=True))}
+    hollow = {"base": False, **dict(zip(labels, family.line.hollow, strict=True))}
+    dx, dy = (0.0, 0.0) if at is None else (at[0] - float(own[0]), at[1] - float(own[1]))
+    return [
+        replace(p, x=p.x + dx, y=p.y + dy, effective_share=shares[p.label], hollow=hollow[p.label])
+        for p in points
+    ]
+
+
+def _families(table: ScoreTable, reference: str, facts: Sequence[ScorerColumn]) -> Iterator[_Family]:
     scales: dict[float, str] = {}
     chosen: dict[str, dict[int, str]] = {}
     for checkpoint in table.checkpoints:
@@ -143,20 +208,70 @@ def _families(
         elif _BEST_OF in setting:
             chosen.setdefault(str(setting[_BY]), {1: reference})[int(setting[_BEST_OF] or 0)] = checkpoint.id
     if scales:
-        yield "guidance", [(f"cfg {scale:g}", scales[scale]) for scale in sorted(scales)]
+        yield _Family("guidance", [(f"cfg {scale:g}", scales[scale]) for scale in sorted(scales)])
     for by, of in chosen.items():
         mark = " (in-domain)" if by in [column.name for column in facts] else ""
-        yield f"best of n by {by}{mark}", [(f"n = {n}", of[n]) for n in sorted(of)]
+        yield _Family(f"best of n by {by}{mark}", [(f"n = {n}", of[n]) for n in sorted(of)])
+    for line in optimum_lines(table):
+        if line.drawn_as == line.divergence:
+            steps = [(f"β {beta_of(point):.3g}", point.id) for point in line.points]
+            name = f"{line.divergence}: optimum of {line.reward}"
+            yield _Family(name, [("base", reference), *steps], line)
+
+
+def with_lines(
+    found: EqualLevel, scores: ScoreTable, tables: Sequence[ScoreTable], *, resamples: int = RESAMPLES
+) -> EqualLevel:
+    """Curves at equal level with the optima under divergences beside them, laid where the curves begin.
+
+    Args:
+        found: The curves.
+        scores: What they are of.
+        tables: Of ``fbench frontier --closed-form``.
+        resamples: Bootstrap resamples of the regions.
+
+    Raises:
+        UserError: if a table is no frontier's, or has no optima of these two scorers.
+        NotComparableError: if a table's signature or base model is not the evaluation's.
+    """
+    lines = list[Frontier]()
+    for table in tables:
+        _check_comparable(scores, scores.checkpoints, table)
+        names = (found.level.name, found.outcome.name)
+        if not optimum_lines(table) or not {*names} <= {column.name for column in table.columns}:
+            raise UserError(
+                f"the frontier {table.source} has no optima in {names[0]} and {names[1]}",
+                do="make some: `fbench frontier EVAL --closed-form`",
+            )
+        first = found.curves[0].points[0]
+        own = (first.level, first.outcome) if first.name == table.checkpoints[0].id else None
+        of_table = frontiers_of(table, *names, table.checkpoints[0].id, own, resamples=resamples)
+        lines += [frontier for frontier in of_table if frontier.divergence]
+    return replace(found, lines=tuple(lines))
 
 
 def _check(board: Leaderboard, table: ScoreTable) -> None:
+    where = table.source or table.suite
+    _check_comparable(board, [row.checkpoint for row in board.rows], table)
+    scorers = {column.name for column in table.columns}
+    planes = [f"{plane.upward} against {plane.across}" for plane in board.planes]
+    if not any({plane.across, plane.upward} <= scorers for plane in board.planes):
+        raise UserError(
+            f"the frontier {where} has the scorers {', '.join(sorted(scorers))}",
+            allowed=f"both of {' or '.join(planes)}" if planes else "",
+            do="" if planes else "a trade-off needs a preference and a diversity scorer",
+        )
+
+
+def _check_comparable(
+    board: Leaderboard | ScoreTable, checkpoints: Sequence[Checkpoint], table: ScoreTable
+) -> None:
     where = table.source or table.suite
     if f"|{_PART}" not in table.signature:
         raise UserError(f"{where} is no frontier", do="make one with `fbench frontier`")
     difference = difference_from(board, table.signature, table.columns)
     base = table.checkpoints[0]
-    for row in board.rows:
-        known = row.checkpoint
+    for known in checkpoints:
         # Trained checkpoints have revisions of their own.
         if difference is None and known.base_model != base.base_model:
             difference = f"base model is {known.base_model} in one and {base.base_model} in the other"
@@ -166,14 +281,6 @@ def _check(board: Leaderboard, table: ScoreTable) -> None:
         raise NotComparableError(
             f"the frontier {where} is not comparable: {difference}",
             do="make one of this evaluation: `fbench frontier EVAL`",
-        )
-    scorers = {column.name for column in table.columns}
-    planes = [f"{plane.upward} against {plane.across}" for plane in board.planes]
-    if not any({plane.across, plane.upward} <= scorers for plane in board.planes):
-        raise UserError(
-            f"the frontier {where} has the scorers {', '.join(sorted(scorers))}",
-            allowed=f"both of {' or '.join(planes)}" if planes else "",
-            do="" if planes else "a trade-off needs a preference and a diversity scorer",
         )
 
 

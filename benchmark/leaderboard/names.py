@@ -1,5 +1,6 @@
 """Short names of checkpoints, where an id of forty letters has no room."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -44,6 +45,18 @@ def method_name(checkpoint: Checkpoint) -> str:
 def objective_and_divergence(checkpoint: Checkpoint) -> str:
     """As in the registry, with a space between; empty for a base model."""
     return " ".join(part for part in (checkpoint.objective, checkpoint.divergence) if part)
+
+
+def without_knee(divergence: str) -> str:
+    """A divergence's name without its knee, which is the loss's: the divergence is the same.
+
+    Example:
+        >>> without_knee("alpha(a=0.5, knee=10.0)"), without_knee("expr(knee=6.0): -log(u)")
+        ('alpha(a=0.5)', 'expr: -log(u)')
+        >>> without_knee("mixture(first='reverse_kl', second='forward_kl(knee=4.0)', weight=0.3)")
+        "mixture(first='reverse_kl', second='forward_kl', weight=0.3)"
+    """
+    return re.sub(r"\(knee=[^,()]*\)|\bknee=[^,()]*, |, knee=[^,()]*", "", divergence)
 
 
 def _value(checkpoint: Checkpoint, detail: str) -> str:

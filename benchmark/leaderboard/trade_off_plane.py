@@ -184,7 +184,7 @@ def positions_of(table: ScoreTable, facts: Sequence[ScorerColumn]) -> Positions:
     Returns:
         The checkpoints that at most 1 % is missing for on either scorer and that have a number on both.
     """
-    columns = [_own_values(table, column) for column in facts]
+    columns = [own_values(table, column) for column in facts]
     ranked = [c.id for c in table.checkpoints if all(c.id in values.columns for values in columns)]
     ids = tuple(id_ for id_ in ranked if all(values[id_].notna().any() for values in columns))
     prompts = columns[0].index.union(columns[1].index)
@@ -193,7 +193,7 @@ def positions_of(table: ScoreTable, facts: Sequence[ScorerColumn]) -> Positions:
     return Positions(ids, own_means(x), (~np.isnan(x)).sum(axis=0), over_own_prompts(x))
 
 
-def _own_values(table: ScoreTable, column: ScorerColumn) -> pd.DataFrame:
+def own_values(table: ScoreTable, column: ScorerColumn) -> pd.DataFrame:
     """A line a prompt, a column for each ranked checkpoint, ``NaN`` where there is no number."""
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     rows = table.rows[table.rows["scorer"] == column.name]

@@ -123,11 +123,48 @@ class Pairwise:
                 spread.add(layer, weight)
         return 2 * sum(spread.squares for spread in together) / (len(images) - 1)
 
+    @torch.inference_mode()
+    def pairs(self, images: Sequence[RGB]) -> np.ndarray:
+        r"""The distance of each pair of images of one size, (K, K).
+
+        By $\|a_i - a_j\|^2 = \|a_i\|^2 + \|a_j\|^2 - 2 a_i \cdot a_j$ of features about their middle. Where
+        the images do not go through the trunk together, each part does again for each part before it.
+        """
+        height, width, _ = images[0].shape
+        size = max(1, PIXELS // (height * width))
+        starts = range(0, len(images), size)
+        found = np.zeros((len(images), len(images)))
+        for i in starts:
+            rows = self._weighed(images[i : i + size])
+            for j in (start for start in starts if start <= i):
+                columns = rows if i == j else self._weighed(images[j : j + size])
+                block = sum(_apart(a, b) for a, b in zip(rows, columns, strict=True))
+                found[i : i + size, j : j + size] = block
+                found[j : j + size, i : i + size] = np.transpose(block)
+        return found
+
+    def _weighed(self, images: Sequence[RGB]) -> list[Tensor]:
+        r"""Features of each layer times $\sqrt{w / hw}$, flat: LPIPS is the square of their distance."""
+        layers = zip(self._unit_features(images), self._weights, strict=True)
+        return [
+            (layer * (weight.clamp(min=0) / layer[0, 0].numel()).sqrt()).flatten(1)
+            for layer, weight in layers
+        ]
+
     def _unit_features(self, images: Sequence[RGB]) -> list[Tensor]:
         pixels = torch.from_numpy(np.stack(list(images))).to(self._device).permute(0, 3, 1, 2).float() / 127.5
         with running(self._device, "fp32"):
             layers: Sequence[Tensor] = self._network.net(self._network.scaling_layer(pixels - 1))
         return [lpips.normalize_tensor(layer) for layer in layers]
+
+
+def _apart(a: Tensor, b: Tensor) -> np.ndarray:
+    """Squared distances of the rows of two matrices, 0 for equal ones."""
+    middle = a.mean(0)
+    a, b = a - middle, b - middle
+    squares = a.square().sum(1)[:, None] + b.square().sum(1)[None] - 2 * a @ b.T
+    found: np.ndarray = squares.clamp(min=0).double().cpu().numpy()
+    return found
 
 
 class _Spread:

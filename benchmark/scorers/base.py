@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
-from typing import ClassVar, final
+from typing import TYPE_CHECKING, ClassVar, Protocol, final, runtime_checkable
 
 from benchmark.core.calls import call_of
 from benchmark.core.hashing import sha256_json
@@ -20,6 +20,9 @@ from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColu
 from benchmark.core.registry import Registry
 from benchmark.scorers.engine.images import NO_IMAGE, Shown, shown
 from benchmark.scorers.engine.values import Missing, Value, attempt, expected, number, number_or_error, said
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class Scorer(ABC):
@@ -212,6 +215,25 @@ class PromptScorer(Scorer):
         return number(attempt(lambda: self.value(shown)))
 
 
+@runtime_checkable
+class OfPairs(Protocol):
+    """A prompt scorer whose number is the mean over pairs of images, and that can say each pair's.
+
+    So that the number is known as well where images weigh unlike: see :mod:`benchmark.stats.weighted`.
+    """
+
+    def pair_distances(self, shown: Shown) -> "np.ndarray":
+        """How far any two images of one prompt are apart.
+
+        Args:
+            shown: The images of one prompt, at least two of one size.
+
+        Returns:
+            Shape (n, n), symmetric, not negative, ``NaN`` for a pair that is not counted; its mean off the
+            diagonal is the scorer's value.
+        """
+
+
 class SetScorer(Scorer):
     """A scorer whose number is about all images, with one more row for each group of prompts left out."""
 
@@ -265,6 +287,6 @@ def _gaps(shown: Shown) -> str:
 scorers: Registry[Scorer] = Registry("scorer", group="fbench.scorers", modules=("benchmark.scorers.*",))
 
 __all__ = [
-    "ImageScorer", "Missing", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "attempt",
+    "ImageScorer", "Missing", "OfPairs", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "attempt",
     "expected", "said", "scorers",
 ]  # fmt: skip

@@ -114,6 +114,12 @@ class ClipDiversity(_OnClip, PromptScorer):
             return Missing("fewer than two images")
         return mean_pair_distance(shown.embeddings(self._clip))
 
+    def pair_distances(self, shown: Shown) -> "np.ndarray":
+        """The distance of each pair."""
+        from benchmark.scorers.engine.diversity import pair_distances
+
+        return pair_distances(shown.embeddings(self._clip))
+
 
 @scorers.register()
 class Vendi(_OnClip, PromptScorer):
@@ -209,13 +215,29 @@ class AttributeDiversity(_OnClip, PromptScorer):
 
         if len(shown) < 2:
             return Missing("fewer than two images")
-        attributes = self._attributes(shown.prompts[0])
-        if not attributes:
+        readings = self._readings(shown)
+        if not readings:
             return Missing("the prompt names no open attribute")
-        texts = sorted({text for a in attributes for texts in a.texts for text in texts})
-        embedded = dict(zip(texts, shown.text_embeddings(self._clip, texts), strict=True))
-        readings = read_values(shown.embeddings(self._clip), embedded, attributes)
         return sum(map(share_that_differ, readings)) / len(readings)
+
+    def pair_distances(self, shown: Shown) -> "np.ndarray":
+        """The share of the open attributes in which each pair differs; ``NaN`` where none is open."""
+        import numpy as np
+
+        readings = np.array(self._readings(shown))
+        if not readings.size:
+            return np.full((len(shown), len(shown)), np.nan)
+        differ: np.ndarray = (readings[:, :, None] != readings[:, None, :]).mean(axis=0)
+        return differ
+
+    def _readings(self, shown: Shown) -> list[list[int]]:
+        """For each open attribute the value that each image shows."""
+        attributes = self._attributes(shown.prompts[0])
+        texts = sorted({text for a in attributes for texts in a.texts for text in texts})
+        if not texts:
+            return []
+        embedded = dict(zip(texts, shown.text_embeddings(self._clip, texts), strict=True))
+        return read_values(shown.embeddings(self._clip), embedded, attributes)
 
     def _attributes(self, prompt: Prompt) -> tuple[OpenAttribute, ...]:
         """The prompt set's attribute, else those that the embedded world's grammar finds open."""

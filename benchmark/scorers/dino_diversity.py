@@ -9,6 +9,8 @@ from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.networks.dino import Dino
 
 
@@ -54,3 +56,9 @@ class DinoDiversity(locate.OpensWeights, PromptScorer):
         if len(shown) < 2:
             return Missing("fewer than two images")
         return mean_pair_distance(shown.embeddings(self._dino))
+
+    def pair_distances(self, shown: Shown) -> "np.ndarray":
+        """The distance of each pair."""
+        from benchmark.scorers.engine.diversity import pair_distances
+
+        return pair_distances(shown.embeddings(self._dino))

@@ -11,6 +11,8 @@ from benchmark.scorers.base import Missing, PromptScorer, Shown, Value, scorers
 from benchmark.weights import locate
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.networks.perceptual import Pairwise
 
 TRUNKS: Final = {"alex": "lpips-alex", "vgg": "lpips-vgg", "squeeze": "lpips-squeeze"}
@@ -87,3 +89,7 @@ class Lpips(locate.OpensWeights, PromptScorer):
             named = " and ".join(f"{height} x {width}" for height, width in sizes[:2])
             return Missing(f"images of {len(sizes)} sizes ({named}): LPIPS compares pixel by pixel")
         return self._distance(shown.images)
+
+    def pair_distances(self, shown: Shown) -> "np.ndarray":
+        """The distance of each pair."""
+        return self._distance.pairs(shown.images)

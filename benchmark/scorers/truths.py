@@ -15,6 +15,8 @@ from benchmark.scorers.base import ImageScorer, Missing, PromptScorer, Shown, Va
 from benchmark.weights.locate import OpensWeights
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from benchmark.scorers.engine.truth import Truth
 
 
@@ -140,6 +142,12 @@ class TrueDiversity(_Judged, PromptScorer):
 
         found = diversity(shown) if len(shown) else None
         return Missing("fewer than two accepted images") if found is None else found
+
+    def pair_distances(self, shown: Shown) -> "np.ndarray":
+        """The difference of each pair of accepted images."""
+        from benchmark.scorers.engine.truth import pair_diversity
+
+        return pair_diversity(shown)
 
 
 def _tasted(truth: "Truth", taste: float) -> Value:

@@ -35,14 +35,44 @@ def true_diversity(facts: Facts, readings: Readings, scene: Tensor) -> float | N
     Returns:
         How varied the accepted ones are, the scenes with all stated facts right; None with fewer than two.
     """
-    matches = alignments([facts] * len(readings), readings)
-    accepted = torch.tensor([m.share == 1 for m in matches]) & scene
+    accepted, first = _accepted(facts, readings, scene)
     if int(accepted.sum()) < 2:
         return None
-    first = torch.tensor([m.first for m in matches])
     world = world_differences(facts)
     found = differences(facts, readings[accepted], first[accepted])
     return sum(found[k] / world[k] for k in world) / len(world)
+
+
+def pair_diversity(facts: Facts, readings: Readings, scene: Tensor) -> Tensor:
+    """What each pair of images adds to :func:`true_diversity`, which is the mean over the accepted ones.
+
+    Args:
+        facts: What the prompt states.
+        readings: The reading of each of its K images.
+        scene: Whether each is a scene at all, (K,) bool.
+
+    Returns:
+        Float64 of shape (K, K), in units of the world's own mean; ``NaN`` where one is not accepted.
+    """
+    accepted, first = _accepted(facts, readings, scene)
+    world = world_differences(facts)
+    seen = open_values(facts, readings, first)
+    apart = {
+        k: (values[:, None] - values[None]).abs().mean(-1)
+        if values.is_floating_point()
+        else (values[:, None] != values[None]).double()
+        for k, values in seen.items()
+        if k in world
+    }
+    found = sum((apart[k] / world[k] for k in world), torch.zeros(len(readings), len(readings))) / len(world)
+    return found.double().masked_fill(~(accepted[:, None] & accepted[None]), torch.nan)
+
+
+def _accepted(facts: Facts, readings: Readings, scene: Tensor) -> tuple[Tensor, Tensor]:
+    """Which images are scenes with all stated facts right, and which object of each is the prompt's first."""
+    matches = alignments([facts] * len(readings), readings)
+    accepted = torch.tensor([m.share == 1 for m in matches]) & scene
+    return accepted, torch.tensor([m.first for m in matches])
 
 
 @lru_cache(maxsize=4096)
@@ -57,18 +87,23 @@ def world_differences(facts: Facts) -> dict[str, float]:
 
 def differences(facts: Facts, readings: Readings, first: Tensor) -> dict[str, float]:
     """The mean difference of a pair of images in every open fact and in position, scale and rotation."""
+    return {
+        k: float(mean_pair_difference(values).mean())
+        if values.is_floating_point()
+        else share_that_differ(values.tolist())
+        for k, values in open_values(facts, readings, first).items()
+    }
+
+
+def open_values(facts: Facts, readings: Readings, first: Tensor) -> dict[str, Tensor]:
+    """What images show of every open fact, (K,) whole numbers, and of positions, sizes, turns, (K, d)."""
     count = len(facts.objects)
     seen = [row.slots(count, f) for row, f in zip(as_seen(readings), first.tolist(), strict=True)]
-    out = {
-        f"{k}{i}": share_that_differ([s[k, i] for s in seen])
-        for k, i, value in facts.slots()
-        if value is None
-    }
+    out = {f"{k}{i}": torch.tensor([s[k, i] for s in seen]) for k, i, value in facts.slots() if value is None}
     order = torch.stack([first, 1 - first], 1)[:, :count]
     rows = torch.arange(len(readings))[:, None]
     for name in ("centre", "radius", "angle"):
-        values = getattr(readings, name)[rows, order].reshape(len(readings), -1)
-        out[name] = float(mean_pair_difference(values).mean())
+        out[name] = getattr(readings, name)[rows, order].reshape(len(readings), -1)
     return out
 
 

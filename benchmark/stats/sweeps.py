@@ -17,7 +17,7 @@ SHARES = (0.25, 0.5, 0.75)
 
 NO_OVERLAP = "no overlap"
 
-_LOST = 0.05
+LOST = 0.05
 """Share of resamples that may be without a common range before the contrast is one of chance."""
 
 
@@ -105,7 +105,7 @@ def contrasts_at_equal_level(
     stacked = _stacked(sweeps)
     found = _read([s.mean(axis=(2, 3))[None] for s in stacked], shares)
     drawn = [_read(points, shares) for points in _resampled(stacked, resamples, seed)]
-    overlap = bool(found.overlap[0]) and all(d.overlap.mean() > 1 - _LOST for d in drawn)
+    overlap = bool(found.overlap[0]) and all(d.overlap.mean() > 1 - LOST for d in drawn)
     seeds, prompts = stacked[0].shape[2:]
     note = NO_CLAIM if seeds < SEEDS_FOR_A_CLAIM else ""
     contrasts = []

@@ -122,3 +122,113 @@ def test_what_is_no_frontier_is_refused(
     words = ("plot", "trade-off", evaluation, "--output", tmp_path / "x.png", "--frontier")
     assert "is no frontier" in refused(*words, evaluation)
     assert "no score table" in refused(*words, tmp_path)
+
+
+APART = '''
+import numpy as np
+from benchmark.scorers.base import PromptScorer
+
+class Apart(PromptScorer):
+    """How far the mean greys of two images of a prompt are apart."""
+    name, axis = "apart", "diversity"
+    weights_hash = ""
+    def load(self, device="cpu"): ...
+    def value(self, shown):
+        pairs = self.pair_distances(shown)
+        return float(pairs.sum() / (len(pairs) * (len(pairs) - 1)))
+    def pair_distances(self, shown):
+        grey = np.array([image.mean() / 255 for image in shown.images])
+        return np.abs(grey[:, None] - grey)
+'''
+
+
+@pytest.fixture(scope="module")
+def paired(fbench: Fbench, world: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The base on three prompts by the user's own scorers, one of which says each pair."""
+    folder = tmp_path_factory.mktemp("closed")
+    (folder / "apart.py").write_text(APART)
+    mine = f"{world['scorers']}:Light,{world['scorers']}:Spread,{folder / 'apart.py'}:Apart"
+    done = fbench(
+        "eval", "--base", world["base"], "--prompts", world["prompts"], "--images-per-prompt", 2,
+        "--scorers", mine, "--steps", 2, "--batch-size", 4, "--precision", "fp32", "--device", "cpu",
+        "--guidance", 2, "--out", folder / "eval",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    return folder / "eval"
+
+
+@pytest.fixture(scope="module")
+def optima(fbench: Fbench, paired: Path) -> Path:
+    done = fbench(
+        "frontier", paired, "--closed-form", "--by", "light", "--pool", 6, "--divergence", "reverse_kl",
+        "--divergence", "expr: (u-1)**2/(u+1)", "--device", "cpu",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    assert "images 18 of the base: 6, which the evaluation has; 12 more" in done.stderr
+    for said in (
+        "40 betas, in units of light",
+        "optimum under",
+        "expr: (u-1)**2/(u+1)",
+        "--frontier",
+        "hollow",
+    ):
+        assert said in done.stdout
+    return paired / "closed-form"
+
+
+def test_a_dry_run_of_the_closed_form_says_what_it_does(fbench: Fbench, paired: Path) -> None:
+    words = ("frontier", paired, "--closed-form", "--by", "light", "--dry-run", "--out", paired / "no")
+    shown = fbench(*words)
+    assert shown.exit_code == 0, shown.stderr
+    for said in (
+        "reward       light",
+        "reverse_kl, squared_hellinger (the line of alpha(a=0.5))",
+        "left out     spread",
+    ):
+        assert said in shown.stdout
+    assert "images       48 of the base: 6, which the evaluation has; 42 more" in shown.stdout
+    assert not (paired / "no").exists()
+
+
+def test_optima_answer_as_json_and_stand_in_figures_and_on_the_page(
+    fbench: Fbench, refused: Callable[..., str], paired: Path, optima: Path, tmp_path: Path
+) -> None:
+    again = fbench(
+        "frontier", paired, "--closed-form", "--by", "light", "--pool", 6, "--divergence", "reverse_kl",
+        "--divergence", "expr: (u-1)**2/(u+1)", "--device", "cpu", "--json",
+    )  # fmt: skip
+    told = json.loads(again.stdout)
+    assert len(told["betas"]) == 40
+    assert (told["n_missing"], told["n_dropped"]) == (0, 0)
+    plane = told["planes"][0]
+    assert (plane["across"], plane["upward"]) == ("apart", "light")
+    assert [f["divergence"] for f in plane["frontiers"]] == ["reverse_kl", "expr: (u-1)**2/(u+1)"]
+    figure = tmp_path / "drawn.svg"
+    words = ("--diversity", "apart", "--preference", "light", "--frontier", optima, "--json")
+    drawn = fbench("plot", "trade-off", paired, "--output", figure, *words)
+    assert drawn.exit_code == 0, drawn.stderr
+    lines = json.loads(drawn.stdout)["plane"]["frontiers"]
+    assert [line["reward"] for line in lines] == ["light", "light"]
+    assert "optimum reverse_kl" in figure.read_text()
+    said = refused("plot", "iso-reward", paired, "--frontier", optima, "--output", tmp_path / "x.png")
+    assert "no method of this evaluation has points" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--closed-form", "--scales", "2"], "--closed-form goes without --scales"),
+        (["--pool", 8], "--closed-form is needed for --pool"),
+        (["--betas", "1,2"], "--closed-form is needed for --betas"),
+        (["--closed-form", "--betas", "0"], "a beta is a number above 0"),
+        (["--closed-form", "--betas", "much"], "much"),
+        (["--closed-form", "--divergence", "reverse_kll"], "reverse_kl"),
+        (["--closed-form", "--divergence", "expr: u +"], "expr"),
+        (["--closed-form", "--pool", 1], "pool"),
+    ],
+)
+def test_what_the_closed_form_cannot_do_is_refused_in_one_line(
+    refused: Callable[..., str], paired: Path, words: list[object], said: str
+) -> None:
+    assert said in refused("frontier", paired, "--by", "light", *words)
+    assert "unit prompt" in refused("frontier", paired, "--closed-form", "--by", "apart")

@@ -23,7 +23,7 @@ from benchmark.core.records import (
     ScoreRow,
 )
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame
-from benchmark.leaderboard.equal_level import equal_level
+from benchmark.leaderboard.equal_level import EqualLevel, equal_level
 from benchmark.leaderboard.win_rate_table import win_rates_of
 from benchmark.report.figures.curve_panels import RunCurves
 from benchmark.report.figures.curves import draw_curves
@@ -106,6 +106,42 @@ def with_frontier(board: Leaderboard, suffix: str = "") -> Leaderboard:
     return replace(board, planes=(replace(first, frontiers=lines), *others))
 
 
+def optimum_lines_of(suffix: str = "") -> tuple[Frontier, ...]:
+    """Optima under two divergences, of which one trained a method; their ends are hollow and far away."""
+    return tuple(
+        Frontier(
+            f"{name}{suffix}: optimum of pickscore{suffix}",
+            tuple(
+                FrontierPoint(
+                    f"β {i}", 0.82 - bend * i**2, 20 + 0.3 * i, effective_share=1 - 0.1 * i, hollow=i > 7
+                )
+                for i in range(10)
+            ),
+            f"{name}{suffix}", f"pickscore{suffix}", 16,
+        )
+        for name, bend in (("reverse_kl", 0.003), ("chi2_kl", 0.002))
+    )  # fmt: skip
+
+
+def with_optima(board: Leaderboard, suffix: str = "") -> Leaderboard:
+    """Its first plane with the optima beside its frontiers."""
+    first, *others = board.planes
+    return replace(
+        board,
+        planes=(replace(first, frontiers=(*first.frontiers, *optimum_lines_of(suffix))), *others),
+    )
+
+
+def level_with_optima(suffix: str = "") -> EqualLevel:
+    """Curves at equal reward with the same optima, reward across."""
+    found = equal_level(renamed(sweep_table(seeds=(0, 1)), suffix), resamples=60)
+    lines = tuple(
+        replace(line, points=tuple(replace(p, x=p.y, y=p.x) for p in line.points))
+        for line in optimum_lines_of(suffix)
+    )
+    return replace(found, lines=lines)
+
+
 def board_of(table: ScoreTable) -> Leaderboard:
     return build_leaderboard([table], resamples=99)
 
@@ -116,6 +152,15 @@ def _trade_off(suffix: str) -> Figure:
 
 def _trade_off_of_few(suffix: str) -> Figure:
     return draw_trade_off(board_of(renamed(sweep_table(betas=(0.3,)), suffix)))
+
+
+def _trade_off_with_optima(suffix: str) -> Figure:
+    board = with_frontier(board_of(renamed(sweep_table(betas=(0.3,)), suffix)), suffix)
+    return draw_trade_off(with_optima(board, suffix))
+
+
+def _iso_reward_with_optima(suffix: str) -> Figure:
+    return draw_iso_reward(level_with_optima(suffix))
 
 
 def _iso_reward(suffix: str) -> Figure:
@@ -167,7 +212,9 @@ def _sheet(suffix: str) -> Figure:
 FIGURES: Mapping[str, Callable[[str], Figure]] = {
     "trade-off": _trade_off,
     "trade-off of few": _trade_off_of_few,
+    "trade-off with optima": _trade_off_with_optima,
     "iso-reward": _iso_reward,
+    "iso-reward with optima": _iso_reward_with_optima,
     "win-rates": _win_rates,
     "curves": _curves,
     "gradient-field": _gradient_field,

@@ -184,3 +184,55 @@ def test_bars_go_from_one_half_to_the_share() -> None:
         win_rates_of(table, scorers=["true_diversity"])
     with pytest.raises(UserError, match="no checkpoint beside base"):
         win_rates_of(replace(table, checkpoints=table.checkpoints[:1]))
+
+
+def test_optima_are_drawn_through_and_hollow_beyond_without_widening_the_axes() -> None:
+    board = gallery.board_of(gallery.sweep_table(betas=(0.3,)))
+    full = tuple(
+        replace(line, points=tuple(p for p in line.points if not p.hollow))
+        for line in gallery.optimum_lines_of()
+    )
+    (plane,) = (p for p in board.planes[:1])
+    (alone,) = draw_trade_off(replace(board, planes=(replace(plane, frontiers=full), *board.planes[1:]))).axes
+    figure = draw_trade_off(gallery.with_optima(board))
+    (axes,) = figure.axes
+    assert axes.get_xlim() == alone.get_xlim()
+    assert axes.get_ylim() == alone.get_ylim()
+    drawn = {tuple(map(tuple, path(line).tolist())): line for line in axes.lines}
+    colours = []
+    for optimum in gallery.optimum_lines_of():
+        places = [(p.x, p.y) for p in optimum.points]
+        through = drawn[tuple(places[:8])]
+        assert through.get_marker() == "None"
+        rest = drawn[tuple(places[7:])]
+        assert rest.get_linestyle() == ":"
+        assert rest.get_markerfacecolor() == "white"
+        assert through.get_color() == rest.get_color()
+        dashes = through._unscaled_dash_pattern[1]  # type: ignore[attr-defined]
+        colours.append((through.get_color(), len(dashes) and min(dashes) > 0))
+    # The first has the colour of the method under its divergence, drawn through; the other one of its own.
+    (legend,) = figure.legends
+    handles = [line for line in legend.legend_handles if isinstance(line, Line2D)]
+    entries = {t.get_text(): h.get_color() for t, h in zip(legend.texts, handles, strict=True)}
+    assert entries == {
+        "optimum reverse_kl": colours[0][0], "optimum chi2_kl": colours[1][0]
+    }  # fmt: skip
+    points = [line.get_color() for line in marks(axes)]
+    assert colours[0] == (points[0], False)
+    assert colours[1][1]
+    assert colours[1][0] not in points
+    words = figure._supxlabel.get_text().replace("\n", " ")  # type: ignore[attr-defined]
+    assert "the optimum under each divergence, of pickscore on 16 images of the base a prompt" in words
+    assert "sample size below 0.25" in words
+
+
+def test_optima_stand_behind_the_curves_of_equal_level() -> None:
+    found = gallery.level_with_optima()
+    figure = draw_iso_reward(found)
+    above = figure.axes[0]
+    plain = draw_iso_reward(replace(found, lines=())).axes[0]
+    assert (above.get_xlim(), above.get_ylim()) == (plain.get_xlim(), plain.get_ylim())
+    drawn = {tuple(map(tuple, path(line).tolist())) for line in above.lines}
+    for line in found.lines:
+        places = [(p.x, p.y) for p in line.points]
+        assert {tuple(places[:8]), tuple(places[7:])} <= drawn

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmark.core.console import finish
 from benchmark.core.devices import free_threads
 from benchmark.core.errors import UnknownNameError, UserError
-from tools.bench import bootstrap
+from tools.bench import bootstrap, closed_form
 from tools.bench.measuring import Measurement, compare, write_measurements
 
 OUT = Path("results/bench.json")
@@ -99,6 +99,7 @@ MEASURES: Mapping[str, Callable[[], Measurement | list[Measurement]]] = {
     "lpips": _lpips,
     "frechet": _frechet,
     "bootstrap": bootstrap.measure,
+    "closed_form": closed_form.measure,
     "cli_help": _cli_help,
 }
 """Every name; a list has the ratios of one name, and of names that begin with it."""

@@ -157,6 +157,8 @@ class FrontierPoint:
         q: Squared radius of the 95 % region.
         n_x: Prompts behind the first mean.
         n_y: Prompts behind the second.
+        effective_share: Of the optimum under a divergence: effective sample size over the size of the pool.
+        hollow: Whether that is too small to be read from.
     """
 
     label: str
@@ -166,6 +168,8 @@ class FrontierPoint:
     q: float | None = None
     n_x: int | None = None
     n_y: int | None = None
+    effective_share: float | None = None
+    hollow: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,10 +179,46 @@ class Frontier:
     Attributes:
         name: Such as ``guidance`` or ``best of n by pickscore``.
         points: In the order of the parameter.
+        divergence: Of the penalty, where the curve is the optimum under one; empty for other frontiers.
+        reward: The scorer whose mean it is the optimum of; empty likewise.
+        pool: Images of the base a prompt that it weighs.
     """
 
     name: str
     points: tuple[FrontierPoint, ...]
+    divergence: str = ""
+    reward: str = ""
+    pool: int | None = None
+
+
+@dataclass(frozen=True)
+class LineDistance:
+    """How far a trained checkpoint is from the optimum under its own divergence, in gains over the base.
+
+    Attributes:
+        checkpoint: Its id.
+        divergence: Its own.
+        reward: The scorer whose mean the line is the optimum of.
+        x: Checkpoint less line on the first axis, where the line has gained as much on the second; None where
+            it never does.
+        x_lo: Lower end of its 95 % interval.
+        x_hi: Upper end.
+        y: Checkpoint less line on the second axis, where the line has as much of the first; None likewise.
+        y_lo: Lower end of its 95 % interval.
+        y_hi: Upper end.
+        verdict: ``on it``, ``below it``, ``beyond it`` or ``outside its range``.
+    """
+
+    checkpoint: str
+    divergence: str
+    reward: str
+    x: float | None
+    x_lo: float | None
+    x_hi: float | None
+    y: float | None
+    y_lo: float | None
+    y_hi: float | None
+    verdict: str
 
 
 @dataclass(frozen=True)
@@ -193,6 +233,7 @@ class Plane:
             within-prompt standard deviations towards worse; None without a base model.
         front_notes: Sentences on the front, such as differences of hypervolume.
         frontiers: What needs no training.
+        distances: Of trained checkpoints from the optimum under their own divergence.
     """
 
     across: str
@@ -201,6 +242,7 @@ class Plane:
     corner: tuple[float, float] | None = None
     front_notes: tuple[str, ...] = ()
     frontiers: tuple[Frontier, ...] = ()
+    distances: tuple[LineDistance, ...] = ()
 
 
 @dataclass(frozen=True)

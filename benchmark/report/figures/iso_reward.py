@@ -19,6 +19,11 @@ from benchmark.report.figures.style import (
     shown,
     writer_of,
 )
+from benchmark.report.figures.trade_off_labels import (
+    handles_of_lines,
+    lines_in_words,
+    looks_of_lines,
+)
 from benchmark.stats.sweeps import NO_OVERLAP, Contrast
 
 _MARKER = 4.6
@@ -59,6 +64,7 @@ def draw_iso_reward(found: EqualLevel) -> Figure:
     if found.common is not None and compared:
         for axes in (above, below):
             axes.axvspan(*found.common, color="#f1f1f1", lw=0, zorder=-1)
+    _draw_lines(above, found)
     above.set_ylabel(f"{_name(found.outcome)}  {_better(found.outcome)}".rstrip())
     below.set_xlabel(f"{_name(found.level)}  {_better(found.level)}".rstrip())
     if not found.level.higher_is_better and found.level.axis != "distance":
@@ -91,6 +97,21 @@ def _draw_curve(axes: Axes, curve: SweepCurve, colour: str, marker: str) -> None
             point.level, point.outcome, marker=marker, ms=_MARKER, color=colour if point.used else "white",
             mec=dark(colour), mew=0.7, ls="none", zorder=3,
         )  # fmt: skip
+
+
+def _draw_lines(axes: Axes, found: EqualLevel) -> None:
+    """The optimum under each divergence, behind the curves, as far as it is read off."""
+    methods = [curve.method for curve in found.curves]
+    limits = axes.get_xlim(), axes.get_ylim()
+    for line, (colour, dashes) in zip(found.lines, looks_of_lines(found.lines, methods), strict=True):
+        path = [(p.x, p.y) for p in line.points]
+        last = max(i for i, p in enumerate(line.points) if not p.hollow)
+        axes.plot(
+            *zip(*path[: last + 1], strict=True), color=colour, lw=0.9, dashes=dashes, alpha=0.7, zorder=1.5
+        )
+        axes.plot(*zip(*path[last:], strict=True), color=colour, lw=0.5, ls=":", zorder=1.4)
+    if found.lines:
+        axes.set(xlim=limits[0], ylim=limits[1])
 
 
 def _draw_contrasts(axes: Axes, found: EqualLevel) -> None:
@@ -131,7 +152,7 @@ def _legend(found: EqualLevel) -> list[Line2D]:
             Line2D([], [], color=colour, lw=1.3, marker=marker, ms=_MARKER, mec=dark(colour), mew=0.7,
                    label=shown(curve.method, 36))
         )  # fmt: skip
-    return handles
+    return [*handles, *handles_of_lines(found.lines, [curve.method for curve in found.curves])]
 
 
 def _caption(found: EqualLevel) -> str:
@@ -150,6 +171,7 @@ def _caption(found: EqualLevel) -> str:
     seeds = f"{found.n_seeds} training seed{'s' * (found.n_seeds > 1)}"
     fewest = f"{found.n_prompts_least} to " if found.n_prompts_least < found.n_prompts else ""
     parts.append(f"{seeds}, means over {fewest}{found.n_prompts} prompts.")
+    parts += [lines_in_words(found.lines)] if found.lines else []
     notes = {c.note for c in found.contrasts if c.note not in ("", NO_OVERLAP)}
     return " ".join([*parts, *sorted(notes)])
 

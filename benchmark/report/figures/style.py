@@ -34,6 +34,9 @@ COLOURS = ("#0072B2", "#E69F00", "#117755", "#6FC1EE", "#D55E00", "#3A3A3A", "#C
 # Shapes tell the methods apart without any colour.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 
+FRONTIER_DASHES = ((1, 0), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2))
+"""Of lines that need no training and are no method's: grey, told apart by these."""
+
 SMALLEST = 6.0
 """Points: no text of a figure is smaller in print."""
 LABEL = 6.5

@@ -12,6 +12,7 @@ from benchmark.core.records import Frontier, Leaderboard, ScorerColumn
 from benchmark.leaderboard import signature_about
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
+    FRONTIER_DASHES,
     INK,
     LABEL,
     MUTED,
@@ -30,6 +31,9 @@ from benchmark.report.figures.trade_off_labels import (
     Boxes,
     Label,
     frontier_labels,
+    handles_of_lines,
+    lines_in_words,
+    looks_of_lines,
     methods_of,
     namings,
     place_labels,
@@ -38,7 +42,6 @@ from benchmark.report.figures.trade_off_points import Point, TradeOff, trade_off
 
 _MARKER, _STAR, _RING = 4.6, 9.0, 8.6
 """Sizes in points."""
-_FRONTIER_DASHES = ((1, 0), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2))
 
 
 def draw_trade_off(
@@ -51,7 +54,9 @@ def draw_trade_off(
     A point stands at the means of the table, each over the prompts that it has. Its ellipse is the joint 95 %
     region of these two less the reference's: prompts that are hard for all do not widen it. A ring marks the
     95 % confidence set of the Pareto front, with the support in brackets; the dashed steps are the front of
-    the means alone. Hollow points are past the highest preference of their sweep. Two scorers without a
+    the means alone. Hollow points are past the highest preference of their sweep. Lines in the colour of a
+    method are the optimum under its divergence, dotted where too few images of the pool weigh to be read off:
+    that end is cut off at the edge. Two scorers without a
     common plane, such as one of whole sets, have bars of the two paired differences instead, laid at the
     reference's means, and no front. Both axes point to the better side.
 
@@ -91,6 +96,7 @@ def _figure(
         for i, method in enumerate(methods_of(plot.points))
         if entries
     ]
+    handles += handles_of_lines(plot.lines, methods_of(plot.points))
     shown_scorers = (plot.across.name, plot.upward.name)
     signature = signature_about(leaderboard.signature, leaderboard.columns, shown_scorers)
     note = footnote(_caption(leaderboard, plot), signature, width)
@@ -105,8 +111,8 @@ def _figure(
     axes.set_ylabel(_axis_label(plot.upward) + "  →")
     if handles:
         figure.legend(
-            handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=1.0,
-            handletextpad=0.4, columnspacing=1.0, borderaxespad=0.2, labelspacing=0.3,
+            handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handletextpad=0.4,
+            handlelength=2.0 if plot.lines else 1.0, columnspacing=1.0, borderaxespad=0.2, labelspacing=0.3,
         )  # fmt: skip
     figure.supxlabel(note, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
     engine = figure.get_layout_engine()
@@ -131,7 +137,8 @@ def _draw(axes: Axes, plot: TradeOff) -> None:
     if plot.has_reference:
         axes.axvline(first.x, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
         axes.axhline(first.y, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
-    _draw_frontiers(axes, plot.frontiers)
+    _draw_frontiers(axes, plot.sampled)
+    _draw_lines(axes, plot.lines, methods)
     for point in others:
         _draw_point(axes, point, *look(methods.index(point.method)), 0.14 if len(others) < FEW else 0.07)
     axes.plot(first.x, first.y, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, ls="none", zorder=5)
@@ -142,6 +149,7 @@ def _draw(axes: Axes, plot: TradeOff) -> None:
                 point.x, point.y, marker="o", ms=ring, mfc="none", mec=INK, mew=0.7, ls="none", zorder=6
             )
     axes.margins(0.12)
+    _draw_hollow(axes, plot.lines, methods)
     axes.locator_params(nbins=6)
     if not plot.across.higher_is_better:
         axes.invert_xaxis()
@@ -154,8 +162,28 @@ def _draw_frontiers(axes: Axes, frontiers: Sequence[Frontier]) -> None:
     for i, frontier in enumerate(frontiers):
         axes.plot(
             [point.x for point in frontier.points], [point.y for point in frontier.points], color=MUTED,
-            lw=0.7, dashes=_FRONTIER_DASHES[i % len(_FRONTIER_DASHES)], marker=".", ms=3.2, zorder=2.5,
+            lw=0.7, dashes=FRONTIER_DASHES[i % len(FRONTIER_DASHES)], marker=".", ms=3.2, zorder=2.5,
         )  # fmt: skip
+
+
+def _draw_lines(axes: Axes, lines: Sequence[Frontier], methods: Sequence[str]) -> None:
+    """The optimum under each divergence, as far as it is read off."""
+    for line, (colour, dashes) in zip(lines, looks_of_lines(lines, methods), strict=True):
+        solid = [(p.x, p.y) for p in line.points if not p.hollow]
+        axes.plot(*zip(*solid, strict=True), color=colour, lw=1.0, dashes=dashes, alpha=0.8, zorder=2.4)
+
+
+def _draw_hollow(axes: Axes, lines: Sequence[Frontier], methods: Sequence[str]) -> None:
+    """The rest of each, where it lies within what the other marks need."""
+    limits = axes.get_xlim(), axes.get_ylim()
+    for line, (colour, _) in zip(lines, looks_of_lines(lines, methods), strict=True):
+        last = max(i for i, p in enumerate(line.points) if not p.hollow)
+        path = [(p.x, p.y) for p in line.points[last:]]
+        axes.plot(
+            *zip(*path, strict=True), color=colour, lw=0.5, ls=":", marker="o", ms=2.2, mfc="white", mew=0.5,
+            markevery=slice(1, None), zorder=2.3,
+        )  # fmt: skip
+    axes.set(xlim=limits[0], ylim=limits[1])
 
 
 def _draw_point(axes: Axes, point: Point, colour: str, marker: str, alpha: float) -> None:
@@ -198,10 +226,11 @@ def _label(axes: Axes, plot: TradeOff, texts: Sequence[str]) -> bool:
         colour = INK if i == 0 else dark(look(methods.index(point.method))[0])
         if text:
             labels.append(Label(point.x, point.y, text, colour))
-    names, scale = frontier_labels(plot.frontiers)
+    names, scale = frontier_labels(plot.sampled)
     hard = _around(axes, [(p.x, p.y) for p in plot.points], _RING + 0.5)
-    along = _around(axes, [(p.x, p.y) for f in plot.frontiers for p in f.points], 3.5)
-    paths = [_front_steps(axes, plot), *([(p.x, p.y) for p in f.points] for f in plot.frontiers)]
+    along = _around(axes, [(p.x, p.y) for f in plot.sampled for p in f.points], 3.5)
+    drawn = [[(p.x, p.y) for p in f.points if not p.hollow] for f in plot.frontiers]
+    paths = [_front_steps(axes, plot), *drawn]
     if plot.has_reference:
         (x, y), (left, right), (low, high) = (labels[0].x, labels[0].y), axes.get_xlim(), axes.get_ylim()
         paths += [[(x, low), (x, high)], [(left, y), (right, y)]]
@@ -254,6 +283,8 @@ def _caption(leaderboard: Leaderboard, plot: TradeOff) -> str:
             "Rings: 95 % confidence set of the Pareto front, in brackets the support. "
             "Dashes: front of the means."
         )
+    if plot.lines:
+        sentences.append(lines_in_words(plot.lines))
     if not all(point.used for point in plot.points):
         sentences.append(f"Hollow: past the highest {shown(plot.upward.name, 30)} of its sweep.")
     return " ".join(sentence for sentence in sentences if sentence)

@@ -6,11 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from numpy.typing import NDArray
 
 from benchmark.core.records import Frontier
-from benchmark.report.figures.style import COLOURS, INK, LABEL, MUTED, SMALLEST, shown
+from benchmark.leaderboard.names import without_knee
+from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW, IMAGES_AT_LEAST
+from benchmark.report.figures.style import (
+    COLOURS,
+    FRONTIER_DASHES,
+    INK,
+    LABEL,
+    MUTED,
+    SMALLEST,
+    look,
+    shown,
+)
 from benchmark.report.figures.trade_off_points import Point
 
 _NEAR = 5.0
@@ -112,6 +124,39 @@ def frontier_labels(frontiers: Sequence[Frontier]) -> tuple[list[Label], list[La
         # The first point says where the line comes from; what lies between is more of the same.
         others += [Label(p.x, p.y, shown(p.label, 14), MUTED, optional=True, size=SMALLEST) for p in first]
     return names, others
+
+
+def looks_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[tuple[str, tuple[float, ...]]]:
+    """Colour and dashes of each optimum: its method's colour, drawn through, else another one with dashes.
+
+    Args:
+        lines: The optima.
+        methods: Such as ``f_dpo reverse_kl``; the first under a divergence counts.
+    """
+    own: dict[str, int] = {}
+    for i, method in enumerate(methods):
+        own.setdefault(without_knee(method.partition(" ")[2]), i)
+    others = [line.divergence for line in lines if line.divergence not in own]
+    number = own | {name: len(methods) + i for i, name in enumerate(others)}
+    return [(look(number[line.divergence])[0], FRONTIER_DASHES[line.divergence in others]) for line in lines]
+
+
+def handles_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[Line2D]:
+    """The legend's entries of the optima."""
+    return [
+        Line2D([], [], color=colour, lw=1.0, dashes=dashes, label=f"optimum {shown(line.divergence, 24)}")
+        for line, (colour, dashes) in zip(lines, looks_of_lines(lines, methods), strict=True)
+    ]
+
+
+def lines_in_words(lines: Sequence[Frontier]) -> str:
+    """What the lines of optima are, for a caption."""
+    facts = sorted({(shown(line.reward, 30), line.pool) for line in lines})
+    of = " and of ".join(f"{reward} on {pool} images of the base a prompt" for reward, pool in facts)
+    return (
+        f"Lines: the optimum under each divergence, of {of}, laid at the base; dotted and hollow: effective "
+        f"sample size below {HOLLOW_BELOW:g} of that, or {IMAGES_AT_LEAST:g} images."
+    )
 
 
 def place_labels(axes: Axes, labels: Sequence[Label], obstacles: Boxes, soft: Boxes | None = None) -> bool:

@@ -78,6 +78,16 @@ class TradeOff:
     frontiers: tuple[Frontier, ...] = ()
 
     @property
+    def sampled(self) -> tuple[Frontier, ...]:
+        """Frontiers of the base's own sampling."""
+        return tuple(f for f in self.frontiers if not f.divergence)
+
+    @property
+    def lines(self) -> tuple[Frontier, ...]:
+        """Optima under a divergence."""
+        return tuple(f for f in self.frontiers if f.divergence)
+
+    @property
     def signs(self) -> tuple[float, float]:
         """1 or -1 an axis: times the number, larger is better."""
         return _sign(self.across), _sign(self.upward)

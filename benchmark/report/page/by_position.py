@@ -18,6 +18,7 @@ from benchmark.core.records import (
     TagCell,
 )
 from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard.names import without_knee
 from benchmark.report.numbers import round_to
 
 _FINE = 7
@@ -35,10 +36,17 @@ def planes_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str
         Plain values in the order of the planes.
     """
     scorers = {column.name: j for j, column in enumerate(board.columns)}
-    return [_plane(plane, scorers, positions) for plane in board.planes]
+    # The optimum under a divergence has the colour of what was trained under it.
+    trained: dict[str, int] = {}
+    for row in board.rows:
+        if row.checkpoint.divergence:
+            trained.setdefault(without_knee(row.checkpoint.divergence), positions[row.checkpoint.id])
+    return [_plane(plane, scorers, positions, trained) for plane in board.planes]
 
 
-def _plane(plane: Plane, scorers: Mapping[str, int], positions: Mapping[str, int]) -> dict[str, Any]:
+def _plane(
+    plane: Plane, scorers: Mapping[str, int], positions: Mapping[str, int], trained: Mapping[str, int]
+) -> dict[str, Any]:
     return {
         "x": scorers[plane.across],
         "y": scorers[plane.upward],
@@ -53,7 +61,15 @@ def _plane(plane: Plane, scorers: Mapping[str, int], positions: Mapping[str, int
         ],
         "notes": list(plane.front_notes),
         "frontiers": [
-            {"name": f.name, "points": [{"label": p.label, **_place(p)} for p in f.points]}
+            {
+                "name": f.name,
+                "divergence": f.divergence,
+                "like": trained.get(f.divergence),
+                "points": [
+                    {"label": p.label, "hollow": p.hollow, "share": p.effective_share, **_place(p)}
+                    for p in f.points
+                ],
+            }
             for f in plane.frontiers
         ],
     }

@@ -17,6 +17,13 @@ def mean_pair_distance(embeddings: Embeddings) -> float:
     return max(0.0, 1 - cosines / (n * (n - 1)))
 
 
+def pair_distances(embeddings: Embeddings) -> Float[np.ndarray, "n n"]:
+    r"""$1 - \cos(e_i, e_j)$ of any two, whose mean over $i \ne j$ is :func:`mean_pair_distance`."""
+    e = _unit(embeddings)
+    apart: np.ndarray = np.clip(1 - e @ e.T, 0.0, 2.0)
+    return apart
+
+
 def vendi(embeddings: Embeddings) -> float:
     r"""$\exp(-\sum_i \lambda_i \log \lambda_i)$ with the eigenvalues of $K/n$, $K_{ij} = \cos(e_i, e_j)$.
 

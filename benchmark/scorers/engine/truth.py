@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmark.scorers.engine.images import Shown
+from benchmark.shapes.diversity import pair_diversity as pair_diversity_of
 from benchmark.shapes.diversity import true_diversity
 from benchmark.shapes.facts import Facts
 from benchmark.shapes.readings import Readings
@@ -41,6 +42,17 @@ def diversity(shown: Shown) -> float | None:
     known = truths(shown)
     scene = torch.tensor([t.scene for t in known])
     return true_diversity(known[0].facts, Readings.joined([t.reading for t in known]), scene)
+
+
+def pair_diversity(shown: Shown) -> np.ndarray:
+    """What each pair of one prompt's images adds to their diversity; ``NaN`` where one is not accepted."""
+    import torch
+
+    known = truths(shown)
+    scene = torch.tensor([t.scene for t in known])
+    found = pair_diversity_of(known[0].facts, Readings.joined([t.reading for t in known]), scene)
+    pairs: np.ndarray = found.numpy()
+    return pairs
 
 
 def _judge(shown: Shown) -> Iterator[Truth]:

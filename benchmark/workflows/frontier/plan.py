@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
 from benchmark.core.manifest import earlier_attempt, read_manifest
@@ -11,11 +11,15 @@ from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.finished import sampler_of
 from benchmark.evaluate.results import suite_of
 from benchmark.leaderboard import ScoreTable, read_score_table, signature_line
-from benchmark.leaderboard.frontiers import difference_from, signature_of_frontier
+from benchmark.leaderboard.frontiers import difference_from, signature_of_frontier, signature_of_optima
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import Scorer, make_scorers
+from benchmark.scorers.base import OfPairs
 from benchmark.scorers.requirements import require_weights
 from benchmark.workflows.frontier.config import NONE, FrontierConfig
+
+if TYPE_CHECKING:
+    from benchmark.workflows.frontier.optimum import Optimum
 
 SHARES: Final = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 """Guidance scales tried, as shares of the evaluation's own."""
@@ -33,7 +37,9 @@ class FrontierPlan:
         sampler: How the base's images were made.
         scales: Guidance scales, the evaluation's own among them; empty: none are asked for.
         scorers: By what; not loaded.
-        chooser: One of them, which chooses the best of n; None where no n is asked for.
+        chooser: One of them, which chooses the best of n, or is the reward; None where no n is asked for.
+        optima: Divergences whose optimum is asked for, in place of scales and n.
+        left_out: The evaluation's scorers that weights on images say nothing of.
     """
 
     config: FrontierConfig
@@ -44,6 +50,8 @@ class FrontierPlan:
     scales: tuple[float, ...]
     scorers: tuple[Scorer, ...]
     chooser: Scorer | None
+    optima: tuple["Optimum", ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def by(self) -> str:
@@ -57,7 +65,9 @@ class FrontierPlan:
 
     @property
     def pool_per_prompt(self) -> int:
-        """Images of the base a prompt: its own K, and with best of n as many as the largest n needs."""
+        """Images of the base a prompt: K, with best of n as many as the largest n needs; or the pool."""
+        if self.optima:
+            return self.config.pool
         return self.images_per_prompt * max(self.config.best_of, default=1)
 
     @property
@@ -65,6 +75,10 @@ class FrontierPlan:
         """How many images it takes, in words."""
         own = len(self.prompt_set) * self.images_per_prompt
         there = any(checkpoint.id == "base" for checkpoint in self.table.checkpoints)
+        if self.optima:
+            size = len(self.prompt_set) * self.config.pool
+            known = min(own, size) if there else 0
+            return f"{size} of the base: {known}, which the evaluation has; {size - known} more"
         others = sum(scale != self.sampler.guidance for scale in self.scales)
         more = len(self.prompt_set) * self.pool_per_prompt - own
         parts = [f"{own} of the base itself{', which the evaluation has' if there else ''}"]
@@ -75,6 +89,8 @@ class FrontierPlan:
     def lines(self) -> list[str]:
         """The plan in words, for ``--dry-run``."""
         names = [f"{scorer.name} ({scorer.unit}, {scorer.scorer_version})" for scorer in self.scorers]
+        if self.optima:
+            return self._lines_of_optima(names)
         best = ", ".join(map(str, self.config.best_of))
         return [
             f"evaluation   {self.config.evaluation}, base {self.evaluation.base}",
@@ -86,6 +102,30 @@ class FrontierPlan:
             f"scorers      {', '.join(names)}",
             f"out          {self.config.out}",
         ]
+
+    def _lines_of_optima(self, names: Sequence[str]) -> list[str]:
+        # What a scorer of one image or one pair says can be weighed.
+        under = [o.name if o.line == o.name else f"{o.name} (the line of {o.line})" for o in self.optima]
+        betas = self.config.betas
+        grid = ", ".join(f"{beta:g}" for beta in betas) if betas else _DEFAULT_BETAS
+        left_out = [f"left out     {', '.join(self.left_out)}"] if self.left_out else []
+        return [
+            f"evaluation   {self.config.evaluation}, base {self.evaluation.base}",
+            f"prompts      {suite_of(self.prompt_set, self.config.pool)}",
+            f"sampling     {self.sampler.signature}",
+            f"reward       {self.by}",
+            f"divergences  {', '.join(under)}",
+            f"betas        {grid}",
+            f"images       {self.cost}",
+            f"scorers      {', '.join(names)}",
+            *left_out,
+            f"out          {self.config.out}",
+        ]
+
+
+_DEFAULT_BETAS: Final = (
+    "40 from 30 to 0.03 times the standard deviation of the reward within a prompt, known once it is scored"
+)
 
 
 def default_scales(guidance: float) -> tuple[float, ...]:
@@ -116,11 +156,14 @@ def plan_frontier(config: FrontierConfig) -> FrontierPlan:
     )
     sampler = sampler_of(evaluation, table)
     scales = default_scales(sampler.guidance) if config.scales is None else config.scales
+    scales = () if config.closed_form else scales
     if not scales and not config.best_of:
         raise UserError("neither guidance scales nor best of n are asked for", do="leave one `none` away")
     texts = config.scorers or tuple(text for text in evaluation.scorer_texts if text != PATH_KL)
     scorers = make_scorers(texts, evaluation.weights, evaluation.scorer_precision)
     chooser = _chooser(config, evaluation, scorers) if config.best_of else None
+    left_out = [s.name for s in scorers if config.closed_form and not _can_be_weighed(s)]
+    scorers = [s for s in scorers if s.name not in left_out]
     require_weights(scorers)
     plan = FrontierPlan(
         config=config,
@@ -131,6 +174,8 @@ def plan_frontier(config: FrontierConfig) -> FrontierPlan:
         scales=tuple(sorted({*scales, sampler.guidance})) if scales else (),
         scorers=tuple(scorers),
         chooser=chooser,
+        optima=_optima(config, table) if config.closed_form else (),
+        left_out=tuple(left_out),
     )
     columns = [scorer.column() for scorer in scorers]
     difference = difference_from(table, signature_of(plan, sampler, columns), columns)
@@ -145,7 +190,20 @@ def plan_frontier(config: FrontierConfig) -> FrontierPlan:
 def signature_of(plan: FrontierPlan, sampler: Sampler, columns: Sequence[ScorerColumn]) -> str:
     """The evaluation's signature, with what else the table holds as a part of its own."""
     own = signature_line(plan.prompt_set, plan.images_per_prompt, sampler, columns)
+    if plan.optima:
+        return signature_of_optima(own, [one.name for one in plan.optima], plan.by, plan.config.pool)
     return signature_of_frontier(own, plan.scales, plan.config.best_of, plan.by)
+
+
+def _can_be_weighed(scorer: Scorer) -> bool:
+    """Whether its mean is known where images weigh unlike: of single images, or over pairs of them."""
+    return scorer.unit == "image" or isinstance(scorer, OfPairs)
+
+
+def _optima(config: FrontierConfig, table: ScoreTable) -> "tuple[Optimum, ...]":
+    from benchmark.workflows.frontier.optimum import optima_of
+
+    return optima_of(config.divergence, table.checkpoints)
 
 
 def _evaluation(config: FrontierConfig) -> tuple[EvalConfig, ScoreTable]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, NotComparableError
 from benchmark.core.hashing import sha256_json
@@ -17,6 +19,7 @@ from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate
 from benchmark.leaderboard import ScoreTable, read_score_table, write_score_table
 from benchmark.leaderboard.frontiers import best_of_point, guidance_point
+from benchmark.leaderboard.optimum_lines import OPTIMUM_COLUMNS
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.workflows.frontier.config import FrontierConfig
 from benchmark.workflows.frontier.plan import FrontierPlan, plan_frontier, signature_of
@@ -36,12 +39,16 @@ class FrontierResult:
         table: The base first, then its points; `benchmark.leaderboard.frontiers.frontiers_of` reads it.
         image_sets: What was scored, in the same order.
         n_missing: Rows that a failed image or scorer left without a value.
+        betas: Of the optima, from weak to strong.
+        n_dropped: Images of the pool without a reward, which the optima are not over.
     """
 
     folder: Path
     table: ScoreTable
     image_sets: tuple[ImageSet, ...]
     n_missing: int
+    betas: tuple[float, ...] = ()
+    n_dropped: int = 0
 
     def raise_if_missing(self) -> None:
         """Ends a command with the exit code for rows that are missing.
@@ -92,16 +99,12 @@ def make_frontier(config: FrontierConfig, *, command: str | None = None) -> Fron
         manifest.add_input(checkpoint.id, checkpoint.revision or "")
         manifest.add_input(plan.prompt_set.name, plan.prompt_set.sha256)
         work = _Work(plan, base, checkpoint, sampler, loaded, ScoreCache(config.evaluation))
-        image_sets, rows = list[ImageSet](), list[ScoreRow]()
-        for images in work.image_sets():
-            image_sets.append(images)
-            rows += work.scored(images)
-        table = score_table(rows, image_sets, work.columns([i.checkpoint for i in image_sets]))
-        table = replace(table, signature=signature_of(plan, sampler, table.columns))
+        made = work.optima() if plan.optima else work.sampled()
+        columns = [column for column in made.table.columns if column.name not in OPTIMUM_COLUMNS]
+        table = replace(made.table, signature=signature_of(plan, sampler, columns))
         path = write_score_table(table, config.out / FILE)
         manifest.add_output(path)
-        n_missing = sum(row.failed for row in rows)
-        result = FrontierResult(config.out, read_score_table(path), tuple(image_sets), n_missing)
+        result = replace(made, table=read_score_table(path))
         result.raise_if_missing()
     assert result is not None
     return result
@@ -117,6 +120,45 @@ class _Work:
     sampler: Sampler
     loaded: Loaded
     cache: ScoreCache
+
+    def sampled(self) -> FrontierResult:
+        """Guidance scales and best of n, scored."""
+        image_sets, rows = list[ImageSet](), list[ScoreRow]()
+        for images in self.image_sets():
+            image_sets.append(images)
+            rows += self.scored(images)
+        table = score_table(rows, image_sets, self.columns([i.checkpoint for i in image_sets]))
+        n_missing = sum(row.failed for row in rows)
+        return FrontierResult(self.plan.config.out, table, tuple(image_sets), n_missing)
+
+    def optima(self) -> FrontierResult:
+        """The optima of the reward, as weights on the pool."""
+        from benchmark.workflows.frontier.optimum import default_betas, optimum_table
+        from benchmark.workflows.frontier.pool import pool_of
+
+        plan, reward = self.plan, self.plan.chooser
+        assert reward is not None, "the plan has one"
+        images = self._images(self.checkpoint, self.sampler, plan.pool_per_prompt)
+        single = [scorer for scorer in plan.scorers if scorer.unit == "image"]
+        with console_progress("scoring the pool") as tell:
+            rows = score_all(images, single, self.loaded, self.cache, tell)
+        with console_progress("comparing pairs") as tell:
+            pool = pool_of(images, rows, plan.scorers, self.cache.kept, tell)
+        rewards = pool.values(reward.name)
+        betas = plan.config.betas or default_betas(rewards)
+        columns = columns_of(plan.scorers, (), plan.evaluation.primary_names)
+        table = optimum_table(pool, self.checkpoint, plan.optima, reward, columns, betas)
+        marked = tuple(
+            replace(c, in_domain=tuple(p.id for p in table.checkpoints[1:])) if c.name == reward.name else c
+            for c in table.columns
+        )
+        # A scorer that failed on an image left it out of a mean; one that fails on pairs has no mean.
+        failed = int((table.rows["status"] == "error").sum())
+        n_missing = failed + sum(row.status == "error" for row in rows)
+        return FrontierResult(
+            plan.config.out, replace(table, columns=marked), (images,), n_missing, tuple(betas),
+            int(np.isnan(rewards).sum()),
+        )  # fmt: skip
 
     def image_sets(self) -> Iterator[ImageSet]:
         """The base's own images, those of the guidance scales, the best of n."""

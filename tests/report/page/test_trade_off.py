@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from benchmark.core.records import Plane, PlanePoint
+from benchmark.core.records import Frontier, FrontierPoint, Plane, PlanePoint
 from benchmark.report.page import PageSource, write_page
 
 Open = Callable[..., Any]
@@ -233,3 +233,39 @@ def test_the_mark_in_focus_has_one_outline(open_page: Open) -> None:
     style = tab.locator("#plot .point.near").evaluate("e => getComputedStyle(e).outlineStyle")
     target = tab.locator("#plot .point.near .target").evaluate("e => getComputedStyle(e).strokeWidth")
     assert (style, target) == ("none", "3px")
+
+
+def test_an_optimum_has_its_methods_colour_and_a_hollow_end(
+    open_page: Open, source: PageSource, tmp_path: Path
+) -> None:
+    """What is hollow is dotted, says so, and does not widen the plot."""
+    plane = source.leaderboard.planes[0]
+    at = plane.points[0]
+    steps = tuple(
+        FrontierPoint(f"β {n}", at.x - 0.01 * n, at.y + 0.1 * n, effective_share=1 - 0.15 * n, hollow=n > 5)
+        for n in range(7)
+    )
+    far = FrontierPoint("β 9", at.x - 900, at.y + 900, effective_share=0.05, hollow=True)
+    lines = tuple(
+        Frontier(f"{name}: optimum of pickscore", (*steps, far), name, "pickscore", 16)
+        for name in ("reverse_kl", "chi2_kl")
+    )
+    drawn = replace(plane, frontiers=lines, front_notes=("kl-1 against the optimum: on it.",))
+    board = replace(source.leaderboard, planes=(drawn,))
+    tab = open_page(file=write_page(replace(source, leaderboard=board), tmp_path / "optima.html"))
+    own, other = (tab.locator("#plot .frontier").nth(i) for i in (0, 1))
+    method = tab.locator("#plot .point[data-checkpoint='1']").get_attribute("class").split()
+    colour = next(word for word in method if word.startswith("m"))
+    assert colour in own.get_attribute("class").split()
+    assert colour not in other.get_attribute("class").split()
+    for line in (own, other):
+        assert len(line.locator(".line").get_attribute("points").split()) == 6
+        assert len(line.locator(".thin").get_attribute("points").split()) == 2
+        assert line.locator(".dot.hollow").count() == 1
+        assert line.locator(".stop").count() == 7
+    told = own.locator(".stop").last.get_attribute("aria-label")
+    assert "effective sample size 10 % of the pool, too small to be read off" in told
+    layers = tab.locator("#layers label").all_text_contents()
+    assert any("reverse_kl: optimum of pickscore" in text for text in layers)
+    assert "Lines named optimum" in tab.locator("#plot-caption").text_content()
+    assert "on it." in tab.locator("#front-notes").text_content()

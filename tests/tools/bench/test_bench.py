@@ -8,7 +8,7 @@ import pytest
 
 from benchmark.core.errors import UnknownNameError, UserError
 from tools.bench import __main__ as bench
-from tools.bench import bootstrap, frechet, lpips
+from tools.bench import bootstrap, closed_form, frechet, lpips
 from tools.bench.measuring import Measurement, compare, write_measurements
 
 KEYS = {"name", "ours", "peer", "ratio", "unit", "peer_name", "note"}
@@ -28,6 +28,12 @@ def test_both_sides_of_bootstrap_compute_the_same() -> None:
     note = bootstrap.measure(prompts=96, columns=2, resamples=4000, rounds=1).note
     apart = float(note.split("differ by at most ")[1].split("%")[0])
     assert apart < 8
+
+
+def test_both_sides_of_the_closed_form_compute_the_same() -> None:
+    measured = closed_form.measure(prompts=3, images=8, rounds=1, peer_prompts=2, threads=None)
+    assert measured.ratio == pytest.approx(measured.peer / measured.ours)
+    assert float(measured.note.split("differ by ")[1].split(" at most")[0]) < 1e-6
 
 
 def test_the_fastest_peer_counts_and_a_ratio_above_one_is_better(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +72,7 @@ def test_other_names_in_the_file_stay_and_what_is_not_there_is_a_line(
 def test_only_takes_a_name_or_its_beginning() -> None:
     assert bench.chosen("train") == ["train_lora", "train_full"]
     assert bench.chosen("cli-help") == ["cli_help"]
-    assert len(bench.chosen(None)) == 12
+    assert len(bench.chosen(None)) == 13
     with pytest.raises(UnknownNameError, match="did you mean generate"):
         bench.chosen("genrate")
 

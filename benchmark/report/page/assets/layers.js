@@ -18,6 +18,9 @@ function styleOf(i) {
 // Frontiers are the base model's: its ink, told apart by their dashes.
 const dashOf = (name) => `d${FRONTIERS.indexOf(name) % 4}`;
 
+// The optimum under a divergence has the colour of what was trained under it.
+const lookOf = ({ name, like }) => (like === null ? dashOf(name) : styleOf(like).colour);
+
 const isDrawn = (layer) => !hidden.has(layer);
 
 const sample = (attributes, ...marks) => svg("svg", { width: 28, height: 16, viewBox: "-14 -8 28 16", "aria-hidden": "true", ...attributes }, ...marks);
@@ -27,7 +30,7 @@ function drawLayers(plane, redraw) {
   const layers = plane === null ? [] : [
     ["regions", "95 % regions", sample({}, svg("ellipse", { class: "region", rx: 12, ry: 6 }))],
     ["front", "front of the means", sample({}, svg("path", { class: "front", d: "M-13 -5H4V7" }))],
-    ...plane.frontiers.map(({ name }) => [`frontier ${name}`, name, sample({ class: `frontier ${dashOf(name)}` }, svg("path", { class: "line", d: "M-14 0H14" }))]),
+    ...plane.frontiers.map((f) => [`frontier ${f.name}`, f.name, sample({ class: `frontier ${lookOf(f)}` }, svg("path", { class: "line", d: "M-14 0H14" }))]),
   ];
   byId("layers").hidden = !layers.length;
   const boxes = layers.map(([layer, text, picture]) => {

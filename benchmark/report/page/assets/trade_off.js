@@ -57,7 +57,8 @@ function drawPlot() {
     picture.append(svg("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "No checkpoint has both numbers."));
     return;
   }
-  const further = frontiers.flatMap((f) => f.points.map((p) => p.at));
+  // What is too thin to be read off does not widen the plot.
+  const further = frontiers.flatMap((f) => f.points.filter((p) => !p.hollow).map((p) => p.at));
   const values = (axis, n) => [...points.flatMap((p) => p.reach[axis]), ...further.map((at) => at[n])];
   const across = scale(values("x", 0), MARGIN.left, width - MARGIN.right, scorers[x].higher);
   const up = scale(values("y", 1), height - MARGIN.bottom, MARGIN.top, scorers[y].higher);
@@ -73,11 +74,15 @@ function drawPlot() {
   if (plane && isDrawn("front")) {
     picture.append(svg("path", { class: "front", d: frontLine(points.map((p) => pixels(p.at)), MARGIN.left, height - MARGIN.bottom) }));
   }
-  picture.append(...frontiers.map((f) => drawFrontier(f, across, up, x, y)));
+  const inside = ([u, v]) => u >= across.lo && u <= across.hi && v >= up.lo && v <= up.hi;
+  picture.append(...frontiers.map((f) => drawFrontier({ ...f, points: f.points.filter((p) => !p.hollow || inside(p.at)) }, across, up, x, y)));
   picture.append(...points.map((p) => drawPoint(p, across, up, x, y, plane === null)));
   // Names last: they need the text's true length.
   const labels = points.length > LABELLED ? [] : points.map((p) => ({ at: p.at, text: nameOf(p, width < 480 ? 22 : 36), class: "label", "data-checkpoint": p.i }));
-  for (const { name, points: along } of frontiers.filter((f) => f.points.length)) {
+  for (const { divergence, points: along } of frontiers.filter((f) => f.divergence)) {
+    labels.push({ at: along.findLast((p) => !p.hollow).at, text: `optimum ${short(divergence, 24)}`, class: "label minor" });
+  }
+  for (const { name, points: along } of frontiers.filter((f) => f.points.length && !f.divergence)) {
     const ends = [[along.at(-1), `${short(name, 30)}: ${short(along.at(-1).label, 14)}`], ...(along.length > 1 ? [[along[0], short(along[0].label, 14)]] : [])];
     labels.push(...ends.map(([p, text]) => ({ at: p.at, text, class: "label minor" })));
   }
@@ -119,11 +124,14 @@ function drawPoint(p, across, up, x, y, bars) {
 // One stop for Tab; the arrows go along the line.
 function drawFrontier(frontier, across, up, x, y) {
   const at = frontier.points.map((p) => [across.at(p.at[0]), up.at(p.at[1])]);
-  const group = svg("g", { class: `frontier ${dashOf(frontier.name)}`, role: "group", "aria-label": `${frontier.name}, without training` });
-  group.append(svg("polyline", { class: "line", points: at.map((place) => place.join(",")).join(" ") }));
+  const group = svg("g", { class: `frontier ${lookOf(frontier)}`, role: "group", "aria-label": `${frontier.name}, without training` });
+  const solid = frontier.points.findLastIndex((p) => !p.hollow) + 1;
+  const line = (places, kind) => svg("polyline", { class: kind, points: places.map((place) => place.join(",")).join(" ") });
+  group.append(line(at.slice(0, solid), "line"), line(at.slice(Math.max(0, solid - 1)), "thin"));
   const stops = frontier.points.map((p, n) => {
     const value = (j, v, n) => [`${scorers[j].name} ${number(v, scorers[j].places)}`, size(n)].filter(Boolean).join(", ");
-    const told = { name: `${frontier.name}, ${p.label}`, lines: [value(y, p.at[1], p.n[1]), value(x, p.at[0], p.n[0]), "the base model, without training"] };
+    const weight = p.share === null ? [] : [`effective sample size ${(100 * p.share).toFixed(0)} % of the pool${p.hollow ? ", too small to be read off" : ""}`];
+    const told = { name: `${frontier.name}, ${p.label}`, lines: [value(y, p.at[1], p.n[1]), value(x, p.at[0], p.n[0]), ...weight, "the base model, without training"] };
     const stop = svg("g", {
       class: "stop", tabindex: n ? -1 : 0, role: "img", "aria-label": [told.name, ...told.lines].join(". "),
       onkeydown: (event) => {
@@ -136,7 +144,7 @@ function drawFrontier(frontier, across, up, x, y) {
       },
     });
     if (p.region) stop.append(svg("ellipse", { class: "region", ...ellipse(p.at, p.region, across, up) }));
-    stop.append(svg("circle", { class: "target", cx: at[n][0], cy: at[n][1], r: 8 }), svg("circle", { class: "dot", cx: at[n][0], cy: at[n][1], r: 3 }));
+    stop.append(svg("circle", { class: "target", cx: at[n][0], cy: at[n][1], r: 8 }), svg("circle", { class: p.hollow ? "dot hollow" : "dot", cx: at[n][0], cy: at[n][1], r: frontier.divergence ? 1.75 : 3 }));
     addMark({ px: at[n][0], py: at[n][1], told, parts: [stop], pick: () => {} }, stop);
     return stop;
   });
@@ -194,6 +202,7 @@ function drawCaption(plane) {
   const marks = plane
     ? ["A point is the table's two means, each over the prompts that have a number. Ellipses are joint 95 % regions of their differences from those of ", reference, ". Rings mark the 95 % confidence set of the Pareto front, with the support: the share of resamples in which a checkpoint is on the front, which is no probability. Dashes are the front of the means. "]
     : ["Bars are 95 % intervals of paired differences from ", reference, ", laid at its mean. "];
+  if (plane?.frontiers.some((f) => f.divergence)) marks.push("Lines named optimum are what a divergence would reach if training were perfect, by weights on images of the base, laid at the base; dotted and hollow where the effective sample size is too small. ");
   byId("plot-caption").replaceChildren(...marks, "Hover or focus tells the numbers; a click or Enter filters the page by the checkpoint.");
   const notes = [...(plane?.notes ?? []), ...selection(...axesChosen())];
   const absent = plane ? checkpoints.filter((_, i) => !plane.points.some((p) => p.i === i)).map((c) => c.name) : [];
