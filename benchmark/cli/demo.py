@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmark.cli import options
-from benchmark.cli.output import say_evaluation
+from benchmark.cli.output import say, say_evaluation
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -34,4 +34,8 @@ def demo(
     from benchmark.workflows import demo as study
 
     result = study.demo(out, steps=study.STEPS if steps is None else steps, offline=offline)
+    if not as_json:
+        for line in result.distances:
+            say(line)
+        say(f"{result.figure} and {result.page} show them, with what perfect training would reach\n")
     say_evaluation(result.evaluation, as_json=as_json, seconds=result.seconds)

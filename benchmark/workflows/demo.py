@@ -1,8 +1,9 @@
 """`fbench demo`: four objectives trained, evaluated against the base model and ranked, on any machine.
 
 Two worker processes of one thread each: the first trains SFT and f-DPO under reverse KL and evaluates them
-and the base model, the second trains f-DPO under Jensen-Shannon and RPO. Everything is kept by content, so
-the same command resumes, or reuses what is there.
+and the base model, the second trains f-DPO under Jensen-Shannon and RPO. Then both draw more images of the
+base, from which follows what perfect training would reach under each divergence: the lines behind the
+policies in the figure. Everything is kept by content, so the same command resumes, or reuses what is there.
 """
 
 import time
@@ -23,6 +24,12 @@ BATCH: Final = 48
 SHARES: Final = (("shapes-sft", "shapes-f-dpo-reverse-kl"), ("shapes-f-dpo-jensen-shannon", "shapes-rpo"))
 """The presets that each worker trains."""
 PROMPTS, IMAGES_PER_PROMPT = 96, 4
+PLANE: Final = ("true_taste", "true_diversity")
+"""What the lines are drawn in; they maximise the first."""
+POOL: Final = 16
+"""Images of the base a prompt from which the lines follow."""
+LINES: Final = ("pearson_chi2", "reverse_kl", "jensen_shannon", "forward_kl")
+WORKERS: Final = 2
 
 
 @dataclass(frozen=True)
@@ -31,10 +38,16 @@ class DemoResult:
 
     Attributes:
         evaluation: The leaderboard and the files.
+        figure: The trade-off with the lines.
+        page: The report page with them.
+        distances: How far each policy is from the line of its own divergence, in words.
         seconds: Wall time by part, the longest worker's; ``total`` of the whole command.
     """
 
     evaluation: EvalResult
+    figure: Path
+    page: Path
+    distances: tuple[str, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -66,8 +79,40 @@ def demo(out: Path, *, steps: int = STEPS, offline: bool = False) -> DemoResult:
         from benchmark.evaluate.run import evaluate
 
         result = evaluate(everyone)
-    seconds["rank"] = result.seconds.get("rank", 0.0)
-    return DemoResult(result, {**seconds, "total": time.monotonic() - start})
+        seconds["rank"] = result.seconds.get("rank", 0.0)
+        begin = time.monotonic()
+        figure, page, distances = _lines(out, everyone, offline=offline)
+    seconds["lines"] = time.monotonic() - begin
+    return DemoResult(result, figure, page, distances, {**seconds, "total": time.monotonic() - start})
+
+
+def _lines(out: Path, evaluated: EvalConfig, *, offline: bool) -> tuple[Path, Path, tuple[str, ...]]:
+    """Draws the optimum under each divergence behind the policies: figure, page, distances in words."""
+    from benchmark.evaluate.finished import page_source
+    from benchmark.evaluate.run import prepare
+    from benchmark.leaderboard import build_leaderboard, read_score_table
+    from benchmark.leaderboard.frontiers import with_frontiers
+    from benchmark.leaderboard.line_distance import distance_lines
+    from benchmark.report.figures import trade_off
+    from benchmark.report.page import write_page
+    from benchmark.workflows.frontier.config import FrontierConfig
+    from benchmark.workflows.frontier.run import make_frontier
+
+    lines = FrontierConfig(
+        evaluation=evaluated.out, closed_form=True, by=PLANE[0], divergence=LINES, pool=POOL,
+        scorers=PLANE, device="cpu", offline=offline, out=out / "closed-form",
+    )  # fmt: skip
+    if not (lines.out / "scores.parquet").is_file():
+        pool = {"checkpoint": ("base",), "images_per_prompt": POOL}
+        shards = [{**pool, "shard": f"{i + 1}/{WORKERS}"} for i in range(WORKERS)]
+        run_workers(prepare, [evaluated.model_copy(update=shard) for shard in shards])
+    optima = make_frontier(lines).table
+    scores = read_score_table(evaluated.out)
+    board = with_frontiers(build_leaderboard([scores]), [optima], scores)
+    figure = trade_off(out / "trade-off.png", board, preference=PLANE[0], diversity=PLANE[1])
+    page = write_page(page_source(board, scores, [evaluated.out]), out / "report.html")
+    [plane] = [p for p in board.planes if {p.across, p.upward} == set(PLANE)]
+    return figure, page, tuple(distance_lines(plane, scores.checkpoints))
 
 
 def run_config(out: Path, preset: str, steps: int, *, offline: bool) -> TrainConfig:
