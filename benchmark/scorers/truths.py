@@ -1,7 +1,7 @@
 """Scorers that state the truth about images of the embedded world, which is known exactly.
 
 ``oracle``, ``scene_rate``, ``true_taste`` and ``true_taste_heldout``, ``true_reward`` and
-``true_reward_heldout``, ``true_diversity``.
+``true_reward_heldout``, ``true_diversity``, ``true_style``.
 """
 
 import math
@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, final
 
 from benchmark.core import resources
-from benchmark.core.records import Axis
+from benchmark.core.records import Axis, Prompt
 from benchmark.scorers.base import ImageScorer, Missing, PromptScorer, Shown, Value, scorers
+from benchmark.scorers.engine.styles import style_of
+from benchmark.shapes.vocabulary import STYLES, names
 from benchmark.weights.locate import OpensWeights
 
 if TYPE_CHECKING:
@@ -125,6 +127,28 @@ class TrueRewardHeldout(_OfSecondTaste):
     def values(self, shown: Shown) -> Sequence[Value]:
         """The reward of population 2."""
         return [float(truth.reward_heldout) for truth in _truths(shown)]
+
+
+@scorers.register()
+class TrueStyle(_Judged, ImageScorer):
+    """1 if the evaluating oracle reads the style that the prompt is to be aligned to, else 0.
+
+    Prompts that name none of the world's styles get no row.
+    """
+
+    name: ClassVar[str] = "true_style"
+    axis: ClassVar[Axis] = "style"
+    bounds: ClassVar[tuple[float, float | None]] = (0.0, 1.0)
+    scale: ClassVar[str] = "0..1"
+
+    def concerns(self, prompt: Prompt) -> bool:
+        """Whether the prompt asks for one of the styles."""
+        return style_of(prompt) in names(STYLES)
+
+    def values(self, shown: Shown) -> Sequence[Value]:
+        """Whether the style is read."""
+        wanted = [names(STYLES).index(style_of(prompt)) for prompt in shown.prompts]
+        return [float(int(t.reading.style) == w) for t, w in zip(_truths(shown), wanted, strict=True)]
 
 
 @scorers.register()

@@ -11,6 +11,7 @@ from benchmark.core.hashing import sha256_file
 from benchmark.core.records import ImageSet
 from benchmark.scorers import make_scorers
 from benchmark.shapes.annotators import C
+from benchmark.shapes.vocabulary import STYLES
 
 MakeSet = Callable[..., ImageSet]
 NAMES = ["oracle", "scene_rate", "true_reward", "true_reward_heldout"]
@@ -61,6 +62,19 @@ def test_taste_is_of_complete_scenes_alone(make_set: MakeSet) -> None:
     assert {row.note for row in untold if row.value is None} == {
         "undefined: not a scene with all stated facts"
     }
+
+
+def test_a_style_is_read_where_it_was_rendered(make_set: MakeSet) -> None:
+    images = make_set(prompts=24, k=4)
+    (scorer,) = make_scorers(["true_style"])
+    scorer.load()
+    styles = {prompt.id: prompt.style for prompt in images.prompt_set}
+    rows = list(scorer.score(images))
+    assert {row.prompt_id for row in rows} == {i for i, style in styles.items() if style in STYLES}
+    assert np.mean([row.value for row in rows if row.value is not None]) > 0.9
+    others = [replace(p, style="night, which is none") for p in images.prompt_set]
+    unasked = replace(images, id="x", prompt_set=replace(images.prompt_set, prompts=tuple(others)))
+    assert not list(scorer.score(unasked))
 
 
 def test_copies_have_no_diversity(make_set: MakeSet) -> None:
