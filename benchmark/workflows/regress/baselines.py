@@ -32,10 +32,10 @@ TRAINING: Final[Mapping[str, Any]] = {
     "preset": "shapes-f-dpo-reverse-kl",
     # Without it beta would decide, and not the divergence's form.
     "slope_matched": True,
-    # Half the preset's steps, each twice as long: as far, in the time that a CI has.
+    # Half the preset's steps at nearly twice the rate: as far, in the time that a CI has.
     "steps": 50,
-    "batch_size": 96,
-    "lr": 4e-4,
+    "batch_size": 64,
+    "lr": 8e-4,
     "warmup": 5,
     "save_every": 50,
     # Said, and not left to the hardware, so that every machine trains the same thing.
