@@ -21,7 +21,7 @@ Refused = Callable[..., str]
 
 V = "1@0123abcd"
 COLUMNS = (
-    ScorerColumn("true_reward", V, "preference", "image", True, primary=True),
+    ScorerColumn("true_taste", V, "preference", "image", True, primary=True),
     ScorerColumn("oracle", V, "alignment", "image", True, primary=True),
     ScorerColumn("true_diversity", V, "diversity", "prompt", True, primary=True),
     ScorerColumn("scene_rate", V, "alignment", "image", True, primary=True),
@@ -222,7 +222,7 @@ TWO = "--baseline old --candidate new"
         ("--baseline runs --candidate new", "8 baseline and 1 candidate checkpoints; allowed: one against"),
         ("--baseline mixed --candidate new", "the baseline is not one method: beta is 1.0 in kl-s0-cafe and"),
         ("--baseline kl --candidate new runs", "unknown checkpoint 'kl'; allowed: kl-s0-cafe, kl-s1-cafe"),
-        ("--baseline few --candidate few-new", "the evaluations lack true_reward, scene_rate, gated by"),
+        ("--baseline few --candidate few-new", "the evaluations lack true_taste, scene_rate, gated by"),
         ("--baseline kl --candidate js none-primary", "no scorer of these evaluations is primary; allowed: "),
     ],
 )

@@ -34,20 +34,19 @@ def test_who_learns_nothing_does_not_pass() -> None:
     table = read_score_table(find_baseline("reverse_kl"))
     runs = trained(table)
     rows = table.rows.copy()
-    reward = cells_of(rows[rows["scorer"] == "true_reward"], [c.id for c in table.checkpoints])
-    gain = float(reward[1:].mean() - reward[0].mean())
+    reward = cells_of(rows[rows["scorer"] == "true_taste"], [c.id for c in table.checkpoints])
+    gain = float(np.nanmean(reward[1:]) - np.nanmean(reward[0]))
     # As if four of the eight had not gained: their own noise stays, and only their mean goes back.
     idle = {run.id: f"idle-{run.id}" for run in runs[:4]}
     more = rows[rows["checkpoint"].isin(idle)].copy()
     more["checkpoint"] = more["checkpoint"].map(idle)
-    more.loc[more["scorer"] == "true_reward", "value"] -= gain
+    more.loc[more["scorer"] == "true_taste", "value"] -= gain
     checkpoints = (*table.checkpoints, *(replace(run, id=idle[run.id]) for run in runs[:4]))
     whole = replace(table, rows=pd.concat([rows, more], ignore_index=True), checkpoints=checkpoints)
-    verdict = gate_methods(whole, [run.id for run in runs], list(idle.values()), ["true_reward"])
-    assert verdict.findings[0].margin == pytest.approx(gain)
+    verdict = gate_methods(whole, [run.id for run in runs], list(idle.values()), ["true_taste"])
+    assert 0 < verdict.findings[0].margin <= min(1.1 * gain, default_margin(reward[0]))
     assert verdict.outcome != "pass"
-    spread = default_margin(reward[0])
     wide = gate_methods(
-        whole, [run.id for run in runs], list(idle.values()), ["true_reward"], margins={"true_reward": spread}
+        whole, [run.id for run in runs], list(idle.values()), ["true_taste"], margins={"true_taste": 2 * gain}
     )
     assert wide.outcome == "pass"

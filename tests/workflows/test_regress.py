@@ -125,8 +125,8 @@ def test_the_committed_baselines_fit_this_fbench(name: str, tmp_path: Path) -> N
     assert len({run.hyperparameters["seed"] for run in runs}) == len(runs) >= BASELINE_RUNS
     assert {run.divergence for run in runs} == {name}
     assert [c.is_base for c in table.checkpoints].count(True) == 1
-    # A prompt that leaves nothing open has no diversity; everything else has a number.
-    elsewhere = table.rows[table.rows["scorer"] != "true_diversity"]
+    # A prompt that leaves nothing open has no diversity and no taste; everything else has a number.
+    elsewhere = table.rows[~table.rows["scorer"].isin(["true_diversity", "true_taste"])]
     assert (elsewhere["status"] == "ok").all()
     plan = check(Regress("jeffreys", tmp_path / "out", baseline=name))
     assert any(name in line for line in plan)

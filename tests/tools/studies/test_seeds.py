@@ -20,10 +20,10 @@ from tools.studies.seeds.verdict import Verdict, judge
 
 PROMPTS, K = 100, 3
 SPREAD = {
-    "true_reward": 1.0, "oracle": 0.1, "true_reward_heldout": 1.0, "scene_rate": 0.1, "true_diversity": 0.1,
+    "true_taste": 1.0, "oracle": 0.1, "true_taste_heldout": 1.0, "scene_rate": 0.1, "true_diversity": 0.1,
 }  # fmt: skip
 GOOD = {
-    "true_reward": 0.4, "oracle": 0.01, "true_reward_heldout": 0.1, "scene_rate": 0.0,
+    "true_taste": 0.4, "oracle": 0.01, "true_taste_heldout": 0.1, "scene_rate": 0.0,
     "true_diversity": -0.05,
 }  # fmt: skip
 
@@ -55,7 +55,7 @@ def verdict_of(table: ScoreTable) -> Verdict:
 
 
 def test_four_of_five_seeds_are_enough_and_three_are_not() -> None:
-    bad = GOOD | {"true_reward": 0.0}
+    bad = GOOD | {"true_taste": 0.0}
     four = verdict_of(make_table(GOOD, GOOD, bad, GOOD, GOOD))
     assert (four.n_passed, four.n_needed, four.passed) == (4, 4, True)
     assert [seed.passed for seed in four.seeds] == [True, True, False, True, True]
@@ -65,7 +65,7 @@ def test_four_of_five_seeds_are_enough_and_three_are_not() -> None:
 
 @pytest.mark.parametrize(
     ("scorer", "effect"),
-    [("true_reward", -0.4), ("oracle", -0.03), ("true_reward_heldout", -0.2), ("scene_rate", -0.03)],
+    [("true_taste", -0.4), ("oracle", -0.03), ("scene_rate", -0.03)],
 )
 def test_each_rule_can_fail_a_seed(scorer: str, effect: float) -> None:
     (seed,) = verdict_of(make_table(GOOD | {scorer: effect})).seeds
@@ -119,7 +119,7 @@ def test_the_files_say_what_was_found(tmp_path: Path) -> None:
 
 
 def test_the_choice_is_logged_once_with_the_kept_candidates_first(tmp_path: Path) -> None:
-    verdict = verdict_of(make_table(GOOD, GOOD | {"true_reward": 0.9, "oracle": -0.1}))
+    verdict = verdict_of(make_table(GOOD, GOOD | {"true_taste": 0.9, "oracle": -0.1}))
     found = [Candidate(1.0, 1e-4, 50 * (i + 1), one) for i, one in enumerate(verdict.seeds)]
     assert [c.keeps for c in found] == [True, False]
     entry = log_entry(Choice(tuple(found), verdict), "python -m tools.studies.seeds --choose")

@@ -21,7 +21,7 @@ from trainers.config import TrainConfig
 
 PROMPTS: Final = "shapes-validation"
 IMAGES_PER_PROMPT: Final = 4
-SCORERS: Final = ("true_reward", "oracle", "true_diversity", "scene_rate", "true_reward_heldout")
+SCORERS: Final = ("true_taste", "oracle", "true_diversity", "scene_rate", "true_taste_heldout")
 """The truth alone: the learned scorers have no say in the choice."""
 _HEADER = "# Log\n\nExperiments, failed ones included, newest first.\n"
 
@@ -45,13 +45,13 @@ class Candidate:
     @property
     def keeps(self) -> bool:
         """Whether all rules but the gain hold: content, scenes, the other taste, the held-out loss."""
-        others = [f.passed is not False for f in self.found.findings if f.scorer != "true_reward"]
+        others = [f.passed is not False for f in self.found.findings if f.scorer != "true_taste"]
         return all(others) and self.found.loss_passed
 
     @property
     def gain(self) -> float:
-        """Difference in `true_reward`."""
-        (reward,) = [f.difference for f in self.found.findings if f.scorer == "true_reward"]
+        """Difference in `true_taste`."""
+        (reward,) = [f.difference for f in self.found.findings if f.scorer == "true_taste"]
         return float("-inf") if reward is None else reward
 
 

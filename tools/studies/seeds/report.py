@@ -47,7 +47,7 @@ def _cell(finding: Finding) -> str:
     text = f"{finding.difference:+.3f}"
     if finding.lo is not None and finding.hi is not None:
         text += f" [{finding.lo:+.3f}, {finding.hi:+.3f}]"
-    if finding.scorer == "true_reward" and finding.p is not None:
+    if finding.scorer == "true_taste" and finding.p is not None:
         text += f" p {finding.p:.2g}"
     return text + (" ✗" if finding.passed is False else "")
 

@@ -29,13 +29,13 @@ class Rule:
     Attributes:
         scorer: Its name.
         kind: ``better``: above 0 with Holm-adjusted p below `ALPHA`. ``within``: the one-sided 95 % bound is
-            above minus the margin. ``not_lower``: the difference itself is at least 0. ``shown``: nothing is
+            above minus the margin. ``shown``: nothing is
             asked.
         margin: Of ``within``.
     """
 
     scorer: str
-    kind: Literal["better", "within", "not_lower", "shown"]
+    kind: Literal["better", "within", "shown"]
     margin: float = 0.0
 
     def words(self) -> str:
@@ -43,16 +43,15 @@ class Rule:
         return {
             "better": f"higher, Holm-adjusted p < {ALPHA:g}",
             "within": f"not lower by {self.margin:g}: the one-sided 95 % bound is above -{self.margin:g}",
-            "not_lower": "not lower: the mean difference is at least 0",
             "shown": "shown, not asked",
         }[self.kind]
 
 
 RULES: Final = (
-    Rule("true_reward", "better"),
+    Rule("true_taste", "better"),
     Rule("oracle", "within", 0.02),
-    Rule("true_reward_heldout", "not_lower"),
     Rule("scene_rate", "within", 0.02),
+    Rule("true_taste_heldout", "shown"),
     Rule("true_diversity", "shown"),
 )
 
@@ -191,8 +190,6 @@ def _finding(rule: Rule, cell: LeaderboardCell, bound: float | None) -> Finding:
         passed = difference is not None and p is not None and difference > 0 and p < ALPHA
     elif rule.kind == "within":
         passed = bound is not None and bound > -rule.margin
-    elif rule.kind == "not_lower":
-        passed = difference is not None and difference >= 0
     return Finding(
         rule.scorer, cell.mean, difference, cell.difference_lo, cell.difference_hi, bound, p, passed
     )
