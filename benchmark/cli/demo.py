@@ -37,5 +37,5 @@ def demo(
     if not as_json:
         for line in result.distances:
             say(line)
-        say(f"{result.figure} and {result.page} show them, with what perfect training would reach\n")
+        say(f"{result.figure} and {result.page} show them; {result.sheet} shows what was drawn\n")
     say_evaluation(result.evaluation, as_json=as_json, seconds=result.seconds)

@@ -29,6 +29,8 @@ PLANE: Final = ("true_taste", "true_diversity")
 """What the lines are drawn in; they maximise the first."""
 POOL: Final = 16
 """Images of the base a prompt from which the lines follow."""
+SHEET: Final = 8
+"""Prompts on the picture sheet."""
 LINES: Final = ("pearson_chi2", "reverse_kl", "jensen_shannon", "forward_kl")
 WORKERS: Final = 2
 
@@ -41,6 +43,7 @@ class DemoResult:
         evaluation: The leaderboard and the files.
         figure: The trade-off with the lines.
         page: The report page with them.
+        sheet: Pictures of the prompts that leave most open, where taste has most to choose.
         distances: How far each policy is from the line of its own divergence, in words.
         seconds: Wall time by part, the longest worker's; ``total`` of the whole command.
     """
@@ -48,6 +51,7 @@ class DemoResult:
     evaluation: EvalResult
     figure: Path
     page: Path
+    sheet: Path
     distances: tuple[str, ...]
     seconds: Mapping[str, float] = field(default_factory=dict)
 
@@ -83,8 +87,10 @@ def demo(out: Path, *, steps: int = STEPS, offline: bool = False) -> DemoResult:
         seconds["rank"] = result.seconds.get("rank", 0.0)
         begin = time.monotonic()
         figure, page, distances = _lines(out, everyone, offline=offline)
+        sheet = _sheet(out, result)
     seconds["lines"] = time.monotonic() - begin
-    return DemoResult(result, figure, page, distances, {**seconds, "total": time.monotonic() - start})
+    seconds["total"] = time.monotonic() - start
+    return DemoResult(result, figure, page, sheet, distances, seconds)
 
 
 def _lines(out: Path, evaluated: EvalConfig, *, offline: bool) -> tuple[Path, Path, tuple[str, ...]]:
@@ -114,6 +120,20 @@ def _lines(out: Path, evaluated: EvalConfig, *, offline: bool) -> tuple[Path, Pa
     page = write_page(page_source(board, scores, [evaluated.out]), out / "report.html")
     [plane] = [p for p in board.planes if {p.across, p.upward} == set(PLANE)]
     return figure, page, tuple(distance_lines(plane, scores.checkpoints))
+
+
+def _sheet(out: Path, result: EvalResult) -> Path:
+    """The same prompts and noise down the checkpoints: the prompts that leave most open."""
+    from benchmark.report.figures import picture_sheet
+    from benchmark.shapes.annotators import open_likings
+    from benchmark.shapes.grammar import parse
+
+    openness = {
+        prompt.id: sum(weight for *_, weight in open_likings(parse(prompt.text)))
+        for prompt in result.image_sets[0].prompt_set
+    }
+    most = sorted(openness, key=lambda id_: -openness[id_])[:SHEET]
+    return picture_sheet(out / "sheet.png", result.image_sets, prompt_ids=most)
 
 
 def run_config(out: Path, preset: str, steps: int, *, offline: bool) -> TrainConfig:
