@@ -167,8 +167,7 @@ def noise(monkeypatch: pytest.MonkeyPatch, places: dict[str, Path]) -> None:
             base=str(places["base"]), prompts=str(places["prompts"]), images_per_prompt=2, steps=2,
             guidance=2, scorers=(f"{places['scorers']}:Light",), device="cpu", out=places["eval"],
         )  # fmt: skip
-        files = [out / name for name in ("trade-off.png", "report.html", "sheet.png")]
-        return demo.DemoResult(evaluate(config), *files, ())
+        return demo.DemoResult(evaluate(config), out / "plane.png", out / "page.html", out / "sheet.png", ())
 
     monkeypatch.setattr(streams, "stdout", loud)
     monkeypatch.setattr(demo, "demo", done_before)

@@ -40,8 +40,8 @@ from tools.build_shapes.workers import is_first
 
 POPULATION = "population_2"
 MAX_TOKENS = 32
-COMPARING_STEPS, COMPARING_CAPTIONS = 2000, 12
-STEPS, RATE, PROMPTS = 1500, 6e-4, 8
+COMPARING_STEPS, COMPARING_CAPTIONS = 1400, 12
+STEPS, RATE, PROMPTS = 1200, 6e-4, 8
 SLOTS = tuple((kind, i) for kind in ("shape", "colour", "size") for i in (0, 1)) + tuple(
     (kind, 0) for kind in ("count", "relation", "background", "style")
 )
