@@ -68,7 +68,7 @@ class SceneRate(_Judged, ImageScorer):
         return [float(truth.scene) for truth in _truths(shown)]
 
 
-class _OfSecondTaste(_Judged, ImageScorer):
+class _OfAnnotators(_Judged, ImageScorer):
     """Mixin of what the annotators think; its version is raised with their likings."""
 
     axis: ClassVar[Axis] = "preference"
@@ -76,7 +76,7 @@ class _OfSecondTaste(_Judged, ImageScorer):
 
 
 @scorers.register()
-class TrueTaste(_OfSecondTaste):
+class TrueTaste(_OfAnnotators):
     """Population 1's liking for what the prompt leaves open, of images that show all that it states."""
 
     name: ClassVar[str] = "true_taste"
@@ -90,7 +90,7 @@ class TrueTaste(_OfSecondTaste):
 
 
 @scorers.register()
-class TrueTasteHeldout(_OfSecondTaste):
+class TrueTasteHeldout(_OfAnnotators):
     """Population 2's liking for what the prompt leaves open; it labelled no training pair."""
 
     name: ClassVar[str] = "true_taste_heldout"
@@ -103,7 +103,7 @@ class TrueTasteHeldout(_OfSecondTaste):
 
 
 @scorers.register()
-class TrueReward(_OfSecondTaste):
+class TrueReward(_OfAnnotators):
     """Population 1's reward, content times bounded taste; its labels are the training pairs."""
 
     name: ClassVar[str] = "true_reward"
@@ -117,7 +117,7 @@ class TrueReward(_OfSecondTaste):
 
 
 @scorers.register()
-class TrueRewardHeldout(_OfSecondTaste):
+class TrueRewardHeldout(_OfAnnotators):
     """Population 2's reward, content times bounded taste; it labelled no training pair."""
 
     name: ClassVar[str] = "true_reward_heldout"

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import ImageSet
 from benchmark.scorers import make_scorers
-from benchmark.shapes.annotators import C
+from benchmark.shapes.annotators import TASTE_VERSION, C
 from benchmark.shapes.vocabulary import STYLES
 
 MakeSet = Callable[..., ImageSet]
@@ -62,6 +62,11 @@ def test_taste_is_of_complete_scenes_alone(make_set: MakeSet) -> None:
     assert {row.note for row in untold if row.value is None} == {
         "undefined: not a scene with all stated facts"
     }
+
+
+def test_old_and_new_likings_never_meet_in_a_table() -> None:
+    names = ["true_taste", "true_taste_heldout", "true_reward", "true_reward_heldout"]
+    assert {scorer.version for scorer in make_scorers(names)} == {str(TASTE_VERSION)}
 
 
 def test_a_style_is_read_where_it_was_rendered(make_set: MakeSet) -> None:
