@@ -25,7 +25,7 @@ PROGRAMS = ("fbench", "make", "python", "python3")
 # What makes a command small enough for a test: of an option that is given twice, the last one counts.
 SMALL = {
     "train": "--config small.toml --data pairs.parquet --steps 2 --batch-size 2 --save-every 2 --device cpu",
-    "eval": "--scorers true_taste,oracle,lpips --limit 2 --images-per-prompt 2 --steps 2 --batch-size 4 "
+    "eval": "--scorers true_reward,oracle,lpips --limit 2 --images-per-prompt 2 --steps 2 --batch-size 4 "
     "--device cpu",
     "score": "--device cpu",
     "sweep": "--config small.toml --data pairs.parquet --steps 2 --batch-size 2 --device cpu",
