@@ -107,7 +107,7 @@ def test_mean_ranks_know_no_units() -> None:
 
 
 def test_scorers_label_and_the_trainer_reads(settings: Settings, world: Path, tmp_path: Path) -> None:
-    config = settings(scorers="true_reward")
+    config = settings(scorers="pickscore")
     result = make_pairs(config)
     assert (result.images, result.pairs, result.held_out, result.reused) == (15, 8, 2, False)
     manifest = read_manifest(config.out)
@@ -127,7 +127,7 @@ def test_scorers_label_and_the_trainer_reads(settings: Settings, world: Path, tm
             difference = read_rgb(png).astype(float) - decode_rgb(jpeg)
             assert np.abs(difference).mean() < 8  # what JPEG costs on noise
     assert {row["model_0"] for row in rows} == {"base"}
-    assert {str(row["labelled_by"]).split("@")[0] for row in rows} == {"true_reward 1"}
+    assert {str(row["labelled_by"]).split("@")[0] for row in rows} == {"pickscore 1"}
 
     data = load_pairs(str(result.folder))
     assert (len(data.train) + data.ties, data.read, data.bad) == (8, 10, ())
@@ -225,7 +225,7 @@ def test_broken_off_between_any_two_steps_it_goes_on(
     def stop(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    config, places = settings(scorers="true_reward"), ("score_all", "write_shards", "list_images")
+    config, places = settings(scorers="pickscore"), ("score_all", "write_shards", "list_images")
     for name in places:
         with monkeypatch.context() as patch:
             patch.setattr(f"benchmark.workflows.pairs.run.{name}", stop)
@@ -238,7 +238,7 @@ def test_broken_off_between_any_two_steps_it_goes_on(
 
 
 def test_which_image_comes_first_says_nothing(settings: Settings) -> None:
-    more = settings(scorers="true_reward", images_per_prompt=5, pairs_per_prompt=10, held_out_share=0)
+    more = settings(scorers="pickscore", images_per_prompt=5, pairs_per_prompt=10, held_out_share=0)
     rows = [row for row in rows_of(make_pairs(more)) if row["label_0"] != row["label_1"]]
     first = np.mean([float(str(row["label_0"])) for row in rows])
     assert len(rows) > 30

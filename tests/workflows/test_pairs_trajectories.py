@@ -23,7 +23,7 @@ def config(world: Path, write: Callable[[str, str], Path], tmp_path: Path) -> Pa
     return PairsConfig.parse(
         {
             "prompts": str(write("prompts.txt", "\n".join(TEXTS))), "images_per_prompt": 2, "steps": 3,
-            "scorers": "true_reward", "batch_size": 4, "guidance": 2.0, "precision": "fp32",
+            "scorers": "pickscore", "batch_size": 4, "guidance": 2.0, "precision": "fp32",
             "device": "cpu", "held_out_share": 0.25, "trajectories": True, "out": tmp_path / "out",
         }
     )  # fmt: skip
