@@ -114,5 +114,5 @@ def test_the_page_is_written_from_a_file(
 
 def test_a_table_without_the_truth_is_refused(truth: FloatArray) -> None:
     table = replace(make_table({("base", "hps"): truth}), source="runs/eval")
-    with pytest.raises(UserError, match="runs/eval has no truth in it; allowed: true_reward"):
+    with pytest.raises(UserError, match="runs/eval has no truth in it; allowed: true_taste"):
         pair_accuracies(table)

@@ -9,11 +9,22 @@ TESTS: Final = (
     "tests/trainers/divergences/test_mixture.py",
     "tests/trainers/divergences/test_formula.py",
     "tests/trainers/divergences/test_laws.py",
+    "tests/trainers/divergences/test_optimum.py",
 )
 
-_BASE, _REGISTRY, _STANDARD, _MIXTURE, _FORMULA, _DERIVATION, _GRAMMAR, _LAWS = (
+_BASE, _REGISTRY, _STANDARD, _MIXTURE, _FORMULA, _DERIVATION, _GRAMMAR, _LAWS, _OPTIMUM = (
     f"trainers/divergences/{name}.py"
-    for name in ("base", "registry", "standard", "mixture", "formula", "derivation", "grammar", "laws")
+    for name in (
+        "base",
+        "registry",
+        "standard",
+        "mixture",
+        "formula",
+        "derivation",
+        "grammar",
+        "laws",
+        "optimum",
+    )
 )
 
 MUTANTS: Final = (
@@ -110,5 +121,14 @@ MUTANTS: Final = (
         _LAWS,
         "        if broken := _run(law, divergence):",
         "        if not (broken := _run(law, divergence)):",
+    ),
+    # weights of a closed-form optimum
+    Mutant(_OPTIMUM, "gaps = torch.where(there, best - rewards", "gaps = torch.where(there, rewards - best"),
+    Mutant(_OPTIMUM, "below = (gaps / betas", "below = (gaps * betas"),
+    Mutant(_OPTIMUM, "excess = total / n - 1\n", "excess = total / n - 2\n"),
+    Mutant(
+        _OPTIMUM,
+        "    return torch.where(images, values, 0.0).sum(-1) / images.sum(-1)",
+        "    return values.sum(-1)",
     ),
 )
