@@ -15,7 +15,7 @@ from typing import Any, Final
 from benchmark.core.locks import held
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.results import EvalResult
-from benchmark.workflows.workers import Share, longest, run_workers, train_and_prepare
+from benchmark.workflows.workers import WORKERS, Share, longest, run_workers, train_and_prepare
 from trainers.config import TrainConfig
 
 STEPS: Final = 60
@@ -32,7 +32,6 @@ POOL: Final = 16
 SHEET: Final = 8
 """Prompts on the picture sheet."""
 LINES: Final = ("pearson_chi2", "reverse_kl", "jensen_shannon", "forward_kl")
-WORKERS: Final = 2
 
 
 @dataclass(frozen=True)
