@@ -102,7 +102,7 @@ def _say_optima(result: "FrontierResult", plane: "Plane", evaluation: Path) -> N
     from benchmark.leaderboard import read_score_table
     from benchmark.leaderboard.line_contrasts import contrast_rows, line_contrasts
     from benchmark.leaderboard.line_distance import distance_lines
-    from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW, IMAGES_AT_LEAST
+    from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW
 
     reward = plane.upward
     rows = [["optimum under", "last full point", "share", plane.across, reward]]
@@ -111,10 +111,7 @@ def _say_optima(result: "FrontierResult", plane: "Plane", evaluation: Path) -> N
         share = f"{last.effective_share:.2f}"
         rows.append([line.divergence, last.label, share, f"{last.x:.4g}", f"{last.y:.4g}"])
     say_table(rows)
-    say(
-        f"share: effective sample size over that of the pool; points below {HOLLOW_BELOW:g}, or below "
-        f"{IMAGES_AT_LEAST:g} images a prompt, are hollow"
-    )
+    say(f"share: effective sample size over that of the pool; points below {HOLLOW_BELOW:g} are hollow")
     contrasts = contrast_rows(*line_contrasts(result.table, plane.across, reward), plane.across, reward)
     if contrasts:
         say("")

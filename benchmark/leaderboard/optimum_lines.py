@@ -14,9 +14,8 @@ OPTIMUM_COLUMNS: Final = (VALUE, KL, EFFECTIVE_SHARE, EFFECTIVE_SIZE)
 """What such a table has beside its scorers: D_f, KL in nats, effective sample size over the pool's."""
 
 HOLLOW_BELOW: Final = 0.25
-IMAGES_AT_LEAST: Final = 2.0
-"""A point is hollow, and nothing is read off it, where the effective share of the pool is below the first or
-the effective number of images below the second, means over prompts."""
+"""A point is hollow, and nothing is read off it, where the effective share of the pool is below this, the
+mean over prompts."""
 
 _SCALES: Final = {
     VALUE: "the penalty, without beta",
@@ -71,7 +70,6 @@ class OptimumLine:
         pool: Images of the base a prompt.
         points: Their checkpoints, from weak to strong.
         effective_shares: Effective sample size of each over that of the pool, the mean over prompts.
-        effective_sizes: Effective sample size of each in images, the mean over prompts.
     """
 
     divergence: str
@@ -80,14 +78,11 @@ class OptimumLine:
     pool: int
     points: tuple[Checkpoint, ...]
     effective_shares: tuple[float, ...]
-    effective_sizes: tuple[float, ...]
 
     @property
     def hollow(self) -> tuple[bool, ...]:
         """Which points nothing is read off: few images have nearly all the weight."""
-        both = zip(self.effective_shares, self.effective_sizes, strict=True)
-        # Two images make a pair: where rewards are rare, a quarter of a prompt's few is not one.
-        return tuple(not (share >= HOLLOW_BELOW and size >= IMAGES_AT_LEAST) for share, size in both)
+        return tuple(not share >= HOLLOW_BELOW for share in self.effective_shares)
 
 
 def optimum_lines(table: ScoreTable) -> tuple[OptimumLine, ...]:
@@ -98,20 +93,15 @@ def optimum_lines(table: ScoreTable) -> tuple[OptimumLine, ...]:
             found.setdefault(str(point.hyperparameters[_DIVERGENCE]), []).append(point)
     if not found:
         return ()
-    rows = table.rows[table.rows["scorer"].isin([EFFECTIVE_SHARE, EFFECTIVE_SIZE])]
-    means = rows.groupby(["scorer", "checkpoint"])["value"].mean().to_dict()
+    rows = table.rows[table.rows["scorer"] == EFFECTIVE_SHARE]
+    means = rows.groupby("checkpoint")["value"].mean().to_dict()
     lines = []
     for divergence, points in found.items():
         ordered = tuple(sorted(points, key=lambda point: -beta_of(point)))
         facts = ordered[0].hyperparameters
-        shares, sizes = (
-            tuple(float(means[name, point.id]) for point in ordered)
-            for name in (EFFECTIVE_SHARE, EFFECTIVE_SIZE)
-        )
+        shares = tuple(float(means[point.id]) for point in ordered)
         pool = int(facts[_POOL] or 0)
-        lines.append(
-            OptimumLine(divergence, str(facts[_LINE]), str(facts[_OF]), pool, ordered, shares, sizes)
-        )
+        lines.append(OptimumLine(divergence, str(facts[_LINE]), str(facts[_OF]), pool, ordered, shares))
     return tuple(lines)
 
 

@@ -55,6 +55,12 @@ def effective_shares(weights: FloatArray, n: FloatArray) -> FloatArray:
     return _ratio(weights.sum(axis=-1) ** 2, n * (weights**2).sum(axis=-1))
 
 
+def mean_of_known(values: FloatArray) -> FloatArray:
+    """The mean over the first axis of what is not ``NaN``; ``NaN`` where nothing is known."""
+    known = ~np.isnan(values)
+    return _ratio(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0).astype(np.float64))
+
+
 def _forms(weights: FloatArray, matrices: FloatArray) -> FloatArray:
     """U' M u for every prompt's matrix."""
     moved = np.moveaxis(weights, -2, 0)  # prompts first: one product of matrices for each

@@ -85,38 +85,42 @@ def demo(out: Path, *, steps: int = STEPS, offline: bool = False) -> DemoResult:
         result = evaluate(everyone)
         seconds["rank"] = result.seconds.get("rank", 0.0)
         begin = time.monotonic()
-        figure, page, distances = _lines(out, everyone, offline=offline)
+        figure, page, distances = _lines(out, everyone, result, offline=offline)
         sheet = _sheet(out, result)
     seconds["lines"] = time.monotonic() - begin
     seconds["total"] = time.monotonic() - start
     return DemoResult(result, figure, page, sheet, distances, seconds)
 
 
-def _lines(out: Path, evaluated: EvalConfig, *, offline: bool) -> tuple[Path, Path, tuple[str, ...]]:
+def _lines(
+    out: Path, evaluated: EvalConfig, result: EvalResult, *, offline: bool
+) -> tuple[Path, Path, tuple[str, ...]]:
     """Draws the optimum under each divergence behind the policies: figure, page, distances in words."""
     from benchmark.evaluate.finished import page_source
     from benchmark.evaluate.run import prepare
-    from benchmark.leaderboard import build_leaderboard, read_score_table
+    from benchmark.leaderboard import read_score_table
     from benchmark.leaderboard.frontiers import with_frontiers
     from benchmark.leaderboard.line_distance import distance_lines
     from benchmark.report.figures import trade_off
     from benchmark.report.page import write_page
     from benchmark.workflows.frontier.config import FrontierConfig
-    from benchmark.workflows.frontier.run import make_frontier
+    from benchmark.workflows.frontier.run import FILE, make_frontier
 
     lines = FrontierConfig(
         evaluation=evaluated.out, closed_form=True, by=PLANE[0], divergence=LINES, pool=POOL,
         scorers=PLANE, device="cpu", offline=offline, out=out / "closed-form",
     )  # fmt: skip
-    if not (lines.out / "scores.parquet").is_file():
+    if not (lines.out / FILE).is_file():
         pool = {"checkpoint": ("base",), "images_per_prompt": POOL}
         shards = [{**pool, "shard": f"{i + 1}/{WORKERS}"} for i in range(WORKERS)]
         run_workers(prepare, [evaluated.model_copy(update=shard) for shard in shards])
-    optima = make_frontier(lines).table
-    scores = read_score_table(evaluated.out)
-    board = with_frontiers(build_leaderboard([scores]), [optima], scores)
+        make_frontier(lines)
+    # That it is of this base and of these scorers is seen to where it is drawn.
+    optima, scores = read_score_table(lines.out), read_score_table(result.folder)
+    assert result.leaderboard is not None
+    board = with_frontiers(result.leaderboard, [optima], scores)
     figure = trade_off(out / "trade-off.png", board, preference=PLANE[0], diversity=PLANE[1])
-    page = write_page(page_source(board, scores, [evaluated.out]), out / "report.html")
+    page = write_page(page_source(board, scores, [result.folder]), out / "report.html")
     [plane] = [p for p in board.planes if {p.across, p.upward} == set(PLANE)]
     return figure, page, tuple(distance_lines(plane, scores.checkpoints))
 

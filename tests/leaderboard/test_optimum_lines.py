@@ -20,7 +20,7 @@ from benchmark.leaderboard.line_distance import (
     distance_lines,
     distances_from_lines,
 )
-from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW, IMAGES_AT_LEAST, optimum_lines
+from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW, optimum_lines
 from benchmark.leaderboard.score_table import rows_to_frame
 from benchmark.scorers import Scorer
 from benchmark.scorers.base import ImageScorer, Shown, Value
@@ -331,15 +331,3 @@ def pool_of(rewards: np.ndarray, pairs: np.ndarray, betas: tuple[float, ...] = (
     ]
     pool, optima = Pool(images, rows, {"true_diversity": pairs}), optima_of(("reverse_kl",), ())
     return optimum_table(pool, BASE, optima, _Reward(), (PICKSCORE, DIVERSITY), betas)
-
-
-def test_where_few_images_have_a_reward_two_are_needed_all_the_same() -> None:
-    """A quarter of three images is less than one, and no pair."""
-    rewards, pairs = world()
-    rewards[:, 3:] = np.nan
-    (line,) = optimum_lines(pool_of(rewards, pairs, BETAS))
-    both = zip(line.hollow, line.effective_shares, line.effective_sizes, strict=True)
-    assert all(hollow == (size < IMAGES_AT_LEAST) for hollow, _, size in both)
-    assert min(line.effective_shares) > HOLLOW_BELOW
-    assert line.hollow[-1]
-    np.testing.assert_allclose(line.effective_sizes, 3 * np.array(line.effective_shares))

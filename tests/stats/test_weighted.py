@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmark.stats.weighted import effective_shares, weighted_means, weighted_pair_means
+from benchmark.stats.weighted import effective_shares, mean_of_known, weighted_means, weighted_pair_means
 
 RANDOM = np.random.default_rng(0)
 VALUES = RANDOM.normal(size=(5, 6))
@@ -56,3 +56,8 @@ def test_where_nothing_has_weight_there_is_no_mean() -> None:
     assert effective_shares(one, np.array([6.0]))[0] == pytest.approx(1 / 6)
     assert np.isnan(weighted_means(np.zeros((1, 6)), VALUES[:1])[0])
     assert np.isnan(effective_shares(np.zeros((1, 6)), np.array([6.0]))[0])
+
+
+def test_the_mean_of_what_is_known() -> None:
+    both = np.array([[1.0, np.nan, np.nan], [3.0, 5.0, np.nan]])
+    np.testing.assert_array_equal(mean_of_known(both), [2.0, 5.0, np.nan])

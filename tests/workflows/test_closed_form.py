@@ -113,8 +113,21 @@ def test_optima_and_their_resumption(make: Make, monkeypatch: pytest.MonkeyPatch
         join_tables([again.table, evaluation])
 
 
-def test_numbers_are_the_weighted_means_of_the_pool(make: Make) -> None:
+def test_numbers_are_the_weighted_means_of_the_pools_halves(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Against an evaluation of as many images, and the weights of reverse KL by hand."""
+    from benchmark.scorers.lpips import Lpips
+
+    asked, distances = Lpips.pair_distances, dict[str, np.ndarray]()
+
+    def told(self: Lpips, shown: Any) -> np.ndarray:
+        found = asked(self, shown)
+        assert [record.seed for record in shown.records] == list(range(POOL))
+        distances[shown.records[0].prompt_id] = np.asarray(found)
+        return found
+
+    monkeypatch.setattr(Lpips, "pair_distances", told)
     config = make(divergence=("reverse_kl",), betas="1,0.2")
     table = make_frontier(config).table
     whole = EvalConfig.parse({
@@ -123,23 +136,36 @@ def test_numbers_are_the_weighted_means_of_the_pool(make: Make) -> None:
     })  # fmt: skip
     evaluate(whole)
     rows = read_score_table(whole.out).rows
-    lpips = rows[rows["scorer"] == "lpips"].set_index("prompt_id")["value"]
-    np.testing.assert_allclose(means(table, "lpips")["base"], lpips.sort_index(), rtol=1e-5)
     hps, clip = (
         rows[rows["scorer"] == name].pivot_table(index="prompt_id", columns="seed", values="value").to_numpy()
         for name in ("hps", "clip")
     )
     np.testing.assert_allclose(means(table, "hps")["base"], hps.mean(axis=1))
-    for beta in (1.0, 0.2):
-        weights = np.exp((hps - hps.max(axis=1, keepdims=True)) / beta)
-        p = weights / weights.sum(axis=1, keepdims=True)
-        point = f"base@optimum-reverse_kl-{beta:g}"
-        np.testing.assert_allclose(means(table, "hps")[point], (p * hps).sum(axis=1))
-        np.testing.assert_allclose(means(table, "clip")[point], (p * clip).sum(axis=1))
-        np.testing.assert_allclose(means(table, EFFECTIVE_SHARE)[point], 1 / (p**2).sum(axis=1) / POOL)
-        kl = (p * np.log(p * POOL)).sum(axis=1)
-        np.testing.assert_allclose(means(table, KL)[point], kl, atol=1e-12)
-        np.testing.assert_allclose(means(table, VALUE)[point], kl, atol=1e-12)  # D_f is KL here
+    lpips = np.stack([distances[str(prompt)] for prompt in means(table, "lpips").index])
+    whole_lpips = rows[rows["scorer"] == "lpips"].set_index("prompt_id")["value"].sort_index()
+    np.testing.assert_allclose(lpips.sum(axis=(1, 2)) / (POOL * (POOL - 1)), whole_lpips, rtol=1e-5)
+    cuts = (([0, 2, 4], [1, 3]), ([0, 1, 2], [3, 4]))
+    for beta, point in (
+        (np.inf, "base"), (1.0, "base@optimum-reverse_kl-1"), (0.2, "base@optimum-reverse_kl-0.2"),
+    ):  # fmt: skip
+        found = {name: np.zeros(PROMPTS) for name in ("hps", "clip", "lpips", EFFECTIVE_SHARE, KL)}
+        for cut in cuts:
+            u = np.zeros_like(hps)
+            for half in cut:
+                raised = np.exp((hps - hps.max(axis=1, keepdims=True)) / beta)[:, half]
+                u[:, half] = raised / raised.mean(axis=1, keepdims=True)
+            first, second = cut
+            both = u[:, first, None] * u[:, None, second]
+            found["hps"] += (u * hps).mean(axis=1) / 2
+            found["clip"] += (u * clip).mean(axis=1) / 2
+            apart = lpips[:, first][:, :, second]
+            found["lpips"] += (both * apart).sum(axis=(1, 2)) / both.sum(axis=(1, 2)) / 2
+            found[EFFECTIVE_SHARE] += POOL / (u**2).sum(axis=1) / 2
+            found[KL] += (u * np.log(u)).mean(axis=1) / 2
+        for name, by_hand in found.items():
+            np.testing.assert_allclose(means(table, name)[point], by_hand, rtol=1e-5, atol=1e-9)
+        # D_f is KL here.
+        np.testing.assert_allclose(means(table, VALUE)[point], found[KL], atol=1e-9)
 
 
 def test_by_default_every_registered_divergence_over_forty_betas(make: Make) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmark.stats.arrays import FloatArray
 from benchmark.stats.weighted import weighted_means, weighted_pair_means
+from benchmark.workflows.frontier.halves import across, first_halves, weights_of_halves
 from benchmark.workflows.frontier.optimum import default_betas
 from tools.bench.measuring import Measurement
 
@@ -42,21 +43,25 @@ def measure(
     if threads is not None:
         torch.set_num_threads(threads)
     from trainers.divergences import divergences
-    from trainers.divergences.optimum import optimal_weights
 
     generator = np.random.default_rng(0)
     rewards, other = generator.normal(size=(2, prompts, images))
     pairs = np.abs(rewards[:, :, None] - other[:, None]) + np.abs(rewards[:, None] - other[:, :, None])
     betas = default_betas(rewards)
-
-    grid = torch.tensor(betas, dtype=torch.float64)
+    there = np.ones_like(rewards, dtype=bool)
 
     def ours(n: int = prompts) -> FloatArray:
+        cuts = [
+            (first, np.where(across(first, there[:n]), pairs[:n], np.nan))
+            for first in first_halves(there[:n])
+        ]
         found = []
         for name in _INVERSES:
-            divergence = divergences.create(name)
-            u = optimal_weights(torch.from_numpy(rewards[:n]), grid, divergence).numpy()
-            found.append((weighted_means(u, rewards[:n]), weighted_pair_means(u, pairs[:n])))
+            divergence, of_cuts = divergences.create(name), []
+            for first, counted in cuts:
+                u = weights_of_halves(rewards[:n], betas, divergence, first)
+                of_cuts.append((weighted_means(u, rewards[:n]), weighted_pair_means(u, counted)))
+            found.append(np.mean(of_cuts, axis=0))
         return np.array(found)
 
     def peer() -> FloatArray:
@@ -81,21 +86,29 @@ def measure(
 
 
 def _by_brentq(name: str, reward: FloatArray, pairs: FloatArray, beta: float) -> tuple[float, float]:
+    """Mean reward and mean distance of one pool, over the two ways to cut it."""
+    n, found = len(reward), []
+    for first in (np.arange(0, n, 2), np.arange((n + 1) // 2)):
+        second = np.setdiff1d(np.arange(n), first)
+        u, v = (_weights_by_brentq(name, reward[half], beta) for half in (first, second))
+        gained = (u @ reward[first] + v @ reward[second]) / n
+        found.append((gained, u @ pairs[np.ix_(first, second)] @ v / (u.sum() * v.sum())))
+    mean, apart = np.mean(found, axis=0)
+    return float(mean), float(apart)
+
+
+def _weights_by_brentq(name: str, reward: FloatArray, beta: float) -> FloatArray:
     from scipy.optimize import brentq
 
     inverse, bound = _INVERSES[name]
     below = (reward.max() - reward) / beta
-    n = reward.size
     high = 1.0
     while np.isinf(bound) and inverse(high - below).mean() < 1:
         high *= 2
     high = high if np.isinf(bound) else bound * (1 - 1e-15)
     at = brentq(lambda a: float(inverse(a - below).mean()) - 1, 0.0, high, xtol=1e-15) if below.any() else 0.0
-    u = inverse(at - below)
-    apart = u[:, None] * u
-    np.fill_diagonal(apart, 0.0)
-    total = apart.sum()
-    return float(u @ reward) / n, float((apart * pairs).sum() / total) if total > 0 else float("nan")
+    weights: FloatArray = inverse(at - below)
+    return weights
 
 
 def _wright_omega(y: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from benchmark.core.records import Frontier
 from benchmark.leaderboard.names import without_knee
-from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW, IMAGES_AT_LEAST
+from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW
 from benchmark.report.figures.style import (
     COLOURS,
     FRONTIER_DASHES,
@@ -155,7 +155,7 @@ def lines_in_words(lines: Sequence[Frontier]) -> str:
     of = " and of ".join(f"{reward} on {pool} images of the base a prompt" for reward, pool in facts)
     return (
         f"Lines: the optimum under each divergence, of {of}, laid at the base; dotted and hollow: effective "
-        f"sample size below {HOLLOW_BELOW:g} of that, or {IMAGES_AT_LEAST:g} images."
+        f"sample size below {HOLLOW_BELOW:g} of that."
     )
 
 

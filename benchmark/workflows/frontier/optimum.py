@@ -1,7 +1,8 @@
 """The optimum of a reward under each divergence, as weights on a pool of the base's images.
 
-The mathematics is :mod:`trainers.divergences.optimum`, the means are :mod:`benchmark.stats.weighted`, and
-what is done with the table :mod:`benchmark.leaderboard.optimum_lines`.
+The mathematics is :mod:`trainers.divergences.optimum`, why the pool is cut into halves
+:mod:`benchmark.workflows.frontier.halves`, the means are :mod:`benchmark.stats.weighted`, and what is done
+with the table :mod:`benchmark.leaderboard.optimum_lines`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,8 @@ from benchmark.leaderboard.optimum_lines import (
 from benchmark.scorers import Scorer
 from benchmark.stats.arrays import BoolArray, FloatArray
 from benchmark.stats.cells import within_prompt_sd
-from benchmark.stats.weighted import effective_shares, weighted_means, weighted_pair_means
+from benchmark.stats.weighted import effective_shares, mean_of_known, weighted_means, weighted_pair_means
+from benchmark.workflows.frontier.halves import across, first_halves, weights_of_halves
 from benchmark.workflows.frontier.pool import Pool
 
 if TYPE_CHECKING:
@@ -129,10 +131,6 @@ def optimum_table(
     Raises:
         UserError: if no image has a reward.
     """
-    import torch
-
-    from trainers.divergences.optimum import divergence_value, optimal_weights
-
     rewards = pool.values(reward.name)
     there = ~np.isnan(rewards)
     if not there.any():
@@ -140,16 +138,19 @@ def optimum_table(
             f"no image of the pool has a {reward.name}",
             do="name another reward with --by, or a larger --pool",
         )
-    signed = torch.from_numpy(rewards if reward.higher_is_better else -rewards)
+    signed = rewards if reward.higher_is_better else -rewards
     values = {c.name: pool.values(c.name) for c in columns if c.name not in pool.pairs}
-    points, found_at = [base], [_means(there.astype(np.float64)[None], there, values, pool.pairs)]
+    cuts = [(first, _of_pairs(pool.pairs, across(first, there))) for first in first_halves(there)]
+    plain = there.astype(np.float64)[None]
+    points, found_at = [base], [_mean_over([_means(plain, there, values, pairs) for _, pairs in cuts])]
     found_at[0] |= {VALUE: np.where(there.any(1), 0.0, np.nan)[None]}
     for one in optima:
-        u = optimal_weights(signed, torch.tensor(betas, dtype=torch.float64), one.divergence)
-        found = _means(u.numpy(), there, values, pool.pairs)
-        mask = torch.from_numpy(there).expand_as(u)
-        found[VALUE] = divergence_value(u, mask, one.divergence).numpy()
-        found_at.append(found)
+        of_cuts = []
+        for first, pairs in cuts:
+            u = weights_of_halves(signed, betas, one.divergence, first)
+            of_cuts.append(_means(u, there, values, pairs))
+            of_cuts[-1][VALUE] = _penalty(u, there, one.divergence)
+        found_at.append(_mean_over(of_cuts))
         size = len(pool.images.seeds)
         points += [optimum_point(base, one.name, one.line, beta, reward.name, size) for beta in betas]
     names = [*(c.name for c in columns), *OPTIMUM_COLUMNS]
@@ -163,6 +164,24 @@ def optimum_table(
         rows=pd.concat(frames, ignore_index=True),
         checkpoints=tuple(points),
     )
+
+
+def _of_pairs(pairs: Mapping[str, FloatArray], counted: BoolArray) -> dict[str, FloatArray]:
+    return {name: np.where(counted, of, np.nan) for name, of in pairs.items()}
+
+
+def _mean_over(cuts: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+    return {name: mean_of_known(np.stack([cut[name] for cut in cuts])) for name in cuts[0]}
+
+
+def _penalty(weights: FloatArray, there: BoolArray, divergence: "Divergence") -> FloatArray:
+    import torch
+
+    from trainers.divergences.optimum import divergence_value
+
+    u = torch.from_numpy(weights)
+    value: FloatArray = divergence_value(u, torch.from_numpy(there).expand_as(u), divergence).numpy()
+    return value
 
 
 def _means(

@@ -26,7 +26,7 @@ def study(world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study
         "precision": "fp32",
     }  # fmt: skip
     evaluation = {"limit": 2, "images_per_prompt": 2, "steps": 1, "batch_size": 4, "precision": "fp32"}
-    return Study(PRESET, (0, 1), tmp_path / "runs", settings=training, evaluation=evaluation)
+    return Study((PRESET,), (0, 1), tmp_path / "runs", settings=training, evaluation=evaluation)
 
 
 def _pairs(style: Path, folder: Path) -> Path:
@@ -39,11 +39,14 @@ def _pairs(style: Path, folder: Path) -> Path:
 
 
 def test_a_study_writes_what_is_committed_and_resumes(study: Study, tmp_path: Path) -> None:
-    study = replace(study, evaluation={**study.evaluation, "scorers": SCORERS})
+    study = replace(study, evaluation={**study.evaluation, "scorers": SCORERS}, betas=(0.3, 0.1))
     results = tmp_path / "results"
-    verdict = run_study(study, results)
-    assert [seed.seed for seed in verdict.seeds] == [0, 1]
-    assert all(seed.held_out_loss is not None for seed in verdict.seeds)
+    verdicts = run_study(study, results)
+    assert [verdict.beta for verdict in verdicts] == [0.3, 0.1]
+    for verdict in verdicts:
+        assert [seed.seed for seed in verdict.seeds] == [0, 1]
+        assert all(f"beta{verdict.beta:g}-" in seed.checkpoint for seed in verdict.seeds)
+        assert all(seed.held_out_loss is not None for seed in verdict.seeds)
     written = {path.relative_to(results).as_posix() for path in results.rglob("*") if path.is_file()}
     assert written >= {
         "leaderboard.csv", "leaderboard.tex", "leaderboard.md", "leaderboard.json", "scores.parquet",
@@ -55,7 +58,7 @@ def test_a_study_writes_what_is_committed_and_resumes(study: Study, tmp_path: Pa
     run_study(study, results)
     assert (results / "verdict.json").read_text() == before
     assert [p.stat().st_mtime_ns for p in sorted(study.out.rglob("*.safetensors"))] == times
-    assert json.loads(before)["preset"] == PRESET
+    assert json.loads(before)[0]["preset"] == PRESET
 
 
 def test_a_grid_is_chosen_from_with_its_intermediate_steps(study: Study) -> None:

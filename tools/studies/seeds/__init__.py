@@ -1,1 +1,1 @@
-"""The committed evaluation: a preset trained with several seeds, and whether the truth says it is better."""
+"""The committed evaluation: presets trained with several seeds at several betas, and what the truth says."""

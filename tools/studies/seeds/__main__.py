@@ -1,4 +1,4 @@
-"""`python -m tools.studies.seeds`: the committed evaluation of a preset, over several training seeds.
+"""`python -m tools.studies.seeds`: the committed evaluation of presets, over betas and training seeds.
 
 With `--choose` its settings are chosen first, on validation prompts alone. The same command again resumes.
 """
@@ -9,6 +9,7 @@ from typing import Any
 
 from benchmark.core.config import parse_settings
 from benchmark.core.console import finish, typed
+from benchmark.core.errors import ConfigError
 from benchmark.workflows.regress.study import parse_seeds
 from benchmark.workflows.workers import WORKERS
 from tools.studies.seeds import choose
@@ -26,9 +27,10 @@ def main() -> None:
     if args.scorers:
         evaluation["scorers"] = tuple(args.scorers.split(","))
     study = Study(
-        preset=args.preset,
+        presets=tuple(args.preset),
         seeds=parse_seeds(args.seeds),
         out=args.out or Path("runs/choose" if args.choose else "runs/seeds"),
+        betas=() if args.choose else tuple(args.betas),
         also=tuple(parse_also(text) for text in args.also),
         settings=parse_settings(args.set),
         evaluation=evaluation,
@@ -37,18 +39,18 @@ def main() -> None:
     if args.choose:
         _choose(study, args)
     else:
-        if args.results is None:
-            args.results = Path("results") / args.preset
-        verdict = run_study(study, args.results)
-        print(verdict_markdown(verdict))
+        print(verdict_markdown(run_study(study, args.results)))
         print(f"wrote {args.results}")
 
 
 def _choose(study: Study, args: argparse.Namespace) -> None:
-    steps = args.steps or [study.run(study.preset, "own", seed=study.seeds[0]).steps]
+    if len(study.presets) != 1:
+        raise ConfigError(f"--choose of {len(study.presets)} presets", allowed="one --preset")
+    [preset] = study.presets
+    steps = args.steps or [study.run(preset, "own", seed=study.seeds[0]).steps]
     choice = choose.choose(study, args.betas, args.rates, steps)
     entry = choose.log_entry(choice, typed(NAME))
-    new = choose.append_to_log(args.log, f"Settings of {study.preset}, on validation prompts", entry)
+    new = choose.append_to_log(args.log, f"Settings of {preset}, on validation prompts", entry)
     print(entry)
     print(f"{'added to' if new else 'is already in'} {args.log}")
 
@@ -56,7 +58,7 @@ def _choose(study: Study, args: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {NAME}", description=__doc__)
     add = parser.add_argument
-    add("--preset", required=True, help="the recipe that is judged")
+    add("--preset", required=True, action="append", help="a recipe that is judged; repeatable")
     add("--seeds", default="0-4", help="training seeds, such as 0-4 or 0,2; --choose takes the first")
     add("--out", type=Path, help="runs, images and scores (default runs/seeds, or runs/choose)")
     add("--prompts", help="prompt set (default shapes-core; with --choose shapes-validation)")
@@ -66,9 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--also", action="append", default=[], metavar="PRESET:SEED", help="evaluated beside it; repeatable")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of training; repeatable")
     add("--workers", type=int, default=WORKERS, help="processes of one thread")
-    add("--results", type=Path, help="the small files to commit (default results/PRESET)")
+    add("--results", type=Path, default=Path("results/evaluation"), help="the small files to commit")
     add("--choose", action="store_true", help="choose settings on validation prompts")
-    add("--betas", type=_numbers, default=[], metavar="A,B", help="--choose: default the preset's")
+    add("--betas", type=_numbers, default=[], metavar="A,B", help="every preset at each (default its own)")
     add("--rates", type=_numbers, default=[], metavar="A,B", help="--choose: learning rates, likewise")
     add("--steps", type=_counts, default=[], metavar="A,B", help="--choose: multiples of the smallest")
     add("--log", type=Path, default=Path("results/LOG.md"), help="--choose: where the table is added")

@@ -44,9 +44,8 @@ class Candidate:
 
     @property
     def keeps(self) -> bool:
-        """Whether all rules but the gain hold: content, scenes, the other taste, the held-out loss."""
-        others = [f.passed is not False for f in self.found.findings if f.scorer != "true_taste"]
-        return all(others) and self.found.loss_passed
+        """Whether all rules but the gain hold: content, scenes, the held-out loss."""
+        return self.found.keeps and self.found.loss_passed
 
     @property
     def gain(self) -> float:
@@ -89,7 +88,7 @@ def choose(study: Study, betas: Sequence[float], rates: Sequence[float], steps: 
     assert result.leaderboard is not None
     table = read_score_table(study.out / "eval")
     ids = [checkpoint.id for checkpoint in table.checkpoints[1:]]
-    verdict = judge(table, result.leaderboard, ids, study.preset)
+    verdict = judge(table, result.leaderboard, ids, study.presets[0])
     # The leaderboard keeps the order in which checkpoints were asked for.
     points = [(run.beta, run.lr, step) for run in runs for step in steps]
     found = [Candidate(*point, one) for point, one in zip(points, verdict.seeds, strict=True)]
@@ -146,7 +145,8 @@ def _on_validation(study: Study) -> Study:
 def _grid(
     study: Study, betas: Sequence[float], rates: Sequence[float], steps: Sequence[int]
 ) -> Iterator[TrainConfig]:
-    own = study.run(study.preset, "own", seed=study.seeds[0])
+    [preset] = study.presets
+    own = study.run(preset, "own", seed=study.seeds[0])
     every = min(steps)
     if any(step % every for step in steps):
         raise ConfigError(f"--steps is {', '.join(map(str, steps))}", allowed="multiples of the smallest")
@@ -154,7 +154,7 @@ def _grid(
     for beta, lr in product(weights, rates or [own.lr]):
         name = f"beta{beta:g}-lr{lr:g}" if beta is not None else f"lr{lr:g}"
         yield study.run(
-            study.preset, name, seed=study.seeds[0], beta=beta, lr=lr, steps=max(steps), save_every=every
+            preset, name, seed=study.seeds[0], beta=beta, lr=lr, steps=max(steps), save_every=every
         )
 
 

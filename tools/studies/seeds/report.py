@@ -1,44 +1,106 @@
-"""A verdict as Markdown."""
+"""Verdicts as Markdown."""
 
-from tools.studies.seeds.verdict import CHANCE_LOSS, Finding, Verdict
+from collections.abc import Iterator, Sequence
+
+from tools.studies.seeds.verdict import CHANCE_LOSS, Finding, SeedVerdict, Verdict
 
 
-def verdict_markdown(verdict: Verdict) -> str:
-    """One row a seed, the base's means, the rules, and how many seeds pass.
+def verdict_markdown(verdicts: Sequence[Verdict]) -> str:
+    """One row an arm, then one table an arm with a row a seed, and the rules.
 
     Args:
-        verdict: What to write.
+        verdicts: Of one evaluation.
 
     Returns:
         The text of `verdict.md`.
     """
-    scorers = list(verdict.rules)
-    head = ["seed", *(f"Δ {scorer}" for scorer in scorers), "held-out loss", "verdict"]
-    rows = [["base (mean)", *(_number(verdict.base[s], 3) for s in scorers), "0.6931", ""]]
-    for one in verdict.seeds:
-        loss = _number(one.held_out_loss, 4) + ("" if one.loss_passed else " ✗")
-        cells = [_cell(finding) for finding in one.findings]
-        rows.append([str(one.seed), *cells, loss, "passes" if one.passed else "fails"])
-    listed = [head, [":--", *("--:" for _ in head[1:])], *rows]
-    outcome = f"{verdict.n_passed} of {len(verdict.seeds)} training seeds pass, {verdict.n_needed} must: "
-    outcome += "the claim holds" if verdict.passed else "the claim does not hold"
-    lines = [
-        f"# `{verdict.preset}` against the base model",
+    first = verdicts[0]
+    return "\n".join([
+        "# Trained policies against the base model",
         "",
-        f"**{outcome}.**",
+        *(f"* {line}" for verdict in verdicts for line in _outcome(verdict)),
         "",
-        *(f"| {' | '.join(cells)} |" for cells in listed),
+        *_table([["", *(f"Δ {scorer}" for scorer in first.rules)], *(_summary(v) for v in verdicts)]),
         "",
-        "Paired differences to the base on the same prompts and noise, with 95 % intervals over prompts; ✗",
-        "marks what fails. The rules, fixed before the data:",
+        "Means over the training seeds of the paired difference to the base; in brackets the least and the",
+        "greatest of them.",
         "",
-        *(f"- `{scorer}`: {words}." for scorer, words in verdict.rules.items()),
+        *_learned(verdicts),
+        *(line for verdict in verdicts for line in _seeds(verdict)),
+        "Paired differences to the base on the same prompts and noise, with 95 % intervals over prompts; p",
+        "is adjusted by Holm over all checkpoints; ✗ marks what does not hold. The rules, fixed before the",
+        "data:",
+        "",
+        *(f"- `{scorer}`: {words}." for scorer, words in first.rules.items()),
         f"- held-out preference loss: below log 2 = {CHANCE_LOSS:.4f}.",
         "",
-        f"Evaluated: {verdict.suite}. Signature: `{verdict.signature}`",
+        f"Evaluated: {first.suite}. Signature: `{first.signature}`",
         "",
+    ])  # fmt: skip
+
+
+def arm_name(verdict: Verdict) -> str:
+    """A preset with its beta, as a heading says it."""
+    return f"`{verdict.preset}`" + ("" if verdict.beta is None else f", beta {verdict.beta:g}")
+
+
+def _outcome(verdict: Verdict) -> Iterator[str]:
+    rising = sum(seed.rises for seed in verdict.seeds)
+    yield (
+        f"**{arm_name(verdict)}: taste rises in {rising} of {len(verdict.seeds)} training seeds**,"
+        f" content and scenes are kept in {verdict.keeps}."
+    )
+
+
+def _summary(verdict: Verdict) -> list[str]:
+    cells = [arm_name(verdict)]
+    for i in range(len(verdict.rules)):
+        found = [seed.findings[i].difference for seed in verdict.seeds]
+        known = [value for value in found if value is not None]
+        cells.append(
+            f"{sum(known) / len(known):+.3f} ({min(known):+.3f}, {max(known):+.3f})" if known else "–"
+        )
+    return cells
+
+
+def _learned(verdicts: Sequence[Verdict]) -> Iterator[str]:
+    rows = [
+        [
+            arm_name(verdict),
+            f"`{one.scorer}` {one.difference:+.3g}",
+            f"`{one.truth}` {one.true_difference:+.3g}",
+            one.words(),
+        ]
+        for verdict in verdicts
+        for one in verdict.learned
     ]
-    return "\n".join(lines)
+    if rows:
+        yield "## The learned scorers beside the truth"
+        yield ""
+        yield from _table([["", "learned", "truth", "direction"], *rows])
+        yield ""
+        yield "Means over the training seeds of the differences to the base. A seed's direction is the side of"
+        yield "zero on which the whole 95 % interval lies; where it holds zero, or the truth's does, it is open."
+        yield ""
+
+
+def _seeds(verdict: Verdict) -> Iterator[str]:
+    head = ["seed", *(f"Δ {scorer}" for scorer in verdict.rules), "held-out loss"]
+    means = ["base (mean)", *(_number(mean, 3) for mean in verdict.base.values()), f"{CHANCE_LOSS:.4f}"]
+    yield f"## {arm_name(verdict)}"
+    yield ""
+    yield from _table([head, means, *(_row(seed) for seed in verdict.seeds)])
+    yield ""
+
+
+def _row(seed: SeedVerdict) -> list[str]:
+    loss = _number(seed.held_out_loss, 4) + ("" if seed.loss_passed else " ✗")
+    return [str(seed.seed), *(_cell(finding) for finding in seed.findings), loss]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    head, *body = rows
+    return [f"| {' | '.join(cells)} |" for cells in (head, [":--", *("--:" for _ in head[1:])], *body)]
 
 
 def _cell(finding: Finding) -> str:

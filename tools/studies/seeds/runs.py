@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,37 +29,50 @@ class Study:
     """What is trained and evaluated.
 
     Attributes:
-        preset: The recipe that is judged.
+        presets: The recipes that are judged.
         seeds: Training seeds.
         out: Folder of runs, images and scores; not committed.
+        betas: Every preset is trained at each; empty: at its own.
         also: Further (preset, seed), evaluated beside it and not judged.
         settings: Settings of `TrainConfig` that overrule every preset's.
         evaluation: Settings of `EvalConfig`.
         workers: Processes of one thread.
     """
 
-    preset: str
+    presets: tuple[str, ...]
     seeds: tuple[int, ...]
     out: Path
+    betas: tuple[float, ...] = ()
     also: tuple[tuple[str, int], ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     workers: int = WORKERS
 
+    def arms(self) -> list[tuple[str, float | None]]:
+        """Every preset at every beta; None: at its own."""
+        return list(product(self.presets, self.betas or (None,)))
+
     def runs(self) -> list[TrainConfig]:
-        """One run a seed, then the others.
+        """Every arm with the first seed, then with the next, then the others.
+
+        Runs of one seed are neighbours, so that they share their batches.
 
         Raises:
             UserError: for an unknown preset or setting, or a run that is asked for twice.
         """
-        asked = [*((self.preset, seed) for seed in self.seeds), *self.also]
-        twice = [one for one in asked if asked.count(one) > 1]
-        if twice or not self.seeds:
-            given = (
-                "no seed is given" if not self.seeds else f"{twice[0][0]}:{twice[0][1]} is asked for twice"
-            )
-            raise ConfigError(given, do="name each run once")
-        return [self.run(preset, f"{_short(preset)}-seed{seed}", seed=seed) for preset, seed in asked]
+        mine = [(preset, beta, seed) for seed in self.seeds for preset, beta in self.arms()]
+        asked = [*mine, *((preset, None, seed) for preset, seed in self.also)]
+        if not mine:
+            raise ConfigError("no preset or no seed is given", do="name at least one of each")
+        names = [_name(*one) for one in asked]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"{name} is asked for twice", do="name each run once")
+        own = [{} if beta is None else {"beta": beta} for _, beta, _ in asked]
+        return [
+            self.run(preset, name, seed=seed, **more)
+            for (preset, _, seed), name, more in zip(asked, names, own, strict=True)
+        ]
 
     def run(self, preset: str, name: str, **settings: Any) -> TrainConfig:
         """A run of a preset in a folder of its own.
@@ -83,12 +97,15 @@ class Study:
         return EvalConfig.parse({**same, **size, **self.evaluation, "out": self.out / "eval"})
 
 
-def run_study(study: Study, results: Path) -> Verdict:
+def run_study(study: Study, results: Path) -> list[Verdict]:
     """Trains, evaluates, judges, and writes what is committed; what is there already is not done again.
 
     Args:
         study: What to do.
-        results: Folder for the leaderboard, scores, figures, manifest and verdict; no images.
+        results: Folder for the leaderboard, scores, figures, manifest and verdicts; no images.
+
+    Returns:
+        A verdict an arm.
 
     Raises:
         UserError: for anything a user can put right.
@@ -98,15 +115,18 @@ def run_study(study: Study, results: Path) -> Verdict:
     evaluation = train_and_evaluate(
         runs, lambda run: [str(run.out)], study.eval_config(runs), workers=study.workers
     )
-    table = read_score_table(study.out / "eval")
-    # The base model comes first, then the runs in their order.
-    judged = [checkpoint.id for checkpoint in table.checkpoints[1 : 1 + len(study.seeds)]]
+    table, arms = read_score_table(study.out / "eval"), study.arms()
     assert evaluation.leaderboard is not None
-    verdict = judge(table, evaluation.leaderboard, judged, study.preset)
+    verdicts = []
+    for i, (preset, _) in enumerate(arms):
+        # The base model comes first, then the runs in their order.
+        mine = slice(i, len(arms) * len(study.seeds), len(arms))
+        ids = [checkpoint.id for checkpoint in table.checkpoints[1:][mine]]
+        verdicts.append(judge(table, evaluation.leaderboard, ids, preset, runs[i].beta))
     _commit(evaluation, results)
-    store.write_text(results / "verdict.md", verdict_markdown(verdict))
-    store.write_json(results / "verdict.json", verdict)
-    return verdict
+    store.write_text(results / "verdict.md", verdict_markdown(verdicts))
+    store.write_json(results / "verdict.json", verdicts)
+    return verdicts
 
 
 def _commit(evaluation: EvalResult, results: Path) -> None:
@@ -132,5 +152,7 @@ def parse_also(text: str) -> tuple[str, int]:
     return preset, int(seed)
 
 
-def _short(preset: str) -> str:
-    return preset.replace("_", "-").removeprefix("shapes-")
+def _name(preset: str, beta: float | None, seed: int) -> str:
+    """Of a run's folder."""
+    at = "" if beta is None else f"-beta{beta:g}"
+    return f"{preset.replace('_', '-').removeprefix('shapes-')}{at}-seed{seed}"

@@ -1,4 +1,4 @@
-"""Does the truth say that a preset beats the base? For each training seed, by rules fixed before the data."""
+"""What does the truth say of a preset at a beta? For each training seed, by rules fixed before the data."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,9 @@ from benchmark.leaderboard.score_arrays import cells_of
 from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.cells import paired_differences
 from benchmark.stats.intervals import mean_intervals
+from tools.studies.seeds.directions import Agreement, agreements
 
 ALPHA: Final = 0.01
-NEEDED_SHARE: Final = 0.8
-"""Of the seeds: four of five."""
 CHANCE_LOSS: Final = math.log(2)
 """The preference loss of a policy that equals the reference."""
 _ONE_SIDED = 0.90
@@ -54,6 +53,7 @@ RULES: Final = (
     Rule("true_taste_heldout", "shown"),
     Rule("true_diversity", "shown"),
 )
+_KINDS: Final = {rule.scorer: rule.kind for rule in RULES}
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class SeedVerdict:
         findings: In the order of `RULES`.
         held_out_loss: Where it ended; None without held-out pairs.
         loss_passed: Whether that is below log 2.
-        passed: Whether all that is asked holds.
+        rises: Whether what is to be better is, and the held-out loss fell.
+        keeps: Whether what is to be kept is.
     """
 
     checkpoint: str
@@ -99,34 +100,37 @@ class SeedVerdict:
     findings: tuple[Finding, ...]
     held_out_loss: float | None
     loss_passed: bool
-    passed: bool
+    rises: bool
+    keeps: bool
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """All seeds of a preset.
+    """All seeds of an arm: a preset at one beta.
 
     Attributes:
         preset: Which.
+        beta: As it was set; None where the objective has none.
         suite: On what.
         signature: Of the numbers.
         rules: In words, by scorer.
         base: The base model's means, by scorer.
         seeds: One a run.
-        n_passed: Runs that pass.
-        n_needed: Runs that must.
-        passed: Whether enough do.
+        rises: Whether every seed does.
+        keeps: How many seeds keep what is to be kept.
+        learned: The learned scorers beside their truths.
     """
 
     preset: str
+    beta: float | None
     suite: str
     signature: str
     rules: dict[str, str]
     base: dict[str, float | None]
     seeds: tuple[SeedVerdict, ...]
-    n_passed: int
-    n_needed: int
-    passed: bool
+    rises: bool
+    keeps: int
+    learned: tuple[Agreement, ...] = ()
 
 
 def judge(
@@ -134,6 +138,7 @@ def judge(
     leaderboard: Leaderboard,
     judged: Sequence[str],
     preset: str,
+    beta: float | None = None,
     *,
     resamples: int = RESAMPLES,
 ) -> Verdict:
@@ -142,8 +147,9 @@ def judge(
     Args:
         table: Its scores.
         leaderboard: Built from them; the p values are adjusted over all its checkpoints.
-        judged: Ids of the runs of the preset.
+        judged: Ids of the runs of the arm.
         preset: Its name.
+        beta: Of the arm.
         resamples: Of the bootstrap behind the one-sided bounds.
 
     Raises:
@@ -161,25 +167,29 @@ def judge(
     for i, id_ in enumerate(judged):
         findings = tuple(_finding(rule, cells[id_][rule.scorer], bounds[rule.scorer][i]) for rule in RULES)
         seeds.append(_seed_verdict(checkpoints[id_], findings))
-    n_passed, n_needed = sum(s.passed for s in seeds), math.ceil(NEEDED_SHARE * len(seeds))
     base = {rule.scorer: cells[against][rule.scorer].mean for rule in RULES}
     rules = {rule.scorer: rule.words() for rule in RULES}
     return Verdict(
-        preset, leaderboard.suite, leaderboard.signature, rules, base, tuple(seeds),
-        n_passed, n_needed, n_passed >= n_needed,
+        preset, beta, leaderboard.suite, leaderboard.signature, rules, base, tuple(seeds),
+        rises=all(seed.rises for seed in seeds), keeps=sum(seed.keeps for seed in seeds),
+        learned=agreements(leaderboard, judged),
     )  # fmt: skip
 
 
 def _seed_verdict(checkpoint: Checkpoint, findings: tuple[Finding, ...]) -> SeedVerdict:
     seed, loss = (checkpoint.hyperparameters.get(key) for key in ("seed", "held_out_loss"))
     learnt = isinstance(loss, float) and loss < CHANCE_LOSS
+    held = {
+        kind: all(f.passed for f in findings if _KINDS[f.scorer] == kind) for kind in ("better", "within")
+    }
     return SeedVerdict(
         checkpoint=checkpoint.id,
         seed=seed if isinstance(seed, int) else None,
         findings=findings,
         held_out_loss=loss if isinstance(loss, float) else None,
         loss_passed=learnt,
-        passed=learnt and all(finding.passed is not False for finding in findings),
+        rises=learnt and held["better"],
+        keeps=held["within"],
     )
 
 
