@@ -17,6 +17,7 @@ def demo(
     steps: Annotated[
         int | None, typer.Option(help="Optimiser steps of each policy. (default a few: minutes in all)")
     ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the trainings.")] = 0,
     offline: options.Offline = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -28,12 +29,12 @@ def demo(
 
     Examples:
       fbench demo
-      fbench demo --out runs/my-demo
+      fbench demo --seed 1 --out runs/demo-seed1
     """
     options.forbid_network(offline=offline)
     from benchmark.workflows import demo as study
 
-    result = study.demo(out, steps=study.STEPS if steps is None else steps, offline=offline)
+    result = study.demo(out, steps=study.STEPS if steps is None else steps, seed=seed, offline=offline)
     if not as_json:
         for line in result.distances:
             say(line)

@@ -1,9 +1,9 @@
 """Recipes on the embedded world: one for each objective and divergence, and those that teach it a style.
 
-Among those of preferences nothing but objective and divergence differs. Those of styles are the style
-alignment of Diffusion-RPO in small, renders in the style against samples of the base model. Renders are so
-easily told from samples that a weak hold lets the content go; beta and rate were chosen on validation
-prompts, see results/LOG.md.
+Among those of preferences nothing but objective and divergence differs, and all divergences start alike.
+Those of styles are the style alignment of Diffusion-RPO in small, renders in the style against samples of the
+base model. Renders are so easily told from samples that a weak hold lets the content go; beta and rate were
+chosen on validation prompts, see results/LOG.md.
 """
 
 from collections.abc import Mapping
@@ -52,7 +52,7 @@ SHAPES: tuple[Preset, ...] = (
         Preset(
             f"shapes-f-dpo-{name}",
             f"f-DPO under {words}",
-            {**_PAIRED, "objective": "f_dpo", "divergence": divergence},
+            {**_PAIRED, "slope_matched": True, "objective": "f_dpo", "divergence": divergence},
             _SOURCE,
             note=_NOTES.get(name, ""),
         )
