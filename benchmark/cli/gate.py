@@ -1,5 +1,6 @@
 """``fbench gate``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,13 @@ import typer
 from benchmark.cli import options, verdict
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+
+
+def _example(folders: Sequence[Path]) -> str:
+    """A whole command; of two folders alone it is plain what they are."""
+    old, new = folders if len(folders) == 2 else ("runs/eval-old", "runs/eval-new")
+    return f"such as: fbench gate --baseline {old} --candidate {new}"
+
 
 _WHO = "An evaluation folder, or a checkpoint's id or its beginning; once for each training run of a method."
 
@@ -49,7 +57,11 @@ def gate(
 
     for option, given in (("--baseline", baseline), ("--candidate", candidate)):
         if not given:
-            raise UserError(f"{option} is missing", do="name an evaluation folder or a checkpoint's id")
+            raise UserError(
+                f"{option} is missing",
+                allowed="an evaluation folder, or a checkpoint's id where folders stand after the options",
+                do=_example(folders or ()),
+            )
     margins = verdict.parse_margins(margin)
     verdict.check_verdict_files(junit, markdown)
     from benchmark.gate import gate_evaluations

@@ -83,7 +83,12 @@ def load_config_file(path: Path) -> dict[str, Any]:
         ConfigError: if its name ends in something else, or a key stands there in two spellings.
     """
     if not path.is_file():
-        raise MissingFileError(path, "config file")
+        raise MissingFileError(
+            path,
+            "config file",
+            allowed=f"a file that ends in {', '.join(_FORMATS)}",
+            do="name one that is there, or give its settings as flags",
+        )
     if path.suffix.lower() not in _FORMATS:
         raise ConfigError(f"cannot tell the format of {path}", allowed=", ".join(_FORMATS))
     try:

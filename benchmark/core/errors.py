@@ -88,14 +88,24 @@ class ConfigError(UserError):
 
 
 class MissingFileError(UserError):
-    """A file or folder that is not there; names what stands beside it under a similar name."""
+    """A file or folder that is not there; names what stands beside it under a similar name.
 
-    def __init__(self, path: str | Path, what: str = "file", do: str = "") -> None:
+    Args:
+        path: Where it was looked for.
+        what: What it is, in words.
+        allowed: What may be named there, where a user named it.
+        do: What to do where nothing beside it has a similar name.
+    """
+
+    def __init__(self, path: str | Path, what: str, *, allowed: str = "", do: str) -> None:
         path = Path(path)
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+        # A folder may be there and not be what it should: it is no name that was meant instead.
+        beside = (
+            [p.name for p in path.parent.iterdir() if p.name != path.name] if path.parent.is_dir() else []
+        )
         close = close_matches(path.name, beside)
         hint = f"did you mean {' or '.join(close)}?" if close else do
-        super().__init__(f"no {what} at {path}", do=hint)
+        super().__init__(f"no {what} at {path}", allowed=allowed, do=hint)
 
 
 class UnreadableFileError(UserError):

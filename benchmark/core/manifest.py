@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.core import environment, store
-from benchmark.core.errors import MissingRowsError, UnreadableFileError, UserError
+from benchmark.core.errors import MissingFileError, MissingRowsError, UnreadableFileError, UserError
 from benchmark.core.hashing import plain, sha256_json, sha256_path
 from benchmark.core.interrupts import postponed
 
@@ -181,6 +181,28 @@ def earlier_attempt(folder: Path, kind: str) -> Manifest | None:
     return earlier
 
 
+def read_manifest_of(folder: Path, *kinds: str) -> Manifest:
+    """The manifest of a folder that a user named as the run of some program.
+
+    Args:
+        folder: The run's folder.
+        kinds: The programs that may have made it, the usual one first.
+
+    Raises:
+        MissingFileError: if it is not there, or holds no run.
+        UnreadableFileError: if it holds the run of another program, or its manifest cannot be read.
+    """
+    allowed = f"a folder of {' or '.join(f'`fbench {kind}`' for kind in kinds)}"
+    if not (folder / FILE_NAME).exists():
+        do = f"run `fbench {kinds[0]} --out {folder}` first"
+        raise MissingFileError(folder, f"run of `fbench {kinds[0]}`", allowed=allowed, do=do)
+    manifest = read_manifest(folder)
+    if manifest.kind not in kinds:
+        why = f"it holds a run of `{manifest.kind}`"
+        raise UnreadableFileError(folder, f"a run of `fbench {kinds[0]}`", why, do=f"name {allowed}")
+    return manifest
+
+
 def read_manifest(path: Path) -> Manifest:
     """The manifest of a run's folder, or a manifest file; older versions are migrated.
 
@@ -189,6 +211,9 @@ def read_manifest(path: Path) -> Manifest:
         UnreadableFileError: if it is no manifest, or was written by a newer fbench.
     """
     path = path / FILE_NAME if path.is_dir() else path
+    if not path.exists():
+        do = "name the folder of a run: every command that makes one writes its manifest there"
+        raise MissingFileError(path, "manifest", do=do)
     do = f"delete {path}: the command that made it writes a new one, and keeps what lies beside it"
     content = store.read_json(path, "manifest", do)
     try:

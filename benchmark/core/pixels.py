@@ -39,7 +39,7 @@ def read_rgb(path: Path, sha256: str = "") -> "RGB":
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise MissingFileError(path, "image") from error
+        raise MissingFileError(path, "image", do="copy it there, or leave it out") from error
     if sha256 and hashing.sha256_bytes(data) != sha256:
         raise UnreadableFileError(
             path, "the image that was generated", "its content has changed", do="delete it"

@@ -70,7 +70,8 @@ def load_from_file(text: str) -> Callable[..., Any]:
         raise UserError(f"{text!r} is not of the form path.py:Name")
     path = Path(match["path"]).expanduser()
     if not path.is_file():
-        raise MissingFileError(path, "Python file")
+        do = "name a file that is there; docs/adding-a-divergence.md and docs/adding-a-scorer.md show some"
+        raise MissingFileError(path, "Python file", allowed="path.py:Name", do=do)
     module = _run_file(path.resolve())
     found = getattr(module, match["name"], None)
     if not callable(found):

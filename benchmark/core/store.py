@@ -131,7 +131,7 @@ def read_json(path: Path, what: str = "JSON", do: str = "") -> Any:
     try:
         return load_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise MissingFileError(path, what) from error
+        raise MissingFileError(path, what, do="copy it there, or make it again") from error
     except (OSError, ValueError, RecursionError) as error:
         raise UnreadableFileError(path, what, error, do) from error
 
@@ -154,7 +154,7 @@ def read_parquet(
     import pyarrow.parquet as pq
 
     if not path.is_file():
-        raise MissingFileError(path, "parquet file")
+        raise MissingFileError(path, "parquet file", do="name one that is there, or make it again")
     try:
         with pq.ParquetFile(path if content is None else pa.BufferReader(content)) as file:
             there = file.schema_arrow.names

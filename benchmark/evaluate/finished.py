@@ -5,8 +5,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from benchmark.core.errors import UnreadableFileError, UserError
-from benchmark.core.manifest import FILE_NAME, Manifest, read_manifest
+from benchmark.core.errors import UserError
+from benchmark.core.manifest import FILE_NAME, Manifest, read_manifest, read_manifest_of
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Leaderboard, PromptSet, Sampler
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.evaluate.external_images import read_side_by_side
@@ -32,11 +32,9 @@ def read_image_sets(folder: Path) -> list[ImageSet]:
         UserError: if the folder holds no evaluation, its prompts are gone, or images that were scored from
             elsewhere are not those any more.
     """
-    manifest = read_manifest(folder)
+    manifest = read_manifest_of(folder, "eval", "score")
     if manifest.kind == "score":
         return _of_score(folder, ScoreConfig.parse(manifest.config, source=str(folder)))
-    if manifest.kind != "eval":
-        raise UnreadableFileError(folder, "an evaluation", f"it holds a run of `{manifest.kind}`")
     config = EvalConfig.parse(manifest.config, source=str(folder))
     table = read_score_table(folder)
     sampler = sampler_of(config, table)

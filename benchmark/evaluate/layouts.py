@@ -85,7 +85,12 @@ def layout_of(path: Path, stated: Layout | None = None, files: ImageFiles | None
             that holds images in itself.
     """
     if not path.exists():
-        raise MissingFileError(path, "JSONL file or folder of images")
+        raise MissingFileError(
+            path,
+            "JSONL file or folder of images",
+            allowed="a folder of images, or a JSONL file with a row an image",
+            do="name where the images lie; `fbench score --help` shows the layouts",
+        )
     if path.is_file() and path.suffix.lower() in PACKED:
         raise UserError(
             f"{path} holds its images in itself",
@@ -265,7 +270,7 @@ def _geneval_rows(folder: Path) -> Iterator[Row]:
     first = min((k for images in samples.values() for k in images), default=0)
     for place in places:
         if not (place / METADATA).is_file():
-            raise MissingFileError(place / METADATA, "texts of geneval")
+            raise MissingFileError(place / METADATA, "texts of geneval", do="copy the whole folder again")
         facts = json_rows(place / METADATA)
         if len(facts) != 1 or not isinstance(facts[0].get("prompt"), str):
             raise UnreadableFileError(place / METADATA, 'geneval\'s {"tag", "include", "prompt"}')

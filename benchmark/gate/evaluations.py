@@ -154,6 +154,7 @@ def find_checkpoints(
         raise UserError(
             f"there is no evaluation at {(*baseline, *candidate)[0]}",
             allowed="folders of `fbench eval`, or ids of checkpoints with the folders after them",
+            do="run `fbench eval` first, or name a folder that holds scores.parquet",
         )
     # Under the names that they have side by side: models whose folders are called alike are told apart.
     tables = dict(zip(tables, comparable([*tables.values()], scorers), strict=True))

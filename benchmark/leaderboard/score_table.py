@@ -17,6 +17,7 @@ from benchmark.core.manifest import FILE_NAME, read_manifest
 from benchmark.core.records import Checkpoint, Cost, ScorerColumn, ScoreRow
 from benchmark.core.records.scores import LARGEST
 
+_FILE = "scores.parquet"
 _METADATA_KEY = b"fbench"
 _METADATA_VERSION = 1
 _SCHEMA = pa.schema(
@@ -131,9 +132,15 @@ def read_score_table(path: Path) -> ScoreTable:
         UnreadableFileError: If it is no parquet file, not one of ours, or not what the finished evaluation in
             its folder wrote.
     """
-    path = path / "scores.parquet" if path.is_dir() else path
+    path = path / _FILE if path.is_dir() else path
     if not path.is_file():
-        raise MissingFileError(path, "score table", do="run `fbench eval` first")
+        folder = path.parent if path.suffix == ".parquet" else path
+        raise MissingFileError(
+            path,
+            "score table",
+            allowed=f"the folder of a finished evaluation, or its {_FILE}",
+            do=f"run `fbench eval --out {folder}` first",
+        )
     content = path.read_bytes()
     _refuse_damaged(path, sha256_bytes(content))
     arrow = store.read_parquet(path, _SCHEMA.names, content)

@@ -54,7 +54,8 @@ def find_checkpoint(spec: str, *, offline: bool = False) -> Path:
         return adapter_place(path)
     if looks_like_hub_id(spec) and not path.parent.exists():
         return download(spec, offline=offline)[0]
-    raise MissingFileError(path, "checkpoint", do=f"allowed: {checkpoint_forms()}")
+    do = f"name one that is there, or train it: `fbench train --out {path}`"
+    raise MissingFileError(path, "checkpoint", allowed=checkpoint_forms(), do=do)
 
 
 def _step_folder(run: Path, step: int | None) -> Path:

@@ -151,7 +151,8 @@ def find_weights(folder: Path) -> Weights:
     parts = tuple(folder / name for name in sorted(set(named.values())))
     for part in parts:
         if not part.is_file():
-            raise MissingFileError(part, f"part of the weights that {path.name} names")
+            what = f"part of the weights that {path.name} names"
+            raise MissingFileError(part, what, do="copy the whole folder again")
     return Weights(parts, path)
 
 

@@ -78,7 +78,7 @@ def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
     if facts.local is not None:
         place = facts.local()
         if not place.exists():
-            raise MissingFileError(place, f"base model {facts.name}")
+            raise MissingFileError(place, f"base model {facts.name}", do="copy the whole folder again")
         lacking = _without_weights(place) if (place / INDEX).is_file() else []
         if lacking:
             raise MissingFileError(

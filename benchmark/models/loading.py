@@ -75,7 +75,8 @@ def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co
         UserError: if a file is missing or unreadable, or a weight is missing or left over.
     """
     if not (folder / "config.json").is_file():
-        raise MissingFileError(folder / "config.json", "config of a network")
+        do = "copy the whole folder again"
+        raise MissingFileError(folder / "config.json", "config of a network", do=do)
     read_json(folder / "config.json", "a network's config")
     weights = find_weights(folder)
     for file in weights.files:

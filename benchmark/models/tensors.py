@@ -40,7 +40,7 @@ def refuse_damaged(path: Path, expected: str) -> None:
         UnreadableFileError: if it is empty, a Git LFS pointer, a web page, cut off, or of another format.
     """
     if not path.is_file():
-        raise MissingFileError(path, expected)
+        raise MissingFileError(path, expected, do="copy it there, or name one that is there")
     if path.suffix in _OTHERS:
         kind = _OTHERS[path.suffix]
         raise UnreadableFileError(

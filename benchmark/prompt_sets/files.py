@@ -57,7 +57,12 @@ def read_bytes(path: Path) -> bytes:
         UserError: if there is none, or its ending is no format of prompts.
     """
     if not path.is_file():
-        raise MissingFileError(path, "prompt file")
+        raise MissingFileError(
+            path,
+            "prompt file",
+            allowed=f"a file that ends in {', '.join(SUFFIXES)}",
+            do="name one that is there, or a set that `fbench list prompts` shows",
+        )
     if path.suffix.lower() not in SUFFIXES:
         raise UserError(f"cannot tell the format of {path}", allowed=", ".join(SUFFIXES))
     try:

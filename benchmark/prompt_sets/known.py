@@ -141,7 +141,12 @@ def load_known(known: KnownSet, path: str = "", *, offline: bool = False) -> Pro
     """
     place = Path(path).expanduser() if path else prompts_folder() / known.name
     if path and not place.exists():
-        raise MissingFileError(place, f"copy of {known.title}")
+        raise MissingFileError(
+            place,
+            f"copy of {known.title}",
+            allowed="the file or folder as it was published",
+            do="name where yours lies, or leave the path out and it is fetched",
+        )
     files = [place] if place.is_file() else known.files_in(place)
     if path and not files:
         wanted = ", ".join(patterns[0] for patterns in known.parts)

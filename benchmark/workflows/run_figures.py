@@ -24,6 +24,7 @@ LIMIT = {"log-ratio": 4.0, "ratio": 3.0}
 ARROWS = 14
 """Along each axis; an even number, so that none lies under the reference."""
 _TINY = 1e-290
+_A_RUN, _TRAIN = "the folder of a run of `fbench train`", "run `fbench train --out {}` first"
 _SHOWN = (0.01, 0.99)
 """Quantiles of a cloud that the axes show."""
 
@@ -100,7 +101,7 @@ def run_field(run: Path, step: int | None = None) -> RunField:
         UserError: if the run is not there, has no cloud, or its objective has no divergence.
     """
     if not run.is_dir():
-        raise MissingFileError(run, "run")
+        raise MissingFileError(run, "run", allowed=_A_RUN, do=_TRAIN.format(run))
     found = read_log_ratios(run, step)
     records = {c.step: c for c in read_checkpoints(run)}
     if found.step not in records:
@@ -220,7 +221,7 @@ def read_curves(folders: Sequence[Path]) -> list[RunCurves]:
 def _read(folder: Path) -> list[dict[str, float | int | bool | None]]:
     path = folder / "metrics.jsonl"
     if not path.is_file():
-        raise MissingFileError(path, "metrics of a run", do="name the folder that `fbench train` wrote")
+        raise MissingFileError(path, "metrics of a run", allowed=_A_RUN, do=_TRAIN.format(folder))
     lines = read_metrics(folder)
     if not lines:
         raise UserError(f"{path} is empty", do="wait for the run's first step")

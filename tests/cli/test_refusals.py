@@ -79,12 +79,60 @@ def test_an_option_of_one_value_is_given_once(refused: Refused) -> None:
         ),
         ("eval --shard 5/4 --dry-run", "--shard is '5/4'; allowed: i/n with 1 <= i <= n, such as 2/4"),
         ("score nowhere.jsonl", "no JSONL file or folder of images at nowhere.jsonl"),
-        ("leaderboard nowhere", "no score table at nowhere; run `fbench eval` first"),
-        ("plot sheet nowhere", "no manifest at nowhere"),
+        ("leaderboard nowhere", "no score table at nowhere"),
     ],
 )
 def test_one_line_says_what_is_wrong(refused: Refused, words: str, told: str) -> None:
     assert told in refused(*words.split())
+
+
+@pytest.mark.parametrize(
+    ("words", "given", "do"),
+    [
+        ("leaderboard nowhere", "no score table at nowhere", "run `fbench eval --out nowhere` first"),
+        ("plot trade-off nowhere", "no score table at nowhere", "run `fbench eval --out nowhere` first"),
+        ("plot sheet nowhere", "no run of `fbench eval` at nowhere", "run `fbench eval --out nowhere` first"),
+        ("frontier nowhere", "no run of `fbench eval` at nowhere", "run `fbench eval --out nowhere` first"),
+        (
+            "frontier nowhere --closed-form",
+            "no run of `fbench eval` at nowhere",
+            "run `fbench eval --out nowhere` first",
+        ),
+        ("gate nowhere x", "--baseline is missing", "fbench gate --baseline nowhere --candidate x"),
+        ("gate --baseline nowhere --candidate x", "no evaluation at nowhere", "run `fbench eval` first"),
+        (
+            "gate --baseline base --candidate f_dpo nowhere",
+            "no score table at nowhere",
+            "run `fbench eval --out nowhere` first",
+        ),
+        (
+            "regress --divergence jensen_shannon --baseline nowhere --dry-run",
+            "unknown baseline 'nowhere'",
+            "--make-baseline DIR",
+        ),
+        ("plot curves nowhere", "no metrics of a run at nowhere", "run `fbench train --out nowhere` first"),
+        ("plot gradient-field --run nowhere", "no run at nowhere", "run `fbench train --out nowhere` first"),
+        ("score nowhere", "no JSONL file or folder of images at nowhere", "name where the images lie"),
+        ("eval --checkpoint nowhere --dry-run", "no checkpoint at nowhere", "`fbench train --out nowhere`"),
+        ("eval --prompts nowhere.txt --dry-run", "no prompt file at nowhere.txt", "`fbench list prompts`"),
+        ("train --config nowhere.toml", "no config file at nowhere.toml", "give its settings as flags"),
+        ("pairs --labels nowhere --dry-run", "no file of labels at nowhere", "leave --labels out"),
+        ("divergence check nowhere.py:X", "no Python file at nowhere.py", "docs/adding-a-divergence.md"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_may_be_named_and_what_to_do(
+    refused: Refused, words: str, given: str, do: str
+) -> None:
+    told, allowed, rest = refused(*words.split()).partition("; allowed: ")
+    assert given in told
+    assert allowed
+    assert do in rest.partition("; ")[2]
+
+
+def test_a_folder_that_holds_no_run_is_not_its_own_close_name(refused: Refused, tmp_path: Path) -> None:
+    line = refused("plot", "sheet", tmp_path)
+    assert f"no run of `fbench eval` at {tmp_path}; allowed: a folder of `fbench eval`" in line
+    assert f"did you mean {tmp_path.name}?" not in line
 
 
 def test_an_unknown_key_of_a_config_file_names_the_close_one(refused: Refused, tmp_path: Path) -> None:

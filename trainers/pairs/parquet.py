@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 COLUMNS = ("caption", "jpg_0", "jpg_1", "label_0", "label_1")
 _ROWS = 128  # a time, so that a large shard never has to fit into memory
 JPEG_QUALITY = 92
+_PUT_BACK = "it was there when the data was read: put it back, and give the same command again"
 ROWS_PER_GROUP = 64
 """Small groups, because a reader that wants one image reads its whole group."""
 
@@ -126,7 +127,7 @@ def read_images(refs: Sequence[ImageRef]) -> Iterator[bytes]:
             try:
                 yield ref.path.read_bytes()
             except OSError as error:
-                raise MissingFileError(ref.path, "image of the preference data") from error
+                raise MissingFileError(ref.path, "image of the preference data", do=_PUT_BACK) from error
             continue
         stamp = _stamp(ref.path)
         group, first = _group_of(ref.path, stamp, ref.row)
@@ -145,7 +146,7 @@ def _stamp(path: Path) -> Stamp:
     try:
         found = path.stat()
     except OSError as error:
-        raise MissingFileError(path, "preference data") from error
+        raise MissingFileError(path, "preference data", do=_PUT_BACK) from error
     return found.st_mtime_ns, found.st_size
 
 

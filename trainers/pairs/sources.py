@@ -105,7 +105,8 @@ def find_source(text: str, *, offline: bool = False, hub: Hub | None = None) -> 
     if _HUB_ID.fullmatch(text) and path.suffix.lower() not in _SUFFIXES:
         return _on_hub(HubName.parse(text), hub or HubClient(offline=offline))
     if path.suffix or len(path.parts) > 1:
-        raise MissingFileError(path, "preference data")
+        do = "name one that is there, or make it: `fbench pairs`"
+        raise MissingFileError(path, "preference data", allowed=_ALLOWED, do=do)
     raise UnknownNameError(
         "preference data",
         text,

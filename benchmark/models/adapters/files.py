@@ -107,7 +107,8 @@ def _read(source: _Source, model: str, parts: Parts) -> AdapterFile:
     path, config, part = source.weights, source.config, source.part
     header: Mapping[str, str] = {}
     if not path.is_file():
-        raise MissingFileError(path, "weights beside adapter_config.json")
+        do = "copy the whole folder again"
+        raise MissingFileError(path, "weights beside adapter_config.json", do=do)
     if path.suffix == ".safetensors":
         try:
             with safe_open(path, framework="pt") as opened:

@@ -26,6 +26,7 @@ RENDERS: Final = "renders2000"
 COUNT, SEED = 2000, 20260
 """Of the embedded world's reference set."""
 
+_ALLOWED: Final = "a folder of images, or an .npz of features or of mu, sigma and n"
 _HELD: Final = ("features", "mu", "sigma", "n")
 
 
@@ -51,15 +52,13 @@ def find(scorer: str, reference: str, *, embedded: bool) -> Path | None:
     """
     if reference == locate.EMBEDDED or (not reference and embedded):
         return None
+    do = f"--scorers \"{scorer}(reference='FOLDER')\""
     if not reference:
-        raise UserError(
-            f"scorer {scorer} compares with a reference set, and none is named",
-            allowed="a folder of images, or an .npz of features or of mu, sigma and n",
-            do=f"--scorers \"{scorer}(reference='FOLDER')\"",
-        )
+        given = f"scorer {scorer} compares with a reference set, and none is named"
+        raise UserError(given, allowed=_ALLOWED, do=do)
     path = Path(reference).expanduser()
     if not path.is_dir() and not path.is_file():
-        raise MissingFileError(path, f"reference of scorer {scorer}")
+        raise MissingFileError(path, f"reference of scorer {scorer}", allowed=_ALLOWED, do=do)
     if path.is_dir():
         readable_images(path)
     return path

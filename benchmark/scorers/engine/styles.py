@@ -45,7 +45,12 @@ def style_places(scorer: str, references: str, *, embedded: bool) -> Mapping[str
         )
     folder = Path(references).expanduser()
     if not folder.is_dir():
-        raise MissingFileError(folder, f"folder of the styles' images for scorer {scorer}")
+        raise MissingFileError(
+            folder,
+            f"folder of the styles' images for scorer {scorer}",
+            allowed="a folder with one folder of images for each style",
+            do=f"--scorers \"{scorer}(references='FOLDER')\"",
+        )
     tables = {path.stem.removeprefix(_FILE): path for path in sorted(folder.glob(f"{_FILE}*.parquet"))}
     styles = {} if tables else _folders(folder)
     found = tables or styles or ({folder.name: folder} if find_images(folder).images else {})

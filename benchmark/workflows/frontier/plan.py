@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
-from benchmark.core.manifest import earlier_attempt, read_manifest
+from benchmark.core.errors import NotComparableError, UserError
+from benchmark.core.manifest import earlier_attempt, read_manifest_of
 from benchmark.core.records import PromptSet, Sampler, ScorerColumn
 from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.finished import sampler_of
@@ -208,10 +208,7 @@ def _optima(config: FrontierConfig, table: ScoreTable) -> "tuple[Optimum, ...]":
 
 def _evaluation(config: FrontierConfig) -> tuple[EvalConfig, ScoreTable]:
     folder = config.evaluation
-    manifest = read_manifest(folder)
-    if manifest.kind != "eval":
-        why = f"it holds a run of `{manifest.kind}`"
-        raise UnreadableFileError(folder, "an evaluation", why, do="name a folder of `fbench eval`")
+    manifest = read_manifest_of(folder, "eval")
     return EvalConfig.parse(manifest.config, source=str(folder)), read_score_table(folder)
 
 

@@ -14,6 +14,7 @@ from benchmark.core.strict import Numbered, table_rows
 from benchmark.scorers import Scorer
 
 Key = tuple[str, int]
+_SUFFIXES = (".jsonl", ".csv", ".tsv")
 """A prompt's id and k."""
 
 
@@ -169,16 +170,30 @@ def read_labels(path: Path, images: ImageSet, pairs_per_prompt: int, margin: flo
     return [choice for found in choices.values() for choice in found[:pairs_per_prompt]]
 
 
+def refuse_missing_labels(path: Path) -> None:
+    """Sees that there is a file of labels.
+
+    Raises:
+        MissingFileError: if there is none.
+    """
+    if not path.is_file():
+        raise MissingFileError(
+            path,
+            "file of labels",
+            allowed=f"a file that ends in {', '.join(_SUFFIXES)}",
+            do="name one that is there, or leave --labels out to make the images first",
+        )
+
+
 def read_table(path: Path) -> list[Numbered]:
     """The rows of a JSONL, CSV or TSV file with their line numbers, from 1.
 
     Raises:
         UserError: if it is not there, of another kind, or a row is not what its header says.
     """
-    if not path.is_file():
-        raise MissingFileError(path, "file of labels")
-    if path.suffix.lower() not in (".jsonl", ".csv", ".tsv"):
-        raise UserError(f"cannot tell the format of {path}", allowed=".jsonl, .csv, .tsv")
+    refuse_missing_labels(path)
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UserError(f"cannot tell the format of {path}", allowed=", ".join(_SUFFIXES))
     try:
         return table_rows(path.read_text(encoding="utf-8-sig"), path.suffix.lower())
     except (OSError, ValueError) as error:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.core import store
 from benchmark.core.devices import choose_device
-from benchmark.core.errors import MissingFileError, UserError
+from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_file, sha256_json, sha256_path
 from benchmark.core.locks import held
 from benchmark.core.manifest import FILE_NAME, Artefact, read_manifest, track
@@ -26,7 +26,7 @@ from benchmark.workflows.pairs.images import (
     sample_images,
     write_shards,
 )
-from benchmark.workflows.pairs.labels import Choice, choose, read_labels, scores_of
+from benchmark.workflows.pairs.labels import Choice, choose, read_labels, refuse_missing_labels, scores_of
 from trainers.trajectories import WalkRecord, has_whole_trajectories, write_record
 
 FOLDER, CARD = "pairs", "card.json"
@@ -127,8 +127,8 @@ def _check(config: PairsConfig) -> EvalPlan:
             raise UserError(
                 f"scorer {scorer.name} scores a {scorer.unit}", allowed="scorers of single images"
             )
-    if config.labels is not None and not config.labels.is_file():
-        raise MissingFileError(config.labels, "file of labels")
+    if config.labels is not None:
+        refuse_missing_labels(config.labels)
     return agenda
 
 

@@ -104,7 +104,8 @@ def find_baseline(name: str) -> Path:
         return committed[name.replace("-", "_")]
     if (own / FILE).is_file():
         return own
-    raise UnknownNameError("baseline", name, committed)
+    do = f"name one of these, or a folder with {FILE}: fbench regress --divergence D --make-baseline DIR"
+    raise UnknownNameError("baseline", name, committed, do=do)
 
 
 def trained(table: ScoreTable) -> list[Checkpoint]:

@@ -120,7 +120,7 @@ def load_vae(folder: Path, device: torch.device) -> AutoencoderKL:
 
 def _load_tokenizer(folder: Path) -> CLIPTokenizer:
     if not folder.is_dir():
-        raise MissingFileError(folder, "tokenizer folder")
+        raise MissingFileError(folder, "tokenizer folder", do="copy the whole folder again")
     try:
         tokenizer: CLIPTokenizer = CLIPTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:

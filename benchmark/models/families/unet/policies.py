@@ -115,7 +115,8 @@ def _load_unet(folder: Path, place: Path, base: "UNetPipeline") -> dict[str, Any
         )
     if weights.index is None:
         return policy_parts(weights.files[0], base)
-    raise MissingFileError(folder / "config.json", "config of a network in parts")
+    do = "copy the whole folder again"
+    raise MissingFileError(folder / "config.json", "config of a network in parts", do=do)
 
 
 def _load_beside(place: Path, base: "UNetPipeline") -> dict[str, Any]:
