@@ -8,11 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.core.errors import UnknownNameError, UnreadableFileError
+from benchmark.core.errors import UnknownNameError, UnreadableFileError, UserError
 from benchmark.workflows.regress import baselines
-from tools.simulations import gating, running
+from tools.simulations import gating, running, spreads
 from tools.simulations.cases import Draw, Outcome, clustered, noise
-from tools.simulations.report import BEGIN, END, kept_its_word, markdown, record, wilson, write
+from tools.simulations.report import (
+    BEGIN,
+    END,
+    beside_others,
+    kept_its_word,
+    markdown,
+    record,
+    wilson,
+    write,
+)
 from tools.simulations.running import CASES, CaseResult, Chunk, plan, simulate
 
 
@@ -21,7 +30,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "CHUNK", 4)
 
 
-TABLES = {"means": 100, "resamples": 20, "iso": 40, "best": 60, "gate": 60, "checkpoints": 60}
+TABLES = {"means": 100, "resamples": 20, "iso": 40, "best": 60, "gate": 60, "drops": 60, "checkpoints": 60}
 """Of each case here; 200 where nothing is said. At full size they are in the guide."""
 
 
@@ -81,8 +90,31 @@ def test_an_unknown_case_is_named() -> None:
 def test_the_gate_is_simulated_on_the_budget_of_regress() -> None:
     budget = (gating.CANDIDATES, gating.BASELINES, gating.PROMPTS)
     assert budget == (len(baselines.SEEDS), len(baselines.BASELINE_SEEDS), baselines.EVALUATION["limit"])
-    assert len(baselines.SCORERS) == len(gating._SCORERS)
-    assert baselines.EVALUATION["images_per_prompt"] == 4
+    assert baselines.EVALUATION["images_per_prompt"] == gating.IMAGES
+
+
+def test_the_gate_is_simulated_with_the_spreads_of_the_committed_baselines() -> None:
+    """Whoever makes the baselines anew copies what `python -m tools.simulations.spreads` prints."""
+    assert tuple(spreads.SPREADS) == baselines.SCORERS
+    assert spreads.measured() == spreads.SPREADS
+
+
+def test_spreads_are_found_again_in_runs_of_known_ones() -> None:
+    """Two methods over eight seeds: seeds differ by 0.3, runs on a prompt by 0.5, prompts respond by 0.4."""
+    generator = np.random.default_rng(0)
+    prompts = generator.normal(size=2000)
+    runs = [
+        generator.normal(0, 0.3, (8, 1)) + prompts + response + generator.normal(0, 0.5, (8, 2000))
+        for response in (0.0, generator.normal(0.2, 0.4, 2000))
+    ]
+    rest, seeds = spreads._variances(runs[0])
+    assert rest == pytest.approx(0.25, rel=0.05)
+    assert 0.1 < seeds**0.5 < 0.5
+    assert spreads._between_methods(*runs) == pytest.approx(0.16, rel=0.1)
+    base = prompts + generator.normal(0, 0.5, 2000)
+    assert spreads._from_base(runs[1], base) == pytest.approx(0.16, rel=0.2)
+    runs[0][3, :500] = np.nan
+    assert spreads._complete_share(*runs) == pytest.approx((0.75 + (0.5 + 0.5 * 0.75)) / 2, abs=0.05)
 
 
 @pytest.mark.parametrize("shape", ["normal", "gamma", "log-normal"])
@@ -118,7 +150,7 @@ def test_what_a_column_is_asked_stands_in_its_head_once() -> None:
         Outcome("b", "found", 300, 1000),
     )
     text = markdown(record([CaseResult("case", "What.", 1.0, outcomes)], 1000, 50, "it"))
-    assert "1,000 tables a setting, 50 resamples" in text
+    assert "1,000 tables a setting unless said otherwise, 50 resamples" in text
     assert text.splitlines()[-4:] == [
         "| | covers (93 to 97) | passes | found |",
         "| :-- | --: | --: | --: |",
@@ -141,3 +173,21 @@ def test_the_page_is_changed_between_the_marks_only(few: None, tmp_path: Path) -
     page.write_text("no block")
     with pytest.raises(UnreadableFileError, match="block of simulations"):
         write(study, tmp_path / "simulations.json", page)
+
+
+def test_some_cases_again_leave_the_others_as_they_are_recorded(tmp_path: Path) -> None:
+    def study(tables: int, **hits: int) -> dict[str, object]:
+        results = [CaseResult(n, "What.", 1.0, (Outcome("a", "covers", h, 100),)) for n, h in hits.items()]
+        return record(results, tables, 50, "it")
+
+    path = tmp_path / "simulations.json"
+    order = ["means", "gate", "drops"]
+    assert beside_others(study(100, gate=1), path, order) == study(100, gate=1)
+    write(study(100, means=90, gate=80), path, None)
+    again = beside_others(study(100, drops=20, gate=70), path, order)
+    assert again == study(100, means=90, gate=70, drops=20)
+    text = markdown(beside_others(study(20, gate=15), path, order))
+    assert "### means\n\nWhat.\n" in text
+    assert "### gate\n\nWhat. 20 tables.\n" in text
+    with pytest.raises(UserError, match="allowed: 50, as"):
+        beside_others({**study(100, gate=70), "resamples": 60}, path, order)

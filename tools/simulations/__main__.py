@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from benchmark.core.console import finish, typed
-from tools.simulations.report import markdown, record, write
+from tools.simulations.report import beside_others, markdown, record, write
 from tools.simulations.running import CASES, CHUNK, plan, simulate
 
 NAME = "tools.simulations"
@@ -22,7 +22,11 @@ def main() -> None:
     add("--only", default="", metavar="A,B", help=f"some of {', '.join(CASES)}")
     add("--workers", type=int, default=1, help="processes of one thread")
     add("--out", type=Path, default=Path("runs/simulations"), help="chunks that are done")
-    add("--results", type=Path, help="writes the figures here, such as results/simulations.json")
+    add(
+        "--results",
+        type=Path,
+        help="writes the figures here, such as results/simulations.json; keeps cases not asked for",
+    )
     add("--page", type=Path, help="... and their block in this page, such as docs/statistics.md")
     args = parser.parse_args()
     names = [name for name in args.only.split(",") if name]
@@ -32,7 +36,8 @@ def main() -> None:
     study = record(results, tables, args.resamples, typed(NAME))
     print(markdown(study))
     if args.results:
-        write(study, args.results, args.page)
+        whole = beside_others(study, args.results, [*CASES]) if names else study
+        write(whole, args.results, args.page)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from benchmark.stats.arrays import BoolArray, FloatArray
 Shape = Literal["normal", "gamma", "log-normal"]
 
 CORRELATION = 0.5
-"""Of two images of one prompt: the share of the variance that lies between prompts (seen: 0.2 for
-`true_reward`, 0.5 `clip`, 0.9 `pickscore`)."""
+"""Of two images of one prompt: the share of the variance that lies between prompts, in between what is seen
+(`tools.simulations.spreads` measures it for the gated scorers)."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """Claims about methods, and the gate, with training-seed variance."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Final
 
 import numpy as np
 
@@ -12,72 +13,68 @@ from benchmark.stats.arrays import FloatArray
 from benchmark.stats.one_sided import Bounds
 from benchmark.stats.training_runs import Difference, independent_runs, paired_runs
 from tools.simulations.cases import Case, Draw, Outcome, Shape, noise, outcome
+from tools.simulations.spreads import BASELINES as METHODS_SEEN
+from tools.simulations.spreads import SPREADS, Spread
 
 PROMPTS: Final = 96
 CANDIDATES, BASELINES = 4, 8
+IMAGES: Final = 4
 """The budget of `fbench regress`."""
 
 _TAILS: Final = 5
-_RESPONSE: Final = 0.2
-"""How differently prompts respond to a candidate that is another method."""
-
-
-@dataclass(frozen=True)
-class _Scorer:
-    """Share of prompts with a number in every run, and what a run departs by on a prompt of 4 images.
-
-    All in the standard deviation that the margin is made of; seen over the two committed baselines of 8 runs:
-    departures of 0.23 to 0.31 (`true_diversity` 0.41 to 0.42) with a kurtosis of 5 to 10, `true_diversity` on
-    42 and 44 of 96 prompts.
-    """
-
-    share: float
-    run_sd: float
-
-
-_IMAGE: Final = _Scorer(1.0, 0.3)
-_SCORERS: Final = (_IMAGE, _IMAGE, _IMAGE, _Scorer(40 / 96, 0.43))
-"""`true_reward`, `oracle`, `scene_rate`; `true_diversity`."""
-
-_SEEN: Final = (0.025, 0.017, 0.024, 0.046)
-"""Standard deviation of training seeds: the larger of the two baselines, `true_diversity` last."""
-
-_GAINED: Final = 0.087
-"""What both baselines gained in `true_reward`; a method's margin of a reward is no wider."""
-
-_METHOD_MARGINS: Final = (_GAINED, MARGIN_SDS, MARGIN_SDS, MARGIN_SDS)
-_CHECKPOINT_MARGINS: Final = (MARGIN_SDS,) * len(_SCORERS)
+_NAMES: Final = tuple(SPREADS)
+_TRAINED_FOR: Final = "true_taste"
+"""The scorer whose margin is no wider than what the baseline gained."""
 
 
 @dataclass(frozen=True)
 class _World:
-    """Standard deviation of training seeds for each scorer, how far shared seeds agree, and the budget."""
+    """What training runs of each scorer are like, and the budget."""
 
     name: str
-    seed_sds: tuple[float, ...]
-    asked: bool = True
-    agreement: float = 0.0
+    spreads: tuple[Spread, ...] = tuple(SPREADS.values())
+    asked: bool = False
+    shared: bool = False
     candidates: int = CANDIDATES
     baselines: int = BASELINES
     prompts: int = PROMPTS
+    images: int = IMAGES
+
+    def run_sd(self, at: int) -> float:
+        """Of one run on a prompt; that of a scorer of unit prompt is taken as it is with 4 images."""
+        spread = self.spreads[at]
+        return spread.run_sd * (1.0 if spread.images is None else float(np.sqrt(IMAGES / self.images)))
 
 
-def _alike(seed_sd: float, words: str = "", **changes: Any) -> _World:
-    """All scorers with the same; power is asked for up to 0.02, as beyond it 0.087 is out of reach."""
-    sds = (seed_sd,) * len(_SCORERS)
-    return _World(f"seeds {seed_sd:g}{words}", sds, asked=seed_sd <= 0.02 and not words, **changes)
+def _alike(seed_sd: float) -> tuple[Spread, ...]:
+    return tuple(replace(spread, seed_sd=seed_sd) for spread in SPREADS.values())
 
 
 _WORLDS: Final = (
-    _World("seeds as seen", _SEEN),
-    *(_alike(sd) for sd in (0.02, 0.04, 0.06, 0.08)),
-    _alike(0.04, ", 3 candidate runs", candidates=3),
-    _alike(0.04, ", 64 prompts", prompts=64),
+    _World("seeds as seen", asked=True),
+    _World("as seen, and shared seeds agree", shared=True),
+    *(_World(f"seeds {sd:g}", _alike(sd)) for sd in (0.04, 0.08, 0.12)),
+    _World("as seen, 3 candidate runs", candidates=3),
+    _World("as seen, 6 candidate runs", candidates=6),
+    _World("as seen, 8 candidate runs, paired", shared=True, candidates=8),
+    _World("as seen, 64 prompts", prompts=64),
+    _World("as seen, 144 prompts", prompts=144),
+    _World("as seen, 192 prompts", prompts=192),
+    _World("as seen, 8 images", images=8),
 )
-_CHECKPOINT_PROMPTS: Final = 96
 _SHAPES: Final[tuple[Shape, ...]] = ("normal", "gamma", "log-normal")
+_CHECKPOINT_PROMPTS: Final = (96, 384)
 _DROPS: Final = {0.0: "no drop", 0.5: "M/2", 1.0: "M", 2.0: "2 M"}
 """True drops on one scorer, in margins."""
+
+_CHECKPOINT_MARGINS: Final = (MARGIN_SDS,) * len(_NAMES)
+
+
+def _method_margins(baseline: int) -> tuple[float, ...]:
+    """M of each scorer against one of the baselines, as `benchmark.gate.margins` sets it."""
+    gains = (SPREADS[name].gains[baseline] if name == _TRAINED_FOR else MARGIN_SDS for name in _NAMES)
+    return tuple(min(MARGIN_SDS, gain) for gain in gains)
+
 
 _Judge = Callable[[float], Bounds]
 """Evidence of one scorer with a drop taken from it: the same noise for every drop."""
@@ -87,23 +84,23 @@ def _runs(
     generator: np.random.Generator, world: _World, at: int, drop: float, response: float
 ) -> tuple[FloatArray, FloatArray]:
     """Prompt means of candidate and baseline runs on one scorer, shape (runs, prompts)."""
-    scorer, seed_sd = _SCORERS[at], world.seed_sds[at]
-    prompts = round(scorer.share * world.prompts)
+    spread = world.spreads[at]
+    prompts = round(spread.complete * world.prompts)
     common = generator.normal(size=(max(world.candidates, world.baselines), 1))
     own = generator.normal(size=(world.candidates, 1))
-    a, b = world.agreement, np.sqrt(1 - world.agreement**2)
-    candidate = seed_sd * (a * common[: world.candidates] + b * own) - drop
-    candidate = candidate + response * generator.normal(size=(1, prompts))
-    baseline = seed_sd * common[: world.baselines]
+    a = spread.agreement if world.shared else 0.0
+    seeds = a * common[: world.candidates] + np.sqrt(1 - a**2) * own
+    candidate = spread.seed_sd * seeds - drop + response * generator.normal(size=(1, prompts))
+    baseline = spread.seed_sd * common[: world.baselines]
     noisy = [
-        means + scorer.run_sd * _heavy(generator, (means.shape[0], prompts))
-        for means in (candidate, baseline)
+        means + world.run_sd(at) * _heavy(generator, (means.shape[0], prompts))
+        for means in (np.broadcast_to(candidate, (world.candidates, prompts)), baseline)
     ]
     return noisy[0], noisy[1]
 
 
 def _heavy(generator: np.random.Generator, size: tuple[int, ...]) -> FloatArray:
-    """Student's t with 5 degrees of freedom, of variance 1: kurtosis 9."""
+    """Student's t with 5 degrees of freedom, of variance 1: kurtosis 9; seen 4.5 to 10."""
     drawn: FloatArray = generator.standard_t(_TAILS, size=size) / np.sqrt(_TAILS / (_TAILS - 2))
     return drawn
 
@@ -112,70 +109,121 @@ def _methods(draw: Draw) -> Iterator[Outcome]:
     for sd in (0.02, 0.04, 0.08):
         row = f"seeds {sd:g}"
         for seeds in (5, 8):
-            world = _alike(sd, agreement=0.5, candidates=seeds, baselines=seeds)
+            world = _World(row, _alike(sd), shared=True, candidates=seeds, baselines=seeds)
             held = _held(draw, world, paired_runs)
             yield outcome(row, f"{seeds} shared seeds", held, 0.93, 0.99)
-        yield outcome(row, "4 against 8 runs", _held(draw, _alike(sd), independent_runs), 0.93, 0.99)
+        held = _held(draw, _World(row, _alike(sd)), independent_runs)
+        yield outcome(row, "4 against 8 runs", held, 0.93, 0.99)
 
 
 def _held(
     draw: Draw, world: _World, difference: Callable[[FloatArray, FloatArray], Difference]
 ) -> list[bool]:
-    pairs = [_runs(draw.generator, world, 0, 0.1, _RESPONSE) for _ in range(draw.tables)]
+    at = _NAMES.index(_TRAINED_FOR)
+    response = world.spreads[at].response
+    pairs = [_runs(draw.generator, world, at, 0.1, response) for _ in range(draw.tables)]
     return [i.lo <= -0.1 <= i.hi for i in (difference(*pair).interval() for pair in pairs)]
 
 
 def _gate(draw: Draw) -> Iterator[Outcome]:
+    margins = _method_margins(0)
     for world in _WORLDS:
         verdicts: dict[str, list[str]] = {}
         for table in range(draw.tables):
-            same, other = (
-                [_of_runs(draw.generator, world, at, response) for at in range(len(_SCORERS))]
-                for response in (0.0, _RESPONSE)
-            )
-            verdicts.setdefault("identical", []).append(next(_verdicts(same, table, (0.0,), _METHOD_MARGINS)))
-            for drop, verdict in zip(_DROPS, _verdicts(other, table, _DROPS, _METHOD_MARGINS), strict=True):
-                verdicts.setdefault(_DROPS[drop], []).append(verdict)
+            same, other = _same(draw, world), _other(draw, world)
+            verdicts.setdefault("identical", []).append(_verdict(same, margins))
+            at = table % len(_NAMES)
+            for drop, words in _DROPS.items():
+                verdicts.setdefault(words, []).append(_verdict(other, margins, {at: margins[at] * drop}))
+            for which, method in enumerate(METHODS_SEEN):
+                words = f"learns nothing, {method}"
+                verdicts.setdefault(words, []).append(_of_nothing(draw, world, which))
         yield from _outcomes(world.name, verdicts, "identical" if world.asked else "")
 
 
-def _of_runs(generator: np.random.Generator, world: _World, at: int, response: float) -> _Judge:
-    ours, theirs = _runs(generator, world, at, 0.0, response)
+def _same(draw: Draw, world: _World) -> list[_Judge]:
+    return [_of_runs(_runs(draw.generator, world, at, 0.0, 0.0), world) for at in range(len(_NAMES))]
+
+
+def _other(draw: Draw, world: _World) -> list[_Judge]:
+    return [
+        _of_runs(_runs(draw.generator, world, at, 0.0, spread.response), world)
+        for at, spread in enumerate(world.spreads)
+    ]
+
+
+def _of_nothing(draw: Draw, world: _World, baseline: int) -> str:
+    """A candidate all of whose runs give the base model's images: the gain is lost, on every scorer."""
+    judges = []
+    for at in range(len(_NAMES)):
+        _, theirs = _runs(draw.generator, world, at, 0.0, 0.0)
+        images = world.run_sd(at) * _heavy(draw.generator, (1, theirs.shape[1]))
+        judges.append(_of_runs((np.repeat(images, world.candidates, axis=0), theirs), world))
+    gains = {at: SPREADS[name].gains[baseline] for at, name in enumerate(_NAMES)}
+    return _verdict(judges, _method_margins(baseline), gains)
+
+
+def _of_runs(runs: tuple[FloatArray, FloatArray], world: _World) -> _Judge:
+    ours, theirs = runs
     seeds = range(max(world.candidates, world.baselines))
-    runs = seeds[: world.candidates], seeds[: world.baselines]
-    return lambda less: run_bounds(ours[..., None] - less, theirs[..., None], *runs, higher_is_better=True)
+    who = seeds[: world.candidates], seeds[: world.baselines]
+    return cache(
+        lambda less: run_bounds(ours[..., None] - less, theirs[..., None], *who, higher_is_better=True)
+    )
+
+
+def _verdict(
+    judges: Sequence[_Judge], margins: Sequence[float], drops: Mapping[int, float] | None = None
+) -> str:
+    drops = drops or {}
+    bounds = {
+        name: judge(drops.get(at, 0.0)) for at, (name, judge) in enumerate(zip(_NAMES, judges, strict=True))
+    }
+    return decide(bounds, dict(zip(_NAMES, margins, strict=True))).outcome
+
+
+def _drops(draw: Draw) -> Iterator[Outcome]:
+    """The budget as it is, and each scorer for itself."""
+    world, margins = _WORLDS[0], _method_margins(0)
+    found: dict[str, dict[str, list[str]]] = {name: {} for name in _NAMES}
+    for _ in range(draw.tables):
+        same, other = _same(draw, world), _other(draw, world)
+        for at, name in enumerate(_NAMES):
+            alone = decide({name: same[at](0.0)}, {name: margins[at]}).outcome
+            found[name].setdefault("identical", []).append(alone)
+            for drop, words in _DROPS.items():
+                if drop:
+                    found[name].setdefault(words, []).append(
+                        _verdict(other, margins, {at: margins[at] * drop})
+                    )
+    for name, verdicts in found.items():
+        yield from _outcomes(name, verdicts, "")
 
 
 def _checkpoints(draw: Draw) -> Iterator[Outcome]:
     """Two checkpoints: a drop is one of these weights, whatever trained them."""
-    for shape in _SHAPES:
-        verdicts: dict[str, list[str]] = {}
-        for table in range(draw.tables):
-            scorers = [_of_checkpoints(draw, shape, draw.seed + table) for _ in _SCORERS]
-            for drop, verdict in zip(
-                _DROPS, _verdicts(scorers, table, _DROPS, _CHECKPOINT_MARGINS), strict=True
-            ):
-                verdicts.setdefault(_DROPS[drop], []).append(verdict)
-        yield from _outcomes(shape, verdicts, "no drop")
+    for prompts in _CHECKPOINT_PROMPTS:
+        for shape in _SHAPES:
+            verdicts: dict[str, list[str]] = {}
+            for table in range(draw.tables):
+                judges = [
+                    _of_checkpoints(draw, shape, s, prompts, draw.seed + table) for s in SPREADS.values()
+                ]
+                at = table % len(_NAMES)
+                for drop, words in _DROPS.items():
+                    drops = {at: MARGIN_SDS * drop}
+                    verdicts.setdefault(words, []).append(_verdict(judges, _CHECKPOINT_MARGINS, drops))
+            powerful = "no drop" if prompts > PROMPTS else ""
+            yield from _outcomes(f"{shape}, {prompts} prompts", verdicts, powerful)
 
 
-def _of_checkpoints(draw: Draw, shape: Shape, seed: int) -> _Judge:
-    away = _IMAGE.run_sd * np.sqrt(2) * noise(draw.generator, shape, (_CHECKPOINT_PROMPTS, 1))
-    return lambda less: checkpoint_bounds(
-        away - less, np.zeros(away.shape), higher_is_better=True, resamples=draw.resamples, seed=seed
+def _of_checkpoints(draw: Draw, shape: Shape, spread: Spread, prompts: int, seed: int) -> _Judge:
+    away = spread.pair_sd * noise(draw.generator, shape, (round(spread.common * prompts), 1))
+    return cache(
+        lambda less: checkpoint_bounds(
+            away - less, np.zeros(away.shape), higher_is_better=True, resamples=draw.resamples, seed=seed
+        )
     )
-
-
-def _verdicts(
-    judges: Sequence[_Judge], table: int, drops: Iterable[float], margins: Sequence[float]
-) -> Iterator[str]:
-    """A verdict for each drop, which is on one scorer: each in its turn."""
-    bounds = {str(k): judge(0.0) for k, judge in enumerate(judges)}
-    at = table % len(judges)
-    known = {str(k): margin for k, margin in enumerate(margins)}
-    for drop in drops:
-        here = bounds | {str(at): judges[at](margins[at] * drop)} if drop else bounds
-        yield decide(here, known).outcome
 
 
 def _outcomes(row: str, verdicts: Mapping[str, Sequence[str]], powerful: str) -> Iterator[Outcome]:
@@ -192,30 +240,50 @@ def _outcomes(row: str, verdicts: Mapping[str, Sequence[str]], powerful: str) ->
         yield outcome(row, f"{words}: regression", failed, 0.8 if powerful and words == "2 M" else 0.0)
 
 
+def _said(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.3g} `{name}`" for name, value in zip(_NAMES, values, strict=True))
+
+
+_SEEN: Final = SPREADS.values()
+_BUDGET: Final = (
+    f"`regress`: {CANDIDATES} candidate runs against {BASELINES} baseline runs on {PROMPTS} prompts x "
+    f"{IMAGES} images, unless said otherwise; M = {MARGIN_SDS} within-prompt standard deviations, the unit "
+    "of all that follows. `identical` is the same method again; the others are methods to which prompts "
+    f"respond differently (standard deviation {_said(s.response for s in _SEEN)})"
+)
+
 METHODS: Final = Case(
     "methods",
-    f"95 % intervals of a method's difference over training seeds and {PROMPTS} prompts, in within-prompt "
-    "standard deviations of the base; `seeds` is the standard deviation of training seeds.",
+    f"95 % intervals of a method's difference in `{_TRAINED_FOR}` over training seeds and {PROMPTS} prompts, "
+    f"of which {SPREADS[_TRAINED_FOR].complete:.0%} have a number in all runs, in within-prompt standard "
+    "deviations of the base; `seeds` is the standard deviation of training seeds.",
     _methods,
 )
 
 GATE: Final = Case(
     "gate",
-    f"`regress`: {CANDIDATES} candidate runs against {BASELINES} baseline runs on {PROMPTS} prompts x 4 "
-    "images, unless said otherwise; four scorers, the last with a number for 40 prompts in 96, as "
-    "`true_diversity`; "
-    f"M = {MARGIN_SDS}, of `true_reward` {_GAINED}, what the baselines gained. `seeds` is the standard "
-    "deviation of training seeds; as seen in the baselines it is "
-    f"{', '.join(map(str, _SEEN[:3]))}, and {_SEEN[3]} for `true_diversity`. `identical` is the same method "
-    f"again; the others are methods to which prompts respond differently (standard deviation {_RESPONSE}), "
-    "with the drop as named on one scorer, each in its turn.",
+    f"{_BUDGET}, with the drop as named on one scorer, each in its turn. A prompt counts where all runs have "
+    f"a number: {_said(s.complete for s in _SEEN)}. `seeds` is the standard deviation of training seeds; as "
+    f"seen in the baselines it is {_said(s.seed_sd for s in _SEEN)}. Beyond it a run departs on a prompt by "
+    f"{_said(s.run_sd for s in _SEEN)}. `shared seeds agree`: with the correlation seen, "
+    f"{_said(s.agreement for s in _SEEN)}; else not at all. `learns nothing`: all candidate runs give the "
+    "base model's images, so that what the named baseline gained is lost, in "
+    f"`{_TRAINED_FOR}` {' and '.join(f'{gain:.3g}' for gain in SPREADS[_TRAINED_FOR].gains)}. `8 images`: "
+    "`true_diversity` as with 4, which errs on the safe side.",
     _gate,
+)
+
+DROPS: Final = Case(
+    "drops",
+    f"{_BUDGET}. Seeds as seen, and each scorer for itself: whether the same method passes on it, and what "
+    "the gate says of a drop on it and on none of the others.",
+    _drops,
 )
 
 CHECKPOINTS: Final = Case(
     "checkpoints",
-    f"`gate`: two checkpoints, four scorers, M = {MARGIN_SDS}, {_CHECKPOINT_PROMPTS} prompts; differences of "
-    f"the named shape, standard deviation {_IMAGE.run_sd * np.sqrt(2):.2f} a prompt; the drop as named on "
-    "one scorer, each in its turn.",
+    f"`gate`: two checkpoints, four scorers, M = {MARGIN_SDS}; differences of the named shape, standard "
+    f"deviation a prompt {_said(s.pair_sd for s in _SEEN)}, on the prompts that both have, "
+    f"{_said(s.common for s in _SEEN)} of all; the drop as named on one scorer, each in its turn.",
     _checkpoints,
 )

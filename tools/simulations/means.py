@@ -11,6 +11,7 @@ from benchmark.stats.best import not_worse_than_best
 from benchmark.stats.intervals import mean_intervals
 from benchmark.stats.one_sided import prompt_bounds
 from tools.simulations.cases import Case, Draw, Outcome, Shape, clustered, noise, outcome
+from tools.simulations.spreads import CORRELATIONS_SEEN
 
 _SIZES: Final = ((50, 4), (50, 8), (200, 4), (500, 4), (500, 8))
 _CORRELATIONS: Final = (0.2, 0.5, 0.9)
@@ -42,9 +43,10 @@ def _held(tables: FloatArray, resamples: int, seed: int) -> list[bool]:
 
 MEANS: Final = Case(
     "means",
-    "95 % intervals of a mean. `correlation` is that of two images of one prompt (seen: 0.2 for "
-    "`true_reward`, 0.5 `clip`, 0.9 `pickscore`); gamma has skewness 1, log-normal 6.2. `by image` takes "
-    "images as independent: it is what not to do, and is asked to fail.",
+    "95 % intervals of a mean. `correlation` is that of two images of one prompt "
+    f"(seen: {CORRELATIONS_SEEN}); "
+    "gamma has skewness 1, log-normal 6.2. `by image` takes images as independent: it is what not to do, and "
+    "is asked to fail.",
     _run,
 )
 

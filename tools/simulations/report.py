@@ -8,8 +8,8 @@ from typing import Any, Final
 import numpy as np
 from scipy.special import ndtri
 
-from benchmark.core.errors import UnreadableFileError
-from benchmark.core.store import write_text
+from benchmark.core.errors import UnreadableFileError, UserError
+from benchmark.core.store import read_json, write_text
 from tools.simulations.cases import Outcome
 from tools.simulations.running import CaseResult
 
@@ -56,6 +56,7 @@ def record(results: Sequence[CaseResult], tables: int, resamples: int, command: 
         "cases": [
             {
                 "case": result.case,
+                "tables": tables,
                 "setting": result.setting,
                 "seconds": result.seconds,
                 "outcomes": [_outcome(o) for o in result.outcomes],
@@ -88,14 +89,41 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def beside_others(study: dict[str, Any], results: Path, order: Sequence[str]) -> dict[str, Any]:
+    """A study of some cases with the others as they are recorded: what the whole command would give.
+
+    Args:
+        study: As of :func:`record`; its cases may have another number of tables than the others.
+        results: The JSON file of a whole study; where there is none, the study stays alone.
+        order: Of the cases.
+
+    Raises:
+        UserError: If the recorded ones have another number of resamples.
+    """
+    if not results.is_file():
+        return study
+    known = read_json(results, "figures of simulations")
+    if known["resamples"] != study["resamples"]:
+        raise UserError(
+            f"some cases are asked for with {study['resamples']} resamples",
+            allowed=f"{known['resamples']}, as {results} has",
+            do="give --resamples, or leave --only out",
+        )
+    cases = {case["case"]: case for case in (*known["cases"], *study["cases"])}
+    return {**known, "cases": [cases[name] for name in order if name in cases]}
+
+
 def markdown(study: dict[str, Any]) -> str:
     """The tables of a recorded study, one a case."""
     lo, hi = (_percent(end) for end in wilson(round(0.95 * study["tables"]), study["tables"]))
-    size = f"{study['tables']:,} tables a setting, {study['resamples']:,} resamples"
+    size = f"{study['tables']:,} tables a setting unless said otherwise, {study['resamples']:,} resamples"
     how = f"Shares in per cent, what is asked in brackets; 95 is known here as {lo} to {hi}."
     parts = [f"Made by `{study['command']}`: {size}. {how}"]
     for case in study["cases"]:
-        parts += ["", f"### {case['case']}", "", case["setting"], "", *_table(case["outcomes"])]
+        # Studies of before a case could have a number of its own do not say it.
+        tables = case.get("tables", study["tables"])
+        own = f" {tables:,} tables." if tables != study["tables"] else ""
+        parts += ["", f"### {case['case']}", "", case["setting"] + own, "", *_table(case["outcomes"])]
     return "\n".join(parts)
 
 

@@ -17,7 +17,7 @@ from tools.simulations.best import BEST
 from tools.simulations.cases import Case, Draw, Outcome
 from tools.simulations.fronts import FRONTS, PLANES
 from tools.simulations.gaps import GAPS
-from tools.simulations.gating import CHECKPOINTS, GATE, METHODS
+from tools.simulations.gating import CHECKPOINTS, DROPS, GATE, METHODS
 from tools.simulations.iso import ISO
 from tools.simulations.means import MEANS, RESAMPLES
 from tools.simulations.nulls import HOLM, TESTS
@@ -26,7 +26,8 @@ from tools.simulations.sets import SETS
 CASES: Final[dict[str, Case]] = {
     case.name: case
     for case in (
-        MEANS, GAPS, RESAMPLES, TESTS, HOLM, BEST, FRONTS, PLANES, SETS, ISO, METHODS, GATE, CHECKPOINTS
+        MEANS, GAPS, RESAMPLES, TESTS, HOLM, BEST, FRONTS, PLANES, SETS, ISO, METHODS, GATE, DROPS,
+        CHECKPOINTS,
     )
 }  # fmt: skip
 
