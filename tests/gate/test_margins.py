@@ -10,7 +10,7 @@ from benchmark.gate import default_margin, gate_methods
 from benchmark.gate.margins import method_margin
 from benchmark.leaderboard import read_score_table
 from benchmark.leaderboard.score_arrays import cells_of
-from benchmark.workflows.regress.baselines import find_baseline, trained
+from benchmark.workflows.regress.baselines import SCORERS, find_baseline, trained
 
 
 @pytest.mark.parametrize("higher_is_better", [True, False])
@@ -50,3 +50,19 @@ def test_who_learns_nothing_does_not_pass() -> None:
         whole, [run.id for run in runs], list(idle.values()), ["true_taste"], margins={"true_taste": 2 * gain}
     )
     assert wide.outcome == "pass"
+
+
+@pytest.mark.parametrize("name", ["reverse_kl", "jensen_shannon"])
+def test_the_base_model_as_a_candidate_is_a_regression_in_taste_alone(name: str) -> None:
+    """Runs whose images are the base model's: nothing was learnt, and nothing is lost but the gain."""
+    table = read_score_table(find_baseline(name))
+    runs = trained(table)
+    base = table.rows[table.rows["checkpoint"] == "base"]
+    idle = [replace(run, id=f"idle-{run.id}") for run in runs[:4]]
+    rows = [table.rows, *(base.assign(checkpoint=run.id) for run in idle)]
+    whole = replace(table, rows=pd.concat(rows, ignore_index=True), checkpoints=(*table.checkpoints, *idle))
+    verdict = gate_methods(whole, [run.id for run in runs], [run.id for run in idle], SCORERS)
+    assert {f.scorer: f.outcome for f in verdict.findings} == {
+        **dict.fromkeys(SCORERS, "pass"),
+        "true_taste": "regression",
+    }
