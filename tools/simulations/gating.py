@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from benchmark.gate import checkpoint_bounds, decide, run_bounds
+from benchmark.gate import decide, run_bounds
 from benchmark.gate.margins import MARGIN_SDS
 from benchmark.stats.arrays import FloatArray
 from benchmark.stats.one_sided import Bounds
 from benchmark.stats.training_runs import Difference, independent_runs, paired_runs
-from tools.simulations.cases import Case, Draw, Outcome, Shape, noise, outcome
+from tools.simulations.cases import Case, Draw, Outcome, outcome
 from tools.simulations.spreads import BASELINES as METHODS_SEEN
 from tools.simulations.spreads import SPREADS, Spread
 
@@ -22,7 +22,7 @@ IMAGES: Final = 4
 """The budget of `fbench regress`."""
 
 _TAILS: Final = 5
-_NAMES: Final = tuple(SPREADS)
+NAMES: Final = tuple(SPREADS)
 _TRAINED_FOR: Final = "true_taste"
 """The scorer whose margin is no wider than what the baseline gained."""
 
@@ -62,21 +62,17 @@ _WORLDS: Final = (
     _World("as seen, 192 prompts", prompts=192),
     _World("as seen, 8 images", images=8),
 )
-_SHAPES: Final[tuple[Shape, ...]] = ("normal", "gamma", "log-normal")
-_CHECKPOINT_PROMPTS: Final = (96, 384)
-_DROPS: Final = {0.0: "no drop", 0.5: "M/2", 1.0: "M", 2.0: "2 M"}
+TRUE_DROPS: Final = {0.0: "no drop", 0.5: "M/2", 1.0: "M", 2.0: "2 M"}
 """True drops on one scorer, in margins."""
-
-_CHECKPOINT_MARGINS: Final = (MARGIN_SDS,) * len(_NAMES)
 
 
 def _method_margins(baseline: int) -> tuple[float, ...]:
     """M of each scorer against one of the baselines, as `benchmark.gate.margins` sets it."""
-    gains = (SPREADS[name].gains[baseline] if name == _TRAINED_FOR else MARGIN_SDS for name in _NAMES)
+    gains = (SPREADS[name].gains[baseline] if name == _TRAINED_FOR else MARGIN_SDS for name in NAMES)
     return tuple(min(MARGIN_SDS, gain) for gain in gains)
 
 
-_Judge = Callable[[float], Bounds]
+Judge = Callable[[float], Bounds]
 """Evidence of one scorer with a drop taken from it: the same noise for every drop."""
 
 
@@ -119,7 +115,7 @@ def _methods(draw: Draw) -> Iterator[Outcome]:
 def _held(
     draw: Draw, world: _World, difference: Callable[[FloatArray, FloatArray], Difference]
 ) -> list[bool]:
-    at = _NAMES.index(_TRAINED_FOR)
+    at = NAMES.index(_TRAINED_FOR)
     response = world.spreads[at].response
     pairs = [_runs(draw.generator, world, at, 0.1, response) for _ in range(draw.tables)]
     return [i.lo <= -0.1 <= i.hi for i in (difference(*pair).interval() for pair in pairs)]
@@ -131,21 +127,21 @@ def _gate(draw: Draw) -> Iterator[Outcome]:
         verdicts: dict[str, list[str]] = {}
         for table in range(draw.tables):
             same, other = _same(draw, world), _other(draw, world)
-            verdicts.setdefault("identical", []).append(_verdict(same, margins))
-            at = table % len(_NAMES)
-            for drop, words in _DROPS.items():
-                verdicts.setdefault(words, []).append(_verdict(other, margins, {at: margins[at] * drop}))
+            verdicts.setdefault("identical", []).append(verdict_of(same, margins))
+            at = table % len(NAMES)
+            for drop, words in TRUE_DROPS.items():
+                verdicts.setdefault(words, []).append(verdict_of(other, margins, {at: margins[at] * drop}))
             for which, method in enumerate(METHODS_SEEN):
                 words = f"learns nothing, {method}"
                 verdicts.setdefault(words, []).append(_of_nothing(draw, world, which))
-        yield from _outcomes(world.name, verdicts, "identical" if world.asked else "")
+        yield from outcomes_of(world.name, verdicts, "identical" if world.asked else "")
 
 
-def _same(draw: Draw, world: _World) -> list[_Judge]:
-    return [_of_runs(_runs(draw.generator, world, at, 0.0, 0.0), world) for at in range(len(_NAMES))]
+def _same(draw: Draw, world: _World) -> list[Judge]:
+    return [_of_runs(_runs(draw.generator, world, at, 0.0, 0.0), world) for at in range(len(NAMES))]
 
 
-def _other(draw: Draw, world: _World) -> list[_Judge]:
+def _other(draw: Draw, world: _World) -> list[Judge]:
     return [
         _of_runs(_runs(draw.generator, world, at, 0.0, spread.response), world)
         for at, spread in enumerate(world.spreads)
@@ -155,15 +151,15 @@ def _other(draw: Draw, world: _World) -> list[_Judge]:
 def _of_nothing(draw: Draw, world: _World, baseline: int) -> str:
     """A candidate all of whose runs give the base model's images: the gain is lost, on every scorer."""
     judges = []
-    for at in range(len(_NAMES)):
+    for at in range(len(NAMES)):
         _, theirs = _runs(draw.generator, world, at, 0.0, 0.0)
         images = world.run_sd(at) * _heavy(draw.generator, (1, theirs.shape[1]))
         judges.append(_of_runs((np.repeat(images, world.candidates, axis=0), theirs), world))
-    gains = {at: SPREADS[name].gains[baseline] for at, name in enumerate(_NAMES)}
-    return _verdict(judges, _method_margins(baseline), gains)
+    gains = {at: SPREADS[name].gains[baseline] for at, name in enumerate(NAMES)}
+    return verdict_of(judges, _method_margins(baseline), gains)
 
 
-def _of_runs(runs: tuple[FloatArray, FloatArray], world: _World) -> _Judge:
+def _of_runs(runs: tuple[FloatArray, FloatArray], world: _World) -> Judge:
     ours, theirs = runs
     seeds = range(max(world.candidates, world.baselines))
     who = seeds[: world.candidates], seeds[: world.baselines]
@@ -172,61 +168,44 @@ def _of_runs(runs: tuple[FloatArray, FloatArray], world: _World) -> _Judge:
     )
 
 
-def _verdict(
-    judges: Sequence[_Judge], margins: Sequence[float], drops: Mapping[int, float] | None = None
+def _nothing(draw: Draw) -> Iterator[Outcome]:
+    for which, method in enumerate(METHODS_SEEN):
+        found = [_of_nothing(draw, _WORLDS[0], which) for _ in range(draw.tables)]
+        yield outcome(method, "passes", [v == "pass" for v in found], 0.0, 0.05)
+        yield outcome(method, "inconclusive", [v == "inconclusive" for v in found])
+        yield outcome(method, "regression", [v == "regression" for v in found], 0.8)
+
+
+def verdict_of(
+    judges: Sequence[Judge], margins: Sequence[float], drops: Mapping[int, float] | None = None
 ) -> str:
+    """What the gate says with a drop on some of the scorers, by their place."""
     drops = drops or {}
     bounds = {
-        name: judge(drops.get(at, 0.0)) for at, (name, judge) in enumerate(zip(_NAMES, judges, strict=True))
+        name: judge(drops.get(at, 0.0)) for at, (name, judge) in enumerate(zip(NAMES, judges, strict=True))
     }
-    return decide(bounds, dict(zip(_NAMES, margins, strict=True))).outcome
+    return decide(bounds, dict(zip(NAMES, margins, strict=True))).outcome
 
 
 def _drops(draw: Draw) -> Iterator[Outcome]:
     """The budget as it is, and each scorer for itself."""
     world, margins = _WORLDS[0], _method_margins(0)
-    found: dict[str, dict[str, list[str]]] = {name: {} for name in _NAMES}
+    found: dict[str, dict[str, list[str]]] = {name: {} for name in NAMES}
     for _ in range(draw.tables):
         same, other = _same(draw, world), _other(draw, world)
-        for at, name in enumerate(_NAMES):
+        for at, name in enumerate(NAMES):
             alone = decide({name: same[at](0.0)}, {name: margins[at]}).outcome
             found[name].setdefault("identical", []).append(alone)
-            for drop, words in _DROPS.items():
+            for drop, words in TRUE_DROPS.items():
                 if drop:
                     found[name].setdefault(words, []).append(
-                        _verdict(other, margins, {at: margins[at] * drop})
+                        verdict_of(other, margins, {at: margins[at] * drop})
                     )
     for name, verdicts in found.items():
-        yield from _outcomes(name, verdicts, "")
+        yield from outcomes_of(name, verdicts, "")
 
 
-def _checkpoints(draw: Draw) -> Iterator[Outcome]:
-    """Two checkpoints: a drop is one of these weights, whatever trained them."""
-    for prompts in _CHECKPOINT_PROMPTS:
-        for shape in _SHAPES:
-            verdicts: dict[str, list[str]] = {}
-            for table in range(draw.tables):
-                judges = [
-                    _of_checkpoints(draw, shape, s, prompts, draw.seed + table) for s in SPREADS.values()
-                ]
-                at = table % len(_NAMES)
-                for drop, words in _DROPS.items():
-                    drops = {at: MARGIN_SDS * drop}
-                    verdicts.setdefault(words, []).append(_verdict(judges, _CHECKPOINT_MARGINS, drops))
-            powerful = "no drop" if prompts > PROMPTS else ""
-            yield from _outcomes(f"{shape}, {prompts} prompts", verdicts, powerful)
-
-
-def _of_checkpoints(draw: Draw, shape: Shape, spread: Spread, prompts: int, seed: int) -> _Judge:
-    away = spread.pair_sd * noise(draw.generator, shape, (round(spread.common * prompts), 1))
-    return cache(
-        lambda less: checkpoint_bounds(
-            away - less, np.zeros(away.shape), higher_is_better=True, resamples=draw.resamples, seed=seed
-        )
-    )
-
-
-def _outcomes(row: str, verdicts: Mapping[str, Sequence[str]], powerful: str) -> Iterator[Outcome]:
+def outcomes_of(row: str, verdicts: Mapping[str, Sequence[str]], powerful: str) -> Iterator[Outcome]:
     """What is asked: no false alarm, no wrong pass, and power where `powerful` names who must pass."""
     for words, found in verdicts.items():
         passed = [v == "pass" for v in found]
@@ -240,8 +219,9 @@ def _outcomes(row: str, verdicts: Mapping[str, Sequence[str]], powerful: str) ->
         yield outcome(row, f"{words}: regression", failed, 0.8 if powerful and words == "2 M" else 0.0)
 
 
-def _said(values: Iterable[float]) -> str:
-    return ", ".join(f"{value:.3g} `{name}`" for name, value in zip(_NAMES, values, strict=True))
+def said(values: Iterable[float]) -> str:
+    """A number for each scorer, in words."""
+    return ", ".join(f"{value:.3g} `{name}`" for name, value in zip(NAMES, values, strict=True))
 
 
 _SEEN: Final = SPREADS.values()
@@ -249,7 +229,7 @@ _BUDGET: Final = (
     f"`regress`: {CANDIDATES} candidate runs against {BASELINES} baseline runs on {PROMPTS} prompts x "
     f"{IMAGES} images, unless said otherwise; M = {MARGIN_SDS} within-prompt standard deviations, the unit "
     "of all that follows. `identical` is the same method again; the others are methods to which prompts "
-    f"respond differently (standard deviation {_said(s.response for s in _SEEN)})"
+    f"respond differently (standard deviation {said(s.response for s in _SEEN)})"
 )
 
 METHODS: Final = Case(
@@ -263,10 +243,10 @@ METHODS: Final = Case(
 GATE: Final = Case(
     "gate",
     f"{_BUDGET}, with the drop as named on one scorer, each in its turn. A prompt counts where all runs have "
-    f"a number: {_said(s.complete for s in _SEEN)}. `seeds` is the standard deviation of training seeds; as "
-    f"seen in the baselines it is {_said(s.seed_sd for s in _SEEN)}. Beyond it a run departs on a prompt by "
-    f"{_said(s.run_sd for s in _SEEN)}. `shared seeds agree`: with the correlation seen, "
-    f"{_said(s.agreement for s in _SEEN)}; else not at all. `learns nothing`: all candidate runs give the "
+    f"a number: {said(s.complete for s in _SEEN)}. `seeds` is the standard deviation of training seeds; as "
+    f"seen in the baselines it is {said(s.seed_sd for s in _SEEN)}. Beyond it a run departs on a prompt by "
+    f"{said(s.run_sd for s in _SEEN)}. `shared seeds agree`: with the correlation seen, "
+    f"{said(s.agreement for s in _SEEN)}; else not at all. `learns nothing`: all candidate runs give the "
     "base model's images, so that what the named baseline gained is lost, in "
     f"`{_TRAINED_FOR}` {' and '.join(f'{gain:.3g}' for gain in SPREADS[_TRAINED_FOR].gains)}. `8 images`: "
     "`true_diversity` as with 4, which errs on the safe side.",
@@ -280,10 +260,9 @@ DROPS: Final = Case(
     _drops,
 )
 
-CHECKPOINTS: Final = Case(
-    "checkpoints",
-    f"`gate`: two checkpoints, four scorers, M = {MARGIN_SDS}; differences of the named shape, standard "
-    f"deviation a prompt {_said(s.pair_sd for s in _SEEN)}, on the prompts that both have, "
-    f"{_said(s.common for s in _SEEN)} of all; the drop as named on one scorer, each in its turn.",
-    _checkpoints,
+NOTHING: Final = Case(
+    "nothing",
+    "The whole verdict on a candidate that `learns nothing`, on the budget as it is and with seeds as seen, "
+    "against each of the baselines.",
+    _nothing,
 )

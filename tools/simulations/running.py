@@ -15,9 +15,10 @@ from benchmark.core.store import write_text
 from benchmark.workflows.workers import run_workers
 from tools.simulations.best import BEST
 from tools.simulations.cases import Case, Draw, Outcome
+from tools.simulations.checkpoint_gate import CHECKPOINTS
 from tools.simulations.fronts import FRONTS, PLANES
 from tools.simulations.gaps import GAPS
-from tools.simulations.gating import CHECKPOINTS, DROPS, GATE, METHODS
+from tools.simulations.gating import DROPS, GATE, METHODS, NOTHING
 from tools.simulations.iso import ISO
 from tools.simulations.means import MEANS, RESAMPLES
 from tools.simulations.nulls import HOLM, TESTS
@@ -27,7 +28,7 @@ CASES: Final[dict[str, Case]] = {
     case.name: case
     for case in (
         MEANS, GAPS, RESAMPLES, TESTS, HOLM, BEST, FRONTS, PLANES, SETS, ISO, METHODS, GATE, DROPS,
-        CHECKPOINTS,
+        NOTHING, CHECKPOINTS,
     )
 }  # fmt: skip
 
