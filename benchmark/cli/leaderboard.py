@@ -234,7 +234,7 @@ def _with_frontiers(
         raise UserError(
             f"--frontier is for html and json, and the format is {form}", do="add --output report.html"
         )
-    return with_frontiers(board, [read_score_table(folder) for folder in folders], scores)
+    return with_frontiers(board, [read_score_table(folder, "frontier EVAL") for folder in folders], scores)
 
 
 def _refuse_for_methods(form: str, others: Mapping[str, object]) -> None:

@@ -74,7 +74,9 @@ def trade_off(
     across, upward = figures.axes_of(board, preference, diversity)
     scores = join_tables(tables, asked)
     board = with_plane(board, scores, across, upward)
-    board = with_frontiers(board, [read_score_table(folder) for folder in frontier or ()], scores)
+    board = with_frontiers(
+        board, [read_score_table(folder, "frontier EVAL") for folder in frontier or ()], scores
+    )
     place = output or _figures(folders[0]) / "trade-off.png"
     drawn = figures.trade_off(place, board, preference=upward, diversity=across)
     plane = next((p for p in board.planes if (p.across, p.upward) == (across, upward)), None)
@@ -135,7 +137,7 @@ def iso_reward(
     asked = (level, outcome) if level and outcome else ()
     table = join_tables([read_score_table(folder) for folder in folders], asked)
     found = equal_level(table, level=level, outcome=outcome, along=along, reference=method)
-    found = with_lines(found, table, [read_score_table(folder) for folder in frontier or ()])
+    found = with_lines(found, table, [read_score_table(folder, "frontier EVAL") for folder in frontier or ()])
     drawn = figures.iso_reward(output or _figures(folders[0]) / "iso-reward.png", found)
     if not as_json:
         say_table(contrast_lines(found))

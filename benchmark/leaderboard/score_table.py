@@ -118,11 +118,12 @@ def write_score_table(table: ScoreTable, path: Path) -> Path:
     return path
 
 
-def read_score_table(path: Path) -> ScoreTable:
+def read_score_table(path: Path, command: str = "eval") -> ScoreTable:
     """Reads what :func:`write_score_table` wrote.
 
     Args:
         path: A ``scores.parquet``, or the folder of the evaluation that holds one.
+        command: Words of the command that makes such tables, for who names a place where there is none.
 
     Returns:
         The table, with the path as its source.
@@ -138,8 +139,8 @@ def read_score_table(path: Path) -> ScoreTable:
         raise MissingFileError(
             path,
             "score table",
-            allowed=f"the folder of a finished evaluation, or its {_FILE}",
-            do=f"run `fbench eval --out {folder}` first",
+            allowed=f"a folder that `fbench {command}` wrote, or its {_FILE}",
+            do=f"run `fbench {command} --out {folder}` first",
         )
     content = path.read_bytes()
     _refuse_damaged(path, sha256_bytes(content))

@@ -77,8 +77,8 @@ def test_what_cannot_be_made_is_refused_in_one_line(
 
 
 def test_a_folder_that_is_no_evaluation_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
-    assert "manifest" in refused("frontier", tmp_path)
-    assert "manifest" in refused("frontier", tmp_path / "nowhere", "--dry-run")
+    assert "no run of `fbench eval` at" in refused("frontier", tmp_path)
+    assert "no run of `fbench eval` at" in refused("frontier", tmp_path / "nowhere", "--dry-run")
 
 
 def test_a_frontier_is_not_joined_with_its_evaluation(

@@ -205,7 +205,7 @@ TWO = "--baseline old --candidate new"
         ("--baseline old", "--candidate is missing"),
         ("--baseline nowhere --candidate x", "there is no evaluation at nowhere; allowed: folders of"),
         ("--baseline old --candidate nowhere", "unknown checkpoint 'nowhere'; allowed: base, kl-s0-cafe"),
-        (f"{TWO} lost", "no score table at lost; allowed: the folder of a finished evaluation"),
+        (f"{TWO} lost", "no score table at lost; allowed: a folder that `fbench eval` wrote"),
         ("--baseline old --candidate cfg5", "are not comparable: cfg is 3.0 in one and 5.0 in the other"),
         ("--baseline old --candidate kl-s0-cafe", "kl-s0-cafe is both baseline and candidate"),
         ("--baseline both --candidate js", "js-s0-cafe is both baseline and candidate; name two, by their"),

@@ -91,6 +91,11 @@ def test_one_line_says_what_is_wrong(refused: Refused, words: str, told: str) ->
     [
         ("leaderboard nowhere", "no score table at nowhere", "run `fbench eval --out nowhere` first"),
         ("plot trade-off nowhere", "no score table at nowhere", "run `fbench eval --out nowhere` first"),
+        (
+            "plot trade-off results/baselines/reverse_kl --frontier nowhere",
+            "no score table at nowhere",
+            "run `fbench frontier EVAL --out nowhere` first",
+        ),
         ("plot sheet nowhere", "no run of `fbench eval` at nowhere", "run `fbench eval --out nowhere` first"),
         ("frontier nowhere", "no run of `fbench eval` at nowhere", "run `fbench eval --out nowhere` first"),
         (
