@@ -22,7 +22,7 @@ STEPS: Final = 60
 BATCH: Final = 48
 RATE: Final = 6e-4
 BETA: Final = 0.1
-"""Fewer and smaller steps than the presets', at a higher rate, held less to the base: further in less time."""
+"""Fewer and smaller steps than the presets', at a higher rate, held less: further in less time."""
 SHARES: Final = (("shapes-sft", "shapes-f-dpo-reverse-kl"), ("shapes-f-dpo-jensen-shannon", "shapes-rpo"))
 """The presets that each worker trains."""
 PROMPTS, IMAGES_PER_PROMPT = 96, 4

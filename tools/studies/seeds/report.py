@@ -79,8 +79,9 @@ def _learned(verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield ""
         yield from _table([["", "learned", "truth", "direction"], *rows])
         yield ""
-        yield "Means over the training seeds of the differences to the base. A seed's direction is the side of"
-        yield "zero on which the whole 95 % interval lies; where it holds zero, or the truth's does, it is open."
+        yield "Means over the training seeds of the differences to the base. A seed's direction is the side"
+        yield "of zero on which the whole 95 % interval lies; where that of the scorer or of the truth holds"
+        yield "zero, it is open."
         yield ""
 
 
