@@ -19,7 +19,6 @@ from tools.studies.styles.runs import (
     IMAGES_PER_PROMPT,
     LIMIT,
     PROMPTS,
-    SHARES,
     STYLES,
     Study,
     train_and_evaluate,
@@ -67,15 +66,17 @@ def draw_sheet(path: Path, study: Study, folder: Path) -> None:
         folder: Of the evaluation.
     """
     from benchmark.evaluate.finished import read_image_sets
+    from benchmark.leaderboard.names import objective_and_divergence
     from benchmark.report.figures import picture_sheet
 
     base, *others = read_image_sets(folder)
-    # In the order in which they were asked for: methods, seeds, steps.
-    methods = sum(len(share) for share in SHARES)
-    each = len(others) // methods
-    last = each // len(study.seeds)
+    last = {}
+    for images in others:
+        # Their steps rise, so that the last one of a method stays.
+        if images.checkpoint.hyperparameters.get("seed") == study.seeds[0]:
+            last[objective_and_divergence(images.checkpoint)] = images
     ids = [prompt.id for prompt in base.prompt_set][:SHOWN]
-    picture_sheet(path, [base, *others[last - 1 :: each]], prompt_ids=ids, seeds=sorted(base.seeds)[:4])
+    picture_sheet(path, [base, *last.values()], prompt_ids=ids, seeds=sorted(base.seeds)[:4])
 
 
 def main() -> None:
