@@ -54,7 +54,7 @@ def draw_style_against_content(found: Findings) -> Figure:
     seeds = f"{len(found.seeds)} training seed" + "s" * (len(found.seeds) > 1)
     words = (
         f"Numbers at points: steps of training. Thick: mean of {seeds}; thin: each of them. Dashed:"
-        f" {SEEN:.0%}, from which on the style is seen, and {_CHANCE:.0%}, one of five styles. "
+        f" {100 * SEEN:.0f} %, from which on the style is seen, and {100 * _CHANCE:.0f} %, one of five styles. "
         + "; ".join(dict.fromkeys(found.suites.values()))
         + "."
     )
@@ -72,11 +72,14 @@ def _draw_panel(axes: Axes, points: Sequence[Point]) -> None:
     for index, method in enumerate(METHODS.values()):
         own = [point for point in points if point.method == method]
         if own:
-            _draw_curve(axes, base, own, *look(index))
+            _draw_curve(axes, base, own, index)
     axes.plot(base.content, base.read, marker="*", ms=9, color=INK, mec="white", mew=0.5, zorder=5)
 
 
-def _draw_curve(axes: Axes, base: Point, own: Sequence[Point], colour: str, marker: str) -> None:
+def _draw_curve(axes: Axes, base: Point, own: Sequence[Point], index: int) -> None:
+    colour, marker = look(index)
+    # Neighbours in the order of methods have their steps on different sides.
+    aside, across = ((3, 3), "left") if index % 2 == 0 else ((-3, -8), "right")
     start = (base.content, base.read)
     for seed in range(len(own[0].by_seed)):
         path = [start, *(point.by_seed[seed] for point in own)]
@@ -88,8 +91,8 @@ def _draw_curve(axes: Axes, base: Point, own: Sequence[Point], colour: str, mark
     )  # fmt: skip
     for point in own:
         axes.annotate(
-            str(point.step), (point.content, point.read), xytext=(3, 3), textcoords="offset points",
-            fontsize=SMALLEST, color=dark(colour), zorder=4,
+            str(point.step), (point.content, point.read), xytext=aside, textcoords="offset points",
+            ha=across, fontsize=SMALLEST, color=dark(colour), zorder=4,
         )  # fmt: skip
 
 

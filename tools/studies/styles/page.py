@@ -47,7 +47,7 @@ def markdown(found: Findings) -> str:
         "## What the presets gain and lose",
         "",
         "From the base to the policies of the last step, with the paired difference and its 95 % interval",
-        f"over training seeds and prompts. In bold: the style is read in {SEEN:.0%} of pictures or more.",
+        f"over training seeds and prompts. In bold: the style is read in {100 * SEEN:.0f} % of pictures or more.",
         "",
         *_table(_change_rows(found.changes)),
         "",
@@ -96,7 +96,8 @@ def in_words(claims: Sequence[Claim]) -> str:
     if len(words) == 1:
         return f"{words[0]} at all levels"
     return ", ".join(
-        f"{word} at {_and(f'{claim.share:.0%}' for claim in claims if claim.word == word)}" for word in words
+        f"{word} at {_and(f'{100 * claim.share:.0f} %' for claim in claims if claim.word == word)}"
+        for word in words
     )
 
 
@@ -104,7 +105,7 @@ def claim_table(claims: Sequence[Claim], reading: Reading) -> list[str]:
     """A line for each style and method, a column a level."""
     own = [claim for claim in claims if claim.reading == reading]
     levels = list(dict.fromkeys(claim.share for claim in own))
-    rows = [[reading, "RPO less", *(f"at {share:.0%}" for share in levels), "in words"]]
+    rows = [[reading, "RPO less", *(f"at {100 * share:.0f} %" for share in levels), "in words"]]
     for style, against in dict.fromkeys((claim.style, claim.against) for claim in own):
         mine = [claim for claim in own if (claim.style, claim.against) == (style, against)]
         rows.append([style, against, *(_claim_cell(claim) for claim in mine), in_words(mine)])
