@@ -53,8 +53,8 @@ def draw_style_against_content(found: Findings) -> Figure:
     )  # fmt: skip
     seeds = f"{len(found.seeds)} training seed" + "s" * (len(found.seeds) > 1)
     words = (
-        f"Numbers at points: steps of training. Thick: mean of {seeds}; thin: each of them. Dashed:"
-        f" {100 * SEEN:.0f} %, from which on the style is seen, and {100 * _CHANCE:.0f} %, one of five styles. "
+        f"Numbers at points: steps of training. Thick: mean of {seeds}; thin: each. Dashed:"
+        f" {100 * SEEN:.0f} %, from which on the style is seen; {100 * _CHANCE:.0f} %, one of five styles. "
         + "; ".join(dict.fromkeys(found.suites.values()))
         + "."
     )

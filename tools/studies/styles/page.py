@@ -1,6 +1,6 @@
 """The findings as a page of words, tables and figures."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from benchmark.leaderboard.same_method import seeds_for_a_claim
@@ -47,7 +47,8 @@ def markdown(found: Findings) -> str:
         "## What the presets gain and lose",
         "",
         "From the base to the policies of the last step, with the paired difference and its 95 % interval",
-        f"over training seeds and prompts. In bold: the style is read in {100 * SEEN:.0f} % of pictures or more.",
+        "over training seeds and prompts. In bold: the style is read in at least",
+        f"{100 * SEEN:.0f} % of the pictures.",
         "",
         *_table(_change_rows(found.changes)),
         "",
@@ -156,7 +157,7 @@ def _readings(claims: Sequence[Claim]) -> list[Reading]:
     return list(dict.fromkeys(claim.reading for claim in claims))
 
 
-def _and(parts: Iterable[str]) -> str:
+def _and(parts: Sequence[str]) -> str:
     *first, last = parts
     return f"{', '.join(first)} and {last}" if first else last
 
