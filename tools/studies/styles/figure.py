@@ -78,8 +78,8 @@ def _draw_panel(axes: Axes, points: Sequence[Point]) -> None:
 
 def _draw_curve(axes: Axes, base: Point, own: Sequence[Point], index: int) -> None:
     colour, marker = look(index)
-    # Neighbours in the order of methods have their steps on different sides.
-    aside, across = ((3, 3), "left") if index % 2 == 0 else ((-3, -8), "right")
+    # The two of f_dpo are close, so that one has its steps on the other side.
+    aside, across = ((-3, -8), "right") if own[0].method == "Diffusion-DPO" else ((3, 3), "left")
     start = (base.content, base.read)
     for seed in range(len(own[0].by_seed)):
         path = [start, *(point.by_seed[seed] for point in own)]
