@@ -79,7 +79,7 @@ _STYLE_BASE: Mapping[str, Any] = {
     "steps": 24,
     "batch_size": 24,
     "draws": 1,
-    "lr": 3.5e-4,
+    "lr": 4e-4,
     "lr_schedule": "constant",
     "warmup": 4,
     "save_every": 12,
