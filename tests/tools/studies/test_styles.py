@@ -144,9 +144,10 @@ def test_points_have_their_seeds() -> None:
 
 
 def test_words_name_the_levels_where_they_differ() -> None:
+    words: list[tuple[float, Word]] = [(0.25, "undecided"), (0.5, "supported"), (0.75, "supported")]
     claims = [
         Claim("winter", "SFT", "style at equal content", share, 0.1, 0.1, 0.0, 0.2, word)
-        for share, word in ((0.25, "undecided"), (0.5, "supported"), (0.75, "supported"))
+        for share, word in words
     ]
     assert in_words(claims) == "undecided at 25 %, supported at 50 % and 75 %"
     assert in_words(claims[1:]) == "supported at all levels"

@@ -96,10 +96,8 @@ def in_words(claims: Sequence[Claim]) -> str:
         return "no overlap, nothing is said"
     if len(words) == 1:
         return f"{words[0]} at all levels"
-    return ", ".join(
-        f"{word} at {_and(f'{100 * claim.share:.0f} %' for claim in claims if claim.word == word)}"
-        for word in words
-    )
+    at = {word: [f"{100 * claim.share:.0f} %" for claim in claims if claim.word == word] for word in words}
+    return ", ".join(f"{word} at {_and(levels)}" for word, levels in at.items())
 
 
 def claim_table(claims: Sequence[Claim], reading: Reading) -> list[str]:
