@@ -125,8 +125,8 @@ def train_and_evaluate(study: Study) -> dict[str, EvalResult]:
         KeyboardInterrupt: after Ctrl-C; the same call goes on.
     """
     for style in study.styles:
-        study.eval_config(style, ["base"])
         study.runs(style, [method for share in SHARES for method in share])
+        study.eval_config(style, ["base"])
     run_workers(_work, [(study, share) for share in range(len(SHARES))])
     from benchmark.evaluate.run import evaluate
 
