@@ -162,10 +162,20 @@ def test_a_figure_is_drawn_of_what_there_is(tmp_path: Path) -> None:
 # --- what is trained and asked ---------------------------------------------------------------------
 
 
-def test_methods_differ_in_objective_and_divergence_alone(tmp_path: Path) -> None:
+def test_methods_differ_in_objective_divergence_and_length_alone(tmp_path: Path) -> None:
     study = Study((0,), tmp_path)
     methods = [method for share in SHARES for method in share]
-    own = {"preset", "objective", "divergence", "beta", "log_ratio_scale", "data", "out"}
+    own = {
+        "preset",
+        "objective",
+        "divergence",
+        "beta",
+        "log_ratio_scale",
+        "data",
+        "out",
+        "steps",
+        "save_every",
+    }
     runs = [study.run(method, style, 0) for style in STYLES for method in methods]
     assert len({run.model_dump_json(exclude=own) for run in runs}) == 1
     assert {run.data for run in runs} == {f"shapes-style-{style}" for style in STYLES}
