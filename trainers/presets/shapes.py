@@ -9,7 +9,7 @@ prompts so that the style is seen, see results/LOG.md.
 from collections.abc import Mapping
 from typing import Any
 
-from trainers.presets.base import Preset
+from trainers.presets.base import Expected, Preset
 
 _SOURCE = "fbench"
 
@@ -46,6 +46,28 @@ _NOTES: Mapping[str, str] = {
     "pearson-chi2": "f'(0+) is finite: its closed form needs a beta above half the spread of the reward"
 }
 
+_MEASURED = "results/evaluation, means of five training seeds against the base"
+_EXPECTED: Mapping[str, Expected] = {
+    "reverse-kl": Expected(
+        {
+            "held_out_loss": 0.624,
+            "true_taste_difference": 0.098,
+            "true_diversity_difference": -0.037,
+            "oracle_difference": 0.008,
+        },
+        _MEASURED,
+    ),
+    "jensen-shannon": Expected(
+        {
+            "held_out_loss": 0.656,
+            "true_taste_difference": 0.068,
+            "true_diversity_difference": -0.015,
+            "oracle_difference": 0.008,
+        },
+        _MEASURED,
+    ),
+}
+
 SHAPES: tuple[Preset, ...] = (
     Preset("shapes-sft", "fine-tuning on the preferred images alone", {**_BASE, "objective": "sft"}, _SOURCE),
     *(
@@ -54,6 +76,7 @@ SHAPES: tuple[Preset, ...] = (
             f"f-DPO under {words}",
             {**_PAIRED, "slope_matched": True, "objective": "f_dpo", "divergence": divergence},
             _SOURCE,
+            _EXPECTED.get(name),
             note=_NOTES.get(name, ""),
         )
         for name, (divergence, words) in DIVERGENCES.items()
