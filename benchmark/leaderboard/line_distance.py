@@ -18,9 +18,13 @@ from benchmark.stats.resampling import resample_counts
 from benchmark.stats.sweeps import LOST, sweep_curves
 from benchmark.stats.training_runs import Difference
 
-ON, BELOW, BEYOND, OUTSIDE = "on it", "below it", "beyond it", "outside its range"
+ON, BELOW, BEYOND = "on it", "below it", "beyond it"
+PAST, OUTSIDE = "past its end", "outside its range"
 
-_RANGE: Final = ", which is from the base to its last point that is not hollow"
+_RANGE: Final = {
+    PAST: ": it has moved further on both axes than the last point that is not hollow",
+    OUTSIDE: ", which is from the base to its last point that is not hollow",
+}
 
 RESAMPLES_OF_LINES: Final = 2000
 """Of prompts; the interval needs their spread and no quantile of them."""
@@ -97,7 +101,7 @@ def _sentence(distance: LineDistance, name: str, across: str, upward: str) -> st
     ]
     return (
         f"{name} against the optimum of {distance.reward} under {distance.divergence}: "
-        f"{distance.verdict}{'; ' if parts else _RANGE}{'; '.join(parts)}."
+        f"{distance.verdict}{'; ' if parts else _RANGE[distance.verdict]}{'; '.join(parts)}."
     )
 
 
@@ -139,8 +143,10 @@ def _against(
         ends = [_interval(seen[axis, i], drawn[:, axis, i], zero[axis], len(prompts)) for axis in (0, 1)]
         x, x_lo, x_hi = _numbers(ends[0], float(signs[0]))
         y, y_lo, y_hi = _numbers(ends[1], float(signs[1]))
+        further = _is_past(mine[:, :, i].mean(axis=0), curve.mean(axis=0))
+        verdict = _verdict(ends, outside=PAST if further else OUTSIDE)
         distances.append(
-            LineDistance(run, line.divergence, line.reward, x, x_lo, x_hi, y, y_lo, y_hi, _verdict(ends))
+            LineDistance(run, line.divergence, line.reward, x, x_lo, x_hi, y, y_lo, y_hi, verdict)
         )
     return distances
 
@@ -190,9 +196,14 @@ def _numbers(interval: Interval | None, sign: float) -> tuple[float | None, floa
     return sign * interval.value, lo, hi
 
 
-def _verdict(ends: Sequence[Interval | None]) -> str:
+def _is_past(run: FloatArray, curve: FloatArray) -> bool:
+    """Whether a run, gains (2,), has paid more and gained more than any point of the line, (2, points)."""
+    return bool(run[0] < curve[0].min() and run[1] > curve[1].max())
+
+
+def _verdict(ends: Sequence[Interval | None], *, outside: str) -> str:
     """In words; where the axes disagree, which a line that does not fall can do, the first decides."""
     known = [e for e in ends if e is not None]
     if not known:
-        return OUTSIDE
+        return outside
     return next((BEYOND if e.lo > 0 else BELOW for e in known if e.lo > 0 or e.hi < 0), ON)

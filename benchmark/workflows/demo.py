@@ -1,14 +1,15 @@
 """`fbench demo`: four objectives trained, evaluated against the base model and ranked, on any machine.
 
-Two worker processes of one thread each: the first trains f-DPO under reverse KL and Jensen-Shannon and
-evaluates them and the base model, the second trains SFT and RPO. Then both draw more images of the
-base, from which follows what perfect training would reach under each divergence: the lines behind the
-policies in the figure. Everything is kept by content, so the same command resumes, or reuses what is there.
+Two worker processes of one thread each: the first encodes the data, trains f-DPO under reverse KL and
+Jensen-Shannon and evaluates both; the second evaluates the base model, then does the same with SFT and RPO.
+Then both draw more images of the base, from which follows what perfect training would reach under each
+divergence: the lines behind the policies in the figure. Everything is kept by content, so the same command
+resumes, or reuses what is there.
 """
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ SHARES: Final = (("shapes-f-dpo-reverse-kl", "shapes-f-dpo-jensen-shannon"), ("s
 PROMPTS, IMAGES_PER_PROMPT = 96, 4
 PLANE: Final = ("true_taste", "true_diversity")
 """What the lines are drawn in; they maximise the first."""
-POOL: Final = 16
+POOL: Final = 12
 """Images of the base a prompt from which the lines follow."""
 SHEET: Final = 8
 """Prompts on the picture sheet."""
@@ -79,10 +80,11 @@ def demo(out: Path, *, steps: int = STEPS, seed: int = 0, offline: bool = False)
     seconds: dict[str, float] = {}
     with held(out, [run.identity() for share in runs for run in share]):
         if not _finished(everyone, [run for share in runs for run in share]):
-            shares = []
-            for i, mine in enumerate(runs):
-                own = (("base",) if i == 0 else ()) + tuple(str(run.out) for run in mine)
-                shares.append(Share(mine, eval_config(out, own, offline=offline)))
+            first, second = (
+                Share(mine, eval_config(out, tuple(str(run.out) for run in mine), offline=offline))
+                for mine in runs
+            )
+            shares = [first, replace(second, first=eval_config(out, ("base",), offline=offline))]
             seconds = longest(run_workers(train_and_prepare, shares))
         from benchmark.evaluate.run import evaluate
 
@@ -115,7 +117,7 @@ def _lines(
         scorers=PLANE, device="cpu", offline=offline, out=out / "closed-form",
     )  # fmt: skip
     if not (lines.out / FILE).is_file():
-        pool = {"checkpoint": ("base",), "images_per_prompt": POOL}
+        pool = {"checkpoint": ("base",), "images_per_prompt": POOL, "scorers": PLANE}
         shards = [{**pool, "shard": f"{i + 1}/{WORKERS}"} for i in range(WORKERS)]
         run_workers(prepare, [evaluated.model_copy(update=shard) for shard in shards])
         make_frontier(lines)

@@ -116,14 +116,17 @@ class Share:
     Attributes:
         runs: Trained together; may be none.
         evaluation: Of the worker's own checkpoints, into the folder that all workers share.
+        first: What is evaluated before the training, into the same folder; None for nothing. One worker
+            encodes what all train on, so another had better begin with something else than waiting for it.
     """
 
     runs: "tuple[TrainConfig, ...]"
     evaluation: "EvalConfig"
+    first: "EvalConfig | None" = None
 
 
 def train_and_prepare(share: Share) -> dict[str, float]:
-    """Trains a share, then generates and scores; the table is left to a later `evaluate`.
+    """Trains a share, generates and scores; the table is left to a later `evaluate`.
 
     Returns:
         Wall time by part: ``start`` (imports, loading), ``train``, ``generate``, ``score``.
@@ -135,12 +138,15 @@ def train_and_prepare(share: Share) -> dict[str, float]:
     from benchmark.evaluate.run import prepare
     from trainers.train import train_many
 
-    imported = time.monotonic()
+    spent = [{"start": time.monotonic() - begin}]
+    if share.first:
+        spent.append(prepare(share.first))
     if share.runs:
+        begin = time.monotonic()
         train_many(share.runs)
-    trained = time.monotonic()
-    parts = prepare(share.evaluation)
-    return {**parts, "start": imported - begin + parts["start"], "train": trained - imported}
+        spent.append({"train": time.monotonic() - begin})
+    spent.append(prepare(share.evaluation))
+    return {part: sum(one.get(part, 0.0) for one in spent) for parts in spent for part in parts}
 
 
 def train_and_evaluate(

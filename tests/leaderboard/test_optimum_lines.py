@@ -17,6 +17,7 @@ from benchmark.leaderboard.line_distance import (
     BEYOND,
     ON,
     OUTSIDE,
+    PAST,
     distance_lines,
     distances_from_lines,
 )
@@ -200,6 +201,8 @@ def test_nothing_is_said_beyond_the_ends(lines: ScoreTable) -> None:
     reward, diversity = prompt_values(lines, last.id)
     far = evaluation({"run": ("reverse_kl", reward + 5, base[1] + 5)}, base)
     assert distance(lines, far) == (None, None, None, None, None, None, OUTSIDE)
+    further = evaluation({"run": ("reverse_kl", reward + 5, diversity - 5)}, base)
+    assert distance(lines, further) == (None, None, None, None, None, None, PAST)
     # Worse than the base in reward: no level is equal, but the diversity is.
     under = evaluation({"run": ("reverse_kl", base[0] - 1, (diversity + base[1]) / 2)}, base)
     x, _, _, y, _, _, verdict = distance(lines, under)

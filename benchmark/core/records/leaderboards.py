@@ -206,7 +206,7 @@ class LineDistance:
         y: Checkpoint less line on the second axis, where the line has as much of the first; None likewise.
         y_lo: Lower end of its 95 % interval.
         y_hi: Upper end.
-        verdict: ``on it``, ``below it``, ``beyond it`` or ``outside its range``.
+        verdict: ``on it``, ``below it``, ``beyond it``, ``past its end`` or ``outside its range``.
     """
 
     checkpoint: str
