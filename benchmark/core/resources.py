@@ -37,6 +37,15 @@ def shapes_weights(name: str = "") -> Path:
     return _inside("shapes/weights", name, "weights of the embedded world")
 
 
+def oracle_weights() -> tuple[Path, Path]:
+    """The oracle that evaluates, and its calibration.
+
+    Raises:
+        MissingFileError: as :func:`shapes_weights`.
+    """
+    return shapes_weights("oracle"), shapes_weights("truth/oracle.json")
+
+
 def shapes_data(name: str = "") -> Path:
     """A data set of the embedded world, or the folder of all of them.
 

@@ -30,7 +30,7 @@ class _Judged(OpensWeights):
     @final
     def weight_paths(self) -> tuple[Path, ...]:
         """The evaluating oracle and its calibration."""
-        return resources.shapes_weights("oracle"), resources.shapes_weights("truth/oracle.json")
+        return resources.oracle_weights()
 
     @final
     def load(self, device: str = "cpu") -> None:  # noqa: ARG002  # it is small, and exact on the processor

@@ -4,6 +4,7 @@ The two objects of a reading are in reading order: the left one first when they 
 upper one.
 """
 
+import math
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -27,6 +28,14 @@ CLASSES: Final[dict[str, tuple[int, int]]] = {
     "style": (1, len(STYLES)),
 }
 """For every attribute: how many of it an image has and how many classes each has, besides `none`."""
+
+_SHAPES: Final[dict[str, tuple[int, ...]]] = {
+    **{name: (many,) if many > 1 else () for name, (many, _) in CLASSES.items()},
+    "centre": (2, 2),
+    "radius": (2,),
+    "angle": (2,),
+}
+"""Of every field of a reading, in their order."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,19 @@ class Readings:
     def joined(cls, parts: list["Readings"]) -> "Readings":
         """Several batches as one."""
         return cls(**{f.name: torch.cat([getattr(p, f.name) for p in parts]) for f in fields(cls)})
+
+    def rows(self) -> Float[Tensor, "n columns"]:
+        """All fields of a reading in one row of float64, which holds each of them exactly."""
+        return torch.cat([getattr(self, f.name).double().reshape(len(self), -1) for f in fields(self)], 1)
+
+    @classmethod
+    def of_rows(cls, rows: Float[Tensor, "n columns"]) -> "Readings":
+        """The readings whose :meth:`rows` these are."""
+        parts = rows.split([math.prod(shape) for shape in _SHAPES.values()], dim=1)
+        return cls(**{
+            name: part.reshape(-1, *shape).to(torch.int64 if name in CLASSES else torch.float32)
+            for (name, shape), part in zip(_SHAPES.items(), parts, strict=True)
+        })  # fmt: skip
 
     def agrees(self, other: "Readings") -> dict[str, Bool[Tensor, " n"]]:
         """For each attribute, whether both readings say the same of the whole image."""

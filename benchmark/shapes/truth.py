@@ -64,15 +64,32 @@ class Judge:
         Raises:
             ValueError: a caption is not of this world's grammar.
         """
-        facts = [_parse(text) for text in captions]
+        return judge(*self.look(images), captions)
+
+    def look(self, images: NDArray[np.uint8]) -> tuple[Readings, Tensor]:
+        """What images (n, 64, 64, 3) show, and whether each is a scene, (n,) bool: nearly all of the work."""
         pictures = torch.from_numpy(images).movedim(-1, 1).float() / 255
         readings = self.oracle.read(pictures)
-        matches = alignments(facts, readings)
-        scene = is_scene(residuals(pictures, readings), readings, self.limits)
-        share = shares(matches)
-        tastes = [annotators.taste(facts, readings, matches, p) for p in annotators.POPULATIONS.values()]
-        rewards = [annotators.reward(share, scene, q) for q in tastes]
-        return Judgement(facts, readings, matches, share, scene, *tastes, *rewards)
+        return readings, is_scene(residuals(pictures, readings), readings, self.limits)
+
+
+def judge(readings: Readings, scene: Tensor, captions: list[str]) -> Judgement:
+    """What images are worth that show this, against their captions.
+
+    Args:
+        readings: N readings.
+        scene: Whether each is a scene, (n,) bool.
+        captions: N captions.
+
+    Raises:
+        ValueError: a caption is not of this world's grammar.
+    """
+    facts = [_parse(text) for text in captions]
+    matches = alignments(facts, readings)
+    share = shares(matches)
+    tastes = [annotators.taste(facts, readings, matches, p) for p in annotators.POPULATIONS.values()]
+    rewards = [annotators.reward(share, scene, q) for q in tastes]
+    return Judgement(facts, readings, matches, share, scene, *tastes, *rewards)
 
 
 @cache

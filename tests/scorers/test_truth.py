@@ -1,15 +1,20 @@
 """The embedded truth with the committed oracle: renders of a prompt are right, others are not."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import ImageSet
 from benchmark.scorers import make_scorers
+from benchmark.scorers.engine import truth
+from benchmark.scorers.engine.cache import Cache
+from benchmark.scorers.engine.images import forget, shown, source_of
 from benchmark.shapes.annotators import TASTE_VERSION, C
 from benchmark.shapes.vocabulary import STYLES
 
@@ -95,3 +100,21 @@ def test_copies_have_no_diversity(make_set: MakeSet) -> None:
     ]
     assert np.mean(varied) > 0.6
     assert max(same) < 1e-6
+
+
+def test_what_an_image_shows_is_read_once_an_evaluation(
+    make_set: MakeSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, kept = make_set(prompts=4, k=3), Cache(tmp_path / "kept")
+    source_of(images, kept)
+    first = truth.truths(shown(images))
+    kept.write()
+    forget(images)
+    monkeypatch.setattr(truth, "load_judge", lambda: pytest.fail("read again"))
+    source_of(images, Cache(tmp_path / "kept"))
+    again = truth.truths(shown(images))
+    for a, b in zip(again, first, strict=True):
+        assert torch.equal(a.reading.rows(), b.reading.rows())
+        assert a.facts == b.facts
+        numbers = [[float(getattr(t, f.name)) for f in fields(t)[2:]] for t in (a, b)]
+        assert np.array_equal(*numbers, equal_nan=True)

@@ -1,6 +1,6 @@
 """Alignment, diversity and reward on scenes whose truth is known."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 import torch
@@ -61,6 +61,15 @@ def test_nothing_read_shows_nothing() -> None:
     blank = replace(reading, count=torch.zeros(1, dtype=torch.long), **none)
     assert shares(alignments([facts], blank)).item() == 0
     assert not complete(blank).any()
+
+
+def test_a_reading_is_known_again_from_its_row() -> None:
+    scenes = reading_of(sample_scenes(wanted([parse("a red star")] * 50), seeded(3)))
+    again = Readings.of_rows(scenes.rows())
+    for field in fields(Readings):
+        one, other = getattr(again, field.name), getattr(scenes, field.name)
+        assert torch.equal(one, other)
+        assert one.dtype == other.dtype
 
 
 def test_the_world_is_as_varied_as_the_world_and_copies_are_not() -> None:
