@@ -22,7 +22,7 @@ ON, BELOW, BEYOND = "on it", "below it", "beyond it"
 PAST, OUTSIDE = "past its end", "outside its range"
 
 _RANGE: Final = {
-    PAST: ": it has moved further on both axes than the last point that is not hollow",
+    PAST: ": it has gained more {upward} than the last point that is not hollow",
     OUTSIDE: ", which is from the base to its last point that is not hollow",
 }
 
@@ -101,7 +101,8 @@ def _sentence(distance: LineDistance, name: str, across: str, upward: str) -> st
     ]
     return (
         f"{name} against the optimum of {distance.reward} under {distance.divergence}: "
-        f"{distance.verdict}{'; ' if parts else _RANGE[distance.verdict]}{'; '.join(parts)}."
+        f"{distance.verdict}{'; ' if parts else _RANGE[distance.verdict].format(upward=upward)}"
+        f"{'; '.join(parts)}."
     )
 
 
@@ -143,7 +144,7 @@ def _against(
         ends = [_interval(seen[axis, i], drawn[:, axis, i], zero[axis], len(prompts)) for axis in (0, 1)]
         x, x_lo, x_hi = _numbers(ends[0], float(signs[0]))
         y, y_lo, y_hi = _numbers(ends[1], float(signs[1]))
-        further = _is_past(mine[:, :, i].mean(axis=0), curve.mean(axis=0))
+        further = mine[:, 1, i].mean() > curve[:, 1].mean(axis=0).max()
         verdict = _verdict(ends, outside=PAST if further else OUTSIDE)
         distances.append(
             LineDistance(run, line.divergence, line.reward, x, x_lo, x_hi, y, y_lo, y_hi, verdict)
@@ -194,11 +195,6 @@ def _numbers(interval: Interval | None, sign: float) -> tuple[float | None, floa
         return None, None, None
     lo, hi = sorted((sign * interval.lo, sign * interval.hi))
     return sign * interval.value, lo, hi
-
-
-def _is_past(run: FloatArray, curve: FloatArray) -> bool:
-    """Whether a run, gains (2,), has paid more and gained more than any point of the line, (2, points)."""
-    return bool(run[0] < curve[0].min() and run[1] > curve[1].max())
 
 
 def _verdict(ends: Sequence[Interval | None], *, outside: str) -> str:
