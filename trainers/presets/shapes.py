@@ -108,7 +108,7 @@ _STYLE_BASE: Mapping[str, Any] = {
     "held_out_draws": 4,
 }
 _STYLE_PAIRED: Mapping[str, Any] = {"beta": 0.3, "log_ratio_scale": "auto"}
-_STYLE_STEPS: Mapping[str, int] = {"van_gogh": 20, "sketch": 20, "winter": 30}
+_STYLE_STEPS: Mapping[str, int] = {"van_gogh": 20, "sketch": 30, "winter": 30}
 _QUICK: Mapping[tuple[str, str], int] = {("diffusion-dpo", "van_gogh"): 10, ("f-dpo", "van_gogh"): 10}
 """Where the style is read on most pictures after half of the steps, and more would only lose content."""
 _METHODS: Mapping[str, tuple[Mapping[str, Any], str]] = {
