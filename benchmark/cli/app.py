@@ -4,7 +4,8 @@ import importlib
 import sys
 from collections import Counter
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
@@ -49,18 +50,31 @@ class Group(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
-def _refusing_repeats(leaf: Any) -> Callable[[Any, list[str]], list[str]]:
-    """How a command reads its words, when an option of one value is given once: the first would be lost."""
+def _refusing(leaf: Any) -> Callable[[Any, list[str]], list[str]]:
+    """How a command reads its words, refusing what would be lost or misread in silence.
+
+    That is an option of one value given twice, and an empty path (``--out "$UNSET"``), which to pathlib is
+    the current folder.
+    """
     parse = leaf.parse_args
 
     def parse_args(ctx: Any, args: list[str]) -> list[str]:
-        _, _, order = leaf.make_parser(ctx).parse_args(args=list(args))
+        given, _, order = leaf.make_parser(ctx).parse_args(args=list(args))
         for option, count in Counter(order).items():
             if count > 1 and not option.multiple and not option.is_eager:
                 raise ConfigError(f"{option.opts[-1]} is given {count} times", do="give it once")
+            value = given.get(option.name)
+            if _is_path(option) and "" in (value if isinstance(value, list | tuple) else (value,)):
+                name = option.opts[-1] if option.param_type_name == "option" else option.metavar
+                raise ConfigError(f"{name} is empty", allowed="a path, . for the current folder")
         return list(parse(ctx, args))
 
     return parse_args
+
+
+def _is_path(parameter: Any) -> bool:
+    annotation = parameter.type_descriptor.annotation
+    return Path in (annotation, *get_args(annotation))
 
 
 class Root(Group):
@@ -78,7 +92,7 @@ class Root(Group):
         found.name = cmd_name
         for leaf in getattr(found, "commands", {"": found}).values():
             leaf.callback = streams.keep_stdout()(leaf.callback)
-            leaf.parse_args = _refusing_repeats(leaf)
+            leaf.parse_args = _refusing(leaf)
         return found
 
     def invoke(self, ctx: Any) -> Any:

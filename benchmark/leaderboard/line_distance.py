@@ -19,10 +19,11 @@ from benchmark.stats.sweeps import LOST, sweep_curves
 from benchmark.stats.training_runs import Difference
 
 ON, BELOW, BEYOND = "on it", "below it", "beyond it"
-PAST, OUTSIDE = "past its end", "outside its range"
+PAST, NEAR, OUTSIDE = "past its end", "too near an end", "outside its range"
 
 _RANGE: Final = {
     PAST: ": it has gained more {upward} than the last point that is not hollow",
+    NEAR: ": in more than 5 % of the resamples of prompts it is outside, and nothing is said",
     OUTSIDE: ", which is from the base to its last point that is not hollow",
 }
 
@@ -145,7 +146,8 @@ def _against(
         x, x_lo, x_hi = _numbers(ends[0], float(signs[0]))
         y, y_lo, y_hi = _numbers(ends[1], float(signs[1]))
         further = mine[:, 1, i].mean() > curve[:, 1].mean(axis=0).max()
-        verdict = _verdict(ends, outside=PAST if further else OUTSIDE)
+        inside = not np.isnan(seen[:, i]).all()
+        verdict = _verdict(ends, outside=PAST if further else NEAR if inside else OUTSIDE)
         distances.append(
             LineDistance(run, line.divergence, line.reward, x, x_lo, x_hi, y, y_lo, y_hi, verdict)
         )

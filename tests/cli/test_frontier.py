@@ -231,4 +231,7 @@ def test_what_the_closed_form_cannot_do_is_refused_in_one_line(
     refused: Callable[..., str], paired: Path, words: list[object], said: str
 ) -> None:
     assert said in refused("frontier", paired, "--by", "light", *words)
+    # What it says to do is what this command takes.
+    line = refused("frontier", paired, "--closed-form")
+    assert line.endswith("as the reward; name a scorer: --by pickscore")
     assert "unit prompt" in refused("frontier", paired, "--closed-form", "--by", "apart")

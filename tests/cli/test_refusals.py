@@ -36,6 +36,19 @@ def test_an_option_of_one_value_is_given_once(refused: Refused) -> None:
     assert tried > 100
 
 
+def test_an_empty_path_is_not_the_current_folder(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a variable of the shell that is not set: ``--out "$RUNS"``."""
+    monkeypatch.chdir(tmp_path)
+    assert refused("demo", "--out", "") == "error: --out is empty; allowed: a path, . for the current folder"
+    assert "--out is empty" in refused("train", "--preset", "shapes-sft", "--out", "", "--dry-run")
+    assert "--frontier is empty" in refused("leaderboard", ".", "--frontier", "x", "--frontier", "")
+    assert "EVAL is empty" in refused("frontier", "", "--dry-run")
+    assert "DIR... is empty" in refused("leaderboard", "a", "")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [

@@ -41,6 +41,7 @@ class Wrong(Divergence):
         (("--divergence", "jeffreys", "--baseline", "no-such"), "allowed: jensen_shannon, reverse_kl"),
         (("--divergence", "jeffreys", "--seeds", "0,1"), "at least 3"),
         (("--divergence", "jeffreys", "--seeds", "zero"), "--seeds"),
+        (("--divergence", "jeffreys", "--seeds", "3-1"), "--seeds is '3-1'"),
         (("--divergence", "jeffreys", "--scorers", "oracel"), "oracle"),
         (("--divergence", "jeffreys", "--margin", "oracle"), "SCORER=VALUE"),
         (("--divergence", "jeffreys", "--margin", "hps=1"), "hps"),

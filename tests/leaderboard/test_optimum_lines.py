@@ -15,6 +15,7 @@ from benchmark.leaderboard.line_contrasts import contrast_rows, line_contrasts
 from benchmark.leaderboard.line_distance import (
     BELOW,
     BEYOND,
+    NEAR,
     ON,
     OUTSIDE,
     PAST,
@@ -212,6 +213,17 @@ def test_nothing_is_said_beyond_the_ends(lines: ScoreTable) -> None:
     assert x is None
     assert y < -1  # type: ignore[operator]
     assert verdict == BELOW
+    # On the line where it begins or ends: half of the resamples leave its range.
+    noise = np.random.default_rng(3).normal(scale=2, size=PROMPTS)
+    near = evaluation({"run": ("reverse_kl", reward + noise - noise.mean() - 0.001, diversity + noise)}, base)
+    assert distance(lines, near)[-1] == NEAR
+    (plane,) = [
+        p
+        for p in with_frontiers(build_leaderboard([near], resamples=100), [lines], near).planes
+        if p.distances
+    ]
+    (said,) = distance_lines(plane, near.checkpoints)
+    assert "too near an end: in more than 5 % of the resamples of prompts it is outside" in said
     # The last full point itself can be read; what is hollow cannot.
     hollow = prompt_values(lines, line.points[-1].id)
     assert distance(lines, evaluation({"run": ("reverse_kl", *hollow)}, base))[0] is None

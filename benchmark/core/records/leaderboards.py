@@ -200,13 +200,14 @@ class LineDistance:
         divergence: Its own.
         reward: The scorer whose mean the line is the optimum of.
         x: Checkpoint less line on the first axis, where the line has gained as much on the second; None where
-            it never does.
+            it never does, or not in enough of the resamples.
         x_lo: Lower end of its 95 % interval.
         x_hi: Upper end.
         y: Checkpoint less line on the second axis, where the line has as much of the first; None likewise.
         y_lo: Lower end of its 95 % interval.
         y_hi: Upper end.
-        verdict: ``on it``, ``below it``, ``beyond it``, ``past its end`` or ``outside its range``.
+        verdict: ``on it``, ``below it``, ``beyond it``, ``past its end``, ``too near an end`` or ``outside
+            its range``.
     """
 
     checkpoint: str

@@ -213,15 +213,17 @@ def _evaluation(config: FrontierConfig) -> tuple[EvalConfig, ScoreTable]:
 
 
 def _chooser(config: FrontierConfig, evaluation: EvalConfig, scorers: list[Scorer]) -> Scorer:
-    """The scorer of best of n; one that is not among the evaluation's is added to them."""
+    """The scorer of best of n, or the reward; one that is not among the evaluation's is added to them."""
     by_name = {scorer.name: scorer for scorer in scorers}
     if config.by is None:
         learned = [s for s in scorers if s.axis == "preference" and s.unit == "image" and s.published]
         primary = [s for s in learned if s.name in evaluation.primary_names]
         if not learned:
+            what = "as the reward" if config.closed_form else "to choose the best of n by"
+            instead = "" if config.closed_form else "; or --best-of none"
             raise UserError(
-                f"no learned preference scorer is among {', '.join(by_name)} to choose the best of n by",
-                do="name a scorer: --by pickscore; or --best-of none",
+                f"no learned preference scorer is among {', '.join(by_name)} {what}",
+                do=f"name a scorer: --by pickscore{instead}",
             )
         return (primary or learned)[0]
     found = by_name.get(config.by.replace("-", "_"))

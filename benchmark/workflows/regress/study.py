@@ -201,7 +201,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
+        known = first.isdecimal() and (not dash or last.isdecimal())
+        if not known or int(last or first) < int(first):
             raise ConfigError(f"--seeds is {text!r}", allowed="numbers and ranges, such as 0-4 or 0,2,5")
         seeds += range(int(first), int(last or first) + 1)
     return tuple(seeds)
