@@ -116,5 +116,5 @@ def test_what_an_image_shows_is_read_once_an_evaluation(
     for a, b in zip(again, first, strict=True):
         assert torch.equal(a.reading.rows(), b.reading.rows())
         assert a.facts == b.facts
-        numbers = [[float(getattr(t, f.name)) for f in fields(t)[2:]] for t in (a, b)]
-        assert np.array_equal(*numbers, equal_nan=True)
+        one, other = ([float(getattr(t, f.name)) for f in fields(t)[2:]] for t in (a, b))
+        assert np.array_equal(one, other, equal_nan=True)
