@@ -200,13 +200,13 @@ def test_nothing_is_said_beyond_the_ends(lines: ScoreTable) -> None:
     (line,) = (one for one in optimum_lines(lines) if one.divergence == "reverse_kl")
     last = [p for p, hollow in zip(line.points, line.hollow, strict=True) if not hollow][-1]
     reward, diversity = prompt_values(lines, last.id)
-    for reached, kept, verdict in (
+    for reached, kept, word in (
         (reward + 5, diversity - 5, PAST),
         (reward + 5, base[1] + 5, PAST),
         (base[0] - 5, base[1] + 5, OUTSIDE),
     ):
         far = evaluation({"run": ("reverse_kl", reached, kept)}, base)
-        assert distance(lines, far) == (None, None, None, None, None, None, verdict)
+        assert distance(lines, far) == (None, None, None, None, None, None, word)
     # Worse than the base in reward: no level is equal, but the diversity is.
     under = evaluation({"run": ("reverse_kl", base[0] - 1, (diversity + base[1]) / 2)}, base)
     x, _, _, y, _, _, verdict = distance(lines, under)
