@@ -100,7 +100,8 @@ def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
 def _without_weights(folder: Path) -> list[str]:
     """The networks of a pipeline's folder of which only the config is there, or nothing."""
     index = read_json(folder / INDEX, "a diffusers model index")
-    named = [name for name in all_folders().networks if name in index]
+    # What a pipeline does without is named as [null, null].
+    named = [name for name in all_folders().networks if (index.get(name) or [None])[0] is not None]
     return [name for name in named if not choose_weights(file.name for file in (folder / name).glob("*"))]
 
 

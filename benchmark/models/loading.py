@@ -63,13 +63,16 @@ def _class_of(family: Family) -> type[Pipeline]:
     return kind
 
 
-def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co:
+def load_part(
+    kind: _Loadable[M_co], folder: Path, device: torch.device, dtype: torch.dtype = torch.float32
+) -> M_co:
     """One network of a pipeline, in float32, in eval mode, without gradients, channels last.
 
     Args:
         kind: The library's class.
         folder: With its config.json and safetensors.
         device: Where it goes.
+        dtype: Instead of float32, for a network too large for it.
 
     Raises:
         UserError: if a file is missing or unreadable, or a weight is missing or left over.
@@ -86,7 +89,7 @@ def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co
         "output_loading_info": True,
         "local_files_only": True,
     }
-    settings |= {"dtype" if hasattr(kind, "get_input_embeddings") else "torch_dtype": torch.float32}
+    settings |= {"dtype" if hasattr(kind, "get_input_embeddings") else "torch_dtype": dtype}
     try:
         with quiet(), under_plain_names(folder, weights) as place:
             model, report = kind.from_pretrained(str(place), **settings)

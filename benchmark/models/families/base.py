@@ -20,12 +20,14 @@ from jaxtyping import Float, Int, Num, UInt8
 from torch import Tensor, nn
 
 from benchmark.core.records import Sampler
-from benchmark.models.facts import Family, ModelFacts
+from benchmark.models.facts import Family, ModelFacts, not_of_a_flow
 from benchmark.models.steps import SamplerSteps, TransitionSteps, no_gaussian_steps
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 P = TypeVar("P", bound="Pipeline")
 LoraTargets: TypeAlias = Literal["attention", "all"]
+ErrorOf: TypeAlias = Literal["prediction", "noise", "image"]
+"""Whose error a log-ratio is made of: what the network predicts, or what follows from that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,6 +231,40 @@ class Pipeline(ABC):
         Args:
             u: How far from images to noise, in [0, 1): uniform where training draws uniformly.
         """
+
+    def density(self, asked: str | None) -> Callable[[np.ndarray], np.ndarray] | None:
+        """From which density training draws times: a map of uniform numbers to those `sample_t` takes.
+
+        Args:
+            asked: As the setting `t_density` has it; None for the family's own.
+
+        Returns:
+            The map, whose text is the density with every choice resolved; None: uniform.
+
+        Raises:
+            UserError: for a density that the family does not have; here, for any.
+        """
+        if asked is not None:
+            raise not_of_a_flow(self.name, f"t_density is {asked}")
+        return None
+
+    def error_weight(self, t: Num[Tensor, "*batch"], of: ErrorOf) -> Float[Tensor, "*batch"] | None:
+        """By what an error of the network's prediction is multiplied to be that of something else.
+
+        Args:
+            t: Times.
+            of: Of what.
+
+        Returns:
+            The factor at each time; None for 1.
+
+        Raises:
+            UserError: for what the family does not have; here, for anything but the prediction.
+        """
+        del t
+        if of != "prediction":
+            raise not_of_a_flow(self.name, f"error_of is {of}")
+        return None
 
     @abstractmethod
     def noise_level(self, t: Num[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
