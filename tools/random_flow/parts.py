@@ -3,14 +3,19 @@
 import string
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
 from transformers import CLIPTextConfig, T5Config, T5EncoderModel, T5TokenizerFast
 
+from benchmark.core.records import Sampler
 from tools.random_folders import published_text_names, write_clip_tokenizer, write_json, write_weights
+
+if TYPE_CHECKING:
+    from benchmark.core.pixels import RGB
 
 CLIP_TOKENS: Final = 32
 """Of a prompt; 77 in published models."""
@@ -87,3 +92,24 @@ def write_index(folder: Path, kind: str, scheduler: Mapping[str, Any], parts: Ma
     write_json(folder / "scheduler" / "scheduler_config.json", scheduler)
     index = {"_class_name": kind, "scheduler": ["diffusers", scheduler["_class_name"]], **parts}
     write_json(folder / "model_index.json", index)
+
+
+def by_diffusers(
+    pipe: Any, prompts: list[str], seeds: list[int], sampler: Sampler, adapter: Path | None, **settings: Any
+) -> "RGB":
+    """Images of a pipeline of diffusers, with a generator for each.
+
+    Args:
+        pipe: The pipeline.
+        prompts: One for each image.
+        seeds: Likewise.
+        sampler: For its steps.
+        adapter: A folder or file that `load_lora_weights` opens.
+        settings: Of the call, such as its guidance.
+    """
+    pipe.set_progress_bar_config(disable=True)
+    if adapter is not None:
+        pipe.load_lora_weights(adapter)
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    made = pipe(prompts, num_inference_steps=sampler.steps, generator=generators, **settings)
+    return np.stack([np.asarray(image) for image in made.images])

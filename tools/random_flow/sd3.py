@@ -1,14 +1,18 @@
 """A Stable Diffusion 3.5 folder as the hub's is, with few weights: 64 x 64 pixels, 16 x 16 x 4 latents."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import SD3Transformer2DModel
+from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 from transformers import CLIPTextModelWithProjection
 
+from benchmark.core.records import Sampler
 from tools.build_shapes.tokenizer import END
-from tools.random_flow.parts import write_clip, write_index, write_network, write_t5, write_vae
+from tools.random_flow.parts import by_diffusers, write_clip, write_index, write_network, write_t5, write_vae
+
+if TYPE_CHECKING:
+    from benchmark.core.pixels import RGB
 
 WIDTH = 48
 """Of the states that the transformer reads: 16 and 24 of the CLIPs, filled up, and T5's."""
@@ -58,3 +62,11 @@ def write_random_folder(
     }
     write_index(folder, "StableDiffusion3Pipeline", noise, parts)
     return folder
+
+
+def diffusers_images(
+    folder: Path, prompts: list[str], seeds: list[int], sampler: Sampler, adapter: Path | None = None
+) -> "RGB":
+    """See :func:`tools.random_flow.diffusers_images`."""
+    pipe = StableDiffusion3Pipeline.from_pretrained(folder)
+    return by_diffusers(pipe, prompts, seeds, sampler, adapter, guidance_scale=sampler.guidance)

@@ -55,7 +55,7 @@ class SigmaDensity:
         """As a setting states it.
 
         Example:
-            >>> str(SigmaDensity("logit_normal", shift=3)), str(SigmaDensity())
+            >>> str(SigmaDensity("logit_normal", shift=3.0)), str(SigmaDensity())
             ('logit_normal(mean=0, std=1, shift=3)', 'uniform(shift=1)')
         """
         own = f"mean={self.mean:g}, std={self.std:g}, " if self.name == "logit_normal" else ""

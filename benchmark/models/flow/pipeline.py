@@ -116,6 +116,7 @@ class FlowPipeline(Pipeline):
         if not (place / INDEX).is_file():
             raise UnreadableFileError(place, "a diffusers pipeline", f"it has no {INDEX}")
         chosen = resolve_precision(precision, device)
+        parts = cls.parts(place, device, chosen)
         return cls(
             name=facts.name,
             device=device,
@@ -123,7 +124,7 @@ class FlowPipeline(Pipeline):
             sampler=replace(facts.sampler, precision=chosen),
             revision=revision or cls.family.content_hash(place),
             place=place,
-            **cls.parts(place, device, chosen),
+            **parts,
         )
 
     @property
