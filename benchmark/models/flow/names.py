@@ -25,19 +25,13 @@ from benchmark.models.adapters.names import (
 )
 
 _PREFIXES: Final = re.compile(
-    r"(?P<transformer>lora_transformer[._]|transformer\.|lora_unet[._](?!down_blocks|up_blocks|mid_block)"
-    r"|(?:model\.)?diffusion_model\.)"
+    r"(?P<transformer>lora_(?:transformer|unet)[._]|transformer\.|(?:model\.)?diffusion_model\.)"
     r"|(?P<text_encoder_2>lora_te2[._]|text_encoder_2\.)"
     r"|(?P<text_encoder>lora_te1?[._]|text_encoder\.)"
 )
 CONVERT: Final = "convert it to diffusers' names with the tool that wrote it, which splits these matrices"
 FOREIGN: Final[tuple[Foreign, ...]] = (
     EMBEDDINGS,
-    (
-        r"lora_unet_(?:down|up)_blocks|^unet\.|(?:input|output)_blocks",
-        "of a UNet",
-        OTHER_BASE,
-    ),
     (r"lora_te3|text_encoder_3|t5xxl", "of a third text encoder, which no adapter changes here", OTHER_BASE),
     (
         r"(?:joint|double|single)_blocks[._]\d+",
