@@ -46,7 +46,7 @@ STATES: Final = WIDTH + SECOND
 LAYERS: Final = 6
 SHIFT: Final = 2.0
 """Of sigma in training and in the sampler: scenes are decided near noise, texture is easy."""
-PHASES: Final = (Phase("flow", 7000, 1e-3, 3.0), Phase("flow-even", 4000, 6e-4, 0.0))
+PHASES: Final = (Phase("flow", 6500, 1e-3, 3.0), Phase("flow-even", 4000, 6e-4, 0.0))
 """Objects first, then evenly, for the reasons given in stage `unet`."""
 
 
