@@ -1,38 +1,18 @@
 """The builder in miniature: every stage of the world and of the diffusion model, at 1/200 of the steps."""
 
 import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from diffusers import AutoencoderKL, StableDiffusion3Pipeline, StableDiffusionPipeline
-from transformers import CLIPTextModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline
 
 from benchmark.core.hashing import sha256_path
-from benchmark.core.records import Sampler
-from benchmark.generate import sample
-from benchmark.models import load_pipeline
 from benchmark.shapes.grammar import parse
 from benchmark.shapes.scenes import Wanted, sample_scenes
 from benchmark.shapes.truth import load_judge
-from tools.build_shapes import (
-    fitting,
-    flow,
-    flow_quality,
-    oracles,
-    preferences,
-    samples,
-    text,
-    tokenizer,
-    truth,
-    unet,
-    vae,
-)
+from tools.build_shapes import oracles, preferences, samples, text, tokenizer, truth, unet, vae
 from tools.build_shapes.fitting import Build
 
 SCALE = 1 / 200
@@ -61,8 +41,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Build:
     unet.run(build)
     samples.run(build)
     preferences.run(build)
-    flow.run(build)
-    flow_quality.run(build)
     return build
 
 
@@ -72,20 +50,7 @@ def card(build: Build, stage: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    "stage",
-    [
-        "tokenizer",
-        "text",
-        "vae",
-        "oracle_label",
-        "oracle",
-        "truth",
-        "unet",
-        "samples",
-        "preferences",
-        "flow",
-        "flow_quality",
-    ],
+    "stage", ["tokenizer", "text", "vae", "oracle_label", "oracle", "truth", "unet", "samples", "preferences"]
 )
 def test_every_stage_leaves_a_card(built: Build, stage: str) -> None:
     found = card(built, stage)
@@ -107,75 +72,6 @@ def test_the_folder_is_a_plain_pipeline(built: Build) -> None:
     }
     out = pipe("a red star", num_inference_steps=2, guidance_scale=2.0, output_type="np").images
     assert out.shape == (1, 64, 64, 3)
-
-
-def test_the_flow_models_folder_is_a_plain_pipeline_without_t5(built: Build) -> None:
-    pipe = StableDiffusion3Pipeline.from_pretrained(
-        built.weights / flow.NAME, text_encoder_3=None, tokenizer_3=None
-    )
-    for part in (pipe.transformer, pipe.vae, pipe.text_encoder, pipe.text_encoder_2):
-        assert {p.dtype for p in part.parameters()} == {torch.float32}
-    sampler = Sampler(name="euler", steps=3, guidance=2.0, batch_size=2)
-    generators = [torch.Generator().manual_seed(seed) for seed in (1, 2)]
-    made = pipe(
-        ["a red star", "two hearts"], num_inference_steps=3, guidance_scale=2.0, generator=generators,
-        max_sequence_length=0,
-    ).images  # fmt: skip
-    ours = sample(load_pipeline(str(built.weights / flow.NAME), precision="fp32"),
-                  ["a red star", "two hearts"], [1, 2], sampler)  # fmt: skip
-    assert np.abs(np.stack([np.asarray(image) for image in made]).astype(int) - ours).max() <= 1
-    assert int(str(card(built, "flow")["held_out"]["bytes"])) <= 12e6  # type: ignore[index]
-
-
-def test_the_flow_model_begins_as_nothing_and_reads_as_the_committed_encoder(built: Build) -> None:
-    transformer = flow.new_transformer()
-    assert 3.3e6 < sum(p.numel() for p in transformer.parameters()) < 3.7e6
-    x, states, pooled = (
-        torch.randn(2, 4, 16, 16),
-        torch.randn(2, 32, flow.STATES),
-        torch.randn(2, flow.STATES),
-    )
-    assert not transformer(x, states, pooled, torch.tensor([5.0, 900.0])).sample.any()
-    committed = CLIPTextModel.from_pretrained(built.weights / "shapes-sd" / "text_encoder")
-    ids = text.token_ids(text.load_tokenizer(built), ["a red star", ""])
-    wanted = committed(ids).pooler_output
-    torch.testing.assert_close(flow.first_encoder(built)(ids).text_embeds, wanted)
-
-
-def test_the_flow_models_training_goes_on_where_it_was_broken_off(
-    built: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Ten steps, and ten that are broken off after five: the same weights to the bit."""
-    monkeypatch.setattr(flow, "PHASES", (flow.Phase("ten", 2000, 1e-3, 3.0),))
-
-    def trained(name: str) -> dict[str, torch.Tensor]:
-        shutil.copytree(built.state, tmp_path / name)
-        models, (done,) = flow.train(replace(built, state=tmp_path / name))
-        assert done.steps == 10
-        return models.state_dict()
-
-    whole = trained("whole")
-    steps, fit = [], flow.fit
-
-    def broken(*given: Any, **more: Any) -> Any:
-        loss = given[3]
-
-        def counted(step: int, g: torch.Generator) -> Any:
-            steps.append(step)
-            if len(steps) == 6:
-                raise KeyboardInterrupt
-            return loss(step, g)
-
-        monkeypatch.setattr(fitting, "SAVE_EVERY_SECONDS", 0)
-        return fit(*given[:3], counted, *given[4:], **more)
-
-    monkeypatch.setattr(flow, "fit", broken)
-    with pytest.raises(KeyboardInterrupt):
-        trained("broken")
-    shutil.copytree(tmp_path / "broken", tmp_path / "on")
-    models, _ = flow.train(replace(built, state=tmp_path / "on"))
-    assert steps == [0, 1, 2, 3, 4, 5, 5, 6, 7, 8, 9]
-    assert all(torch.equal(value, whole[name]) for name, value in models.state_dict().items())
 
 
 def test_objects_weigh_more_at_first_and_nothing_does_in_the_end() -> None:
