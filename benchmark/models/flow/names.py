@@ -25,7 +25,7 @@ from benchmark.models.adapters.names import (
 )
 
 _PREFIXES: Final = re.compile(
-    r"(?P<transformer>lora_(?:transformer|unet)[._]|transformer\.|(?:model\.)?diffusion_model\.)"
+    r"(?P<transformer>lora_transformer[._]|lora_unet[._]|transformer\.|(?:model\.)?diffusion_model\.)"
     r"|(?P<text_encoder_2>lora_te2[._]|text_encoder_2\.)"
     r"|(?P<text_encoder>lora_te1?[._]|text_encoder\.)"
 )

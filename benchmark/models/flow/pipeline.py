@@ -211,8 +211,8 @@ class FlowPipeline(Pipeline):
         return None if weight is None else weight(t.float())
 
     def noise_level(self, t: Num[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
-        """Sigma itself."""
-        return t
+        """Sigma itself; noise alone, where a walk begins, counts as just below 1."""
+        return t.clamp(max=_BELOW_ONE)
 
     def add_noise(
         self, latents: Float[Tensor, "n c h w"], noise: Float[Tensor, "n c h w"], t: Num[Tensor, " n"]
