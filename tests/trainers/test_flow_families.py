@@ -65,7 +65,7 @@ def pairs(base: Pipeline, tiny_data: Path, tiny_cache: Path) -> EncodedPairs:
 
 
 def sampler_of(base: Pipeline, **changes: Any) -> Sampler:
-    return replace(base.sampler, **{"steps": 3, "batch_size": 3, "precision": "fp32"} | changes)
+    return replace(replace(base.sampler, steps=3, batch_size=3, precision="fp32"), **changes)
 
 
 def run_in_two_parts(config: TrainConfig) -> None:
@@ -236,7 +236,7 @@ def test_sigma_is_drawn_from_seed_step_and_row_by_the_density(base: Pipeline, pa
 def test_the_log_ratio_may_be_of_the_noise_or_the_image(base: Pipeline, pairs: EncodedPairs) -> None:
     u = np.array([[0.2, 0.7]])
     assert moments_at(base, pairs, u).scale is None
-    scales = {of: moments_at(base, pairs, u, of).scale for of in ("noise", "image")}  # type: ignore[arg-type]
+    scales = {of: moments_at(base, pairs, u, of).scale for of in ("noise", "image")}
     torch.testing.assert_close(scales["noise"], torch.tensor([[0.64, 0.09]]))
     torch.testing.assert_close(scales["image"], torch.tensor([[0.04, 0.49]]))
     plan = BatchPlan(0, 4, error_of="noise")

@@ -38,7 +38,7 @@ def test_without_noise_steps_are_diffusers_to_the_bit() -> None:
     theirs = steps.start(x)
     assert torch.equal(theirs, x)
     ours = x
-    assert torch.equal(steps.times, scheduler.timesteps / 1000)
+    assert torch.equal(torch.as_tensor(steps.times), scheduler.timesteps / 1000)
     for k, t in enumerate(scheduler.timesteps):
         said = draw(10 + k, dtype=torch.float32)
         ours = steps.step(said, steps.times[k], ours, generators(2))
@@ -92,7 +92,7 @@ def test_the_steps_taken_are_those_that_are_compared() -> None:
     sigmas = table(6)
     steps, walk = transition_steps(sigmas), EulerSteps(sigmas, 1.0, CPU)
     assert steps.index.tolist() == [0, 1, 2, 3, 4]
-    assert torch.equal(steps.t, walk.times[:5])
+    assert torch.equal(steps.t, torch.as_tensor(walk.times)[:5])
     x = walk.start(draw(0, dtype=torch.float32))
     for k in range(5):
         said = draw(20 + k, dtype=torch.float32)

@@ -16,7 +16,7 @@ from benchmark.core import resources
 from benchmark.core.records import Sampler
 from benchmark.generate import sample
 from benchmark.models import load_pipeline
-from tools.build_shapes import fitting, flow, flow_quality, text
+from tools.build_shapes import fitting, flow, flow_quality, text, unet
 from tools.build_shapes.fitting import Build
 
 PROMPTS, SEEDS = ["a red star", "two hearts"], [1, 2]
@@ -88,10 +88,10 @@ def test_broken_off_it_goes_on_to_the_same_bits(
     build: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten steps, and ten that are broken off after five."""
-    monkeypatch.setattr(flow, "PHASES", (flow.Phase("ten", 10_000, 1e-3, 3.0),))
+    monkeypatch.setattr(flow, "PHASES", (unet.Phase("ten", 10_000, 1e-3, 3.0),))
     monkeypatch.setattr(flow, "BATCH", 4)
     encoded = {
-        name: flow.encode_renders(build, load_vae(build), 4, name) for name in ("pretrain", "validation")
+        name: unet.encode_renders(build, load_vae(build), 4, name) for name in ("pretrain", "validation")
     }
     monkeypatch.setattr(flow, "encode_renders", lambda *given: encoded[given[3]])
 
@@ -103,14 +103,14 @@ def test_broken_off_it_goes_on_to_the_same_bits(
 
     whole, steps, fit = trained("whole"), list[int](), fitting.fit
 
-    def broken(*given: Any, **more: Any) -> Any:
-        def loss(step: int, g: torch.Generator) -> Any:
+    def broken(to: Build, name: str, models: torch.nn.ModuleDict, loss: Any, **more: Any) -> Any:
+        def counted(step: int, g: torch.Generator) -> Any:
             steps.append(step)
             if len(steps) == 6:
                 raise KeyboardInterrupt
-            return given[3](step, g)
+            return loss(step, g)
 
-        return fit(*given[:3], loss, **more)
+        return fit(to, name, models, counted, **more)
 
     monkeypatch.setattr(fitting, "SAVE_EVERY_SECONDS", 0)
     monkeypatch.setattr(flow, "fit", broken)
