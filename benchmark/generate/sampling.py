@@ -107,11 +107,9 @@ def denoise(
     sampler: Sampler,
     walk: list[Tensor] | None = None,
 ) -> Float[Tensor, "n c h w"]:
-    r"""Latents of images, by the steps of the family's sampler.
+    """Latents of images, by the steps and the guidance of the family's sampler.
 
-    $$ \hat\epsilon = \epsilon_\varnothing + g\,(\epsilon_c - \epsilon_\varnothing) $$
-
-    with both predictions from one forward pass; without guidance there is only the conditional one.
+    Guidance takes both predictions from one forward pass; without it there is only the conditional one.
 
     Args:
         pipeline: The policy.
@@ -135,7 +133,7 @@ def denoise(
         prediction = pipeline.predict(pipeline.network, rows, t, context, precision=sampler.precision).float()
         if copies == 2:
             empty, conditional = prediction.chunk(2)
-            prediction = empty + sampler.guidance * (conditional - empty)
+            prediction = pipeline.guided(empty, conditional, sampler.guidance)
         latents = steps.step(prediction, t, latents, generators)
         if walk is not None:
             walk.append(latents)

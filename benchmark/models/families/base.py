@@ -326,6 +326,20 @@ class Pipeline(ABC):
         del count
         raise no_gaussian_steps(self.name)
 
+    def guided(
+        self, empty: Float[Tensor, "n c h w"], conditional: Float[Tensor, "n c h w"], scale: float
+    ) -> Float[Tensor, "n c h w"]:
+        r"""Classifier-free guidance.
+
+        $$ \hat\epsilon = \epsilon_\varnothing + g\,(\epsilon_c - \epsilon_\varnothing) $$
+
+        Args:
+            empty: What the network says without a prompt, float32.
+            conditional: And with one.
+            scale: g.
+        """
+        return empty + scale * (conditional - empty)
+
     # --- training -------------------------------------------------------------------------------
 
     @abstractmethod
