@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.store import read_json
@@ -10,6 +10,20 @@ from benchmark.models.facts import Family, ModelFacts, pipeline_index
 from benchmark.models.files import INDEX
 
 LatentShape: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[tuple[int, int, int], int]]
+
+SIDE_KEY: Final = "_default_sample_size"
+"""In a folder's index, where latents whose height and width no config states have others than in diffusers'
+pipeline by default; diffusers passes over what begins with `_`."""
+
+
+def latent_side(folder: Path, default: int = 128) -> int:
+    """Height and width of the latents of a folder's images, which its index may state.
+
+    Args:
+        folder: Of a pipeline.
+        default: Of diffusers' pipeline.
+    """
+    return int(str(pipeline_index(folder).get(SIDE_KEY, default)))
 
 
 def folder_facts(folder: Path, family: Family, latent_shape: LatentShape | None = None) -> ModelFacts | None:

@@ -1,7 +1,7 @@
 """Tokenizers and text encoders of flow models, opened strictly."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -10,6 +10,10 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError, UserErr
 from benchmark.core.hashing import sha256_json
 from benchmark.models.families.base import Precision
 from benchmark.models.loading import weights_sha256
+
+TOKENS_KEY: Final = "_max_sequence_length"
+"""In a folder's index, where a language model reads another number of tokens than diffusers' pipeline has by
+default; diffusers passes over what begins with `_`."""
 
 
 def load_tokenizer(kind: Any, folder: Path, *, states_length: bool = True) -> Any:

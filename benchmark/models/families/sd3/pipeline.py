@@ -18,13 +18,11 @@ from benchmark.models.families.sd3 import FAMILY
 from benchmark.models.flow.images import kl_latents, kl_pixels
 from benchmark.models.flow.pipeline import FlowPipeline
 from benchmark.models.flow.schedules import Schedule, read_scheduler
-from benchmark.models.flow.texts import language_dtype, load_tokenizer
+from benchmark.models.flow.texts import TOKENS_KEY, language_dtype, load_tokenizer
 from benchmark.models.loading import load_part
 
 T5_TOKENS: Final = 256
 """Of a prompt, as diffusers' pipeline has it by default."""
-TOKENS_KEY: Final = "_max_sequence_length"
-"""In a folder's index, where a model has another number; diffusers passes over what begins with `_`."""
 
 _ATTENTION: Final = (
     "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj",
