@@ -27,7 +27,7 @@ from benchmark.models.flow.policies import TRANSFORMER, policy_parts, save_netwo
 from benchmark.models.flow.schedules import Schedule
 from benchmark.models.flow.texts import encoder_id
 from benchmark.models.loading import resolve_precision, weights_sha256
-from benchmark.models.steps import TransitionSteps
+from benchmark.models.steps import SamplerSteps, TransitionSteps
 
 F = TypeVar("F", bound="FlowPipeline")
 ENCODED_PIXELS = 2**20
@@ -241,7 +241,7 @@ class FlowPipeline(Pipeline):
         with self.autocast(precision):
             return self.velocity(network, noisy, t.expand(len(noisy)), told)
 
-    def sampler_steps(self, sampler: Sampler) -> euler.EulerSteps:
+    def sampler_steps(self, sampler: Sampler) -> SamplerSteps:
         """A walk by Euler's steps."""
         if sampler.name not in self.family.samplers:
             raise UnknownNameError("sampler", sampler.name, self.family.samplers)
