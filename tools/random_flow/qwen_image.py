@@ -2,17 +2,21 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import AutoencoderKLQwenImage, QwenImageTransformer2DModel
+from diffusers import AutoencoderKLQwenImage, QwenImagePipeline, QwenImageTransformer2DModel
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
-from benchmark.models.families.qwen_image.pipeline import template
+from benchmark.core.records import Sampler
+from benchmark.models.families.qwen_image.pipeline import NO_PROMPT, template
 from benchmark.models.flow.facts import SIDE_KEY
 from benchmark.models.flow.texts import TOKENS_KEY
-from tools.random_flow.parts import write_index, write_network
+from tools.random_flow.parts import by_diffusers, write_index, write_network
 from tools.random_folders import write_json
+
+if TYPE_CHECKING:
+    from benchmark.core.pixels import RGB
 
 WIDTH = 16
 """Of the language model's states."""
@@ -97,3 +101,29 @@ def _write_language(folder: Path) -> None:
     }  # fmt: skip
     config = Qwen2_5_VLConfig(text_config=text, vision_config=vision)
     Qwen2_5_VLForConditionalGeneration(config).save_pretrained(folder / "text_encoder")
+
+
+def diffusers_images(
+    folder: Path,
+    prompts: list[str],
+    seeds: list[int],
+    sampler: Sampler,
+    adapter: Path | None = None,
+    **settings: Any,
+) -> "RGB":
+    """See :func:`tools.random_flow.diffusers_images`.
+
+    Args:
+        folder: Of the pipeline.
+        prompts: One for each image.
+        seeds: Likewise.
+        sampler: Steps and guidance.
+        adapter: A folder or file that `load_lora_weights` opens.
+        settings: Of the call.
+    """
+    own: dict[str, Any] = {"height": 64, "width": 64, "max_sequence_length": TOKENS}
+    own["true_cfg_scale"] = sampler.guidance
+    if sampler.guidance > 1:
+        own["negative_prompt"] = [NO_PROMPT] * len(prompts)
+    pipe = QwenImagePipeline.from_pretrained(folder)
+    return by_diffusers(pipe, prompts, seeds, sampler, adapter, **own, **settings)

@@ -3,14 +3,18 @@
 import inspect
 import string
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import AutoencoderDC, SanaPipeline, SanaTransformer2DModel
 from tokenizers.processors import TemplateProcessing
 from transformers import Gemma2Config, Gemma2Model, GemmaTokenizer
 
-from tools.random_flow.parts import write_index, write_network
+from benchmark.core.records import Sampler
+from tools.random_flow.parts import by_diffusers, write_index, write_network
+
+if TYPE_CHECKING:
+    from benchmark.core.pixels import RGB
 
 WIDTH = 16
 """Of Gemma's states."""
@@ -82,3 +86,27 @@ def _write_gemma(folder: Path) -> None:
         num_attention_heads=2, num_key_value_heads=1, head_dim=8, query_pre_attn_scalar=8, sliding_window=32,
     )  # fmt: skip
     Gemma2Model(config).save_pretrained(folder / "text_encoder")
+
+
+def diffusers_images(
+    folder: Path,
+    prompts: list[str],
+    seeds: list[int],
+    sampler: Sampler,
+    adapter: Path | None = None,
+    **settings: Any,
+) -> "RGB":
+    """See :func:`tools.random_flow.diffusers_images`.
+
+    Args:
+        folder: Of the pipeline.
+        prompts: One for each image.
+        seeds: Likewise.
+        sampler: Steps and guidance; its name is the folder's scheduler.
+        adapter: A folder or file that `load_lora_weights` opens.
+        settings: Of the call.
+    """
+    # The pipeline knows four sizes of images, none of them this one.
+    own = {"height": 64, "width": 64, "use_resolution_binning": False, "guidance_scale": sampler.guidance}
+    pipe = SanaPipeline.from_pretrained(folder)
+    return by_diffusers(pipe, prompts, seeds, sampler, adapter, **own, **settings)
