@@ -57,6 +57,6 @@ SANA: tuple[Preset, ...] = (
         {**_SANA, "objective": "rpo", "divergence": "reverse_kl"},
         "arXiv 2406.06382, settings unknown; those of flow-dpo-sana",
         None,
-        f"nobody has published RPO on a flow model; {_OURS}",
+        f"no RPO of a flow model is known to us; {_OURS}",
     ),
 )

@@ -334,7 +334,7 @@ class Pipeline(ABC):
         $$ \hat\epsilon = \epsilon_\varnothing + g\,(\epsilon_c - \epsilon_\varnothing) $$
 
         Args:
-            empty: What the network says without a prompt, float32.
+            empty: What the network says without a prompt.
             conditional: And with one.
             scale: g.
         """

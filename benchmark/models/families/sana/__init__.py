@@ -64,7 +64,7 @@ FAMILY: Final = Family(
 
 @models.register()
 def sana() -> ModelFacts:
-    """SANA 1.6B: 1024 x 1024, 32 x 32 x 32 latents, 13 GB of weights from the hub."""
+    """SANA 1.6B: 1024 x 1024, 32 x 32 x 32 latents, weights from the hub."""
     return ModelFacts(
         name="sana",
         hub_id="Efficient-Large-Model/Sana_1600M_1024px_diffusers",
@@ -78,7 +78,7 @@ def sana() -> ModelFacts:
 
 @models.register()
 def sana_512() -> ModelFacts:
-    """SANA 1.6B of 512 x 512: 32 x 16 x 16 latents, 13 GB of weights from the hub."""
+    """SANA 1.6B of 512 x 512: 32 x 16 x 16 latents, weights from the hub."""
     return ModelFacts(
         name="sana_512",
         hub_id="Efficient-Large-Model/Sana_1600M_512px_diffusers",
@@ -92,7 +92,7 @@ def sana_512() -> ModelFacts:
 
 @models.register()
 def sana15() -> ModelFacts:
-    """SANA 1.5 1.6B: 1024 x 1024, 32 x 32 x 32 latents, 9 GB of weights from the hub."""
+    """SANA 1.5 1.6B: 1024 x 1024, 32 x 32 x 32 latents, weights from the hub."""
     return ModelFacts(
         name="sana15",
         hub_id="Efficient-Large-Model/SANA1.5_1.6B_1024px_diffusers",
