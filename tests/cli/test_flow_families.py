@@ -1,4 +1,4 @@
-"""Every family of flow models goes the whole way through the public commands."""
+"""Every family of flow models goes the whole way through the commands, or is refused in one line."""
 
 import json
 from collections.abc import Callable
@@ -7,12 +7,16 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from benchmark.models import model_facts
 from tools.random_flow import FAMILIES
 
 Fbench = Callable[..., Result]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+every_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+@every_family
 def test_it_trains_and_base_and_adapter_are_evaluated(
     fbench: Fbench, pairs: Path, published_folder: Callable[[str], Path], tmp_path: Path, family: str
 ) -> None:
@@ -32,7 +36,28 @@ def test_it_trains_and_base_and_adapter_are_evaluated(
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     board = json.loads((tmp_path / "eval" / "leaderboard.json").read_text())
-    assert "sampler:euler-3|" in json.dumps(board)
+    # By the sampler and the guidance of diffusers' pipeline.
+    own = model_facts(str(base)).sampler
+    assert f"sampler:{own.name}-3|cfg:{own.guidance}|" in json.dumps(board)
     means = [{cell["scorer"]: cell["mean"] for cell in row["cells"]} for row in board["rows"]]
     assert means[0]["path_kl"] == 0
     assert means[1]["path_kl"] > 0
+
+
+@every_family
+def test_what_cannot_be_is_refused_in_one_line(
+    refused: Callable[..., str],
+    world: dict[str, Path],
+    published_folder: Callable[..., Path],
+    family: str,
+    tmp_path: Path,
+) -> None:
+    base, out = published_folder(family), tmp_path / "no"
+    train = ("train", "--config", world["config"], "--base", base, "--out", out)
+    assert "t_density is normal" in refused(*train, "--set", "t_density=normal")
+    assert "precision is fp16 on cpu" in refused(*train, "--precision", "fp16")
+    asked = ("eval", "--base", base, "--prompts", world["prompts"], "--scorers", f"{world['scorers']}:Light")
+    line = refused(*asked, "--out", tmp_path / "one", "--sampler", "ddim")
+    assert all(name in line for name in ("sampler", "ddim", "euler"))
+    line = refused(*asked, "--out", tmp_path / "two", "--checkpoint", world["base"], "--device", "cpu")
+    assert str(world["base"]) in line

@@ -16,7 +16,7 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Sampler
 from benchmark.models import load_pipeline, model_facts, open_checkpoint
-from benchmark.models.facts import families
+from benchmark.models.facts import ModelFacts, families
 from benchmark.models.families.base import Conditioning, Pipeline
 from benchmark.models.families.unet.pipeline import UNetPipeline
 from benchmark.models.flow.pipeline import FlowPipeline
@@ -315,6 +315,17 @@ def test_a_saved_adapter_opens_as_what_it_added(new: Callable[[], Pipeline], tmp
         {p.name: p.read_bytes() for p in (tmp_path / f).rglob("*") if p.is_file()} for f in ("one", "two")
     )
     assert one == two
+
+
+@pytest.mark.parametrize("family", FLOW)
+def test_a_flow_model_of_the_hub_is_sampled_as_its_folder_says(
+    published_folder: Callable[..., Path], family: str
+) -> None:
+    folder = published_folder(family)
+    own, of_hub = model_facts(str(folder)), ModelFacts(name="owner/name", hub_id="owner/name")
+    assert own.family is not None
+    opened = own.family.load().open(folder, of_hub, torch.device("cpu"), "fp32", "a1b2")
+    assert (opened.name, opened.revision, opened.sampler) == ("owner/name", "a1b2", own.sampler)
 
 
 @every_family

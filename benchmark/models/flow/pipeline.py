@@ -117,11 +117,13 @@ class FlowPipeline(Pipeline):
             raise UnreadableFileError(place, "a diffusers pipeline", f"it has no {INDEX}")
         chosen = resolve_precision(precision, device)
         parts = cls.parts(place, device, chosen)
+        # Of a hub id nothing was known: its folder says how it is sampled.
+        own = facts if facts.family is not None else (cls.family.facts(place) or facts)
         return cls(
             name=facts.name,
             device=device,
             precision=chosen,
-            sampler=replace(facts.sampler, precision=chosen),
+            sampler=replace(own.sampler, precision=chosen),
             revision=revision or cls.family.content_hash(place),
             place=place,
             **parts,
