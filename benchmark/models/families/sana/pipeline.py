@@ -115,7 +115,7 @@ class SanaPipeline(FlowPipeline):
         and as many at the end as make `tokens`: the beginning of the text, and the prompt with what fills up.
         """
         before, _ = instruction()
-        # As many as the instruction has, and the prompt's; two of them, it and its end, are counted twice.
+        # The instruction's and the prompt's: the mark of the beginning and the blank between count in both.
         length = len(self.tokenizer.encode(before)) + self.tokens - 2
         return self._encoded([before + text.lower().strip() for text in texts], length)
 
@@ -131,7 +131,9 @@ class SanaPipeline(FlowPipeline):
             read: Any = self.tokenizer(
                 text, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
             ).to(self.device)
-            said = self.text_encoder(read.input_ids, attention_mask=read.attention_mask).last_hidden_state
+            said = self.text_encoder(
+                read.input_ids, attention_mask=read.attention_mask, use_cache=False
+            ).last_hidden_state
             told = [0, *range(length - self.tokens + 1, length)]
             states.append(said[:, told].float())
             masks.append(read.attention_mask[:, told].float())
