@@ -138,13 +138,14 @@ def test_latents_have_their_own_mean_and_deviation_in_each_channel(
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float() / 127.5 - 1
     pipe: Any = QwenImageImg2ImgPipeline.from_pretrained(folder)
+    vae: Any = base.vae
     with torch.no_grad():
         wanted = pipe._encode_vae_image(
             pixels[:, :, None], [torch.Generator().manual_seed(i) for i in (0, 1)]
         )
-        spread = base.vae.encode(pixels[:, :, None]).latent_dist.std / torch.tensor(
-            base.vae.config.latents_std
-        ).view(1, -1, 1, 1, 1)
+        spread = vae.encode(pixels[:, :, None]).latent_dist.std / torch.tensor(vae.config.latents_std).view(
+            1, -1, 1, 1, 1
+        )
     # Theirs is a draw, ours the mean.
     found = base.encode_images(images)
     assert bool(((found - wanted[:, :, 0]).abs() <= 5 * spread[:, :, 0] + 1e-5).all())
@@ -266,7 +267,8 @@ def test_what_is_of_another_model_is_refused(base: QwenImagePipeline, tmp_path: 
 
 @pytest.mark.parametrize("setting", ["zero_cond_t", "use_additional_t_cond", "use_layer3d_rope"])
 def test_transformers_of_other_pipelines_are_refused(setting: str, tmp_path: Path) -> None:
-    folder = write_random_folder(tmp_path / "other", **{setting: True})
+    changes: dict[str, Any] = {setting: True}
+    folder = write_random_folder(tmp_path / "other", **changes)
     with pytest.raises(UserError, match=f"says {setting}"):
         load_pipeline(str(folder))
 

@@ -220,11 +220,12 @@ def test_a_peft_folder_and_every_spelling_open_alike(base: SanaPipeline, tmp_pat
     for name, value in wanted.items():
         torch.testing.assert_close(found[name], value)
     halves = {"A": "down", "B": "up"}
-    for spelled in (
+    spellings: tuple[Callable[[str], str], ...] = (
         lambda k: f"transformer.{k}",
         lambda k: f"diffusion_model.{k}".replace(".weight", ".default.weight"),
         lambda k: f"lora_unet_{k[:-14].replace('.', '_')}.lora_{halves[k[-8]]}.weight",
-    ):
+    )
+    for spelled in spellings:
         # Nobody states a scale, so alpha is the rank.
         file = tmp_path / "mine.safetensors"
         save_file({spelled(k): v * 3 if "lora_B" in k else v for k, v in own.items()}, file)

@@ -21,8 +21,8 @@ from benchmark.core.records import Sampler
 from benchmark.generate.sampling import denoise, sample
 from benchmark.models import load_pipeline as load_any
 from benchmark.models import model_facts, open_checkpoint
-from benchmark.models.families.sd3.pipeline import TOKENS_KEY, SD3Pipeline
-from benchmark.models.flow.texts import language_dtype
+from benchmark.models.families.sd3.pipeline import SD3Pipeline
+from benchmark.models.flow.texts import TOKENS_KEY, language_dtype
 from benchmark.models.hub import wanted_files
 from tools.random_flow.sd3 import diffusers_images, write_random_folder
 
