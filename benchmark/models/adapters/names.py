@@ -11,6 +11,7 @@ from typing import TypeAlias, final
 
 from torch import nn
 
+from benchmark.models.adapters.joined import Joined, Rows
 from benchmark.models.adapters.layers import Names, Place
 
 Spellings: TypeAlias = Mapping[str, list[str]]
@@ -22,6 +23,7 @@ _WRAPPER = re.compile(r"base_model\.model\.|lycoris[._]")
 _TENSOR = re.compile(
     r"(?P<layer>.+?)(?:"
     r"[._]lora(?:_linear_layer)?\.(?P<way>down|up)\.weight"
+    r"|(?<=_lora[12])\.(?P<stream>down|up)\.weight"
     r"|\.lora_(?P<matrix>A|B|down|up|mid)(?P<adapter>(?:\.\w+)*?)\.(?P<kind>weight|bias)"
     r"|\.lora_(?P<magnitude>magnitude_vector)(?P<whose>(?:\.\w+)*?)(?:\.weight)?"
     r"|\.(?P<role>alpha|dora_scale|diff|diff_b|w_norm|b_norm|hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t2))"
@@ -66,6 +68,7 @@ class LayerNames(Names):
         spellings: Of the layers of each of them.
         prefixes: Matches the start of a name that says its part: the group of that name.
         foreign: What else a file may hold, the first match counts.
+        joined: Of the networks whose layers another code joins, those of that code.
     """
 
     def __init__(
@@ -74,8 +77,13 @@ class LayerNames(Names):
         spellings: Mapping[str, Spellings],
         prefixes: re.Pattern[str],
         foreign: Sequence[Foreign],
+        joined: Mapping[str, Joined] | None = None,
     ) -> None:
-        self._layers = {part: _spelled(network, spellings[part]) for part, network in networks.items()}
+        self._layers: dict[str, dict[str, tuple[str, tuple[Rows, ...]]]] = {}
+        for part, network in networks.items():
+            own = {key: (name, ()) for key, name in _spelled(network, spellings[part]).items()}
+            others = (joined or {}).get(part, {})
+            self._layers[part] = {n.replace(".", "_"): (n, rows) for n, rows in others.items()} | own
         self._prefixes, self._foreign = prefixes, foreign
 
     def find(self, name: str, part: str = "") -> Place | None:
@@ -95,8 +103,8 @@ class LayerNames(Names):
         role = _role(match)
         if len(parts) != 1 or not role:
             return None
-        layer = self._layers[parts[0]][key]
-        return Place(parts[0], layer, role, match["layer"], match["adapter"] or match["whose"] or "")
+        layer, rows = self._layers[parts[0]][key]
+        return Place(parts[0], layer, role, match["layer"], match["adapter"] or match["whose"] or "", rows)
 
     def what_it_is(self, unknown: Sequence[str]) -> tuple[str, str, str]:
         """The tensor that tells best what a file is: its name, what it is after a comma, and what to do.
@@ -138,7 +146,7 @@ def _role(match: re.Match[str]) -> str:
         matrix = _MATRICES.get(match["matrix"], match["matrix"])
         bias = match["kind"] == "bias"
         return ("up_bias" if match["matrix"] == "B" else "") if bias else matrix
-    return match["way"] or match["role"] or "magnitude"
+    return match["way"] or match["stream"] or match["role"] or "magnitude"
 
 
 def _spelled(network: nn.Module, spellings: Spellings) -> dict[str, str]:

@@ -3,8 +3,8 @@
 A name is looked up among the layers of diffusers' own network, with dots or underscores, behind
 `transformer.`, `lora_transformer_`, `lora_unet_`, `diffusion_model.` or nothing. PEFT's name of the adapter
 may stand in it, as DiffSynth writes it (`lora_A.default_0.default.weight`), which plain diffusers refuses.
-What another code calls its layers, and what it has in one matrix where diffusers has three, is refused, and
-the tool that wrote it is named.
+What another code calls its layers, and what it has in one matrix where diffusers has three, a family may say;
+else it is refused, and the tool that wrote it is named.
 """
 
 import re
@@ -13,6 +13,7 @@ from typing import Final
 
 from torch import nn
 
+from benchmark.models.adapters.joined import Joined
 from benchmark.models.adapters.names import (
     ANY_ADAPTER,
     EMBEDDINGS,
@@ -27,7 +28,7 @@ from benchmark.models.adapters.names import (
 _PREFIXES: Final = re.compile(
     r"(?P<transformer>lora_transformer[._]|lora_unet[._]|transformer\.|(?:model\.)?diffusion_model\.)"
     r"|(?P<text_encoder_2>lora_te2[._]|text_encoder_2\.)"
-    r"|(?P<text_encoder>lora_te1?[._]|text_encoder\.)"
+    r"|(?P<text_encoder>lora_te1?[._]|text_encoder\.|text_encoders\.clip_l\.transformer\.)"
 )
 CONVERT: Final = "convert it to diffusers' names with the tool that wrote it, which splits these matrices"
 FOREIGN: Final[tuple[Foreign, ...]] = (
@@ -49,7 +50,10 @@ FOREIGN: Final[tuple[Foreign, ...]] = (
 
 
 def layer_names(
-    networks: Mapping[str, nn.Module], more: Spellings | None = None, foreign: Sequence[Foreign] = FOREIGN
+    networks: Mapping[str, nn.Module],
+    more: Spellings | None = None,
+    foreign: Sequence[Foreign] = FOREIGN,
+    joined: Joined | None = None,
 ) -> LayerNames:
     """All layers of a model by every spelling of their names.
 
@@ -57,9 +61,10 @@ def layer_names(
         networks: The transformer, as `transformer`, and the text encoders that an adapter may change.
         more: Other names of the transformer's layers, by their own.
         foreign: What else a file may hold.
+        joined: Layers of another code that are several of the transformer's.
     """
     spellings: dict[str, Spellings] = {
         part: (more or {}) if part == "transformer" else text_spellings(network)
         for part, network in networks.items()
     }
-    return LayerNames(networks, spellings, _PREFIXES, foreign)
+    return LayerNames(networks, spellings, _PREFIXES, foreign, {"transformer": joined or {}})
