@@ -305,7 +305,10 @@ def network_inputs(
         walk = pairs.trajectories
         before, after = (send(x, device) for x in walk.around(np.stack(images), moments.step))
         target = walk.steps.target(before, after, moments.step.expand(2, -1, -1))
-        empty = None if walk.guidance == 1 else pairs.text(np.zeros(1, dtype=np.int64), device)
+        guided = pipeline.tell_guidance(text, walk.guidance)
+        if guided is not None or walk.guidance == 1:
+            return NetworkInputs(before, target, moments.t, guided or text, size_and_crop)
+        empty = pairs.text(np.zeros(1, dtype=np.int64), device)
         return NetworkInputs(before, target, moments.t, text, size_and_crop, walk.guidance, empty)
     sides = np.stack([pairs.latents_of(side, flip) for side in images])
     shape = (2, draws, *sides.shape[1:])

@@ -314,6 +314,19 @@ class Pipeline(ABC):
             UnknownNameError: for a sampler this family is not sampled by.
         """
 
+    def tell_guidance(self, told: Conditioning, scale: float) -> Conditioning | None:
+        """What a network is told that was distilled from a guided one, and so reads the scale.
+
+        Args:
+            told: Of prompts; as it is, it stands for the scale that training uses.
+            scale: Of guidance; 1 is none.
+
+        Returns:
+            The same with the scale; None for a network that is guided by what it says without a prompt.
+        """
+        del told, scale
+        return None
+
     def transition_steps(self, count: int) -> TransitionSteps:
         """The steps of a stochastic walk as Gaussians.
 
