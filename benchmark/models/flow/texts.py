@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from torch import nn
+from jaxtyping import Int
+from torch import Tensor, nn
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_json
@@ -37,6 +38,19 @@ def load_tokenizer(kind: Any, folder: Path, *, states_length: bool = True) -> An
     if states_length and tokenizer.model_max_length > 10_000:
         raise UserError(f"{folder} states no model_max_length", do="add it to tokenizer_config.json")
     return tokenizer
+
+
+def token_ids(tokenizer: Any, texts: list[str], length: int) -> Int[Tensor, "n length"]:
+    """Prompts as ids, filled up, or cut off, to a length.
+
+    Args:
+        tokenizer: The library's own.
+        texts: Prompts.
+        length: In tokens.
+    """
+    padded = tokenizer(texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+    ids: Tensor = padded.input_ids
+    return ids
 
 
 def language_dtype(precision: Precision) -> torch.dtype:

@@ -18,7 +18,7 @@ from benchmark.models.families.sd3 import FAMILY
 from benchmark.models.flow.images import kl_latents, kl_pixels
 from benchmark.models.flow.pipeline import FlowPipeline
 from benchmark.models.flow.schedules import Schedule, read_scheduler
-from benchmark.models.flow.texts import TOKENS_KEY, language_dtype, load_tokenizer
+from benchmark.models.flow.texts import TOKENS_KEY, language_dtype, load_tokenizer, token_ids
 from benchmark.models.loading import load_part
 
 T5_TOKENS: Final = 256
@@ -129,21 +129,14 @@ class SD3Pipeline(FlowPipeline):
         states, pooled = [], []
         length = self.tokenizer.model_max_length  # of both, as in diffusers
         for tokenizer, encoder in list(self.text_parts())[:2]:
-            said = encoder(self._ids(tokenizer, texts, length), output_hidden_states=True)
+            said = encoder(token_ids(tokenizer, texts, length).to(self.device), output_hidden_states=True)
             states.append(said.hidden_states[-2])
             pooled.append(said.text_embeds)
         parts = {"clip": torch.cat(states, -1), "pooled": torch.cat(pooled, -1)}
         if self.text_encoder_3 is not None:
-            said = self.text_encoder_3(self._ids(self.tokenizer_3, texts, self.t5_tokens))
-            parts["t5"] = said.last_hidden_state.float()
+            ids = token_ids(self.tokenizer_3, texts, self.t5_tokens)
+            parts["t5"] = self.text_encoder_3(ids.to(self.device)).last_hidden_state.float()
         return Conditioning(parts)
-
-    def _ids(self, tokenizer: Any, texts: list[str], length: int) -> Tensor:
-        padded = tokenizer(
-            texts, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        )
-        ids: Tensor = padded.input_ids
-        return ids.to(self.device)
 
     def to_latents(self, pixels: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n c h w"]:
         """See :func:`benchmark.models.flow.images.kl_latents`."""
