@@ -7,8 +7,9 @@ from pathlib import Path
 from benchmark.core.console import readable_size
 from benchmark.core.environment import network_forbidden
 from benchmark.core.errors import MissingFileError, MissingWeightsError
+from benchmark.core.records import Sampler
 from benchmark.core.store import read_json
-from benchmark.models.facts import ModelFacts, all_folders
+from benchmark.models.facts import ModelFacts, all_folders, family_of
 from benchmark.models.files import INDEX, LORA_FILE, Folders, choose_weights
 
 
@@ -62,6 +63,23 @@ def cached(hub_id: str) -> Path | None:
         return None
     folder = Path(index).parent
     return None if _without_weights(folder) else folder
+
+
+def default_sampling(facts: ModelFacts) -> Sampler:
+    """How a base model's images are made by default, as far as that is known on this machine.
+
+    Of a hub id only its files tell which family it is of; a family that is sampled by what stands in facts of
+    unknown families keeps that.
+
+    Args:
+        facts: Of any base model.
+    """
+    folder = cached(facts.hub_id) if facts.family is None and facts.local is None else None
+    if folder is None:
+        return facts.sampler
+    family = family_of(facts, folder)
+    own = family.facts(folder)
+    return facts.sampler if own is None or facts.sampler.name in family.samplers else own.sampler
 
 
 def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
