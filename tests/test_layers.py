@@ -17,8 +17,8 @@ OWN_WORDS = {"unet": r"(?i:unet)|is_xl|time_ids|DDIM"}
 """Of one family, beside its name and classes. A sampler's name, `ddim`, is a user's word."""
 EVERYBODYS = re.compile("lora_unet|CLIPTextModel(WithProjection)?")
 """What kohya's scripts call any network that is trained, and text encoders of several families."""
-MESSAGES = (", and trajectories are of stochastic DDIM, eta 1",)
-"""Sentences for users, who know that sampler by its name."""
+MESSAGES = (", and trajectories are of stochastic DDIM, eta 1", "a Flux transformer")
+"""For users, who know that sampler, and the model that a file holds, by their names."""
 
 
 @pytest.fixture(scope="module")
