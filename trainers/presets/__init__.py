@@ -10,12 +10,13 @@ from typing import Any
 from benchmark.core.errors import UnknownNameError
 from benchmark.core.registry import normalise
 from trainers.presets.base import UNKNOWN, Expected, Preset
+from trainers.presets.flux import FLUX
 from trainers.presets.published import PUBLISHED
 from trainers.presets.qwen_image import QWEN_IMAGE
 from trainers.presets.sana import SANA
 from trainers.presets.shapes import SHAPES, STYLES
 
-FLOW: tuple[Preset, ...] = (*SANA, *QWEN_IMAGE)
+FLOW: tuple[Preset, ...] = (*FLUX, *SANA, *QWEN_IMAGE)
 """Of flow-matching models."""
 PRESETS: Mapping[str, Preset] = {found.name: found for found in (*SHAPES, *STYLES, *PUBLISHED, *FLOW)}
 

@@ -10,8 +10,8 @@ from trainers.log_ratio import PolicyAndReference, log_ratio_scale, pair_errors
 from trainers.objectives import objectives
 from trainers.presets import FLOW, Preset
 
-BETA_DPO = 100
-"""Of every public code whose errors are means."""
+BETA_DPO = {"flow-dpo-flux": 2000, "rpo-flux": 2000}
+"""Of public codes whose errors are means; where nothing is said, 100."""
 each = pytest.mark.parametrize("preset", FLOW, ids=lambda preset: preset.name)
 
 
@@ -27,12 +27,12 @@ def test_they_are_of_flow_models_and_state_how_sigma_is_drawn(preset: Preset) ->
 @each
 def test_the_loss_is_the_public_one_at_its_beta(preset: Preset) -> None:
     """Theirs: -logsigmoid(-0.5 beta_dpo (delta_w - delta_l)), with means over the latents."""
-    values = preset.values
+    values, beta = preset.values, BETA_DPO.get(preset.name, 100)
     kappa = log_ratio_scale(values["log_ratio_scale"], model_facts(str(values["base"])).latent_shape)
-    assert kappa * values["beta"] == 0.5 * BETA_DPO
+    assert kappa * values["beta"] == 0.5 * beta
     policy, reference = torch.rand(2, 2, 1, 5, generator=torch.Generator().manual_seed(0)) / 50
     delta = policy - reference
-    theirs = -logsigmoid(-0.5 * BETA_DPO * (delta[0] - delta[1])).mean()
+    theirs = -logsigmoid(-0.5 * beta * (delta[0] - delta[1])).mean()
     ours = objectives.create("diffusion_dpo", beta=values["beta"])(
         pair_errors(PolicyAndReference(policy, reference), kappa)
     )
