@@ -20,10 +20,11 @@ Foreign: TypeAlias = tuple[str, str, str]
 """What a tensor is that has no place in the model: a pattern of its name, what it is, and what to do."""
 
 _WRAPPER = re.compile(r"base_model\.model\.|lycoris[._]")
+# Where a layer of XLabs has two adapters, for image and text, their numbers belong to the layer's name.
 _TENSOR = re.compile(
     r"(?P<layer>.+?)(?:"
     r"[._]lora(?:_linear_layer)?\.(?P<way>down|up)\.weight"
-    r"|(?<=_lora[12])\.(?P<stream>down|up)\.weight"
+    r"|(?<=_lora[12])\.(?P<numbered>down|up)\.weight"
     r"|\.lora_(?P<matrix>A|B|down|up|mid)(?P<adapter>(?:\.\w+)*?)\.(?P<kind>weight|bias)"
     r"|\.lora_(?P<magnitude>magnitude_vector)(?P<whose>(?:\.\w+)*?)(?:\.weight)?"
     r"|\.(?P<role>alpha|dora_scale|diff|diff_b|w_norm|b_norm|hada_(?:w[12]_[ab]|t[12])|lokr_(?:w[12](?:_[ab])?|t2))"
@@ -146,7 +147,7 @@ def _role(match: re.Match[str]) -> str:
         matrix = _MATRICES.get(match["matrix"], match["matrix"])
         bias = match["kind"] == "bias"
         return ("up_bias" if match["matrix"] == "B" else "") if bias else matrix
-    return match["way"] or match["stream"] or match["role"] or "magnitude"
+    return match["way"] or match["numbered"] or match["role"] or "magnitude"
 
 
 def _spelled(network: nn.Module, spellings: Spellings) -> dict[str, str]:

@@ -18,6 +18,7 @@ from torch import Tensor
 from benchmark.core.errors import UserError
 from benchmark.core.records import Sampler
 from benchmark.generate import sample
+from benchmark.generate.sampling import denoise
 from benchmark.models import default_sampling, load_pipeline, model_facts
 from benchmark.models.families.flux.pipeline import GUIDANCE, FluxPipeline
 from benchmark.models.flow.schedules import Schedule
@@ -64,6 +65,20 @@ def test_images_are_those_of_plain_diffusers(dev: FluxPipeline, dev_folder: Path
     sampler = replace(SAMPLER, guidance=guidance)
     ours = sample(dev, PROMPTS, SEEDS, sampler)
     assert largest_difference(ours, diffusers_images(dev_folder, PROMPTS, SEEDS, sampler)) <= 1
+
+
+def test_latents_are_those_of_plain_diffusers(dev: FluxPipeline, dev_folder: Path) -> None:
+    pipe: Any = Plain.from_pretrained(dev_folder)
+    pipe.set_progress_bar_config(disable=True)
+    theirs = pipe(
+        PROMPTS, height=64, width=64, num_inference_steps=4, guidance_scale=3.5, output_type="latent",
+        generator=[torch.Generator().manual_seed(seed) for seed in SEEDS], max_sequence_length=TOKENS,
+    ).images  # fmt: skip
+    told = dev.tell_guidance(dev.encode_prompts(PROMPTS), 3.5)
+    assert told is not None
+    with torch.no_grad():
+        ours = denoise(dev, told, SEEDS, SAMPLER)
+    torch.testing.assert_close(packed_by_hand(ours)[0], theirs, rtol=1e-5, atol=1e-5)
 
 
 def test_the_scale_of_guidance_counts(dev: FluxPipeline) -> None:
