@@ -248,7 +248,7 @@ def test_other_kinds_of_adapters_are_merged_into_the_joined_matrix(
     whole = torch.cat([base.network.get_submodule(one).get_parameter("weight") for one in layers]) + up @ down
     wanted = scale * whole / whole.norm(dim=0, keepdim=True)
     found = [policy.network.get_submodule(one).get_parameter("weight") for one in layers]
-    torch.testing.assert_close(torch.cat(found), wanted, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(torch.cat(tuple(found)), wanted, rtol=1e-5, atol=1e-6)
 
 
 @pytest.fixture(scope="module")
