@@ -21,9 +21,9 @@ from diffusers import (
 from torch import Tensor, nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from benchmark.models.families.sd3.pipeline import TOKENS_KEY
 from benchmark.models.flow.densities import SigmaDensity
 from benchmark.models.flow.process import noisy, velocity
+from benchmark.models.flow.texts import TOKENS_KEY
 from benchmark.shapes.grammar import caption
 from tools.build_shapes.cards import write_card
 from tools.build_shapes.fitting import Build, Fit, autocast, compiled, fit, generator
