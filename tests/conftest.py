@@ -147,15 +147,19 @@ def tiny_pipeline(tiny_pipeline_folder: Path) -> "UNetPipeline":
 
 @pytest.fixture(scope="session")
 def published_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """Tiny folders in the published layout: ``published_folder("sdxl", "v_prediction")``.
+    """Tiny folders in the published layout: ``published_folder("sdxl", "v_prediction")``, or a flow family's.
 
     Tests share them: copy one before changing anything in it.
     """
 
     @cache
     def folder(family: str, prediction_type: Any = "epsilon") -> Path:
+        from tools import random_flow
         from tools.random_folders import TINY_SD15, TINY_SDXL, write_random_folder
 
+        if family in random_flow.FAMILIES:
+            place = tmp_path_factory.mktemp("published") / f"tiny-{family}"
+            return random_flow.write_random_folder(family, place)
         sizes = {"sd15": TINY_SD15, "sdxl": TINY_SDXL}[family]
         place = tmp_path_factory.mktemp("published") / f"tiny-{family}-{prediction_type}"
         return write_random_folder(place, sizes, prediction_type=prediction_type)

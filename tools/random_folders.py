@@ -87,24 +87,22 @@ def write_random_folder(
             # The published configs say it, and some training scripts ask.
             encoder.config.architectures = [kind.__name__]
             encoder.config.save_pretrained(folder / name)
-            _write_weights(
-                encoder, _published_text_names(encoder), folder / name / "model.safetensors", dtype
-            )
+            write_weights(encoder, published_text_names(encoder), folder / name / "model.safetensors", dtype)
         vae = AutoencoderKL(**sizes.vae)
         vae.save_config(folder / "vae")
         # SDXL's autoencoder was published after diffusers had renamed its attention layers.
         names = {} if xl else _older_attention_names(vae)
-        _write_weights(vae, names, folder / "vae" / "diffusion_pytorch_model.safetensors", dtype)
+        write_weights(vae, names, folder / "vae" / "diffusion_pytorch_model.safetensors", dtype)
         unet = UNet2DConditionModel(**sizes.unet)
         unet.save_config(folder / "unet")
-        _write_weights(unet, {}, folder / "unet" / "diffusion_pytorch_model.safetensors", dtype)
+        write_weights(unet, {}, folder / "unet" / "diffusion_pytorch_model.safetensors", dtype)
     for name in texts:
         suffix = name.removeprefix("text_encoder")
-        _write_tokenizer(folder / f"tokenizer{suffix}", sizes.length, pad="!" if suffix else END)
+        write_clip_tokenizer(folder / f"tokenizer{suffix}", sizes.length, pad="!" if suffix else END)
     noise = SCHEDULER | {"prediction_type": prediction_type} | dict(scheduler or {})
     kind = "EulerDiscreteScheduler" if xl else "PNDMScheduler"
-    _write_json(folder / "scheduler" / "scheduler_config.json", {"_class_name": kind, **noise})
-    _write_json(folder / "model_index.json", _index(kind, xl=xl))
+    write_json(folder / "scheduler" / "scheduler_config.json", {"_class_name": kind, **noise})
+    write_json(folder / "model_index.json", _index(kind, xl=xl))
     return folder
 
 
@@ -132,7 +130,7 @@ def _index(scheduler: str, *, xl: bool) -> Config:
     return parts
 
 
-def _published_text_names(encoder: nn.Module) -> dict[str, str]:
+def published_text_names(encoder: nn.Module) -> dict[str, str]:
     """Every weight below `text_model.`, which today's transformers leaves out of some."""
     return {
         name: f"text_model.{name}"
@@ -152,7 +150,8 @@ def _older_attention_names(vae: nn.Module) -> dict[str, str]:
     }
 
 
-def _write_weights(network: nn.Module, names: Mapping[str, str], path: Path, dtype: torch.dtype) -> None:
+def write_weights(network: nn.Module, names: Mapping[str, str], path: Path, dtype: torch.dtype) -> None:
+    """Writes a network's weights, some of them under other names."""
     state: dict[str, Tensor] = {
         names.get(name, name): value.to(dtype) if value.is_floating_point() else value
         for name, value in network.state_dict().items()
@@ -160,19 +159,20 @@ def _write_weights(network: nn.Module, names: Mapping[str, str], path: Path, dty
     save_file(state, path, metadata={"format": "pt"})
 
 
-def _write_tokenizer(folder: Path, length: int, pad: str) -> None:
+def write_clip_tokenizer(folder: Path, length: int, pad: str) -> None:
     """CLIP's alphabet without merges: every letter is a token."""
     symbols = byte_symbols()
     vocabulary = [*symbols, *(s + "</w>" for s in symbols), START, END]
-    _write_json(folder / "vocab.json", {token: i for i, token in enumerate(vocabulary)})
+    write_json(folder / "vocab.json", {token: i for i, token in enumerate(vocabulary)})
     (folder / "merges.txt").write_text("#version: 0.2\n")
     said = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": pad}
-    _write_json(
+    write_json(
         folder / "tokenizer_config.json",
         {**said, "model_max_length": length, "tokenizer_class": "CLIPTokenizer"},
     )
 
 
-def _write_json(path: Path, content: Config) -> None:
+def write_json(path: Path, content: Config) -> None:
+    """Writes a config, and the folder it is in."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2))

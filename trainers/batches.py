@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from benchmark.core.records import ImageRef
-from benchmark.models.families.base import Conditioning, Pipeline
+from benchmark.models.families.base import Conditioning, ErrorOf, Pipeline
 from trainers.arrays import Array, Rows, in_memory
 from trainers.fitting import flipped_crop
 from trainers.pairs import BadRow
@@ -207,7 +207,9 @@ def draw_batch(
             noise[:, row - own.start] = rng.standard_normal(noise[:, 0].shape, dtype=np.float32)
     if plan.share_t == "batch":
         u[:] = np.random.default_rng((_BATCH, plan.seed, step)).random((plan.draws, 1))
-    moments, local = moments_at(pipeline, pairs, u), slice(own.start, own.stop)
+    density = pipeline.density(plan.t_density) if pairs.trajectories is None else None
+    u = u if density is None else density(u)
+    moments, local = moments_at(pipeline, pairs, u, plan.error_of), slice(own.start, own.stop)
     flip = _flips(plan.seed, step, own) if plan.flip else None
     inputs = network_inputs(pipeline, pairs, rows[local], moments[local], noise, keep[local], flip)
     return Batch(rows, moments, inputs, pairs.weights_of(rows, pipeline.device))
@@ -241,26 +243,35 @@ def held_out_inputs(pipeline: Pipeline, pairs: EncodedPairs, draw: int, draws: i
     return network_inputs(pipeline, pairs, np.arange(len(pairs)), moments, noise)
 
 
-def held_out_moments(pipeline: Pipeline, pairs: EncodedPairs, draws: int) -> Moments:
-    """The fixed timesteps: the middles of equal parts of the noise schedule, or of the sampler's steps."""
+def held_out_moments(
+    pipeline: Pipeline, pairs: EncodedPairs, draws: int, error_of: ErrorOf = "prediction"
+) -> Moments:
+    """The fixed timesteps: the middles of equal parts of the noise schedule, or of the sampler's steps.
+
+    Evenly also where training draws them from a density: runs of several densities can then be compared.
+    """
     middles = (np.arange(draws) + 0.5) / draws
-    return moments_at(pipeline, pairs, np.repeat(middles[:, None], len(pairs), axis=1))
+    return moments_at(pipeline, pairs, np.repeat(middles[:, None], len(pairs), axis=1), error_of)
 
 
-def moments_at(pipeline: Pipeline, pairs: EncodedPairs, u: NDArray[np.float64]) -> Moments:
+def moments_at(
+    pipeline: Pipeline, pairs: EncodedPairs, u: NDArray[np.float64], error_of: ErrorOf = "prediction"
+) -> Moments:
     """Where the networks are asked.
 
     Args:
         pipeline: Its family counts the times.
         pairs: Whose trajectories say which steps there are, if they have any.
         u: How far through the noise schedule, in [0, 1), (draws, n).
+        error_of: Of what the log-ratio compares errors.
     """
     if pairs.trajectories is not None:
         steps = pairs.trajectories.steps
         which = torch.from_numpy((u * len(steps)).astype(np.int64))
         scale = steps.scale(pipeline.latent_size).float()
         return Moments(*(x.to(pipeline.device) for x in (steps.t[which], scale[which], which)))
-    return Moments(pipeline.sample_t(u))
+    t = pipeline.sample_t(u)
+    return Moments(t, pipeline.error_weight(t, error_of))
 
 
 def network_inputs(
@@ -294,7 +305,10 @@ def network_inputs(
         walk = pairs.trajectories
         before, after = (send(x, device) for x in walk.around(np.stack(images), moments.step))
         target = walk.steps.target(before, after, moments.step.expand(2, -1, -1))
-        empty = None if walk.guidance == 1 else pairs.text(np.zeros(1, dtype=np.int64), device)
+        guided = pipeline.tell_guidance(text, walk.guidance)
+        if guided is not None or walk.guidance == 1:
+            return NetworkInputs(before, target, moments.t, guided or text, size_and_crop)
+        empty = pairs.text(np.zeros(1, dtype=np.int64), device)
         return NetworkInputs(before, target, moments.t, text, size_and_crop, walk.guidance, empty)
     sides = np.stack([pairs.latents_of(side, flip) for side in images])
     shape = (2, draws, *sides.shape[1:])

@@ -106,6 +106,15 @@ class TrainConfig(Config):
     share_t: Annotated[Literal["batch", "pair"] | None, TrainSetting(
         "Who shares a timestep.", WHAT, "value", "method", "own", metavar="pair|batch"
     )] = None
+    t_density: Annotated[str | None, TrainSetting(
+        "From which density flow models draw sigma: `uniform`, `logit_normal(mean=0, std=1, shift=3)`, with "
+        "shift='model' that of the model's sampler; empty for the family's own. (default {default})",
+        WHAT, "value", "method", "own", flag="none"
+    )] = None
+    error_of: Annotated[Literal["prediction", "noise", "image"], TrainSetting(
+        "Of what the log-ratio compares errors: the `prediction`, or, for flow models, the `noise` or the "
+        "`image` that follows from it.", WHAT, "value", "method", "shared", flag="none"
+    )] = "prediction"
     embedding: Annotated[Literal["text", "image", "text+image"], TrainSetting(
         "By which embeddings `rpo` weighs its comparisons.", WHAT, "value", "method", "own", flag="none"
     )] = "text+image"
@@ -232,6 +241,15 @@ class TrainConfig(Config):
     @classmethod
     def _stripped(cls, text: object) -> object:
         return (text.strip() or None) if isinstance(text, str) else text
+
+    @field_validator("t_density")
+    @classmethod
+    def _is_a_density(cls, text: str | None) -> str | None:
+        if text is not None:
+            from benchmark.models.flow.densities import check_density
+
+            check_density(text)
+        return text
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmark.models.families.base import Pipeline
+from benchmark.models.families.base import ErrorOf, Pipeline
 from trainers.batches import EncodedPairs, Moments, held_out_inputs, held_out_moments
 from trainers.embeddings import ClipEmbeddings
 from trainers.log_ratio import PolicyAndReference, prediction_drift
@@ -31,6 +31,7 @@ class HeldOut:
         pairs: At least one.
         draws: Fixed (t, noise) for each.
         embeddings: CLIP's, for objectives that need them.
+        error_of: Of what the log-ratio compares errors.
     """
 
     def __init__(
@@ -40,15 +41,16 @@ class HeldOut:
         pairs: EncodedPairs,
         draws: int,
         embeddings: ClipEmbeddings | None = None,
+        error_of: ErrorOf = "prediction",
     ) -> None:
-        self.pairs, self.embeddings = pairs, embeddings
+        self.pairs, self.embeddings, self._error_of = pairs, embeddings, error_of
         self._pipeline, self._base, self._draws = pipeline, base, draws
         self._reference: list[NetworkErrors] | None = None
 
     @cached_property
     def moments(self) -> Moments:
         """The fixed timesteps."""
-        return held_out_moments(self._pipeline, self.pairs, self._draws)
+        return held_out_moments(self._pipeline, self.pairs, self._draws, self._error_of)
 
     @cached_property
     def weight(self) -> Float[Tensor, " n"] | None:

@@ -276,15 +276,14 @@ def _forward(
     placed = inputs.size_and_crop[:sides, None, part].expand(-1, draws, -1, -1).flatten(0, 2)
     flat = noisy.flatten(0, 2)
 
-    def predicted(told: Conditioning) -> Float[Tensor, "sides draws n c h w"]:
-        shaped: Tensor = pipeline.predict(network, flat, t, told, placed).unflatten(0, target.shape[:3])
-        return shaped
+    def predicted(told: Conditioning) -> Float[Tensor, "rows c h w"]:
+        return pipeline.predict(network, flat, t, told, placed)
 
     prediction = predicted(inputs.text[part].repeat(sides * draws))
     if inputs.empty is not None:
         empty = predicted(inputs.empty.repeat(len(flat)))
-        prediction = empty + inputs.guidance * (prediction - empty)
-    return prediction, target
+        prediction = pipeline.guided(empty, prediction, inputs.guidance)
+    return prediction.unflatten(0, target.shape[:3]), target
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

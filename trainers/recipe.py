@@ -9,6 +9,7 @@ from benchmark.core.calls import parse_call
 from benchmark.core.errors import ConfigError
 from benchmark.core.records import Hyperparameter
 from benchmark.models import model_facts
+from benchmark.models.facts import not_of_a_flow
 from trainers.clip_source import clip_source, has_own_clip
 from trainers.config import TRAIN_SETTINGS, TrainConfig
 from trainers.divergences import Divergence, divergences
@@ -32,6 +33,8 @@ class BatchPlan:
         prompt_dropout: Share of captions replaced by the empty one.
         micro_batches: Parts that a process's share of a batch goes through the networks in.
         flip: Whether half of the pairs, both images of each, are seen in the mirror.
+        t_density: From which density times are drawn, as set; None for that of the base model's family.
+        error_of: Of what the log-ratio compares errors.
     """
 
     seed: int
@@ -41,6 +44,8 @@ class BatchPlan:
     prompt_dropout: float = 0.0
     micro_batches: int = 1
     flip: bool = False
+    t_density: str | None = None
+    error_of: Literal["prediction", "noise", "image"] = "prediction"
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,12 +125,14 @@ def make_recipe(config: TrainConfig) -> Recipe:
         config.log_ratio_scale is not None
         or config.log_ratio_centre != "none"
         or config.estimator != "denoising"
+        or config.error_of != "prediction"
     ):
         raise ConfigError(
             f"a log-ratio is set up, and {config.objective} uses no reference",
-            do="leave log_ratio_* and estimator out",
+            do="leave log_ratio_*, error_of and estimator out",
         )
     _refuse_changed_walks(config)
+    _refuse_flow_settings(config)
     share_t = config.share_t or ("batch" if objective.couples_batch else "pair")
     plan = BatchPlan(
         config.seed,
@@ -135,6 +142,8 @@ def make_recipe(config: TrainConfig) -> Recipe:
         config.prompt_dropout,
         config.micro_batches,
         config.flip,
+        config.t_density,
+        config.error_of,
     )
     found = getattr(objective, "divergence", divergence)
     return Recipe(objective, found, effective, scale, plan, config.estimator)
@@ -183,12 +192,24 @@ def method_settings(base: str) -> dict[str, Hyperparameter]:
 
 def _refuse_changed_walks(config: TrainConfig) -> None:
     """Steps of a trajectory are what they are: their captions and latents cannot be varied."""
-    varied = [name for name in ("prompt_dropout", "flip") if getattr(config, name, None)]
+    varied = [name for name in ("prompt_dropout", "flip", "t_density") if getattr(config, name, None)]
+    varied += ["error_of"] if config.error_of != "prediction" else []
     if config.estimator == "transition" and varied:
         raise ConfigError(
             f"{varied[0]} is set, and the estimator transition learns from steps as they were taken",
             do="leave it out",
         )
+
+
+def _refuse_flow_settings(config: TrainConfig) -> None:
+    """Where the family is known before anything is loaded; else its pipeline refuses them."""
+    family = model_facts(config.base).family
+    if family is None or family.flow:
+        return
+    if config.t_density is not None:
+        raise not_of_a_flow(config.base, f"t_density is {config.t_density}")
+    if config.error_of != "prediction":
+        raise not_of_a_flow(config.base, f"error_of is {config.error_of}")
 
 
 def _default_beta(parameter: inspect.Parameter) -> float:

@@ -186,6 +186,9 @@ class Run:
         divergence = None if self.recipe.divergence is None else repr(self.recipe.divergence)
         numbers = {
             **hyperparameters(self.config, self.recipe, pipeline.latent_shape, self._identity["inputs"]),
+            "t_density": None
+            if (density := pipeline.density(self.config.t_density)) is None
+            else str(density),
             "precision": pipeline.precision,
             "diverged": watch.diverged,
             "held_out_loss": watch.held_out_loss,

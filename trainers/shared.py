@@ -66,6 +66,8 @@ def load_shared(
     # Each process its own GPU; CPUs have no numbers.
     device = config.device if state.num_processes == 1 or state.device.type == "cpu" else str(state.device)
     pipeline = load_pipeline(config.base, device, offline=config.offline, precision=config.precision)
+    for recipe in recipes:
+        pipeline.density(recipe.plan.t_density)  # refused before anything is encoded
     cache = (config.cache or cache_folder()) if config.cache_latents else None
     train = _encode(config, pipeline, data.train, cache, flip=config.flip)
     # Few, and looked at many times over: without a cache they are kept in memory.
@@ -85,7 +87,9 @@ def load_shared(
     )
     held_out = None
     if watched is not None:
-        held_out = HeldOut(pipeline, base, watched, config.held_out_draws, watched_embeddings)
+        held_out = HeldOut(
+            pipeline, base, watched, config.held_out_draws, watched_embeddings, config.error_of
+        )
     return Shared(pipeline, base, train, embeddings, held_out, data.sha256, state)
 
 

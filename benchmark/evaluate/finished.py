@@ -13,7 +13,7 @@ from benchmark.evaluate.external_images import read_side_by_side
 from benchmark.generate.index import ImageIndex, image_key
 from benchmark.leaderboard import ScoreTable, read_score_table
 from benchmark.leaderboard.comparability import prompt_ids_in
-from benchmark.models import model_facts
+from benchmark.models import default_sampling, model_facts
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.report.page import PageSource
 
@@ -58,7 +58,7 @@ def _of_score(folder: Path, config: ScoreConfig) -> list[ImageSet]:
 
 def sampler_of(config: EvalConfig, table: ScoreTable) -> Sampler:
     """How a finished evaluation's images were made."""
-    sampler = config.sampling(model_facts(config.base).sampler)
+    sampler = config.sampling(default_sampling(model_facts(config.base)))
     for half in ("bf16", "fp16"):
         # `auto` was settled on the machine that made the images.
         if f"precision:{half}" in table.signature.split("|"):

@@ -11,7 +11,7 @@ from benchmark.core.records import PromptSet, Sampler
 from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.results import suite_of
 from benchmark.generate import Shard
-from benchmark.models import ModelFacts, model_facts, whereabouts
+from benchmark.models import ModelFacts, default_sampling, model_facts, whereabouts
 from benchmark.models.facts import looks_like_hub_id
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import Scorer, make_scorers
@@ -77,7 +77,7 @@ def plan(config: EvalConfig, kind: str = "eval") -> EvalPlan:
         choose_device(config.device)
     facts = model_facts(config.base)
     sources = [whereabouts(facts, offline=config.offline)]
-    sampler = config.sampling(facts.sampler)
+    sampler = config.sampling(default_sampling(facts))
     if sampler.name not in facts.samplers:
         raise UnknownNameError("sampler", sampler.name, facts.samplers)
     prompt_set = load_prompt_set(config.prompts, config.limit, config.prompt_column, offline=config.offline)

@@ -93,7 +93,7 @@ def sample_batch(
     """
     n, pad = len(prompts), sampler.batch_size - len(prompts)
     prompts, seeds = prompts + prompts[-1:] * pad, seeds + seeds[-1:] * pad
-    latents = denoise(pipeline, _context(texts, prompts, sampler), seeds, sampler)
+    latents = denoise(pipeline, _context(pipeline, texts, prompts, sampler), seeds, sampler)
     finite = latents.isfinite().flatten(1).all(1)
     # What is not finite would have no pixels; as zeros it cannot disturb the decoder either.
     images = pipeline.decode(latents.where(finite[:, None, None, None], 0.0), sampler.precision)
@@ -107,11 +107,9 @@ def denoise(
     sampler: Sampler,
     walk: list[Tensor] | None = None,
 ) -> Float[Tensor, "n c h w"]:
-    r"""Latents of images, by the steps of the family's sampler.
+    """Latents of images, by the steps and the guidance of the family's sampler.
 
-    $$ \hat\epsilon = \epsilon_\varnothing + g\,(\epsilon_c - \epsilon_\varnothing) $$
-
-    with both predictions from one forward pass; without guidance there is only the conditional one.
+    Guidance takes both predictions from one forward pass; without it there is only the conditional one.
 
     Args:
         pipeline: The policy.
@@ -135,7 +133,7 @@ def denoise(
         prediction = pipeline.predict(pipeline.network, rows, t, context, precision=sampler.precision).float()
         if copies == 2:
             empty, conditional = prediction.chunk(2)
-            prediction = empty + sampler.guidance * (conditional - empty)
+            prediction = pipeline.guided(empty, conditional, sampler.guidance)
         latents = steps.step(prediction, t, latents, generators)
         if walk is not None:
             walk.append(latents)
@@ -153,11 +151,15 @@ def sample_walks(
         asked, starts = [prompts[i] for i in rows], [seeds[i] for i in rows]
         asked, starts = asked + asked[-1:] * pad, starts + starts[-1:] * pad
         walk: list[Tensor] = []
-        denoise(pipeline, _context(texts, asked, sampler), starts, sampler, walk)
+        denoise(pipeline, _context(pipeline, texts, asked, sampler), starts, sampler, walk)
         found.append(torch.stack(walk, 1)[: len(rows)].cpu().numpy())
     return np.concatenate(found)
 
 
-def _context(texts: TextCache, prompts: list[str], sampler: Sampler) -> Conditioning:
-    """What the network is told; with guidance first what it is told of no prompt."""
-    return texts([*([None] * len(prompts) if sampler.guidance > 1 else []), *prompts])
+def _context(pipeline: Pipeline, texts: TextCache, prompts: list[str], sampler: Sampler) -> Conditioning:
+    """What the network is told: of prompts, with the scale if it reads that, or guided of no prompt first."""
+    told = texts(prompts)
+    guided = pipeline.tell_guidance(told, sampler.guidance)
+    if guided is not None or sampler.guidance <= 1:
+        return guided or told
+    return Conditioning.cat([texts([None] * len(prompts)), told])

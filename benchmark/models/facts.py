@@ -47,6 +47,7 @@ class Family:
         folders: How those folders are laid out.
         samplers: The names of samplers its images can be made by.
         checkpoints: The forms in which its checkpoints come, in words.
+        flow: Whether it is a flow-matching model: its time is a sigma, drawn from a density.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Family:
     folders: Folders = field(default_factory=Folders)
     samplers: tuple[str, ...] = ("ddim",)
     checkpoints: tuple[str, ...] = ()
+    flow: bool = False
 
     def content_hash(self, place: Path) -> str:
         """Hash of what decides the pixels of a base model: its files, and a plug-in's code.
@@ -69,6 +71,16 @@ class Family:
         """
         found, code = content_hash(place, self.folders), module_sha256(self.load.__module__)
         return sha256_json([found, code]) if code else found
+
+
+def not_of_a_flow(name: str, setting: str) -> UserError:
+    """The refusal of a family whose time is no sigma, where a setting of flow models is given.
+
+    Args:
+        name: Of the base model.
+        setting: With its value.
+    """
+    return UserError(f"{setting}, and {name} is no flow-matching model", do="leave it out")
 
 
 @dataclass(frozen=True)

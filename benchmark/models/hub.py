@@ -7,8 +7,9 @@ from pathlib import Path
 from benchmark.core.console import readable_size
 from benchmark.core.environment import network_forbidden
 from benchmark.core.errors import MissingFileError, MissingWeightsError
+from benchmark.core.records import Sampler
 from benchmark.core.store import read_json
-from benchmark.models.facts import ModelFacts, all_folders
+from benchmark.models.facts import ModelFacts, all_folders, family_of
 from benchmark.models.files import INDEX, LORA_FILE, Folders, choose_weights
 
 
@@ -64,6 +65,23 @@ def cached(hub_id: str) -> Path | None:
     return None if _without_weights(folder) else folder
 
 
+def default_sampling(facts: ModelFacts) -> Sampler:
+    """How a base model's images are made by default, as far as that is known on this machine.
+
+    Of a hub id only its files tell which family it is of; a family that is sampled by what stands in facts of
+    unknown families keeps that.
+
+    Args:
+        facts: Of any base model.
+    """
+    folder = cached(facts.hub_id) if facts.family is None and facts.local is None else None
+    if folder is None:
+        return facts.sampler
+    family = family_of(facts, folder)
+    own = family.facts(folder)
+    return facts.sampler if own is None or facts.sampler.name in family.samplers else own.sampler
+
+
 def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
     """Where a model lies, or what would be fetched: known before anything is.
 
@@ -100,7 +118,8 @@ def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
 def _without_weights(folder: Path) -> list[str]:
     """The networks of a pipeline's folder of which only the config is there, or nothing."""
     index = read_json(folder / INDEX, "a diffusers model index")
-    named = [name for name in all_folders().networks if name in index]
+    # What a pipeline does without is named as [null, null].
+    named = [name for name in all_folders().networks if (index.get(name) or [None])[0] is not None]
     return [name for name in named if not choose_weights(file.name for file in (folder / name).glob("*"))]
 
 

@@ -24,6 +24,7 @@ M_co = TypeVar("M_co", bound=nn.Module, covariant=True)
 
 # A buffer that transformers wrote into older checkpoints and computes itself today.
 _HARMLESS = ("position_ids",)
+_AXES_OF_IMAGES = 4
 
 
 class _Loadable(Protocol[M_co]):
@@ -63,13 +64,16 @@ def _class_of(family: Family) -> type[Pipeline]:
     return kind
 
 
-def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co:
-    """One network of a pipeline, in float32, in eval mode, without gradients, channels last.
+def load_part(
+    kind: _Loadable[M_co], folder: Path, device: torch.device, dtype: torch.dtype = torch.float32
+) -> M_co:
+    """One network of a pipeline, in float32, in eval mode, without gradients; of images, channels last.
 
     Args:
         kind: The library's class.
         folder: With its config.json and safetensors.
         device: Where it goes.
+        dtype: Instead of float32, for a network too large for it.
 
     Raises:
         UserError: if a file is missing or unreadable, or a weight is missing or left over.
@@ -86,7 +90,7 @@ def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co
         "output_loading_info": True,
         "local_files_only": True,
     }
-    settings |= {"dtype" if hasattr(kind, "get_input_embeddings") else "torch_dtype": torch.float32}
+    settings |= {"dtype" if hasattr(kind, "get_input_embeddings") else "torch_dtype": dtype}
     try:
         with quiet(), under_plain_names(folder, weights) as place:
             model, report = kind.from_pretrained(str(place), **settings)
@@ -99,6 +103,9 @@ def load_part(kind: _Loadable[M_co], folder: Path, device: torch.device) -> M_co
     if wrong := wrong_weights(report) or not_finite(model):
         raise UnreadableFileError(folder, f"a {_name(kind)}", wrong)
     model.requires_grad_(False).eval()
+    # The layout is one of four axes; an autoencoder of films has weights of five.
+    if any(weight.dim() > _AXES_OF_IMAGES for weight in model.parameters()):
+        return model.to(device)
     return model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

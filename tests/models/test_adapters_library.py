@@ -16,7 +16,7 @@ from torch import Tensor
 from benchmark.core.errors import UserError
 from benchmark.models import load_pipeline as load_any
 from benchmark.models import open_checkpoint
-from benchmark.models.families.unet.adapter_names import LayerNames, original_name
+from benchmark.models.families.unet.adapter_names import layer_names, original_name
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 
 load_pipeline = cast("Callable[..., Pipeline]", load_any)
@@ -239,7 +239,7 @@ def published_blocks(xl: bool) -> UNet2DConditionModel:
 @pytest.mark.parametrize("xl", [False, True])
 def test_the_original_unets_names_are_those_that_diffusers_converts(base: Pipeline, xl: bool) -> None:
     unet = published_blocks(xl)
-    names = LayerNames({"unet": unet, "text_encoder": base.text_encoder})
+    names = layer_names({"unet": unet, "text_encoder": base.text_encoder})
     layers = [name.removesuffix(".weight") for name in unet.state_dict() if name.endswith(".weight")]
     original = dict(zip(layers, (next(original_name(layer, unet)) for layer in layers), strict=True))
     given = {

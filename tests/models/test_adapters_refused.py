@@ -14,7 +14,8 @@ from benchmark.core.errors import NotComparableError, UserError
 from benchmark.models import load_pipeline as load_any
 from benchmark.models import open_checkpoint
 from benchmark.models.adapters.kinds import EXTRAS, KINDS
-from benchmark.models.families.unet.adapter_names import LayerNames
+from benchmark.models.adapters.names import LayerNames
+from benchmark.models.families.unet.adapter_names import layer_names
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 
 load_pipeline = cast("Callable[..., Pipeline]", load_any)
@@ -30,7 +31,7 @@ def base(published_folder: Callable[..., Path]) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def names(base: Pipeline) -> LayerNames:
-    return LayerNames({"unet": base.unet, "text_encoder": base.text_encoder})
+    return layer_names({"unet": base.unet, "text_encoder": base.text_encoder})
 
 
 def made(adapter_files: Any, base: Pipeline, kind: str, *, with_dora: bool = False) -> dict[str, Tensor]:

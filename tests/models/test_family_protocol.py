@@ -16,13 +16,15 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Sampler
 from benchmark.models import load_pipeline, model_facts, open_checkpoint
-from benchmark.models.facts import families
+from benchmark.models.facts import ModelFacts, families
 from benchmark.models.families.base import Conditioning, Pipeline
 from benchmark.models.families.unet.pipeline import UNetPipeline
+from benchmark.models.flow.pipeline import FlowPipeline
 from benchmark.models.loading import weights_sha256
+from tools.random_flow import FAMILIES as FLOW
 
 TOY = f"{Path(__file__).resolve().parents[1] / 'toy_family.py'}:toy"
-FAMILIES = ["sd15", "sdxl", "toy"]
+FAMILIES = ["sd15", "sdxl", "toy", *FLOW]
 PROMPTS = ["a red star", "two hearts", ""]
 
 
@@ -58,7 +60,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 def test_the_families_are_found_and_their_classes_are_whole() -> None:
-    assert [family.name for family in families()] == ["unet"]
+    assert [family.name for family in families()] == sorted({*FLOW, "unet"})
     for family in (*families(), model_facts(TOY).family):
         assert family is not None
         kind = family.load()
@@ -90,6 +92,10 @@ def test_a_prediction_is_the_networks_own_to_the_bit(pipeline: Pipeline) -> None
             ]
             assert torch.equal(found, unet(noisy, t, states, **extra[0]).sample)
             assert torch.equal(one, unet(noisy, t[1], states, **extra[1]).sample)
+        elif isinstance(pipeline, FlowPipeline):
+            # What the network is told is the family's own: see its own tests.
+            assert torch.equal(found, pipeline.velocity(pipeline.network, noisy, t, told))
+            assert torch.equal(one, pipeline.velocity(pipeline.network, noisy, t[1].expand(3), told))
         else:
             assert torch.equal(found, pipeline.network(noisy, t, told.parts["letters"]))
     assert found.shape == noisy.shape
@@ -223,7 +229,7 @@ def test_a_walk_ends_in_latents_and_an_unknown_sampler_is_refused(pipeline: Pipe
 
 @every_family
 def test_gaussian_steps_are_there_or_said_not_to_be(pipeline: Pipeline) -> None:
-    if isinstance(pipeline, UNetPipeline):
+    if isinstance(pipeline, UNetPipeline | FlowPipeline):
         assert len(pipeline.transition_steps(8)) >= 7
         return
     with pytest.raises(UserError, match="toy.*transition.*path_kl"):
@@ -309,6 +315,17 @@ def test_a_saved_adapter_opens_as_what_it_added(new: Callable[[], Pipeline], tmp
         {p.name: p.read_bytes() for p in (tmp_path / f).rglob("*") if p.is_file()} for f in ("one", "two")
     )
     assert one == two
+
+
+@pytest.mark.parametrize("family", FLOW)
+def test_a_flow_model_of_the_hub_is_sampled_as_its_folder_says(
+    published_folder: Callable[..., Path], family: str
+) -> None:
+    folder = published_folder(family)
+    own, of_hub = model_facts(str(folder)), ModelFacts(name="owner/name", hub_id="owner/name")
+    assert own.family is not None
+    opened = own.family.load().open(folder, of_hub, torch.device("cpu"), "fp32", "a1b2")
+    assert (opened.name, opened.revision, opened.sampler) == ("owner/name", "a1b2", own.sampler)
 
 
 @every_family

@@ -27,6 +27,8 @@ STAGES: Final = (
     "hps",
     "pickscore",
     "imagereward",
+    "flow",
+    "flow_quality",
 )
 """In the order they need one another; each is a module with `run(build)`, the two oracles share one."""
 

@@ -88,9 +88,21 @@ def write_sheet(images: NDArray[np.uint8], columns: int, path: Path) -> None:
 
 def run(build: Build) -> None:
     """Writes the card with the held-out bars, and a sheet to look at."""
+    measure(build, "shapes-sd", "base_quality", SAMPLER)
+
+
+def measure(build: Build, model: str, stage: str, sampling: Sampler) -> None:
+    """Chooses a model's guidance on validation prompts and measures it on test prompts.
+
+    Args:
+        build: Where its folder lies, and the judge's.
+        model: The folder.
+        stage: Whose card is written.
+        sampling: How its images are made, but for the guidance.
+    """
     torch.set_num_threads(1)
-    pipeline = load_pipeline(str(build.weights / "shapes-sd"))
-    fast = replace(SAMPLER, precision=pipeline.sampler.precision)
+    pipeline = load_pipeline(str(build.weights / model))
+    fast = replace(sampling, precision=pipeline.sampler.precision)
     guidance, table = choose_guidance(pipeline, fast, build)
     prompts = load_prompt_set("shapes-core", limit=build.amount(192, 2))
     sampler = replace(fast, guidance=guidance)
@@ -102,9 +114,9 @@ def run(build: Build) -> None:
     write_sheet(
         images[: 16 * 12 * 4 : 4] if len(images) >= 768 else images,
         16 if len(images) >= 768 else 2,
-        build.state / "base.png",
+        build.state / ("base.png" if stage == "base_quality" else f"{stage}.png"),
     )
-    write_card(build, "base_quality", None, {
+    write_card(build, stage, None, {
         "guidance": guidance,
         "guidance_table": table,
         "sampler": sampler.signature,

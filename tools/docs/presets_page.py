@@ -4,7 +4,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from trainers.presets import PRESETS, Preset
+from trainers.presets import FLOW, Preset
+from trainers.presets.published import PUBLISHED
+from trainers.presets.shapes import SHAPES, STYLES
 
 _HEAD = """# Presets
 
@@ -27,17 +29,18 @@ On several devices `batch_size` is the sum over all of them, and `micro_batches`
 share goes through the network in: more of them need less memory and give the same gradient.
 """
 _GROUPS = (
-    ("The embedded world", ("shapes-",)),
-    ("Styles on the embedded world", ("style-",)),
-    ("Stable Diffusion on Pick-a-Pic", ("diffusion-dpo-", "f-dpo-", "rpo-")),
+    ("The embedded world", SHAPES),
+    ("Styles on the embedded world", STYLES),
+    ("Stable Diffusion on Pick-a-Pic", PUBLISHED),
+    ("Flow-matching models", FLOW),
 )
 
 
 def markdown() -> str:
     """The whole page."""
     parts = [_HEAD]
-    for title, beginnings in _GROUPS:
-        parts += [f"## {title}\n", *_group([p for p in PRESETS.values() if p.name.startswith(beginnings)])]
+    for title, presets in _GROUPS:
+        parts += [f"## {title}\n", *_group(presets)]
     return "\n".join(parts)
 
 

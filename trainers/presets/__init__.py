@@ -1,7 +1,7 @@
 """Named recipes: every number in a table, so that a run can be repeated by its name.
 
-`shapes` is for the embedded world, `published` for Stable Diffusion. The page
-docs/presets.md is written from these tables.
+`shapes` is for the embedded world, `published` for Stable Diffusion; each flow-matching model has a file of
+its own. The page docs/presets.md is written from these tables.
 """
 
 from collections.abc import Mapping
@@ -10,10 +10,15 @@ from typing import Any
 from benchmark.core.errors import UnknownNameError
 from benchmark.core.registry import normalise
 from trainers.presets.base import UNKNOWN, Expected, Preset
+from trainers.presets.flux import FLUX
 from trainers.presets.published import PUBLISHED
+from trainers.presets.qwen_image import QWEN_IMAGE
+from trainers.presets.sana import SANA
 from trainers.presets.shapes import SHAPES, STYLES
 
-PRESETS: Mapping[str, Preset] = {found.name: found for found in (*SHAPES, *STYLES, *PUBLISHED)}
+FLOW: tuple[Preset, ...] = (*FLUX, *SANA, *QWEN_IMAGE)
+"""Of flow-matching models."""
+PRESETS: Mapping[str, Preset] = {found.name: found for found in (*SHAPES, *STYLES, *PUBLISHED, *FLOW)}
 
 
 def preset(name: str) -> Preset:
@@ -34,4 +39,4 @@ def preset_values(name: str) -> dict[str, Any]:
     return {**found.values, "preset": found.name}
 
 
-__all__ = ["PRESETS", "UNKNOWN", "Expected", "Preset", "preset", "preset_values"]
+__all__ = ["FLOW", "PRESETS", "UNKNOWN", "Expected", "Preset", "preset", "preset_values"]

@@ -22,7 +22,7 @@ class Sampler:
     Attributes:
         name: The scheduler, such as ``ddim``.
         steps: Denoising steps.
-        guidance: Scale of classifier-free guidance; 1 is none.
+        guidance: Scale of classifier-free guidance, or of that which a distilled network is told; 1 is none.
         eta: Noise added back per step; 0 is deterministic.
         seed: The evaluation's seed.
         batch_size: Images per forward pass, always filled up. It is part of the settings because another size

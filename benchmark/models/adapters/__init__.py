@@ -4,6 +4,7 @@
 * settings: what PEFT's config or diffusers' metadata says of a layer's scale
 * kinds: which tensors make a layer of each kind, and what they add to its weight
 * layers: a layer's tensors, and their merge; which layer each tensor means the family says by its `Names`
+* joined: layers of another code that are several of the network's own
 * merging: all of it, in order
 """
 

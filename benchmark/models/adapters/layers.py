@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import UserError
 from benchmark.models.adapters.files import AdapterFile
+from benchmark.models.adapters.joined import Rows, join, put_back
 from benchmark.models.adapters.kinds import BIASES, EXTRAS, KINDS, Kind
 
 _EPSILON = torch.finfo(torch.float32).eps
@@ -24,10 +25,11 @@ class Place:
 
     Attributes:
         part: The network.
-        layer: The layer in it, as the network names it.
+        layer: The layer in it, as the network names it; of several in one, as another code does.
         role: What it is there: `down`, `up`, `alpha`, `hada_w1_a`, ...
         stated: The layer as the file names it, with dots.
         adapter: PEFT's name of the adapter, where the file keeps it.
+        rows: What a layer of another code is made of; empty for one of the network's own.
     """
 
     part: str
@@ -35,6 +37,12 @@ class Place:
     role: str
     stated: str
     adapter: str = ""
+    rows: tuple[Rows, ...] = ()
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The network's own layers that it is, or is made of."""
+        return tuple(dict.fromkeys(one.layer for one in self.rows)) or (self.layer,)
 
 
 class Names(ABC):
@@ -109,12 +117,27 @@ def layer_of(file: AdapterFile, roles: Mapping[str, tuple[str, Place]]) -> Layer
 
 
 @torch.no_grad()
-def merge(layer: Layer, module: nn.Module, scale: float) -> None:
+def merge(layer: Layer, network: nn.Module, scale: float) -> None:
     """Changes a layer's weight, and its bias if the file says so, to the merged one.
+
+    Args:
+        layer: What is merged.
+        network: Whose layer it is.
+        scale: What its product is multiplied by.
 
     Raises:
         UserError: if a tensor does not fit, or the result is not finite.
     """
+    rows = layer.place.rows
+    if not rows:
+        _merge(layer, network.get_submodule(layer.place.layer), scale)
+        return
+    whole = join(network, rows)
+    _merge(layer, whole, scale)
+    put_back(network, rows, whole)
+
+
+def _merge(layer: Layer, module: nn.Module, scale: float) -> None:
     weight: Tensor = module.get_parameter("weight")
     bias: Tensor | None = getattr(module, "bias", None)
     stored = layer.tensors

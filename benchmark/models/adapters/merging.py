@@ -42,7 +42,7 @@ def merged(
     changed = {layer.place.part for layer in scales}
     copies = {part: copy.deepcopy(networks[part]) for part in parts if part in changed}
     for layer, scale in scales.items():
-        merge(layer, copies[layer.place.part].get_submodule(layer.place.layer), scale)
+        merge(layer, copies[layer.place.part], scale)
     return copies
 
 
@@ -76,9 +76,8 @@ def _check_extras(layers: list[Layer], networks: Mapping[str, nn.Module]) -> Non
     """Alphas and the like are on all layers that can have them, or on none: a lost one shows."""
     groups: dict[tuple[str, str], list[Layer]] = {}
     for layer in layers:
-        for role in layer.extras_for(networks[layer.place.part].get_submodule(layer.place.layer)) | (
-            layer.names.keys() & EXTRAS
-        ):
+        module = networks[layer.place.part].get_submodule(layer.place.layers[0])
+        for role in layer.extras_for(module) | (layer.names.keys() & EXTRAS):
             groups.setdefault((role, _together(role, layer)), []).append(layer)
     for (role, _), able in groups.items():
         stated = [layer.names[role] for layer in able if role in layer.names]
@@ -96,12 +95,13 @@ def _together(role: str, layer: Layer) -> str:
 
 
 def _check_once(layers: Iterable[Layer]) -> None:
-    """No two files of a folder are for one layer."""
+    """No two files of a folder, nor two spellings in a file, are for one layer."""
     first: dict[tuple[str, str], Layer] = {}
     for layer in layers:
-        other = first.setdefault((layer.place.part, layer.place.layer), layer)
-        if other is not layer:
-            raise layer.file.refused(f"{other.file.path} adapts {layer.place.layer} as well")
+        for own in layer.place.layers:
+            other = first.setdefault((layer.place.part, own), layer)
+            if other is not layer:
+                raise layer.file.refused(f"{other.file.path} adapts {own} as well")
 
 
 def _scale(layer: Layer, settings: Settings) -> float:

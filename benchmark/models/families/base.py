@@ -20,12 +20,14 @@ from jaxtyping import Float, Int, Num, UInt8
 from torch import Tensor, nn
 
 from benchmark.core.records import Sampler
-from benchmark.models.facts import Family, ModelFacts
+from benchmark.models.facts import Family, ModelFacts, not_of_a_flow
 from benchmark.models.steps import SamplerSteps, TransitionSteps, no_gaussian_steps
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 P = TypeVar("P", bound="Pipeline")
 LoraTargets: TypeAlias = Literal["attention", "all"]
+ErrorOf: TypeAlias = Literal["prediction", "noise", "image"]
+"""Whose error a log-ratio is made of: what the network predicts, or what follows from that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +232,40 @@ class Pipeline(ABC):
             u: How far from images to noise, in [0, 1): uniform where training draws uniformly.
         """
 
+    def density(self, asked: str | None) -> Callable[[np.ndarray], np.ndarray] | None:
+        """From which density training draws times: a map of uniform numbers to those `sample_t` takes.
+
+        Args:
+            asked: As the setting `t_density` has it; None for the family's own.
+
+        Returns:
+            The map, whose text is the density with every choice resolved; None: uniform.
+
+        Raises:
+            UserError: for a density that the family does not have; here, for any.
+        """
+        if asked is not None:
+            raise not_of_a_flow(self.name, f"t_density is {asked}")
+        return None
+
+    def error_weight(self, t: Num[Tensor, "*batch"], of: ErrorOf) -> Float[Tensor, "*batch"] | None:
+        """By what an error of the network's prediction is multiplied to be that of something else.
+
+        Args:
+            t: Times.
+            of: Of what.
+
+        Returns:
+            The factor at each time; None for 1.
+
+        Raises:
+            UserError: for what the family does not have; here, for anything but the prediction.
+        """
+        del t
+        if of != "prediction":
+            raise not_of_a_flow(self.name, f"error_of is {of}")
+        return None
+
     @abstractmethod
     def noise_level(self, t: Num[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
         """Times as numbers in [0, 1) that grow with the noise, on the same device."""
@@ -278,6 +314,19 @@ class Pipeline(ABC):
             UnknownNameError: for a sampler this family is not sampled by.
         """
 
+    def tell_guidance(self, told: Conditioning, scale: float) -> Conditioning | None:
+        """What a network is told that was distilled from a guided one, and so reads the scale.
+
+        Args:
+            told: Of prompts; as it is, it stands for the scale that training uses.
+            scale: Of guidance; 1 is none.
+
+        Returns:
+            The same with the scale; None for a network that is guided by what it says without a prompt.
+        """
+        del told, scale
+        return None
+
     def transition_steps(self, count: int) -> TransitionSteps:
         """The steps of a stochastic walk as Gaussians.
 
@@ -289,6 +338,20 @@ class Pipeline(ABC):
         """
         del count
         raise no_gaussian_steps(self.name)
+
+    def guided(
+        self, empty: Float[Tensor, "n c h w"], conditional: Float[Tensor, "n c h w"], scale: float
+    ) -> Float[Tensor, "n c h w"]:
+        r"""Classifier-free guidance.
+
+        $$ \hat\epsilon = \epsilon_\varnothing + g\,(\epsilon_c - \epsilon_\varnothing) $$
+
+        Args:
+            empty: What the network says without a prompt.
+            conditional: And with one.
+            scale: g.
+        """
+        return empty + scale * (conditional - empty)
 
     # --- training -------------------------------------------------------------------------------
 

@@ -1,7 +1,5 @@
 """Checkpoints of UNets in the layouts that plain diffusers and PEFT open, written and opened."""
 
-import json
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -9,18 +7,17 @@ import torch
 from diffusers import UNet2DConditionModel
 from torch import nn
 
-from benchmark.core import hashing
-from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError
+from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError
 from benchmark.core.store import read_json
-from benchmark.models.adapters import adapter_files, is_adapter, merged
-from benchmark.models.facts import checkpoint_forms
+from benchmark.models.adapters import adapter_files, is_adapter, merged, saving
 from benchmark.models.families.unet import FAMILY
-from benchmark.models.families.unet.adapter_names import LayerNames
+from benchmark.models.families.unet.adapter_names import layer_names
 from benchmark.models.families.unet.kinds import contents
 from benchmark.models.families.unet.opening import folder_parts, load_vae
 from benchmark.models.families.unet.single_file import check_noise, trained_parts
 from benchmark.models.files import ENDINGS, INDEX, LORA_FILE, find_weights, network_folders, policy_folder
 from benchmark.models.loading import load_part
+from benchmark.models.policies import check_architecture, inside, refuse_whole_networks
 
 if TYPE_CHECKING:
     from benchmark.models.families.unet.pipeline import UNetPipeline
@@ -41,31 +38,11 @@ def save_network(unet: UNet2DConditionModel, folder: Path) -> None:
 def save_adapter(unet: UNet2DConditionModel, adapter_name: str, folder: Path) -> None:
     """Writes a PEFT adapter as diffusers' own file, with the metadata that states its alpha."""
     from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-    from peft.utils import get_peft_model_state_dict
 
-    layers = get_peft_model_state_dict(unet, adapter_name=adapter_name)
-    adapter = unet.peft_config[adapter_name].to_dict()
     xl = unet.config.addition_embed_type == "text_time"
-    kind = StableDiffusionXLPipeline if xl else StableDiffusionPipeline
-    kind.save_lora_weights(
-        folder,
-        unet_lora_layers={name: value.detach().cpu().contiguous() for name, value in layers.items()},
-        # Without it alpha is lost silently; alpha equals the rank as well, for readers that ignore it.
-        unet_lora_adapter_metadata={k: sorted(v) if isinstance(v, set) else v for k, v in adapter.items()},
+    saving.save_adapter(
+        StableDiffusionXLPipeline if xl else StableDiffusionPipeline, "unet", unet, adapter_name, folder
     )
-    _sort_header(folder / LORA_FILE)
-
-
-def _sort_header(path: Path) -> None:
-    """Puts a safetensors header in order: the library writes metadata in a random one.
-
-    Equal weights then make equal files, and a checkpoint's hash is that of its content.
-    """
-    content = path.read_bytes()
-    size = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)  # tensors stay aligned
-    path.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + size :])
 
 
 def policy_parts(place: Path, base: "UNetPipeline") -> dict[str, Any]:
@@ -80,7 +57,7 @@ def policy_parts(place: Path, base: "UNetPipeline") -> dict[str, Any]:
         UserError: if there is nothing of the kind, it is damaged, or it is of another base model.
     """
     if is_adapter(place, _FOLDERS.adapted):
-        _refuse_whole_networks(place)
+        refuse_whole_networks(place, _FOLDERS)
         for file in (path for path in adapter_files(place, _FOLDERS.adapted) if path.suffix in ENDINGS):
             check_noise(file, contents(file), base)
         return _adapted(place, base)
@@ -93,13 +70,13 @@ def policy_parts(place: Path, base: "UNetPipeline") -> dict[str, Any]:
     folder = policy_folder(place, _FOLDERS)
     if folder is None:
         why = f"it has no {LORA_FILE}, no unet/ and no config.json"
-        raise UnreadableFileError(place, "a checkpoint", why, do=_inside(place))
+        raise UnreadableFileError(place, "a checkpoint", why, do=inside(place))
     return _load_unet(folder, place, base) | _load_beside(place, base)
 
 
 def _adapted(place: Path, base: "UNetPipeline") -> dict[str, nn.Module]:
     networks = {name: part for name in _FOLDERS.adapted if (part := getattr(base, name)) is not None}
-    return merged(place, base.name, networks, LayerNames(networks), _FOLDERS.adapted)
+    return merged(place, base.name, networks, layer_names(networks), _FOLDERS.adapted)
 
 
 def _load_unet(folder: Path, place: Path, base: "UNetPipeline") -> dict[str, Any]:
@@ -142,25 +119,6 @@ def _shapes(network: nn.Module) -> dict[str, torch.Size]:
     return {name: weight.shape for name, weight in network.state_dict().items()}
 
 
-def _refuse_whole_networks(place: Path) -> None:
-    """Refuses an adapter's folder that holds whole networks, which might be meant as well."""
-    for folder in network_folders(place, _FOLDERS).values():
-        adapter = adapter_files(place, _FOLDERS.adapted)[0]
-        raise UserError(
-            f"{place} holds an adapter, {adapter.name}, and whole networks, such as {folder.name}/",
-            do=f"give what you mean: --checkpoint {shlex.quote(str(adapter))}, or {folder.name}/ without it",
-        )
-
-
-def _inside(place: Path) -> str:
-    """What a folder that is no checkpoint itself holds: the steps of a training script, or files."""
-    steps = [p for p in place.glob("checkpoint-*") if p.name.removeprefix("checkpoint-").isdecimal()]
-    steps.sort(key=lambda p: int(p.name.removeprefix("checkpoint-")))
-    files = sorted(p for p in place.glob("*") if p.suffix in ENDINGS)
-    found = [*steps[-1:], *files[:1]]
-    return f"give what is in it: --checkpoint {shlex.quote(str(found[0]))}" if found else ""
-
-
 def _whole_pipeline(place: Path, base: "UNetPipeline") -> dict[str, Any]:
     """A complete folder with all of its own parts, which may have been trained as well."""
     _check_architecture(read_json(place / "unet" / "config.json", "a UNet's config"), base, place)
@@ -169,18 +127,4 @@ def _whole_pipeline(place: Path, base: "UNetPipeline") -> dict[str, Any]:
 
 
 def _check_architecture(config: object, base: "UNetPipeline", place: Path) -> None:
-    """Refuses a UNet of another base model, where no record says so."""
-    if not isinstance(config, dict):
-        raise UnreadableFileError(place, "a UNet", "its config is no table of keys")
-    # A transformers config has `architectures`, one of diffusers `_class_name`.
-    kind = config.get("_class_name") or next(iter(config.get("architectures") or ()), "")
-    if kind not in ("", UNet2DConditionModel.__name__):
-        raise UserError(f"{place} holds a {kind}", allowed=checkpoint_forms())
-    own = base.unet.config
-    for key in _ARCHITECTURE:
-        theirs, ours = hashing.plain(config.get(key)), hashing.plain(own.get(key))
-        if theirs != ours:
-            raise NotComparableError(
-                f"{place} is not a checkpoint of {base.name}: its UNet has {key} {theirs}, not {ours}",
-                do="give the base model it was trained from with --base",
-            )
+    check_architecture(config, base.unet.config, _ARCHITECTURE, UNet2DConditionModel, base.name, place)

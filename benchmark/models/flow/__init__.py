@@ -1,0 +1,13 @@
+"""What families of flow-matching models share: a transformer that predicts the velocity from noise to image.
+
+* process: noise, target, the error of another parameterisation
+* densities: from which density training draws sigma
+* euler: the sampler, deterministic or with noise, and its steps as Gaussians
+* schedules: how a model's scheduler spaces and shifts sigma
+* images: pixels to latents and back, by diffusers' autoencoders
+* texts: tokenizers and text encoders, opened strictly
+* names, policies: adapters and checkpoints
+* pipeline: `FlowPipeline`, of which a family is a subclass
+
+Sigma is the share of noise: 0 is the image, 1 is noise.
+"""
