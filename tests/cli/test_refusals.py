@@ -10,6 +10,7 @@ import pytest
 from benchmark.cli.app import COMMANDS, command, exit_code_of
 from benchmark.core.errors import FbenchError, MissingRowsError
 from benchmark.leaderboard import write_score_table
+from benchmark.models import models
 from tools.simulated_tables import simulated_table
 
 Refused = Callable[..., str]
@@ -88,7 +89,7 @@ def test_an_empty_path_is_not_the_current_folder(
         ("eval --scorers oracl --dry-run", "unknown scorer 'oracl'"),
         (
             "eval --base shape --dry-run",
-            "unknown base model 'shape'; allowed: sd15, sdxl, shapes; did you mean shapes?",
+            f"unknown base model 'shape'; allowed: {', '.join(models.names())}; did you mean shapes?",
         ),
         ("eval --shard 5/4 --dry-run", "--shard is '5/4'; allowed: i/n with 1 <= i <= n, such as 2/4"),
         ("score nowhere.jsonl", "no JSONL file or folder of images at nowhere.jsonl"),
