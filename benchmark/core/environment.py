@@ -60,4 +60,8 @@ def network_forbidden() -> bool:
 
 def typed_command() -> str:
     """This process's command, as a user would type it: without the folder of the program."""
-    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    program = [Path(sys.argv[0]).name]
+    if spec is not None and Path(sys.argv[0]).stem in ("__main__", spec.name.rpartition(".")[2]):
+        program = ["python", "-m", spec.name.removesuffix(".__main__")]
+    return shlex.join([*program, *sys.argv[1:]])

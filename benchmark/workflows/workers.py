@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from benchmark.core.errors import EXIT_TERMINATED, FbenchError, UserError
@@ -19,8 +20,6 @@ from benchmark.core.interrupts import terminable
 from benchmark.core.system import refusal_of
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from benchmark.evaluate.config import EvalConfig
     from benchmark.evaluate.results import EvalResult
     from trainers.config import TrainConfig
@@ -58,7 +57,7 @@ def run_workers(task: Callable[[Job], Answer], jobs: Sequence[Job]) -> list[Answ
             worker.start()
             # Only the worker may hold this end: then its death is seen at the other one.
             send.close()
-        answers = [_answer(receive) for receive, _ in pipes]
+        answers = _answers([receive for receive, _ in pipes])
     except BaseException:
         for worker in workers:
             if worker.pid is not None:
@@ -69,13 +68,10 @@ def run_workers(task: Callable[[Job], Answer], jobs: Sequence[Job]) -> list[Answ
             if worker.pid is not None:
                 worker.join(timeout=_PATIENCE)
                 worker.kill()
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
     return answers
 
 
-def _work(task: Callable[[Job], Answer], job: Job, send: "Connection") -> None:
+def _work(task: Callable[[Job], Answer], job: Job, send: Connection) -> None:
     # Before torch is imported, so that every library of this process obeys.
     os.environ["OMP_NUM_THREADS"] = "1"
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -99,7 +95,22 @@ def _end_with_parent() -> None:
         os._exit(EXIT_TERMINATED)
 
 
-def _answer(receive: "Connection") -> Any:
+def _answers(pipes: Sequence[Connection]) -> list[Any]:
+    """What each worker sends; an error ends all work at once, an interrupt the others have had as well."""
+    found: dict[Connection, Any] = {}
+    while len(found) < len(pipes):
+        for receive in wait([one for one in pipes if one not in found]):
+            assert isinstance(receive, Connection)
+            found[receive] = _answer(receive)
+            if isinstance(found[receive], Exception):
+                raise found[receive]
+    for answer in found.values():
+        if isinstance(answer, BaseException):
+            raise answer
+    return [found[receive] for receive in pipes]
+
+
+def _answer(receive: Connection) -> Any:
     try:
         return receive.recv()
     except EOFError:

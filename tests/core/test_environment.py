@@ -1,7 +1,9 @@
 """A manifest names the code that ran, and only ours."""
 
+import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,3 +35,22 @@ def test_the_revision_says_whether_the_code_has_changed(
 def test_an_installed_wheel_has_no_revision(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resources, "checkout", lambda: None)
     assert environment.git_revision() == ""
+
+
+def test_a_modules_command_can_be_typed_again(tmp_path: Path) -> None:
+    package = tmp_path / "studied"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    said = "from benchmark.core.environment import typed_command\nprint(typed_command())\n"
+    for name in ("__main__", "alone"):
+        (package / f"{name}.py").write_text(said)
+    for module in ("studied", "studied.alone"):
+        done = subprocess.run(
+            [sys.executable, "-m", module, "--seeds", "0 1"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == f"python -m {module} --seeds '0 1'"

@@ -28,6 +28,13 @@ def test_a_worker_that_dies_is_one_line(capfd: pytest.CaptureFixture[str]) -> No
     assert "FileNotFoundError" in capfd.readouterr().err
 
 
+def test_one_workers_error_does_not_wait_for_the_others(tmp_path: Path) -> None:
+    never = AT_WORK.format(folder=str(tmp_path / "held"))
+    with pytest.raises(UserError, match="No space left on device|the disk is full"):
+        run_workers(exec, [never, "import errno, os; raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))"])
+    assert _is_free(tmp_path / "held")
+
+
 AT_WORK = """
 import pathlib, signal
 from benchmark.core.locks import held
