@@ -38,7 +38,7 @@ PUBLISHED = [name for name in models.names() if not models.create(name).local]
 def test_a_base_model_that_is_not_here_is_seen_with_its_size(
     fbench: Fbench, refused: Refused, world: dict[str, Path], bare: Path, name: str
 ) -> None:
-    size = {"sd15": "4.27 GB", "sdxl": "13.9 GB"}.get(name, "size not known")
+    size = {"sd15": "4.27 GB", "sdxl": "13.9 GB", "qwen_image": "57.7 GB"}.get(name, "size not known")
     light = f"{world['scorers']}:Light"
     commands = (
         ["train", "--base", name, "--data", world["pairs"], "--beta", 1],
