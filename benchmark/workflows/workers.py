@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -79,7 +80,8 @@ def _work(task: Callable[[Job], Answer], job: Job, send: Connection) -> None:
         with terminable():
             send.send(task(job))
     except (FbenchError, KeyboardInterrupt) as error:
-        send.send(error)
+        with suppress(BrokenPipeError):  # after a second Ctrl-C nobody waits for the answer
+            send.send(error)
     except Exception as error:
         refusal = refusal_of(error)
         if refusal is None:
