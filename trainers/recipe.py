@@ -218,7 +218,7 @@ def _default_beta(parameter: inspect.Parameter) -> float:
 
 
 def _stated(config: TrainConfig, name: str, value: Any, default: Any) -> Any:
-    if value is None and model_facts(config.base).always_stated:
+    if value is None and model_facts(config.base).embedded:
         raise ConfigError(
             f"{name} is not stated, and with --base {config.base} it always is",
             do=f"add {name}, or use a preset",

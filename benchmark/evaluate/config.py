@@ -9,6 +9,7 @@ from benchmark.core.config import Config
 from benchmark.core.records import Sampler
 from benchmark.core.settings import DEVICE, OFFLINE, PRECISION, Setting
 from benchmark.evaluate.layouts import Layout
+from benchmark.models import draws_embedded_world
 
 SHAPES_SCORERS = (
     "true_taste", "oracle", "true_diversity", "scene_rate", "true_taste_heldout", "true_reward",
@@ -110,18 +111,18 @@ class EvalConfig(Config):
     @property
     def weights(self) -> str:
         """Which weights scorers use unless told otherwise."""
-        return "embedded" if self.base == "shapes" else "published"
+        return "embedded" if draws_embedded_world(self.base) else "published"
 
     @property
     def scorer_texts(self) -> tuple[str, ...]:
         """The scorers asked for, or those that the base model has."""
-        asked = self.scorers or (SHAPES_SCORERS if self.base == "shapes" else PUBLISHED_SCORERS)
+        asked = self.scorers or (SHAPES_SCORERS if draws_embedded_world(self.base) else PUBLISHED_SCORERS)
         return (*asked, PATH_KL) if self.distance and PATH_KL not in asked else asked
 
     @property
     def primary_names(self) -> tuple[str, ...]:
         """The scorers declared before looking."""
-        return self.primary or (SHAPES_PRIMARY if self.base == "shapes" else ())
+        return self.primary or (SHAPES_PRIMARY if draws_embedded_world(self.base) else ())
 
     def sampling(self, default: Sampler) -> Sampler:
         """The base model's sampling with what was asked for in its place."""

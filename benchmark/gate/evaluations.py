@@ -13,6 +13,7 @@ from benchmark.leaderboard import ScoreTable, join_tables, read_score_table
 from benchmark.leaderboard.join import comparable
 from benchmark.leaderboard.names import display_names
 from benchmark.leaderboard.same_method import method_facts
+from benchmark.models import draws_embedded_world
 
 SHAPES_GATED = ("true_taste", "oracle", "true_diversity", "scene_rate")
 """Gated by default in the embedded world."""
@@ -88,7 +89,7 @@ def gate_evaluations(
 
 def _default_scorers(compared: ComparedCheckpoints) -> tuple[str, ...]:
     known = [column.name for column in compared.table.columns]
-    if compared.candidate[0].base_model == "shapes":
+    if draws_embedded_world(compared.candidate[0].base_model):
         lacking = [name for name in SHAPES_GATED if name not in known]
         if lacking:
             # Gating on the rest would look like the same verdict and be a weaker one.

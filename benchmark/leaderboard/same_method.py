@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
+from benchmark.models import draws_embedded_world
 from benchmark.stats.training_runs import SEEDS_FOR_A_CLAIM
 
 SHAPES_SEEDS_FOR_A_CLAIM = 8
@@ -83,7 +84,7 @@ def training_seed(run: Checkpoint) -> int | None:
 
 def seeds_for_a_claim(base_model: str) -> int:
     """Training seeds that a claim about a method needs, shared by those that it compares."""
-    return SHAPES_SEEDS_FOR_A_CLAIM if base_model == "shapes" else SEEDS_FOR_A_CLAIM
+    return SHAPES_SEEDS_FOR_A_CLAIM if draws_embedded_world(base_model) else SEEDS_FOR_A_CLAIM
 
 
 def methods_of(checkpoints: Sequence[Checkpoint]) -> tuple[Method, ...]:

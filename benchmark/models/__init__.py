@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Checkpoint
-from benchmark.models.facts import Family, ModelFacts, OwnClip, family_of, model_facts, models
+from benchmark.models.facts import (
+    Family,
+    ModelFacts,
+    OwnClip,
+    draws_embedded_world,
+    family_of,
+    model_facts,
+    models,
+)
 from benchmark.models.hub import cached, default_sampling, whereabouts
 
 if TYPE_CHECKING:
@@ -16,7 +24,8 @@ if TYPE_CHECKING:
     from benchmark.models.families.base import P, Pipeline
 
 __all__ = [
-    "Family", "ModelFacts", "OwnClip", "base_hash", "checkpoint_hash", "default_sampling", "is_here",
+    "Family", "ModelFacts", "OwnClip", "base_hash", "checkpoint_hash", "default_sampling",
+    "draws_embedded_world", "is_here",
     "load_pipeline", "model_facts", "models", "open_checkpoint", "whereabouts",
 ]  # fmt: skip
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.core import resources
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.plugins import is_file_target, module_sha256
@@ -95,6 +96,12 @@ class OwnClip:
     folder: Path
     bpe: Path | None = None
 
+    @staticmethod
+    def embedded() -> "OwnClip":
+        """That of the embedded world."""
+        bpe = resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"
+        return OwnClip(resources.shapes_weights("shapes-clip"), bpe)
+
 
 @dataclass(frozen=True)
 class ModelFacts:
@@ -110,7 +117,8 @@ class ModelFacts:
         licence: Under which the weights may be used.
         download: Bytes that are fetched from the hub; 0: not known.
         local: Finds the folder or file on this machine; None for a model on the hub.
-        always_stated: Whether a training must state beta and the log-ratio's scale.
+        embedded: Whether it draws the embedded world: the truth of its images is known, the embedded scorers
+            read them, and a training must state beta and the log-ratio's scale.
         clip: Finds its own CLIP; None for a model without.
     """
 
@@ -123,7 +131,7 @@ class ModelFacts:
     licence: str = ""
     download: int = 0
     local: Callable[[], Path] | None = None
-    always_stated: bool = False
+    embedded: bool = False
     clip: Callable[[], OwnClip] | None = None
 
     def __post_init__(self) -> None:
@@ -195,6 +203,15 @@ def model_facts(spec: str) -> ModelFacts:
     if "@" in spec:  # as checkpoints name the base model that was a folder
         do = "give the path of its folder or file; behind the @ is the start of its content's hash"
     raise UnknownNameError("base model", spec, models.names(), do)
+
+
+def draws_embedded_world(base: str) -> bool:
+    """Whether the base model of a name draws the embedded world; none that must be named by its place does.
+
+    Args:
+        base: As `--base` takes it, or as a checkpoint names it.
+    """
+    return base in models and models.create(base).embedded
 
 
 def family_of(facts: ModelFacts, place: Path) -> Family:

@@ -118,11 +118,6 @@ FAMILY: Final = Family(
 )  # fmt: skip
 
 
-def _shapes_clip() -> OwnClip:
-    bpe = resources.shapes_weights("shapes-sd") / "tokenizer" / "bpe.txt.gz"
-    return OwnClip(resources.shapes_weights("shapes-clip"), bpe)
-
-
 @models.register()
 def shapes() -> ModelFacts:
     """The embedded world: 64 x 64, 16 x 16 x 4 latents, runs on any machine, comes with fbench."""
@@ -134,8 +129,8 @@ def shapes() -> ModelFacts:
         latent_shape=(4, 16, 16),
         licence="Apache-2.0",
         local=lambda: resources.shapes_weights("shapes-sd"),
-        always_stated=True,
-        clip=_shapes_clip,
+        embedded=True,
+        clip=OwnClip.embedded,
     )
 
 
