@@ -124,7 +124,7 @@ def flow_loss(
     u = (torch.arange(n) + torch.rand(n, generator=g)) / n
     sigma = torch.from_numpy(SigmaDensity("uniform", shift=SHIFT)(u.double().numpy())).float()
     noise = torch.randn(z.shape, generator=g)
-    # In float32: compiled in bfloat16 its gradients are not numbers (torch 2.14 on a CPU), and it is no faster.
+    # In float32: compiled in bfloat16 its gradients are not numbers (torch 2.14, CPU), and it is no faster.
     with sdpa_kernel(SDPBackend.MATH):
         said = [models[name](ids, output_hidden_states=True) for name in ("encoder", "encoder_2")]
         prediction = transformer(
