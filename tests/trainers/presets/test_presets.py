@@ -7,7 +7,7 @@ from statistics import fmean
 import pytest
 
 from benchmark.core.errors import ConfigError, UnknownNameError
-from benchmark.models import models
+from benchmark.models import draws_embedded_world, models
 from tools.docs import presets_page
 from trainers.config import TrainConfig
 from trainers.log_ratio import log_ratio_scale
@@ -19,7 +19,7 @@ from trainers.recipe import make_recipe
 ROOT = Path(__file__).resolve().parents[3]
 RESULTS = ROOT / "results"
 LATENTS = {"sd15": (4, 64, 64), "sdxl": (4, 128, 128)}
-EMBEDDED = [name for name, found in PRESETS.items() if found.values["base"] == "shapes"]
+EMBEDDED = [name for name, found in PRESETS.items() if draws_embedded_world(found.values["base"])]
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -42,9 +42,9 @@ def test_what_the_embedded_recipes_learn_from_is_in_the_package(name: str) -> No
     assert find_source(str(PRESETS[name].values["data"]))
 
 
-@pytest.mark.parametrize("base", ["shapes", "sd15"])
+@pytest.mark.parametrize("base", ["shapes", "shapes-flow", "sd15"])
 def test_every_divergence_of_the_table_has_a_recipe(base: str) -> None:
-    beginning = "shapes-f-dpo-" if base == "shapes" else "f-dpo-sd15-"
+    beginning = "f-dpo-sd15-" if base == "sd15" else f"{base}-f-dpo-"
     named = {
         str(p.values["divergence"]).partition("(")[0] for n, p in PRESETS.items() if n.startswith(beginning)
     }
