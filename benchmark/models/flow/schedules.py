@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.store import read_json
 
+SCHEDULER: Final = FlowMatchEulerDiscreteScheduler.__name__
 _REFUSED: Final = ("invert_sigmas", "stochastic_sampling")
 
 
@@ -51,7 +52,9 @@ class Schedule:
     even: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses what would be another sampler."""
+        """Refuses what would be another sampler, whose shift may have another name."""
+        if (kind := self.config.get("_class_name", SCHEDULER)) != SCHEDULER:
+            raise UserError(f"the scheduler is a {kind}", allowed=SCHEDULER)
         for name in _REFUSED:
             if self.config.get(name):
                 raise UserError(f"the scheduler says {name}", allowed="the plain Euler steps of a flow")

@@ -59,3 +59,11 @@ def test_sigmas_fall_from_noise_to_the_image() -> None:
 def test_a_scheduler_of_another_sampler_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=name):
         Schedule({name: True}, 64)
+
+
+def test_the_scheduler_of_another_class_is_refused() -> None:
+    """Its shift would be lost: DPM-Solver++ calls it `flow_shift`."""
+    named = {"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 3.0}
+    assert Schedule(named, 64).shift == 3
+    with pytest.raises(UserError, match=r"the scheduler is a DPMSolver\w+; allowed: FlowMatchEuler"):
+        Schedule({"_class_name": "DPMSolverMultistepScheduler", "flow_shift": 3.0}, 64)
