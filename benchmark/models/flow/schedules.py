@@ -82,7 +82,11 @@ class Schedule:
         return math.exp(mu) if own.time_shift_type == "exponential" else mu
 
     def sigmas(self, steps: int) -> Float[Tensor, " points"]:
-        """The sigmas of a walk of that many steps, and the 0 it ends at; float32, as diffusers has them."""
+        """The sigmas of a walk of that many steps, and the 0 it ends at; float32, as diffusers has them.
+
+        Raises:
+            UserError: for so few that the scheduler divides by zero.
+        """
         scheduler = self._scheduler()
         asked: dict[str, Any] = {} if self.mu is None else {"mu": self.mu}
         if self.even:
@@ -90,6 +94,9 @@ class Schedule:
         # With sigmas given, their number is that of the steps.
         scheduler.set_timesteps(None if self.even else steps, device="cpu", **asked)
         found: Tensor = scheduler.sigmas
+        if not found.isfinite().all():
+            # A stretch to `shift_terminal` keeps the first sigma, which is then the last one as well.
+            raise UserError(f"steps is {steps}, and the scheduler has no sigmas for it", do="take more steps")
         return found.to(torch.float32)
 
     def _scheduler(self) -> FlowMatchEulerDiscreteScheduler:

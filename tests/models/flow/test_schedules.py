@@ -55,6 +55,14 @@ def test_sigmas_fall_from_noise_to_the_image() -> None:
         assert bool((sigmas.diff() < 0).all())
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")
+def test_so_few_steps_that_a_stretch_divides_by_zero_are_refused() -> None:
+    schedule = Schedule({**DYNAMIC, "shift_terminal": 0.02}, 1024, even=True)
+    assert bool(schedule.sigmas(2).isfinite().all())
+    with pytest.raises(UserError, match="steps is 1, .*take more steps"):
+        schedule.sigmas(1)
+
+
 @pytest.mark.parametrize("name", ["invert_sigmas", "stochastic_sampling"])
 def test_a_scheduler_of_another_sampler_is_refused(name: str) -> None:
     with pytest.raises(UserError, match=name):
