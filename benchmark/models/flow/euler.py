@@ -6,7 +6,8 @@ deviation $\tau \le \sigma'$ is
 
 $$ x_{\sigma'} = (1 - \sigma')\,\hat x_0 + \sqrt{\sigma'^2 - \tau^2}\,\hat\epsilon + \tau z, $$
 
-whose marginals are the flow's own for every $\tau$, where $\hat v$ is right. Without noise it is Euler's step
+whose marginals are the flow's own for every $\tau$ where $\hat v$ is that of the image itself, and as steps
+grow small where it is the mean of all images that may be meant. Without noise it is Euler's step
 $x_\sigma + (\sigma' - \sigma)\,\hat v$. The noise of $\eta = 1$ makes it the flow's own posterior
 $q(x_{\sigma'} \mid x_\sigma, x_0)$ at $\hat x_0$,
 

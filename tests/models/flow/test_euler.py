@@ -1,6 +1,7 @@
 """Euler's steps of a flow, with and without noise: diffusers' own, the flow's marginals, Flow-GRPO's SDE."""
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -150,3 +151,32 @@ def test_at_noise_alone_a_step_is_finite() -> None:
     a, b, tau = gaussians(sigmas, 1.0)
     assert float(tau[0]) == float(sigmas[1])
     assert bool(torch.stack([a, b, tau]).isfinite().all())
+
+
+def variance_of_walks(sigmas: Tensor, step: Callable[[int], tuple[float, float, float]]) -> float:
+    """Where the walks of the best network end: of images N(0, 1/4) it says their mean, linear in x."""
+    found = 1.0
+    for k, sigma in enumerate(sigmas[:-1].tolist()):
+        said = (sigma - (1 - sigma) / 4) / ((1 - sigma) ** 2 / 4 + sigma**2)
+        a, b, tau = step(k)
+        found = (a + b * said) ** 2 * found + tau**2
+    return found
+
+
+def test_the_best_network_has_the_flows_marginals_by_small_steps_alone() -> None:
+    """The numbers of docs/decisions/noise-in-flow-steps.md."""
+
+    def ours(steps: int, eta: float) -> float:
+        a, b, tau = gaussians(table(steps), eta)
+        return variance_of_walks(table(steps), lambda k: (float(a[k]), float(b[k]), float(tau[k])))
+
+    def flow_grpo(k: int) -> tuple[float, float, float]:
+        sigma, dt, second = float(sigmas[k]), float(sigmas[k + 1] - sigmas[k]), float(sigmas[1])
+        std = 0.7 * math.sqrt(sigma / (1 - (second if sigma == 1 else sigma)))
+        b = (1 + std**2 * (1 - sigma) / (2 * sigma)) * dt
+        return 1 + std**2 / (2 * sigma) * dt, b, std * math.sqrt(-dt)
+
+    sigmas = table(28)
+    assert [round(ours(28, eta), 2) for eta in (0.0, 1.0)] == [0.20, 0.17]
+    assert round(variance_of_walks(sigmas, flow_grpo), 2) == 0.22
+    assert all(0.24 < ours(1000, eta) < 0.25 for eta in (0.0, 1.0))
