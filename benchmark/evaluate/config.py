@@ -87,7 +87,7 @@ class EvalConfig(Config):
     sampler: Annotated[str | None, SAMPLER] = None
     steps: Annotated[int | None, Field(ge=1), STEPS] = None
     guidance: Annotated[float | None, Field(ge=0), GUIDANCE] = None
-    eta: Annotated[float | None, Field(ge=0), ETA] = None
+    eta: Annotated[float | None, Field(ge=0, le=1), ETA] = None
     batch_size: Annotated[int | None, Field(ge=1), BATCH_SIZE] = None
     noise: Annotated[Literal["per_image", "shared"], Setting(
         "shared is for older protocols.", IMAGES, "value"

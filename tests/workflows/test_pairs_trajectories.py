@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from benchmark.core.errors import ConfigError, UnreadableFileError
+from benchmark.evaluate.config import EvalConfig
 from benchmark.workflows.pairs import images as pair_images
 from benchmark.workflows.pairs.config import PairsConfig
 from benchmark.workflows.pairs.run import make_pairs
@@ -87,3 +88,11 @@ def test_a_damaged_walk_is_drawn_again_and_never_learned_from(config: PairsConfi
 def test_trajectories_are_of_eta_one(config: PairsConfig) -> None:
     with pytest.raises(ConfigError, match=r"eta is 0\.5, and trajectories"):
         PairsConfig.parse({**config.model_dump(), "eta": 0.5})
+
+
+@pytest.mark.parametrize("kind", [EvalConfig, PairsConfig])
+def test_more_noise_than_the_posteriors_is_refused(kind: type[EvalConfig | PairsConfig]) -> None:
+    """Above 1 there would be more noise in a step than its end may have."""
+    assert kind.parse({"out": "out", "eta": 1.0}).eta == 1
+    with pytest.raises(ConfigError, match=r"eta is 1\.5: .*less than or equal to 1"):
+        kind.parse({"out": "out", "eta": 1.5})

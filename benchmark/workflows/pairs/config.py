@@ -65,7 +65,7 @@ class PairsConfig(Config):
     sampler: Annotated[str | None, SAMPLER] = None
     steps: Annotated[int | None, Field(ge=1), STEPS] = None
     guidance: Annotated[float | None, Field(ge=0), GUIDANCE] = None
-    eta: Annotated[float | None, Field(ge=0), ETA] = None
+    eta: Annotated[float | None, Field(ge=0, le=1), ETA] = None
     batch_size: Annotated[int | None, Field(ge=1), BATCH_SIZE] = None
     trajectories: Annotated[bool, Setting(
         "Also keep the steps of the images in pairs, for the estimator transition; eta is 1 then.",
