@@ -9,6 +9,7 @@ from torch import nn
 from benchmark.core import hashing
 from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
 from benchmark.models.adapters import adapter_files
+from benchmark.models.adapters.files import PEFT_CONFIG
 from benchmark.models.facts import checkpoint_forms
 from benchmark.models.files import ENDINGS, Folders, network_folders
 
@@ -32,7 +33,7 @@ def refuse_whole_networks(place: Path, folders: Folders) -> None:
 
 
 def inside(place: Path) -> str:
-    """What a folder that is no checkpoint itself holds: the steps of a training script, or files.
+    """What a folder that is no checkpoint itself holds: the steps of a training script, files, or adapters.
 
     Returns:
         What to do; empty where nothing of it helps.
@@ -40,7 +41,9 @@ def inside(place: Path) -> str:
     steps = [p for p in place.glob("checkpoint-*") if p.name.removeprefix("checkpoint-").isdecimal()]
     steps.sort(key=lambda p: int(p.name.removeprefix("checkpoint-")))
     files = sorted(p for p in place.glob("*") if p.suffix in ENDINGS)
-    found = [*steps[-1:], *files[:1]]
+    # PEFT saves an adapter that is not called `default` in a folder of its name.
+    adapters = sorted(p.parent for p in place.glob(f"*/{PEFT_CONFIG}"))
+    found = [*steps[-1:], *files[:1], *adapters[:1]]
     return f"give what is in it: --checkpoint {shlex.quote(str(found[0]))}" if found else ""
 
 
@@ -70,7 +73,7 @@ def check_architecture(
     # A transformers config has `architectures`, one of diffusers `_class_name`.
     named = theirs.get("_class_name") or next(iter(theirs.get("architectures") or ()), "")
     if named not in ("", kind.__name__):
-        raise UserError(f"{place} holds a {named}", allowed=checkpoint_forms())
+        raise UserError(f"{place} holds a {named}, not a {kind.__name__}", allowed=checkpoint_forms())
     for key in keys:
         stated, own = hashing.plain(theirs.get(key)), hashing.plain(ours.get(key))
         if stated != own:

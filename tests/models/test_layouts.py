@@ -343,7 +343,7 @@ def test_other_weights_are_another_checkpoint_in_every_format(
 
 def test_a_network_of_another_class_is_refused_by_name(base: Pipeline, copied: Path, tmp_path: Path) -> None:
     for part, name in (("vae", "AutoencoderKL"), ("text_encoder", "CLIPTextModel")):
-        with pytest.raises(UserError, match=rf"holds a {name}; allowed: "):
+        with pytest.raises(UserError, match=rf"holds a {name}, not a UNet2DConditionModel; allowed: "):
             open_checkpoint(str(copied / part), base)
     config = {**base.unet.config, "in_channels": 9}
     UNet2DConditionModel.from_config(config).save_pretrained(tmp_path / "inpainting")

@@ -121,7 +121,10 @@ def _read(source: _Source, model: str, parts: Parts) -> AdapterFile:
     settings: dict[str, Mapping[str, Any]] = {}
     if config is not None:
         settings = {"": _table(read_json(config, "an adapter's config"), config)}
-        trained = _base_class(settings[""])
+        trained, of_diffusers = _base_class(settings[""])
+        if of_diffusers and trained not in parts.values():
+            do = "give the base model that it was trained on with --base"
+            raise UnreadableFileError(path, f"a LoRA of {model}", f"it was trained on a {trained}", do=do)
         part = part or next((name for name, kind in parts.items() if kind == trained), "")
     elif text := header.get(_METADATA):
         settings = _by_part(text, path)
@@ -171,6 +174,10 @@ def _table(content: object, path: Path) -> Mapping[str, Any]:
     return content
 
 
-def _base_class(config: Mapping[str, Any]) -> str:
+def _base_class(config: Mapping[str, Any]) -> tuple[str, bool]:
+    """The class of the network it was trained on, where PEFT says it, and whether that is diffusers'."""
     mapping = config.get("auto_mapping")
-    return str(mapping.get("base_model_class", "")) if isinstance(mapping, dict) else ""
+    if not isinstance(mapping, dict):
+        return "", False
+    library = str(mapping.get("parent_library", ""))
+    return str(mapping.get("base_model_class", "")), library.partition(".")[0] == "diffusers"

@@ -31,8 +31,14 @@ _PREFIXES: Final = re.compile(
     r"|(?P<text_encoder>lora_te1?[._]|text_encoder\.|text_encoders\.clip_l\.transformer\.)"
 )
 CONVERT: Final = "convert it to diffusers' names with the tool that wrote it, which splits these matrices"
+WHOLE: Final[Foreign] = (
+    r"(?:double|single|joint|transformer)_blocks\.\d+\.(?:\w+\.)*(?:qkv|linear1|to_q)\.weight$",
+    "of a whole transformer, which is no adapter",
+    "give a folder of it in diffusers' layout, with its config.json",
+)
 FOREIGN: Final[tuple[Foreign, ...]] = (
     EMBEDDINGS,
+    WHOLE,
     (r"lora_te3|text_encoder_3|t5xxl", "of a third text encoder, which no adapter changes here", OTHER_BASE),
     (
         r"(?:joint|double|single)_blocks[._]\d+",

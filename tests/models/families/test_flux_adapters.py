@@ -358,6 +358,16 @@ REFUSED: dict[str, tuple[dict[str, Tensor], str]] = {
     "a control-LoRA": (
         {"double_blocks.0.img_attn.norm.query_norm.scale": torch.ones(8)}, "of a control-LoRA",
     ),
+    "a whole transformer": (
+        {
+            "double_blocks.0.img_attn.norm.query_norm.scale": torch.ones(8),
+            "double_blocks.0.img_attn.qkv.weight": torch.ones(3 * WIDTH, WIDTH),
+        },
+        "of a whole transformer, which is no adapter",
+    ),
+    "one in diffusers' names": (
+        {"transformer_blocks.0.attn.to_q.weight": torch.ones(WIDTH, WIDTH)}, "of a whole transformer",
+    ),
     "two spellings": (
         one("lora_unet_double_blocks_0_img_attn_qkv", (3 * WIDTH, WIDTH))
         | one("lora_transformer_transformer_blocks_0_attn_to_k"),

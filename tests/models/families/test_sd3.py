@@ -13,7 +13,7 @@ import pytest
 import torch
 from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
 from diffusers.training_utils import _collate_lora_metadata
-from peft import LoraConfig, get_peft_model_state_dict
+from peft import LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import NotComparableError, UserError
@@ -272,11 +272,28 @@ def test_a_peft_folder_opens_with_its_alpha(base: SD3Pipeline, tmp_path: Path) -
     torch.testing.assert_close(policy.transformer.state_dict()[f"{name}.weight"], wanted)
 
 
+def test_pefts_own_folders_are_refused_by_what_they_state(base: SD3Pipeline, tmp_path: Path) -> None:
+    """In a folder of the adapter's name, as Flow-GRPO's DPO saves it; of another network whose names fit."""
+    transformer: Any = copy.deepcopy(base.transformer)
+    config = LoraConfig(r=2, lora_alpha=6, target_modules=list(base.lora_targets("attention")))
+    get_peft_model(transformer, config, adapter_name="learner").save_pretrained(str(tmp_path / "lora"))
+    place = tmp_path / "lora" / "learner"
+    with pytest.raises(UserError, match=rf"give what is in it: --checkpoint {place}$"):
+        open_checkpoint(str(tmp_path / "lora"), base)
+    open_checkpoint(str(place), base)
+    trained = {"base_model_class": "FluxTransformer2DModel", "parent_library": "diffusers.models"}
+    edit(place / "adapter_config.json", auto_mapping=trained)
+    with pytest.raises(UserError, match=r"trained on a FluxTransformer2DModel\); give the base model"):
+        open_checkpoint(str(place), base)
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
         ("lora_unet_joint_blocks_0_x_block_attn_qkv.lora_down.weight", "kohya"),
         ("joint_blocks.0.context_block.attn.qkv.lora_A.weight", "kohya"),
+        ("model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "a whole transformer"),
+        ("transformer_blocks.0.attn.to_q.weight", "a whole transformer"),
         ("blocks.0.attn.a_to_qkv.lora_A.default.weight", "DiffSynth"),
         ("blocks.3.norm1_a.linear.lora_B.default_0.default.weight", "DiffSynth"),
         ("lora_te3_encoder_block_0_layer_0_SelfAttention_q.lora_down.weight", "third text encoder"),

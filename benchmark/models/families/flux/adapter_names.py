@@ -12,7 +12,7 @@ from torch import nn
 
 from benchmark.models.adapters.joined import Rows
 from benchmark.models.adapters.names import MERGE, Foreign, LayerNames
-from benchmark.models.flow.names import CONVERT, FOREIGN, layer_names
+from benchmark.models.flow.names import CONVERT, FOREIGN, WHOLE, layer_names
 
 _BLOCK: Final = re.compile(r"(?P<single>single_)?transformer_blocks\.(?P<number>\d+)\.(?P<inner>.+)")
 _EMBEDDINGS: Final[Mapping[str, str]] = {
@@ -59,6 +59,8 @@ _JOINED_SINGLE: Final[Mapping[str, Sequence[str]]] = {
     "processor.qkv": _IMAGE,
 }
 _FOREIGN: Final[tuple[Foreign, ...]] = (
+    # A whole transformer has the norms of a control-LoRA as well.
+    WHOLE,
     (
         r"query_norm\.scale|key_norm\.scale",
         "of a control-LoRA, which is conditioned on images",
