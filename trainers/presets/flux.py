@@ -38,7 +38,8 @@ _FLOW_FACTORY: Mapping[str, Any] = {
 _SOURCE = "X-GenGroup/Flow-Factory, examples/dpo/lora/flux1.yaml at e27adc9"
 _NOTE = (
     "steps and data are ours: there pairs are the best and the worst of 4 images of the policy's own, by "
-    "PickScore, at 512 pixels, and no number of steps is given; alpha is twice the rank there, ours is the "
+    "PickScore, at 512 pixels, no number of steps is given, and an average of the weights is kept (0.995, "
+    "every 10 rounds); alpha is twice the rank there, ours is the "
     "rank; layers of modulation and of the single blocks' feed-forward part have no adapter there; that "
     "trainer, as read at 0acf8b5, compares the velocity with the noise alone, ours with noise less image"
 )

@@ -12,7 +12,7 @@ from trainers.presets.base import UNKNOWN, Preset
 BETA_DPO: Final = 100
 """`config.train.beta` of Flow-GRPO's DPO."""
 
-# Flow-Factory, trainers/dpo.py, says that 1e-4 and 3e-4 collapse, and uses 1e-5.
+# Flow-Factory's recipe for Stable Diffusion 3.5 says that 1e-4 and 3e-4 collapse, and uses 1e-5.
 _SANA: Mapping[str, Any] = {
     "base": "sana",
     "data": "yuvalkirstain/pickapic_v2",
@@ -35,7 +35,8 @@ _SANA: Mapping[str, Any] = {
 }
 _SOURCE = (
     f"for SANA {UNKNOWN}: nobody has published preference training of it. Beta, rank and density as in "
-    "yifan123/flow_grpo, scripts/train_sd3_dpo.py, lr as in Flow-Factory, trainers/dpo.py"
+    "yifan123/flow_grpo, config/dpo.py and scripts/train_sd3_dpo.py, lr as in X-GenGroup/Flow-Factory, "
+    "examples/dpo/lora/sd3_5/default.yaml"
 )
 _OURS = (
     "steps and batch size are ours; sigma is shifted towards noise as SANA's own training had it "

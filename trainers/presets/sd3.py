@@ -40,8 +40,9 @@ _SOURCE = "yifan123/flow_grpo, config/dpo.py and scripts/train_sd3_dpo.py at ac4
 _OURS = (
     "steps, batch size and data are ours: there each device makes one pair an update, the best and the worst "
     "of 24 images of the policy's own at 512 pixels, and no number of steps is given; alpha is twice the "
-    "rank there, ours is the rank; it averages the weights over steps. Flow-Factory, trainers/dpo.py, "
-    "reports that rates of 1e-4 and 3e-4 collapse: watch the held-out loss"
+    "rank there, ours is the rank; it averages the weights over steps. Flow-Factory, "
+    "examples/dpo/lora/sd3_5/default.yaml, reports that rates of 1e-4 and 3e-4 collapse: watch the held-out "
+    "loss"
 )
 
 SD3: tuple[Preset, ...] = (
