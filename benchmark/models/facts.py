@@ -245,18 +245,27 @@ def looks_like_hub_id(spec: str) -> bool:
     return bool(slash) and plain and not name.endswith((*ENDINGS, ".json"))
 
 
-def pipeline_index(folder: Path) -> Mapping[str, object]:
-    """What a folder says of its pipeline: `model_index.json`.
+def read_index(folder: Path) -> Mapping[str, object]:
+    """What a folder says of its pipeline, whichever that is: `model_index.json`.
 
     Raises:
-        UserError: if it cannot be read, or names a class of no known family.
+        UserError: if it cannot be read.
     """
     content = read_json(folder / INDEX, "a diffusers model index")
-    kind = content.get("_class_name") if isinstance(content, dict) else None
+    return dict(content) if isinstance(content, dict) else {}
+
+
+def pipeline_index(folder: Path) -> Mapping[str, object]:
+    """What a folder says of its pipeline, of a family that comes with fbench.
+
+    Raises:
+        UserError: if it cannot be read, or names a class of another.
+    """
+    index = read_index(folder)
     known = [name for family in families() for name in family.pipelines]
-    if kind not in known:
+    if (kind := index.get("_class_name")) not in known:
         raise UserError(f"{folder} holds a {kind}", allowed=", ".join(known))
-    return dict(content)
+    return index
 
 
 def _place_facts(place: Path) -> ModelFacts:

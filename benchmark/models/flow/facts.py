@@ -6,24 +6,22 @@ from typing import Any, Final, TypeAlias
 
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.store import read_json
-from benchmark.models.facts import Family, ModelFacts, pipeline_index
+from benchmark.models.facts import Family, ModelFacts, read_index
 from benchmark.models.files import INDEX
 
-LatentShape: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, Any]], tuple[tuple[int, int, int], int]]
+Config: TypeAlias = Mapping[str, Any]
+Shape: TypeAlias = tuple[int, int, int]
+LatentShape: TypeAlias = Callable[[Config, Config, Config], tuple[Shape, int]]
+"""From a folder's index and the configs of transformer and autoencoder to (C, H, W) of one image's latents,
+and pixels of a side for one of theirs."""
 
+CHECKPOINTS: Final = ("a diffusers folder", "a transformer folder", "an adapter's file", "a PEFT folder")
+"""The forms in which checkpoints of flow models come; see `policies`."""
 SIDE_KEY: Final = "_default_sample_size"
 """In a folder's index, where latents whose height and width no config states have others than in diffusers'
 pipeline by default; diffusers passes over what begins with `_`."""
-
-
-def latent_side(folder: Path, default: int = 128) -> int:
-    """Height and width of the latents of a folder's images, which its index may state.
-
-    Args:
-        folder: Of a pipeline.
-        default: Of diffusers' pipeline.
-    """
-    return int(str(pipeline_index(folder).get(SIDE_KEY, default)))
+SIDE: Final = 128
+"""Of those latents, in diffusers' pipelines by default."""
 
 
 def folder_facts(folder: Path, family: Family, latent_shape: LatentShape | None = None) -> ModelFacts | None:
@@ -32,18 +30,18 @@ def folder_facts(folder: Path, family: Family, latent_shape: LatentShape | None 
     Args:
         folder: Of a pipeline.
         family: Whose pipelines its index may name.
-        latent_shape: From the configs of transformer and autoencoder to (C, H, W) and pixels a latent; None:
-            see :func:`plain_latents`.
+        latent_shape: None: see :func:`plain_latents`.
     """
     if not (folder / INDEX).is_file():
         return None
-    kind = str(pipeline_index(folder)["_class_name"])
+    index = read_index(folder)
+    kind = str(index.get("_class_name"))
     if kind not in family.pipelines:
         return None
     transformer = read_json(folder / "transformer" / "config.json", "a transformer's config")
     vae = read_json(folder / "vae" / "config.json", "an autoencoder's config")
     try:
-        shape, factor = (latent_shape or plain_latents)(transformer, vae)
+        shape, factor = (latent_shape or plain_latents)(index, transformer, vae)
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableFileError(folder, "a diffusers pipeline", f"its configs lack {error}") from error
     return ModelFacts(
@@ -57,15 +55,49 @@ def folder_facts(folder: Path, family: Family, latent_shape: LatentShape | None 
     )
 
 
-def plain_latents(transformer: Mapping[str, Any], vae: Mapping[str, Any]) -> tuple[tuple[int, int, int], int]:
-    """(C, H, W) of one image's latents, and pixels of a side for one of theirs.
-
-    The transformer's `in_channels` and `sample_size`, and a factor of 2 for each level of the autoencoder but
-    one.
+def own_facts(folder: Path, family: Family) -> ModelFacts:
+    """The facts of a folder that is to be of a family.
 
     Args:
+        folder: Of a pipeline.
+        family: Which.
+
+    Raises:
+        UserError: if it is of another.
+    """
+    facts = family.facts(folder)
+    if facts is None:
+        why = f"its {INDEX} names no pipeline of {family.name}"
+        raise UnreadableFileError(folder, "a diffusers pipeline", why)
+    return facts
+
+
+def plain_latents(index: Config, transformer: Config, vae: Config) -> tuple[Shape, int]:
+    """Of a transformer that reads latents as they are, and an `AutoencoderKL`.
+
+    A side has twice as many pixels for each level of the autoencoder but one.
+
+    Args:
+        index: Not asked.
         transformer: Its config.
         vae: The autoencoder's config.
     """
-    channels, side = int(transformer["in_channels"]), int(transformer["sample_size"])
-    return (channels, side, side), 2 ** (len(vae["block_out_channels"]) - 1)
+    del index
+    return plain_shape(transformer), 2 ** (len(vae["block_out_channels"]) - 1)
+
+
+def plain_shape(transformer: Config) -> Shape:
+    """Of latents that a transformer reads as they are."""
+    side = int(transformer["sample_size"])
+    return int(transformer["in_channels"]), side, side
+
+
+def packed_shape(index: Config, transformer: Config) -> Shape:
+    """Of latents that a transformer reads four neighbours of as one token; no config states their side.
+
+    Args:
+        index: Of the folder, which may state it.
+        transformer: Its config.
+    """
+    side = int(index.get(SIDE_KEY, SIDE))
+    return int(transformer["in_channels"]) // 4, side, side

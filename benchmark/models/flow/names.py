@@ -30,6 +30,11 @@ _PREFIXES: Final = re.compile(
     r"|(?P<text_encoder_2>lora_te2[._]|text_encoder_2\.)"
     r"|(?P<text_encoder>lora_te1?[._]|text_encoder\.|text_encoders\.clip_l\.transformer\.)"
 )
+JOINT_ATTENTION: Final = (
+    "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj",
+    "attn.add_v_proj", "attn.to_add_out",
+)  # fmt: skip
+"""The layers of diffusers' attention over images and text side by side, by the ends of their names."""
 CONVERT: Final = "convert it to diffusers' names with the tool that wrote it, which splits these matrices"
 WHOLE: Final[Foreign] = (
     r"(?:double|single|joint|transformer)_blocks\.\d+\.(?:\w+\.)*(?:qkv|linear1|to_q)\.weight$",

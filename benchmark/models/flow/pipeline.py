@@ -22,6 +22,8 @@ from benchmark.models.families.base import Conditioning, ErrorOf, LoraTargets, P
 from benchmark.models.files import INDEX
 from benchmark.models.flow import euler, process
 from benchmark.models.flow.densities import MODEL, SigmaDensity, parse_density
+from benchmark.models.flow.facts import own_facts
+from benchmark.models.flow.images import kl_latents, kl_pixels
 from benchmark.models.flow.names import layer_names
 from benchmark.models.flow.policies import TRANSFORMER, policy_parts, save_network
 from benchmark.models.flow.schedules import Schedule
@@ -43,6 +45,7 @@ class FlowPipeline(Pipeline):
     methods that are abstract here. Times are sigmas, float32.
 
     Attributes:
+        facts: Of its folder: the sizes of latents and images.
         transformer: The policy; with a LoRA checkpoint the adapter is merged in.
         vae: Images to latents and back.
         schedule: The sigmas of its sampler.
@@ -55,6 +58,7 @@ class FlowPipeline(Pipeline):
     default_density: ClassVar[str] = f"logit_normal(shift='{MODEL}')"
     """From which training draws sigma unless told otherwise."""
 
+    facts: ModelFacts
     transformer: nn.Module
     vae: nn.Module
     schedule: Schedule
@@ -63,11 +67,14 @@ class FlowPipeline(Pipeline):
 
     @classmethod
     @abstractmethod
-    def parts(cls, folder: Path, device: torch.device, precision: Precision) -> dict[str, Any]:
+    def parts(
+        cls, folder: Path, facts: ModelFacts, device: torch.device, precision: Precision
+    ) -> dict[str, Any]:
         """The parts of the pipeline in a local diffusers folder, by the names of the dataclass's fields.
 
         Args:
             folder: As `save_pretrained` of diffusers writes it, with an index of a class of the family.
+            facts: Of the folder.
             device: Where its parts go.
             precision: What large text encoders are kept in; see `texts.language_dtype`.
 
@@ -89,14 +96,6 @@ class FlowPipeline(Pipeline):
         """What else decides :meth:`encode_prompts`, such as lengths and templates; JSON."""
 
     @abstractmethod
-    def to_latents(self, pixels: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n c h w"]:
-        """Latents of pixels in [-1, 1], under autocast."""
-
-    @abstractmethod
-    def to_pixels(self, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 height width"]:
-        """Pixels in about [-1, 1] of latents, under autocast."""
-
-    @abstractmethod
     def velocity(
         self,
         network: nn.Module,
@@ -116,17 +115,18 @@ class FlowPipeline(Pipeline):
         if not (place / INDEX).is_file():
             raise UnreadableFileError(place, "a diffusers pipeline", f"it has no {INDEX}")
         chosen = resolve_precision(precision, device)
-        parts = cls.parts(place, device, chosen)
+        own = own_facts(place, cls.family)
         # Of a hub id nothing was known: its folder says how it is sampled.
-        own = facts if facts.family is not None else (cls.family.facts(place) or facts)
+        sampler = own.sampler if facts.family is None else facts.sampler
         return cls(
             name=facts.name,
             device=device,
             precision=chosen,
-            sampler=replace(own.sampler, precision=chosen),
+            sampler=replace(sampler, precision=chosen),
             revision=revision or cls.family.content_hash(place),
             place=place,
-            **parts,
+            facts=own,
+            **cls.parts(place, own, device, chosen),
         )
 
     @property
@@ -143,6 +143,16 @@ class FlowPipeline(Pipeline):
         """The transformer's."""
         found: Mapping[str, Any] = self.transformer.config  # type: ignore[assignment]  # nn.Module knows no config
         return found
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image's latents."""
+        return self.facts.latent_shape
+
+    @property
+    def image_size(self) -> int:
+        """Height and width of an image in pixels."""
+        return self.facts.image_size
 
     # --- prompts and images ---------------------------------------------------------------------
 
@@ -174,6 +184,14 @@ class FlowPipeline(Pipeline):
         config: Any = self.vae.config
         chosen = precision or self.precision
         return self.autocast("fp32" if chosen == "fp16" and config.get("force_upcast") else chosen)
+
+    def to_latents(self, pixels: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n c h w"]:
+        """Latents of pixels in [-1, 1], under autocast; here, of an `AutoencoderKL`."""
+        return kl_latents(self.vae, pixels)
+
+    def to_pixels(self, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 height width"]:
+        """Pixels in about [-1, 1] of latents, under autocast; here, of an `AutoencoderKL`."""
+        return kl_pixels(self.vae, latents)
 
     @torch.no_grad()
     def encode_images(self, images: UInt8[np.ndarray, "n height width 3"]) -> Float[Tensor, "n c h w"]:

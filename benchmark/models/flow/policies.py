@@ -9,6 +9,7 @@ from benchmark.core.errors import NotComparableError, UnreadableFileError
 from benchmark.core.store import read_json
 from benchmark.models.adapters import is_adapter, merged
 from benchmark.models.files import INDEX, LORA_FILE, network_folders, policy_folder
+from benchmark.models.flow.facts import own_facts
 from benchmark.models.loading import load_part
 from benchmark.models.policies import check_architecture, inside, refuse_whole_networks
 
@@ -43,8 +44,9 @@ def policy_parts(place: Path, base: "FlowPipeline") -> dict[str, Any]:
         return dict(merged(place, base.name, networks, base.layer_names(networks), folders.adapted))
     if (place / INDEX).is_file():
         _check(place / TRANSFORMER, place, base)
-        parts = type(base).parts(place, base.device, base.precision)
-        return {**parts, "revision": base.family.content_hash(place), "place": place}
+        facts = own_facts(place, base.family)
+        parts = type(base).parts(place, facts, base.device, base.precision)
+        return {**parts, "facts": facts, "revision": base.family.content_hash(place), "place": place}
     folder = policy_folder(place, folders)
     if folder is None:
         why = f"it has no {LORA_FILE}, no {TRANSFORMER}/ and no config.json"

@@ -9,12 +9,23 @@ from torch import Tensor, nn
 
 from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_json
+from benchmark.models.facts import read_index
 from benchmark.models.families.base import Precision
 from benchmark.models.loading import weights_sha256
 
 TOKENS_KEY: Final = "_max_sequence_length"
 """In a folder's index, where a language model reads another number of tokens than diffusers' pipeline has by
 default; diffusers passes over what begins with `_`."""
+
+
+def token_count(folder: Path, default: int) -> int:
+    """How many tokens of a prompt a language model reads.
+
+    Args:
+        folder: Of a pipeline, whose index may state it.
+        default: Of diffusers' pipeline.
+    """
+    return int(str(read_index(folder).get(TOKENS_KEY, default)))
 
 
 def load_tokenizer(kind: Any, folder: Path, *, states_length: bool = True) -> Any:

@@ -3,7 +3,6 @@
 No torch here.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +12,7 @@ from benchmark.core.records import Sampler
 from benchmark.core.store import read_json
 from benchmark.models.facts import Family, ModelFacts, models
 from benchmark.models.files import Folders
-from benchmark.models.flow.facts import folder_facts, latent_side
+from benchmark.models.flow.facts import CHECKPOINTS, Config, Shape, folder_facts, packed_shape
 
 if TYPE_CHECKING:
     from benchmark.models.families.flux.pipeline import FluxPipeline
@@ -23,17 +22,15 @@ _DEV: Final = Sampler(name="euler", steps=28, guidance=3.5)
 _SCHNELL: Final = Sampler(name="euler", steps=4, guidance=1.0)
 
 
-def _facts(place: Path) -> ModelFacts | None:
-    def latents(transformer: Mapping[str, Any], vae: Mapping[str, Any]) -> tuple[tuple[int, int, int], int]:
-        side = latent_side(place)
-        # Four neighbours lie in one token.
-        shape = (int(transformer["in_channels"]) // 4, side, side)
-        return shape, 2 ** (len(vae["block_out_channels"]) - 1)
+def _latents(index: Config, transformer: Config, vae: Config) -> tuple[Shape, int]:
+    return packed_shape(index, transformer), 2 ** (len(vae["block_out_channels"]) - 1)
 
-    found = folder_facts(place, FAMILY, latents)
+
+def _facts(place: Path) -> ModelFacts | None:
+    found = folder_facts(place, FAMILY, _latents)
     if found is None:
         return None
-    config: Mapping[str, Any] = read_json(place / "transformer" / "config.json", "a transformer's config")
+    config: Config = read_json(place / "transformer" / "config.json", "a transformer's config")
     return found if config.get("guidance_embeds") else replace(found, sampler=_SCHNELL)
 
 
@@ -56,7 +53,7 @@ FAMILY: Final = Family(
         adapted={"transformer": "FluxTransformer2DModel", "text_encoder": "CLIPTextModel"},
     ),
     samplers=("euler",),
-    checkpoints=("a diffusers folder", "a transformer folder", "an adapter's file", "a PEFT folder"),
+    checkpoints=CHECKPOINTS,
     flow=True,
 )
 

@@ -3,7 +3,6 @@
 No torch here.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +11,7 @@ from benchmark.core.plugins import load_object
 from benchmark.core.records import Sampler
 from benchmark.models.facts import Family, ModelFacts, models
 from benchmark.models.files import Folders
-from benchmark.models.flow.facts import folder_facts, latent_side
+from benchmark.models.flow.facts import CHECKPOINTS, Config, Shape, folder_facts, packed_shape
 
 if TYPE_CHECKING:
     from benchmark.models.families.qwen_image.pipeline import QwenImagePipeline
@@ -21,13 +20,12 @@ CLASS: Final = "QwenImagePipeline"
 SAMPLER: Final = Sampler(name="euler", steps=50, guidance=4.0)
 
 
-def _facts(place: Path) -> ModelFacts | None:
-    def latents(transformer: Mapping[str, Any], vae: Mapping[str, Any]) -> tuple[tuple[int, int, int], int]:
-        side = latent_side(place)
-        # The transformer reads four neighbours as one token.
-        return (int(transformer["in_channels"]) // 4, side, side), 2 ** len(vae["temperal_downsample"])
+def _latents(index: Config, transformer: Config, vae: Config) -> tuple[Shape, int]:
+    return packed_shape(index, transformer), 2 ** len(vae["temperal_downsample"])
 
-    return folder_facts(place, FAMILY, latents)
+
+def _facts(place: Path) -> ModelFacts | None:
+    return folder_facts(place, FAMILY, _latents)
 
 
 def _load() -> "type[QwenImagePipeline]":
@@ -48,7 +46,7 @@ FAMILY: Final = Family(
         adapted={"transformer": "QwenImageTransformer2DModel"},
     ),
     samplers=("euler",),
-    checkpoints=("a diffusers folder", "a transformer folder", "an adapter's file", "a PEFT folder"),
+    checkpoints=CHECKPOINTS,
     flow=True,
 )
 

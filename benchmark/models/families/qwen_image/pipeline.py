@@ -16,13 +16,14 @@ from torch.nn import functional
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
 from benchmark.core.errors import UserError
-from benchmark.models.facts import Family, pipeline_index
+from benchmark.models.facts import Family, ModelFacts
 from benchmark.models.families.base import Conditioning, LoraTargets, Precision
 from benchmark.models.families.qwen_image import FAMILY
-from benchmark.models.flow.facts import latent_side
+from benchmark.models.flow.images import packed, unpacked
+from benchmark.models.flow.names import JOINT_ATTENTION
 from benchmark.models.flow.pipeline import FlowPipeline
 from benchmark.models.flow.schedules import Schedule, read_scheduler
-from benchmark.models.flow.texts import TOKENS_KEY, language_dtype, load_tokenizer
+from benchmark.models.flow.texts import language_dtype, load_tokenizer, token_count
 from benchmark.models.loading import load_part
 
 NO_PROMPT: Final = " "
@@ -30,10 +31,6 @@ NO_PROMPT: Final = " "
 
 _REFUSED: Final = ("guidance_embeds", "zero_cond_t", "use_additional_t_cond", "use_layer3d_rope")
 """Settings of the transformers of other pipelines: distilled, for editing, in layers."""
-_ATTENTION: Final = (
-    "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj",
-    "attn.add_v_proj", "attn.to_add_out",
-)  # fmt: skip
 
 
 @cache
@@ -53,15 +50,14 @@ class QwenImagePipeline(FlowPipeline):
     Attributes:
         text_encoder: Qwen2.5-VL.
         tokenizer: Its ids.
-        side: Height and width of latents.
         tokens: How many of a prompt are told.
     """
 
     family: ClassVar[Family] = FAMILY
     targets: ClassVar[Mapping[LoraTargets, tuple[str, ...]]] = {
-        "attention": _ATTENTION,
+        "attention": JOINT_ATTENTION,
         "all": (
-            *_ATTENTION, "img_mlp.net.0.proj", "img_mlp.net.2", "txt_mlp.net.0.proj", "txt_mlp.net.2",
+            *JOINT_ATTENTION, "img_mlp.net.0.proj", "img_mlp.net.2", "txt_mlp.net.0.proj", "txt_mlp.net.2",
             "img_mod.1", "txt_mod.1",
         ),
     }  # fmt: skip
@@ -69,13 +65,13 @@ class QwenImagePipeline(FlowPipeline):
 
     text_encoder: Qwen2_5_VLForConditionalGeneration
     tokenizer: Qwen2Tokenizer
-    side: int
     tokens: int
 
     @classmethod
-    def parts(cls, folder: Path, device: torch.device, precision: Precision) -> dict[str, Any]:
+    def parts(
+        cls, folder: Path, facts: ModelFacts, device: torch.device, precision: Precision
+    ) -> dict[str, Any]:
         """See :meth:`FlowPipeline.parts`."""
-        side = latent_side(folder)
         transformer = load_part(QwenImageTransformer2DModel, folder / "transformer", device)
         for name in _REFUSED:
             if transformer.config[name]:
@@ -89,26 +85,14 @@ class QwenImagePipeline(FlowPipeline):
                 Qwen2_5_VLForConditionalGeneration, folder / "text_encoder", device, language_dtype(precision)
             ),
             "tokenizer": load_tokenizer(Qwen2Tokenizer, folder / "tokenizer", states_length=False),
-            "schedule": Schedule(read_scheduler(folder), (side // 2) ** 2, even=True),
-            "side": side,
-            "tokens": int(str(pipeline_index(folder).get(TOKENS_KEY, template()[2]))),
+            "schedule": Schedule(read_scheduler(folder), (facts.latent_shape[1] // 2) ** 2, even=True),
+            "tokens": token_count(folder, template()[2]),
         }
 
     @staticmethod
     def writer() -> Any:
         """Diffusers' own class."""
         return Published
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image's latents; the transformer reads four neighbours as one token."""
-        return int(self.config["in_channels"]) // 4, self.side, self.side
-
-    @property
-    def image_size(self) -> int:
-        """Height and width of an image in pixels."""
-        config: Any = self.vae.config
-        return self.side * int(2 ** len(config.temperal_downsample))
 
     # --- prompts and images ---------------------------------------------------------------------
 
@@ -177,36 +161,24 @@ class QwenImagePipeline(FlowPipeline):
         told: Conditioning,
     ) -> Float[Tensor, "n c h w"]:
         """Asked at sigma, of packed latents."""
-        n, channels, height, width = noisy.shape
-        published: Any = Published
-        packed: Tensor = network(
-            hidden_states=published._pack_latents(noisy, n, channels, height, width),  # noqa: SLF001  # theirs
+        n, _, height, width = noisy.shape
+        output: Tensor = network(
+            hidden_states=packed(noisy),
             encoder_hidden_states=told.parts["states"],
             encoder_hidden_states_mask=told.parts["mask"] > 0,
             timestep=sigma,
             img_shapes=[[(1, height // 2, width // 2)]] * n,
             return_dict=False,
         )[0]
-        # Sizes in latents, so that one of theirs is one of their pixels; of films of one picture.
-        output: Tensor = published._unpack_latents(packed, height, width, 1)[:, :, 0]  # noqa: SLF001
-        return output
+        return unpacked(output, height)
 
     def guided(
         self, empty: Float[Tensor, "n c h w"], conditional: Float[Tensor, "n c h w"], scale: float
     ) -> Float[Tensor, "n c h w"]:
         r"""Guidance that keeps the length of what is said with a prompt, token by token.
 
-        With $\hat v = v_\varnothing + g\,(v_c - v_\varnothing)$ it is $\hat v\,\|v_c\| / \|\hat v\|$, where a
-        token is four neighbours in all channels.
+        With $\hat v = v_\varnothing + g\,(v_c - v_\varnothing)$ it is $\hat v\,\|v_c\| / \|\hat v\|$.
         """
-        plain = super().guided(empty, conditional, scale)
-        length, wanted = (_token_norms(x) for x in (plain, conditional))
-        return plain * (wanted / length)
-
-
-def _token_norms(latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 1 h w"]:
-    """The length of each token, at each of its four neighbours."""
-    n, channels, height, width = latents.shape
-    tokens = latents.view(n, channels, height // 2, 2, width // 2, 2)
-    norms = tokens.square().sum((1, 3, 5), keepdim=True).sqrt()
-    return norms.expand(n, 1, height // 2, 2, width // 2, 2).reshape(n, 1, height, width)
+        plain, wanted = (packed(x) for x in (super().guided(empty, conditional, scale), conditional))
+        length = wanted.norm(dim=-1, keepdim=True) / plain.norm(dim=-1, keepdim=True)
+        return unpacked(plain * length, empty.shape[2])

@@ -3,7 +3,6 @@
 No torch here.
 """
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +11,7 @@ from benchmark.core.plugins import load_object
 from benchmark.core.records import Sampler
 from benchmark.models.facts import Family, ModelFacts, models, pipeline_index
 from benchmark.models.files import Folders
-from benchmark.models.flow.facts import folder_facts
+from benchmark.models.flow.facts import CHECKPOINTS, Config, Shape, folder_facts, plain_shape
 
 if TYPE_CHECKING:
     from benchmark.models.families.sana.pipeline import SanaPipeline
@@ -22,10 +21,8 @@ SAMPLER: Final = Sampler(name="dpmsolver++", steps=20, guidance=4.5)
 LICENCE: Final = "NVIDIA NSCL v2-custom; its text encoder: Gemma Terms of Use"
 
 
-def _latents(transformer: Mapping[str, Any], vae: Mapping[str, Any]) -> tuple[tuple[int, int, int], int]:
-    """(C, H, W) of one image's latents, and pixels of a side for one of theirs."""
-    channels, side = int(transformer["in_channels"]), int(transformer["sample_size"])
-    return (channels, side, side), 2 ** (len(vae["encoder_block_out_channels"]) - 1)
+def _latents(_: Config, transformer: Config, vae: Config) -> tuple[Shape, int]:
+    return plain_shape(transformer), 2 ** (len(vae["encoder_block_out_channels"]) - 1)
 
 
 def _facts(place: Path) -> ModelFacts | None:
@@ -57,7 +54,7 @@ FAMILY: Final = Family(
         adapted={"transformer": "SanaTransformer2DModel"},
     ),
     samplers=("dpmsolver++", "euler"),
-    checkpoints=("a diffusers folder", "a transformer folder", "an adapter's file", "a PEFT folder"),
+    checkpoints=CHECKPOINTS,
     flow=True,
 )
 

@@ -16,13 +16,13 @@ from transformers import Gemma2Model, GemmaTokenizer
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Sampler
-from benchmark.models.facts import Family, pipeline_index
+from benchmark.models.facts import Family, ModelFacts
 from benchmark.models.families.base import Conditioning, LoraTargets, Precision
 from benchmark.models.families.sana import FAMILY
 from benchmark.models.flow import multistep
 from benchmark.models.flow.pipeline import FlowPipeline
 from benchmark.models.flow.schedules import Schedule, read_scheduler
-from benchmark.models.flow.texts import TOKENS_KEY, language_dtype, load_tokenizer
+from benchmark.models.flow.texts import language_dtype, load_tokenizer, token_count
 from benchmark.models.loading import load_part
 from benchmark.models.steps import SamplerSteps
 
@@ -62,40 +62,29 @@ class SanaPipeline(FlowPipeline):
     tokens: int
 
     @classmethod
-    def parts(cls, folder: Path, device: torch.device, precision: Precision) -> dict[str, Any]:
+    def parts(
+        cls, folder: Path, facts: ModelFacts, device: torch.device, precision: Precision
+    ) -> dict[str, Any]:
         """See :meth:`FlowPipeline.parts`."""
-        transformer = load_part(SanaTransformer2DModel, folder / "transformer", device)
         tokenizer = load_tokenizer(GemmaTokenizer, folder / "tokenizer", states_length=False)
         tokenizer.padding_side = "right"
-        scheduler, side = read_scheduler(folder), int(transformer.config.sample_size)
+        scheduler = read_scheduler(folder)
         return {
-            "transformer": transformer,
+            "transformer": load_part(SanaTransformer2DModel, folder / "transformer", device),
             "vae": load_part(AutoencoderDC, folder / "vae", device),
             "text_encoder": load_part(
                 Gemma2Model, folder / "text_encoder", device, language_dtype(precision)
             ),
             "tokenizer": tokenizer,
-            "schedule": Schedule(multistep.euler_config(scheduler), side**2),
+            "schedule": Schedule(multistep.euler_config(scheduler), facts.latent_shape[1] ** 2),
             "solver": multistep.solver_config(scheduler),
-            "tokens": int(str(pipeline_index(folder).get(TOKENS_KEY, instruction()[1]))),
+            "tokens": token_count(folder, instruction()[1]),
         }
 
     @staticmethod
     def writer() -> Any:
         """Diffusers' own class."""
         return Published
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image's latents."""
-        side = int(self.config["sample_size"])
-        return int(self.config["in_channels"]), side, side
-
-    @property
-    def image_size(self) -> int:
-        """Height and width of an image in pixels."""
-        config: Any = self.vae.config
-        return self.latent_shape[1] * int(2 ** (len(config.encoder_block_out_channels) - 1))
 
     # --- prompts and images ---------------------------------------------------------------------
 

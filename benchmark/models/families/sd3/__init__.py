@@ -11,7 +11,7 @@ from benchmark.core.plugins import load_object
 from benchmark.core.records import Sampler
 from benchmark.models.facts import Family, ModelFacts, OwnClip, models
 from benchmark.models.files import Folders
-from benchmark.models.flow.facts import folder_facts
+from benchmark.models.flow.facts import CHECKPOINTS, folder_facts
 
 if TYPE_CHECKING:
     from benchmark.models.families.sd3.pipeline import SD3Pipeline
@@ -48,7 +48,7 @@ FAMILY: Final = Family(
         },
     ),
     samplers=("euler",),
-    checkpoints=("a diffusers folder", "a transformer folder", "an adapter's file", "a PEFT folder"),
+    checkpoints=CHECKPOINTS,
     flow=True,
 )
 

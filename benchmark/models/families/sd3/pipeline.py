@@ -12,22 +12,17 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
-from benchmark.models.facts import Family, pipeline_index
+from benchmark.models.facts import Family, ModelFacts, pipeline_index
 from benchmark.models.families.base import Conditioning, LoraTargets, Precision
 from benchmark.models.families.sd3 import FAMILY
-from benchmark.models.flow.images import kl_latents, kl_pixels
+from benchmark.models.flow.names import JOINT_ATTENTION
 from benchmark.models.flow.pipeline import FlowPipeline
 from benchmark.models.flow.schedules import Schedule, read_scheduler
-from benchmark.models.flow.texts import TOKENS_KEY, language_dtype, load_tokenizer, token_ids
+from benchmark.models.flow.texts import language_dtype, load_tokenizer, token_count, token_ids
 from benchmark.models.loading import load_part
 
 T5_TOKENS: Final = 256
 """Of a prompt, as diffusers' pipeline has it by default."""
-
-_ATTENTION: Final = (
-    "attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.add_q_proj", "attn.add_k_proj",
-    "attn.add_v_proj", "attn.to_add_out",
-)  # fmt: skip
 
 
 @final
@@ -47,9 +42,9 @@ class SD3Pipeline(FlowPipeline):
 
     family: ClassVar[Family] = FAMILY
     targets: ClassVar[Mapping[LoraTargets, tuple[str, ...]]] = {
-        "attention": _ATTENTION,
+        "attention": JOINT_ATTENTION,
         "all": (
-            *_ATTENTION, "attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0", "ff.net.0.proj",
+            *JOINT_ATTENTION, "attn2.to_q", "attn2.to_k", "attn2.to_v", "attn2.to_out.0", "ff.net.0.proj",
             "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2", "norm1.linear", "norm1_context.linear",
         ),
     }  # fmt: skip
@@ -64,27 +59,27 @@ class SD3Pipeline(FlowPipeline):
     t5_tokens: int = T5_TOKENS
 
     @classmethod
-    def parts(cls, folder: Path, device: torch.device, precision: Precision) -> dict[str, Any]:
+    def parts(
+        cls, folder: Path, facts: ModelFacts, device: torch.device, precision: Precision
+    ) -> dict[str, Any]:
         """See :meth:`FlowPipeline.parts`."""
-        index = pipeline_index(folder)
         found: dict[str, Any] = {
             "transformer": load_part(SD3Transformer2DModel, folder / "transformer", device),
             "vae": load_part(AutoencoderKL, folder / "vae", device),
-            "t5_tokens": int(str(index.get(TOKENS_KEY, T5_TOKENS))),
+            "t5_tokens": token_count(folder, T5_TOKENS),
         }
         for suffix in ("", "_2"):
             place = folder / f"text_encoder{suffix}"
             found[f"text_encoder{suffix}"] = load_part(CLIPTextModelWithProjection, place, device)
             found[f"tokenizer{suffix}"] = load_tokenizer(CLIPTokenizer, folder / f"tokenizer{suffix}")
-        t5 = index.get("text_encoder_3")
+        t5 = pipeline_index(folder).get("text_encoder_3")
         if isinstance(t5, list) and t5[0] is not None:
             place = folder / "text_encoder_3"
             found["text_encoder_3"] = load_part(T5EncoderModel, place, device, language_dtype(precision))
             found["tokenizer_3"] = load_tokenizer(
                 T5TokenizerFast, folder / "tokenizer_3", states_length=False
             )
-        config = found["transformer"].config
-        tokens = (config.sample_size // config.patch_size) ** 2
+        tokens = (facts.latent_shape[1] // found["transformer"].config.patch_size) ** 2
         return {**found, "schedule": Schedule(read_scheduler(folder), tokens)}
 
     @staticmethod
@@ -93,20 +88,6 @@ class SD3Pipeline(FlowPipeline):
         from diffusers import StableDiffusion3Pipeline
 
         return StableDiffusion3Pipeline
-
-    @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of one image's latents."""
-        side = int(self.config["sample_size"])
-        return int(self.config["in_channels"]), side, side
-
-    @property
-    def image_size(self) -> int:
-        """Height and width of an image in pixels."""
-        config: Any = self.vae.config
-        return self.latent_shape[1] * int(2 ** (len(config.block_out_channels) - 1))
-
-    # --- prompts and images ---------------------------------------------------------------------
 
     def text_parts(self) -> Iterator[tuple[Any, nn.Module]]:
         """The two CLIPs, and T5 where it is there."""
@@ -137,14 +118,6 @@ class SD3Pipeline(FlowPipeline):
             ids = token_ids(self.tokenizer_3, texts, self.t5_tokens)
             parts["t5"] = self.text_encoder_3(ids.to(self.device)).last_hidden_state.float()
         return Conditioning(parts)
-
-    def to_latents(self, pixels: Float[Tensor, "n 3 height width"]) -> Float[Tensor, "n c h w"]:
-        """See :func:`benchmark.models.flow.images.kl_latents`."""
-        return kl_latents(self.vae, pixels)
-
-    def to_pixels(self, latents: Float[Tensor, "n c h w"]) -> Float[Tensor, "n 3 height width"]:
-        """See :func:`benchmark.models.flow.images.kl_pixels`."""
-        return kl_pixels(self.vae, latents)
 
     def velocity(
         self,
