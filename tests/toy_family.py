@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from benchmark.core.errors import UnknownNameError, UnreadableFileError
 from benchmark.core.records import Sampler
 from benchmark.models import Family, ModelFacts
-from benchmark.models.families.base import Conditioning, LoraTargets, Pipeline, Precision
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import LoraTargets, Pipeline, Precision
 from benchmark.models.loading import resolve_precision
 from benchmark.models.steps import SamplerSteps
 

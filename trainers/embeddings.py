@@ -15,8 +15,8 @@ from torch import Tensor
 from benchmark.generate import Progress
 from benchmark.models.loading import weights_sha256
 from trainers.arrays import ROWS_AT_ONCE, Array, LazyRows, Rows, Spec, cached_arrays
-from trainers.batches import EncodedPairs
 from trainers.clip_source import ClipSource
+from trainers.encoded_pairs import EncodedPairs
 from trainers.fitting import fitted_batches
 from trainers.objectives import text_image_embedding
 

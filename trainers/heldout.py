@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmark.models.families.base import ErrorOf, Pipeline
-from trainers.batches import EncodedPairs, Moments, held_out_inputs, held_out_moments
+from trainers.batches import Moments, held_out_inputs, held_out_moments
 from trainers.embeddings import ClipEmbeddings
+from trainers.encoded_pairs import EncodedPairs
 from trainers.log_ratio import PolicyAndReference, prediction_drift
 from trainers.networks import BaseNetwork, NetworkErrors, Policy, network_errors, split
 from trainers.objectives import Predictions

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from benchmark.core.records import ImageRef
 from benchmark.generate import Progress
-from benchmark.models.families.base import Conditioning, Pipeline
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import Pipeline
 from trainers.arrays import ROWS_AT_ONCE, Array, LazyRows, Rows, Spec, cached_arrays
-from trainers.batches import EncodedPairs
+from trainers.encoded_pairs import EncodedPairs
 from trainers.fitting import Crop, fitted_batches, sizes_and_crops
 from trainers.pairs import BadRow, PairSet
 

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from benchmark.models.families.base import Conditioning, LoraTargets, Pipeline, Precision
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import LoraTargets, Pipeline, Precision
 from trainers.batches import NetworkInputs
 from trainers.config import TrainConfig
 from trainers.log_ratio import prediction_error

@@ -9,10 +9,10 @@ from accelerate import PartialState
 from benchmark.models import load_pipeline
 from benchmark.models.families.base import Pipeline
 from trainers.arrays import cache_folder
-from trainers.batches import EncodedPairs
 from trainers.clip_source import clip_source
 from trainers.config import TrainConfig
 from trainers.embeddings import ClipEmbeddings, clip_embeddings
+from trainers.encoded_pairs import EncodedPairs
 from trainers.heldout import HeldOut
 from trainers.latents import encode_pairs
 from trainers.networks import BaseNetwork, base_network

@@ -22,7 +22,8 @@ from torch import Tensor
 from benchmark.core.errors import NotComparableError
 from benchmark.core.records import Sampler
 from benchmark.generate.sampling import TextCache, batches
-from benchmark.models.families.base import Conditioning, Pipeline
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import Pipeline
 from benchmark.models.steps import TransitionSteps
 
 

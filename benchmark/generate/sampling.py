@@ -15,7 +15,8 @@ from torch import Tensor
 
 from benchmark.core.records import Sampler
 from benchmark.generate.progress import Progress
-from benchmark.models.families.base import Conditioning, Pipeline
+from benchmark.models.conditioning import Conditioning
+from benchmark.models.families.base import Pipeline
 
 
 @dataclass(frozen=True)

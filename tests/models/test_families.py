@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from benchmark.core.errors import MissingFileError, NotComparableError, UserError
 from benchmark.models import load_pipeline as load_any
 from benchmark.models import model_facts, open_checkpoint
-from benchmark.models.families.base import Conditioning
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.families.unet import pipeline as room
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from benchmark.models.hub import wanted_files

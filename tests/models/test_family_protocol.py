@@ -16,8 +16,9 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Sampler
 from benchmark.models import load_pipeline, model_facts, open_checkpoint
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import ModelFacts, families
-from benchmark.models.families.base import Conditioning, Pipeline
+from benchmark.models.families.base import Pipeline
 from benchmark.models.families.unet.pipeline import UNetPipeline
 from benchmark.models.flow.pipeline import FlowPipeline
 from benchmark.models.loading import weights_sha256

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
-from trainers.batches import EncodedPairs, batch_rows, draw_batch, held_out_inputs
+from trainers.batches import batch_rows, draw_batch, held_out_inputs
+from trainers.encoded_pairs import EncodedPairs
 from trainers.latents import encode_pairs
 from trainers.pairs import load_pairs
 from trainers.recipe import BatchPlan

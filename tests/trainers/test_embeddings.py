@@ -17,10 +17,10 @@ from benchmark.networks.open_clip import (
     open_clip_tokenizer,
 )
 from benchmark.networks.pixels import normalise
-from trainers.batches import EncodedPairs
 from trainers.clip_source import clip_source
 from trainers.config import TrainConfig
 from trainers.embeddings import ClipEmbeddings, clip_embeddings
+from trainers.encoded_pairs import EncodedPairs
 from trainers.latents import encode_pairs
 from trainers.logs import read_metrics
 from trainers.pairs import load_pairs, read_images

@@ -24,9 +24,10 @@ from benchmark.models.flow.pipeline import FlowPipeline as Pipeline
 from benchmark.models.loading import weights_sha256
 from tools.random_flow import FAMILIES, diffusers_images
 from trainers import loop
-from trainers.batches import EncodedPairs, draw_batch, held_out_moments, moments_at
+from trainers.batches import draw_batch, held_out_moments, moments_at
 from trainers.checkpoints import step_folder
 from trainers.config import TrainConfig
+from trainers.encoded_pairs import EncodedPairs
 from trainers.latents import encode_pairs
 from trainers.log_ratio import PolicyAndReference, pair_errors
 from trainers.logs import MetricsFile, read_metrics

@@ -14,8 +14,9 @@ from accelerate import PartialState
 from benchmark.models import load_pipeline as load_any
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers import loop
-from trainers.batches import Batch, EncodedPairs, draw_batch
+from trainers.batches import Batch, draw_batch
 from trainers.config import TrainConfig
+from trainers.encoded_pairs import EncodedPairs
 from trainers.heldout import HeldOut
 from trainers.latents import encode_pairs
 from trainers.log_ratio import PolicyAndReference, log_ratio, pair_errors

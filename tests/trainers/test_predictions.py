@@ -10,8 +10,9 @@ from accelerate import PartialState
 
 from benchmark.models import load_pipeline as load_any
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
-from trainers.batches import EncodedPairs, draw_batch
+from trainers.batches import draw_batch
 from trainers.config import TrainConfig
+from trainers.encoded_pairs import EncodedPairs
 from trainers.heldout import HeldOut
 from trainers.latents import encode_pairs
 from trainers.loop import train_step

@@ -17,8 +17,9 @@ from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import Sampler
 from benchmark.generate import sample, sample_walks
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
-from trainers.batches import EncodedPairs, draw_batch
+from trainers.batches import draw_batch
 from trainers.config import TrainConfig
+from trainers.encoded_pairs import EncodedPairs
 from trainers.latents import encode_pairs
 from trainers.log_ratio import log_ratio
 from trainers.logs import read_metrics

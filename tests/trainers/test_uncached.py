@@ -11,8 +11,9 @@ import torch
 
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.arrays import LazyRows
-from trainers.batches import EncodedPairs, draw_batch
+from trainers.batches import draw_batch
 from trainers.config import TrainConfig
+from trainers.encoded_pairs import EncodedPairs
 from trainers.latents import encode_pairs
 from trainers.pairs import PairSet, load_pairs
 from trainers.recipe import BatchPlan

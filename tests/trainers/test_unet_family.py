@@ -22,8 +22,9 @@ from benchmark.models import load_pipeline as load_any
 from benchmark.models import open_checkpoint
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from benchmark.models.families.unet.pipeline import time_ids
-from trainers.batches import EncodedPairs, draw_batch
+from trainers.batches import draw_batch
 from trainers.config import TrainConfig
+from trainers.encoded_pairs import EncodedPairs
 from trainers.latents import encode_pairs
 from trainers.networks import base_network, network_errors
 from trainers.pairs import load_pairs

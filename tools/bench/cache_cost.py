@@ -54,7 +54,8 @@ def measure(
         steps: How many batches are timed, after one that is not.
         device: Where it computes.
     """
-    from trainers.batches import EncodedPairs, draw_batch
+    from trainers.batches import draw_batch
+    from trainers.encoded_pairs import EncodedPairs
     from trainers.latents import encode_pairs
     from trainers.pairs import load_pairs
     from trainers.recipe import BatchPlan

@@ -17,8 +17,9 @@ from benchmark.core.errors import UnknownNameError, UnreadableFileError
 from benchmark.core.records import Sampler
 from benchmark.models.adapters.names import LayerNames
 from benchmark.models.adapters.saving import save_adapter
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import ModelFacts
-from benchmark.models.families.base import Conditioning, ErrorOf, LoraTargets, Pipeline, Precision
+from benchmark.models.families.base import ErrorOf, LoraTargets, Pipeline, Precision
 from benchmark.models.files import INDEX
 from benchmark.models.flow import euler, process
 from benchmark.models.flow.densities import MODEL, SigmaDensity, parse_density

@@ -21,7 +21,7 @@ from benchmark.core.records import Sampler
 from benchmark.generate.sampling import denoise, sample
 from benchmark.models import load_pipeline as load_any
 from benchmark.models import model_facts, open_checkpoint
-from benchmark.models.families.base import Conditioning
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.families.qwen_image.pipeline import NO_PROMPT, QwenImagePipeline, template
 from benchmark.models.hub import wanted_files
 from tools.random_flow.qwen_image import TOKENS, diffusers_images, write_random_folder

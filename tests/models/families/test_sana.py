@@ -22,7 +22,7 @@ from benchmark.core.records import Sampler
 from benchmark.generate.sampling import denoise, sample
 from benchmark.models import load_pipeline as load_any
 from benchmark.models import model_facts, open_checkpoint
-from benchmark.models.families.base import Conditioning
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.families.sana.pipeline import SanaPipeline, instruction
 from benchmark.models.flow.multistep import MultistepSteps
 from benchmark.models.hub import wanted_files

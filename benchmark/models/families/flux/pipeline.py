@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
 from benchmark.models.adapters.names import LayerNames
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts
-from benchmark.models.families.base import Conditioning, LoraTargets, Precision
+from benchmark.models.families.base import LoraTargets, Precision
 from benchmark.models.families.flux import FAMILY
 from benchmark.models.families.flux.adapter_names import flux_names
 from benchmark.models.flow.images import packed, unpacked

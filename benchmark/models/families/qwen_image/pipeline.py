@@ -16,8 +16,9 @@ from torch.nn import functional
 from transformers import Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
 from benchmark.core.errors import UserError
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts
-from benchmark.models.families.base import Conditioning, LoraTargets, Precision
+from benchmark.models.families.base import LoraTargets, Precision
 from benchmark.models.families.qwen_image import FAMILY
 from benchmark.models.flow.images import packed, unpacked
 from benchmark.models.flow.names import JOINT_ATTENTION

@@ -16,8 +16,9 @@ from transformers import Gemma2Model, GemmaTokenizer
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Sampler
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts
-from benchmark.models.families.base import Conditioning, LoraTargets, Precision
+from benchmark.models.families.base import LoraTargets, Precision
 from benchmark.models.families.sana import FAMILY
 from benchmark.models.flow import multistep
 from benchmark.models.flow.pipeline import FlowPipeline

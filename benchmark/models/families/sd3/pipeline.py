@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts, pipeline_index
-from benchmark.models.families.base import Conditioning, LoraTargets, Precision
+from benchmark.models.families.base import LoraTargets, Precision
 from benchmark.models.families.sd3 import FAMILY
 from benchmark.models.flow.names import JOINT_ATTENTION
 from benchmark.models.flow.pipeline import FlowPipeline

@@ -17,8 +17,9 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from benchmark.core.errors import UnknownNameError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Sampler
+from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts
-from benchmark.models.families.base import Conditioning, LoraTargets, Pipeline, Precision
+from benchmark.models.families.base import LoraTargets, Pipeline, Precision
 from benchmark.models.families.unet import FAMILY
 from benchmark.models.families.unet.cpu_bf16 import quicken
 from benchmark.models.families.unet.ddim import DDIMSteps, PredictionType, transition_steps
