@@ -19,7 +19,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from benchmark.core.records import ImageSet
+    from benchmark.models.families.base import Pipeline
     from benchmark.models.families.unet.pipeline import UNetPipeline
+    from benchmark.models.flow.pipeline import FlowPipeline
 
 _HERE = Path(__file__).resolve().parent
 _ROOT = _HERE.parent
@@ -74,6 +76,14 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
         report.outcome = "failed"  # type: ignore[attr-defined]
         report.longrepr = f"skipped although FBENCH_REQUIRE_ALL is set: {report.longrepr}"  # type: ignore[attr-defined]
     return report
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests that ask for a flow family run over all of them."""
+    if "flow_family" in metafunc.fixturenames:
+        from tools.random_flow import FAMILIES
+
+        metafunc.parametrize("flow_family", FAMILIES, scope="session")
 
 
 @pytest.fixture
@@ -165,6 +175,31 @@ def published_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str,
         return write_random_folder(place, sizes, prediction_type=prediction_type)
 
     return folder
+
+
+@pytest.fixture(scope="session")
+def published_pipeline(published_folder: Callable[..., Path]) -> Callable[..., Any]:
+    """Those folders, loaded in float32: ``published_pipeline("sdxl")``; tests leave them as they are."""
+
+    @cache
+    def pipeline(family: str) -> "Pipeline":
+        from benchmark.models import load_pipeline
+
+        return load_pipeline(str(published_folder(family)), precision="fp32")
+
+    return pipeline
+
+
+@pytest.fixture(scope="session")
+def flow_folder(flow_family: str, published_folder: Callable[..., Path]) -> Path:
+    """The tiny folder of a flow family."""
+    return published_folder(flow_family)
+
+
+@pytest.fixture(scope="session")
+def flow_base(flow_family: str, published_pipeline: Callable[..., Any]) -> "FlowPipeline":
+    """That folder, loaded in float32; tests share it and leave it as it is."""
+    return cast("FlowPipeline", published_pipeline(flow_family))
 
 
 def _beside(name: str) -> Any:

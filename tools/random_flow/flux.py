@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import FluxPipeline, FluxTransformer2DModel
+from torch import Tensor
 from transformers import CLIPTextModel
 
 from benchmark.core.records import Sampler
@@ -12,6 +13,7 @@ from benchmark.models.flow.facts import SIDE_KEY
 from benchmark.models.flow.texts import TOKENS_KEY
 from tools.build_shapes.tokenizer import END
 from tools.random_flow.parts import by_diffusers, write_clip, write_index, write_network, write_t5, write_vae
+from tools.random_flow.published import Published, parts_of
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
@@ -21,6 +23,24 @@ WIDTH = 48
 PIXELS = 64
 TOKENS = 64
 """Of a prompt: 512 would be most of the work of a tiny model."""
+PUBLISHED = Published(
+    sampling=("euler", 28, 3.5),
+    # 64 tokens: mu = 0.5 + 0.65 (64 - 256) / (4096 - 256).
+    density="logit_normal(mean=0, std=1, shift=1.59601)",
+    models=dict.fromkeys(("flux1_dev", "flux1_schnell"), (1024, (16, 128, 128))),
+    language=("text_encoder_2", "t5"),
+    other="transformer_blocks.0.attn1.to_q",
+    needed=(
+        "model_index.json", "scheduler/scheduler_config.json",
+        *parts_of("text_encoder"), *parts_of("text_encoder_2", 2),
+        *parts_of("transformer", 3), *parts_of("vae"),
+        *(f"tokenizer/{file}"
+          for file in ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")),
+        *(f"tokenizer_2/{file}.json" for file in ("special_tokens_map", "tokenizer", "tokenizer_config")),
+    ),
+    more=("README.md", "LICENSE.md", "ae.safetensors", "dev_grid.jpg", "flux1-dev.safetensors",
+          "tokenizer_2/spiece.model"),
+)  # fmt: skip
 _DEV = {"shift": 3.0, "use_dynamic_shifting": True}
 _SCHNELL = {"shift": 1.0, "use_dynamic_shifting": False}
 
@@ -69,7 +89,12 @@ def write_random_folder(
 
 
 def diffusers_images(
-    folder: Path, prompts: list[str], seeds: list[int], sampler: Sampler, adapter: Path | None = None
+    folder: Path,
+    prompts: list[str],
+    seeds: list[int],
+    sampler: Sampler,
+    adapter: Path | None = None,
+    **settings: Any,
 ) -> "RGB":
     """See :func:`tools.random_flow.diffusers_images`."""
     pipe = FluxPipeline.from_pretrained(folder)
@@ -79,5 +104,17 @@ def diffusers_images(
         guidance = {"true_cfg_scale": sampler.guidance, "negative_prompt": [""] * len(prompts)}
     return by_diffusers(
         pipe, prompts, seeds, sampler, adapter,
-        height=PIXELS, width=PIXELS, max_sequence_length=TOKENS, **guidance,
+        height=PIXELS, width=PIXELS, max_sequence_length=TOKENS, **guidance, **settings,
     )  # fmt: skip
+
+
+def diffusers_told(folder: Path, prompts: list[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """See :func:`tools.random_flow.diffusers_told`."""
+    pipe: Any = FluxPipeline.from_pretrained(folder)
+
+    def told(texts: list[str]) -> dict[str, Tensor]:
+        states, pooled, _ = pipe.encode_prompt(texts, None, max_sequence_length=TOKENS)
+        return {"t5": states, "pooled": pooled}
+
+    with torch.no_grad():
+        return told(prompts), told([""])

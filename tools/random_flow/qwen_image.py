@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import AutoencoderKLQwenImage, QwenImagePipeline, QwenImageTransformer2DModel
+from torch import Tensor
+from torch.nn import functional
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration, Qwen2Tokenizer
 
 from benchmark.core.records import Sampler
@@ -13,6 +15,7 @@ from benchmark.models.families.qwen_image.pipeline import NO_PROMPT, template
 from benchmark.models.flow.facts import SIDE_KEY
 from benchmark.models.flow.texts import TOKENS_KEY
 from tools.random_flow.parts import by_diffusers, write_index, write_network
+from tools.random_flow.published import Published, parts_of
 from tools.random_folders import write_json
 
 if TYPE_CHECKING:
@@ -22,6 +25,22 @@ WIDTH = 16
 """Of the language model's states."""
 TOKENS = 48
 """Of a prompt; 512 in published models."""
+PUBLISHED = Published(
+    sampling=("euler", 50, 4.0),
+    # 64 tokens: mu = 0.5 + 0.4 (64 - 256) / (8192 - 256).
+    density="logit_normal(mean=0, std=1, shift=1.63284)",
+    models={"qwen_image": (1024, (16, 128, 128))},
+    language=("text_encoder", "states"),
+    other="transformer_blocks.0.attn1.to_q",
+    needed=(
+        "model_index.json", "scheduler/scheduler_config.json", *parts_of("text_encoder", 4),
+        *parts_of("transformer", 9), *parts_of("vae"),
+        *(f"tokenizer/{file}.json" for file in
+          ("added_tokens", "special_tokens_map", "tokenizer_config", "vocab")), "tokenizer/merges.txt",
+    ),
+    more=("README.md", "LICENSE", ".gitattributes", "text_encoder/generation_config.json",
+          "tokenizer/chat_template.jinja"),
+)  # fmt: skip
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
 
@@ -111,19 +130,26 @@ def diffusers_images(
     adapter: Path | None = None,
     **settings: Any,
 ) -> "RGB":
-    """See :func:`tools.random_flow.diffusers_images`.
-
-    Args:
-        folder: Of the pipeline.
-        prompts: One for each image.
-        seeds: Likewise.
-        sampler: Steps and guidance.
-        adapter: A folder or file that `load_lora_weights` opens.
-        settings: Of the call.
-    """
+    """See :func:`tools.random_flow.diffusers_images`."""
     own: dict[str, Any] = {"height": 64, "width": 64, "max_sequence_length": TOKENS}
     own["true_cfg_scale"] = sampler.guidance
     if sampler.guidance > 1:
         own["negative_prompt"] = [NO_PROMPT] * len(prompts)
     pipe = QwenImagePipeline.from_pretrained(folder)
     return by_diffusers(pipe, prompts, seeds, sampler, adapter, **own, **settings)
+
+
+def diffusers_told(folder: Path, prompts: list[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """See :func:`tools.random_flow.diffusers_told`; each prompt alone, and zeros to the length."""
+    pipe: Any = QwenImagePipeline.from_pretrained(folder)
+
+    def told(text: str) -> tuple[Tensor, Tensor]:
+        states, _ = pipe.encode_prompt([text], device="cpu", max_sequence_length=TOKENS)
+        missing = TOKENS - states.shape[1]
+        mask = functional.pad(torch.ones(states.shape[:2]), (0, missing))
+        return functional.pad(states, (0, 0, 0, missing)), mask
+
+    with torch.no_grad():
+        each = [told(text) for text in (*prompts, NO_PROMPT)]
+    states, masks = (torch.cat(part) for part in zip(*each, strict=True))
+    return {"states": states[:-1], "mask": masks[:-1]}, {"states": states[-1:], "mask": masks[-1:]}

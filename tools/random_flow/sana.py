@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from diffusers import AutoencoderDC, SanaPipeline, SanaTransformer2DModel
 from tokenizers.processors import TemplateProcessing
+from torch import Tensor
 from transformers import Gemma2Config, Gemma2Model, GemmaTokenizer
 
 from benchmark.core.records import Sampler
 from tools.random_flow.parts import by_diffusers, write_index, write_network
+from tools.random_flow.published import Published, parts_of
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
@@ -20,6 +22,23 @@ WIDTH = 16
 """Of Gemma's states."""
 VOCABULARY = 400
 """With which the instruction before a prompt is about as many tokens as with the published one."""
+PUBLISHED = Published(
+    sampling=("dpmsolver++", 20, 4.5),
+    density="logit_normal(mean=0, std=1, shift=3)",
+    models={"sana": (1024, (32, 32, 32)), "sana_512": (512, (32, 16, 16)), "sana15": (1024, (32, 32, 32))},
+    language=("text_encoder", "states"),
+    other="transformer_blocks.0.attn.to_q",
+    needed=(
+        "model_index.json", "scheduler/scheduler_config.json", *parts_of("text_encoder", 2),
+        *parts_of("transformer", 2), *parts_of("vae"),
+        *(f"tokenizer/{file}.json" for file in ("special_tokens_map", "tokenizer", "tokenizer_config")),
+    ),
+    more=(
+        ".gitattributes", "README.md", "LICENSE.txt", "tokenizer/tokenizer.model",
+        "text_encoder/model.fp16.safetensors.index.json",
+        *(f"{part}/diffusion_pytorch_model.fp16.safetensors" for part in ("transformer", "vae")),
+    ),
+)  # fmt: skip
 SOLVER = {
     "_class_name": "DPMSolverMultistepScheduler", "algorithm_type": "dpmsolver++", "flow_shift": 3.0,
     "num_train_timesteps": 1000, "prediction_type": "flow_prediction", "solver_order": 2,
@@ -96,17 +115,20 @@ def diffusers_images(
     adapter: Path | None = None,
     **settings: Any,
 ) -> "RGB":
-    """See :func:`tools.random_flow.diffusers_images`.
-
-    Args:
-        folder: Of the pipeline.
-        prompts: One for each image.
-        seeds: Likewise.
-        sampler: Steps and guidance; its name is the folder's scheduler.
-        adapter: A folder or file that `load_lora_weights` opens.
-        settings: Of the call.
-    """
+    """See :func:`tools.random_flow.diffusers_images`; the sampler is the folder's scheduler."""
     # The pipeline knows four sizes of images, none of them this one.
     own = {"height": 64, "width": 64, "use_resolution_binning": False, "guidance_scale": sampler.guidance}
     pipe = SanaPipeline.from_pretrained(folder)
     return by_diffusers(pipe, prompts, seeds, sampler, adapter, **own, **settings)
+
+
+def diffusers_told(folder: Path, prompts: list[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """See :func:`tools.random_flow.diffusers_told`."""
+    pipe: Any = SanaPipeline.from_pretrained(folder)
+    said = inspect.signature(SanaPipeline.__call__).parameters["complex_human_instruction"].default
+    with torch.no_grad():
+        states, mask, nothing, empty_mask = pipe.encode_prompt(
+            prompts, device="cpu", complex_human_instruction=said
+        )
+    empty = {"states": nothing[:1], "mask": empty_mask[:1].float()}
+    return {"states": states, "mask": mask.float()}, empty

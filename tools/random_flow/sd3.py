@@ -5,17 +5,49 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
+from torch import Tensor
 from transformers import CLIPTextModelWithProjection
 
 from benchmark.core.records import Sampler
 from tools.build_shapes.tokenizer import END
-from tools.random_flow.parts import by_diffusers, write_clip, write_index, write_network, write_t5, write_vae
+from tools.random_flow.parts import (
+    CLIP_TOKENS,
+    by_diffusers,
+    write_clip,
+    write_index,
+    write_network,
+    write_t5,
+    write_vae,
+)
+from tools.random_flow.published import Published, parts_of
 
 if TYPE_CHECKING:
     from benchmark.core.pixels import RGB
 
 WIDTH = 48
 """Of the states that the transformer reads: 16 and 24 of the CLIPs, filled up, and T5's."""
+_CLIPS = 16 + 24
+PUBLISHED = Published(
+    sampling=("euler", 28, 7.0),
+    density="logit_normal(mean=0, std=1, shift=3)",
+    models=dict.fromkeys(("sd35_medium", "sd35_large", "sd3_medium"), (1024, (16, 128, 128))),
+    language=("text_encoder_3", "t5"),
+    other="single_transformer_blocks.0.attn.to_q",
+    needed=(
+        "model_index.json", "scheduler/scheduler_config.json",
+        *parts_of("text_encoder"), *parts_of("text_encoder_2"),
+        *parts_of("text_encoder_3", 2),
+        *parts_of("transformer"), *parts_of("vae"),
+        *(f"tokenizer{n}/{file}" for n in ("", "_2")
+          for file in ("merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json")),
+        "tokenizer_3/tokenizer.json", "tokenizer_3/tokenizer_config.json",
+    ),
+    more=(
+        "sd3.5_medium.safetensors", "README.md", "text_encoders/clip_l.safetensors",
+        "tokenizer_3/spiece.model",
+        "text_encoder/model.fp16.safetensors", "text_encoder_2/model.fp16.safetensors",
+    ),
+)  # fmt: skip
 
 
 def write_random_folder(
@@ -65,8 +97,33 @@ def write_random_folder(
 
 
 def diffusers_images(
-    folder: Path, prompts: list[str], seeds: list[int], sampler: Sampler, adapter: Path | None = None
+    folder: Path,
+    prompts: list[str],
+    seeds: list[int],
+    sampler: Sampler,
+    adapter: Path | None = None,
+    **settings: Any,
 ) -> "RGB":
-    """See :func:`tools.random_flow.diffusers_images`."""
-    pipe = StableDiffusion3Pipeline.from_pretrained(folder)
-    return by_diffusers(pipe, prompts, seeds, sampler, adapter, guidance_scale=sampler.guidance)
+    """See :func:`tools.random_flow.diffusers_images`; a T5 that is missing is missing there as well."""
+    pipe = _pipe(folder)
+    return by_diffusers(pipe, prompts, seeds, sampler, adapter, guidance_scale=sampler.guidance, **settings)
+
+
+def diffusers_told(folder: Path, prompts: list[str]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """See :func:`tools.random_flow.diffusers_told`."""
+    pipe = _pipe(folder)
+
+    def told(texts: list[str]) -> dict[str, Tensor]:
+        states, _, pooled, _ = pipe.encode_prompt(
+            prompt=texts, prompt_2=None, prompt_3=None, device="cpu", do_classifier_free_guidance=False
+        )
+        parts = {"clip": states[:, :CLIP_TOKENS, :_CLIPS], "pooled": pooled}
+        return parts if pipe.text_encoder_3 is None else {**parts, "t5": states[:, CLIP_TOKENS:]}
+
+    with torch.no_grad():
+        return told(prompts), told([""])
+
+
+def _pipe(folder: Path) -> Any:
+    none = {} if (folder / "text_encoder_3").is_dir() else {"text_encoder_3": None, "tokenizer_3": None}
+    return StableDiffusion3Pipeline.from_pretrained(folder, **none)

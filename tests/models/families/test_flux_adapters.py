@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from benchmark.core.errors import UserError
-from benchmark.models import load_pipeline, open_checkpoint
+from benchmark.models import open_checkpoint
 from benchmark.models.adapters.joined import Rows
 from benchmark.models.families.flux.adapter_names import flux_names
 from benchmark.models.families.flux.pipeline import FluxPipeline
@@ -51,8 +51,8 @@ def folder(published_folder: Callable[..., Path]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def base(folder: Path) -> FluxPipeline:
-    return cast("FluxPipeline", load_pipeline(str(folder), precision="fp32"))
+def base(published_pipeline: Callable[..., FluxPipeline]) -> FluxPipeline:
+    return published_pipeline("flux")
 
 
 def original_layers(blocks: int = 2, width: int = WIDTH, *, linear1: bool = False) -> dict[str, Any]:
