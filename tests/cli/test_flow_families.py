@@ -4,23 +4,17 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from typer.testing import Result
 
 from benchmark.models import model_facts
-from tools.random_flow import FAMILIES
 
 Fbench = Callable[..., Result]
 
 
-every_family = pytest.mark.parametrize("family", FAMILIES)
-
-
-@every_family
 def test_it_trains_and_base_and_adapter_are_evaluated(
-    fbench: Fbench, pairs: Path, published_folder: Callable[[str], Path], tmp_path: Path, family: str
+    fbench: Fbench, pairs: Path, flow_folder: Path, tmp_path: Path
 ) -> None:
-    base, run = published_folder(family), tmp_path / "run"
+    base, run = flow_folder, tmp_path / "run"
     done = fbench(
         "train", "--base", base, "--data", pairs, "--objective", "f_dpo", "--divergence", "jensen_shannon",
         "--beta", 1, "--log-ratio-scale", 100, "--lora-rank", 2, "--steps", 2, "--batch-size", 4,
@@ -44,15 +38,10 @@ def test_it_trains_and_base_and_adapter_are_evaluated(
     assert means[1]["path_kl"] > 0
 
 
-@every_family
 def test_what_cannot_be_is_refused_in_one_line(
-    refused: Callable[..., str],
-    world: dict[str, Path],
-    published_folder: Callable[..., Path],
-    family: str,
-    tmp_path: Path,
+    refused: Callable[..., str], world: dict[str, Path], flow_folder: Path, tmp_path: Path
 ) -> None:
-    base, out = published_folder(family), tmp_path / "no"
+    base, out = flow_folder, tmp_path / "no"
     train = ("train", "--config", world["config"], "--base", base, "--out", out)
     assert "t_density is normal" in refused(*train, "--set", "t_density=normal")
     assert "precision is fp16 on cpu" in refused(*train, "--precision", "fp16")

@@ -45,6 +45,12 @@ def scorer_page() -> Page:
 
 
 @pytest.fixture(scope="session")
+def family_page() -> Page:
+    """docs/adding-a-family.md."""
+    return read_page("adding-a-family.md")
+
+
+@pytest.fixture(scope="session")
 def page_blocks() -> Any:
     """The functions of page_blocks.py."""
     path = Path(__file__).resolve().parent / "page_blocks.py"

@@ -17,7 +17,7 @@ from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Sampler
 from benchmark.models import load_pipeline, model_facts, open_checkpoint
 from benchmark.models.conditioning import Conditioning
-from benchmark.models.facts import ModelFacts, families
+from benchmark.models.facts import families
 from benchmark.models.families.base import Pipeline
 from benchmark.models.families.unet.pipeline import UNetPipeline
 from benchmark.models.flow.pipeline import FlowPipeline
@@ -30,18 +30,24 @@ PROMPTS = ["a red star", "two hearts", ""]
 
 
 @pytest.fixture
-def new(request: pytest.FixtureRequest, published_folder: Callable[..., Path]) -> Callable[[], Pipeline]:
+def family(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def new(family: str, published_folder: Callable[..., Path]) -> Callable[[], Pipeline]:
     """Loads a tiny base model of a family, each time anew."""
-    spec = TOY if request.param == "toy" else str(published_folder(request.param))
+    spec = TOY if family == "toy" else str(published_folder(family))
     return lambda: load_pipeline(spec, precision="fp32")
 
 
 @pytest.fixture
-def pipeline(new: Callable[[], Pipeline]) -> Pipeline:
-    return new()
+def pipeline(family: str, published_pipeline: Callable[..., Pipeline]) -> Pipeline:
+    """One that tests share and leave as it is."""
+    return load_pipeline(TOY, precision="fp32") if family == "toy" else published_pipeline(family)
 
 
-every_family = pytest.mark.parametrize("new", FAMILIES, indirect=True)
+every_family = pytest.mark.parametrize("family", FAMILIES, indirect=True)
 
 
 def draw(pipeline: Pipeline, n: int, seed: int = 0) -> Tensor:
@@ -201,7 +207,8 @@ def test_images_become_latents_and_images(pipeline: Pipeline) -> None:
 
 
 @every_family
-def test_without_encoders_the_network_still_knows_its_sizes(pipeline: Pipeline) -> None:
+def test_without_encoders_the_network_still_knows_its_sizes(new: Callable[[], Pipeline]) -> None:
+    pipeline = new()
     told, shape, size = pipeline.encode_prompts(PROMPTS[:1]), pipeline.latent_shape, pipeline.image_size
     pipeline.release_encoders()
     assert (pipeline.latent_shape, pipeline.image_size) == (shape, size)
@@ -239,7 +246,8 @@ def test_gaussian_steps_are_there_or_said_not_to_be(pipeline: Pipeline) -> None:
 
 
 @every_family
-def test_a_trainable_network_is_the_pipelines_own_and_frozen(pipeline: Pipeline) -> None:
+def test_a_trainable_network_is_the_pipelines_own_and_frozen(new: Callable[[], Pipeline]) -> None:
+    pipeline = new()
     network = pipeline.trainable()
     assert network is pipeline.network
     assert not any(p.requires_grad for p in network.parameters())
@@ -294,8 +302,10 @@ def test_a_saved_network_opens_as_it_was(pipeline: Pipeline, tmp_path: Path) -> 
 
 
 @every_family
-def test_a_saved_adapter_opens_as_what_it_added(new: Callable[[], Pipeline], tmp_path: Path) -> None:
-    base, adapted = new(), new()
+def test_a_saved_adapter_opens_as_what_it_added(
+    new: Callable[[], Pipeline], pipeline: Pipeline, tmp_path: Path
+) -> None:
+    base, adapted = pipeline, new()
     config = LoraConfig(
         r=2, lora_alpha=6, init_lora_weights=False, target_modules=list(base.lora_targets("all"))
     )
@@ -316,17 +326,6 @@ def test_a_saved_adapter_opens_as_what_it_added(new: Callable[[], Pipeline], tmp
         {p.name: p.read_bytes() for p in (tmp_path / f).rglob("*") if p.is_file()} for f in ("one", "two")
     )
     assert one == two
-
-
-@pytest.mark.parametrize("family", FLOW)
-def test_a_flow_model_of_the_hub_is_sampled_as_its_folder_says(
-    published_folder: Callable[..., Path], family: str
-) -> None:
-    folder = published_folder(family)
-    own, of_hub = model_facts(str(folder)), ModelFacts(name="owner/name", hub_id="owner/name")
-    assert own.family is not None
-    opened = own.family.load().open(folder, of_hub, torch.device("cpu"), "fp32", "a1b2")
-    assert (opened.name, opened.revision, opened.sampler) == ("owner/name", "a1b2", own.sampler)
 
 
 @every_family

@@ -114,13 +114,11 @@ def tiny_clip(tmp_path_factory: pytest.TempPathFactory, tiny_pipeline_folder: Pa
     return folder
 
 
-@pytest.fixture
-def settings(
-    tmp_path: Path, tiny_data: Path, tiny_cache: Path, tiny_pipeline_folder: Path
-) -> Callable[..., TrainConfig]:
-    """Settings of a run on CPU in float32; each call names its folder."""
+@pytest.fixture(scope="session")
+def settings_at(tiny_data: Path, tiny_cache: Path, tiny_pipeline_folder: Path) -> Callable[..., TrainConfig]:
+    """Settings of a run on CPU in float32, in a folder."""
 
-    def make(name: str = "run", **changes: Any) -> TrainConfig:
+    def make(out: Path, **changes: Any) -> TrainConfig:
         values: dict[str, Any] = {
             "base": str(tiny_pipeline_folder),
             "data": str(tiny_data),
@@ -136,10 +134,16 @@ def settings(
             "precision": "fp32",
             "device": "cpu",
             "cache": tiny_cache,
-            "out": tmp_path / name,
+            "out": out,
         }
         if changes.get("objective") == "sft":
             values |= {"beta": None, "log_ratio_scale": None}
         return TrainConfig.parse(values | changes)
 
     return make
+
+
+@pytest.fixture
+def settings(tmp_path: Path, settings_at: Callable[..., TrainConfig]) -> Callable[..., TrainConfig]:
+    """The same in the test's own folder; each call names the run."""
+    return lambda name="run", **changes: settings_at(tmp_path / name, **changes)

@@ -1,28 +1,29 @@
 """Every family of flow models is trained, resumed and sampled, whatever it is made of."""
 
+import copy
 import json
 import math
 import multiprocessing as mp
 import os
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from benchmark.core.errors import ConfigError, UserError
 from benchmark.core.records import Sampler
 from benchmark.generate import sample, sample_walks
 from benchmark.generate.path_kl import path_kl
-from benchmark.models import load_pipeline as load_any
 from benchmark.models import open_checkpoint
 from benchmark.models.flow.pipeline import FlowPipeline as Pipeline
-from benchmark.models.loading import weights_sha256
-from tools.random_flow import FAMILIES, diffusers_images
+from tools.random_flow import diffusers_images
 from trainers import loop
 from trainers.batches import draw_batch, held_out_moments, moments_at
 from trainers.checkpoints import step_folder
@@ -31,38 +32,70 @@ from trainers.encoded_pairs import EncodedPairs
 from trainers.latents import encode_pairs
 from trainers.log_ratio import PolicyAndReference, pair_errors
 from trainers.logs import MetricsFile, read_metrics
-from trainers.networks import FullPolicy, LoraPolicy, base_network, network_errors
+from trainers.networks import BaseNetwork, FullPolicy, LoraPolicy, base_network, network_errors
 from trainers.pairs import load_pairs
 from trainers.recipe import BatchPlan, make_recipe
 from trainers.train import train
 
-load_pipeline = cast("Callable[..., Pipeline]", load_any)
 Settings = Callable[..., TrainConfig]
 CLOCK = ("seconds", "shared_seconds", "samples_per_second", "memory_gb")
 PROMPTS, SEEDS = ["a star", "two hearts", ""], [7, 8, 9]
 LOG_2 = float(np.float32(math.log(2)))
-
-every_family = pytest.mark.parametrize("folder", FAMILIES, indirect=True)
-
-
-@pytest.fixture
-def folder(request: pytest.FixtureRequest, published_folder: Callable[..., Path]) -> Path:
-    return published_folder(request.param)
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
-@pytest.fixture
-def family(folder: Path) -> str:
-    return folder.name.removeprefix("tiny-")
+@dataclass(frozen=True)
+class Case:
+    """A run of two steps."""
+
+    objective: str
+    rank: int | str
+    divergence: str
+    precision: str = "fp32"
+    lr: float = 1e-3
+
+    def __str__(self) -> str:
+        return f"{self.objective}-{self.rank}-{self.precision}"
 
 
-@pytest.fixture
-def base(folder: Path) -> Pipeline:
-    return load_pipeline(str(folder), precision="fp32")
+LORA = Case("f_dpo", 4, "jensen_shannon", lr=3e-2)
+FULL = Case("f_dpo", "full", "reverse_kl", lr=3e-2)
+CASES = [LORA, FULL, Case("rpo", 4, "reverse_kl", "bf16"), Case("rpo", "full", "alpha(a=0.5)")]
 
 
-@pytest.fixture
-def pairs(base: Pipeline, tiny_data: Path, tiny_cache: Path) -> EncodedPairs:
-    return encode_pairs(base, load_pairs(str(tiny_data), held_out=0).train, tiny_cache)
+@pytest.fixture(scope="session")
+def pairs(flow_base: Pipeline, tiny_data: Path, tiny_cache: Path) -> EncodedPairs:
+    return encode_pairs(flow_base, load_pairs(str(tiny_data), held_out=0).train, tiny_cache)
+
+
+@pytest.fixture(scope="session")
+def config_of(
+    flow_folder: Path, settings_at: Settings, tiny_clip: Path
+) -> Callable[[Case, Path], TrainConfig]:
+    def config(case: Case, out: Path) -> TrainConfig:
+        more = {"clip": tiny_clip} if case.objective == "rpo" else {}
+        return settings_at(
+            out, base=str(flow_folder), objective=case.objective, divergence=case.divergence,
+            lora_rank=case.rank, precision=case.precision, lr=case.lr, steps=2, save_every=1,
+            held_out_draws=2, prompt_dropout=0.3, **more,
+        )  # fmt: skip
+
+    return config
+
+
+@pytest.fixture(scope="session")
+def unbroken(
+    config_of: Callable[[Case, Path], TrainConfig], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[Case], TrainConfig]:
+    """Runs a case from beginning to end, once for all tests."""
+
+    @cache
+    def run(case: Case) -> TrainConfig:
+        config = config_of(case, tmp_path_factory.mktemp("unbroken") / "run")
+        train(config)
+        return config
+
+    return run
 
 
 def sampler_of(base: Pipeline, **changes: Any) -> Sampler:
@@ -100,25 +133,45 @@ def timeless(run: Path) -> list[dict[str, Any]]:
     return [{k: v for k, v in line.items() if k not in CLOCK} for line in read_metrics(run)]
 
 
-@every_family
-@pytest.mark.parametrize(
-    ("objective", "rank", "divergence"),
-    [("f_dpo", 4, "jensen_shannon"), ("f_dpo", "full", "reverse_kl"), ("rpo", 4, "reverse_kl"),
-     ("rpo", "full", "alpha(a=0.5)")],
-)  # fmt: skip
-def test_killed_and_resumed_it_ends_as_an_unbroken_run(
-    folder: Path, settings: Settings, tiny_clip: Path, objective: str, rank: Any, divergence: str
-) -> None:
-    def run(name: str) -> TrainConfig:
-        more = {"clip": tiny_clip} if objective == "rpo" else {}
-        return settings(
-            name, base=str(folder), objective=objective, divergence=divergence, lora_rank=rank, steps=2,
-            save_every=1, held_out_draws=2, prompt_dropout=0.3, lr=1e-3, **more,
-        )  # fmt: skip
+def frozen(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a network but for adapters, by their names without any."""
+    own = ((name, value) for name, value in network.state_dict().items() if "lora_" not in name)
+    return {name.replace(".base_layer", ""): value for name, value in own}
 
-    broken, whole = run("broken"), run("whole")
+
+def matrices(network: nn.Module) -> dict[str, torch.Tensor]:
+    """Those of linear layers and convolutions."""
+    layers = [name for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
+    plain = {name.replace(".base_layer", "") for name in layers}
+    return {name: value for name, value in frozen(network).items() if name.rpartition(".")[0] in plain}
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_killed_and_resumed_it_ends_as_an_unbroken_run(
+    flow_base: Pipeline,
+    unbroken: Callable[[Case], TrainConfig],
+    config_of: Callable[[Case, Path], TrainConfig],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    case: Case,
+) -> None:
+    whole, broken, seen = unbroken(case), config_of(case, tmp_path / "broken"), list[nn.Module]()
+    train_runs = loop.train_runs
+
+    def watched(runs: Any, shared: Any) -> None:
+        train_runs(runs, shared)
+        # The reference is still the base model, kept in what it is computed in.
+        own, base = frozen(shared.base.network), flow_base.network.state_dict()
+        assert own.keys() == base.keys()
+        for name, value in own.items():
+            assert torch.equal(value, base[name].to(value.dtype)), name
+        assert {value.dtype for value in matrices(shared.base.network).values()} == {DTYPES[case.precision]}
+        assert {p.dtype for run in runs for p in run.parameters} == {torch.float32}
+        seen.append(shared.base.network)
+
+    monkeypatch.setattr(loop, "train_runs", watched)
     run_in_two_parts(broken)
-    train(whole)
+    assert len(seen) == 1
     assert timeless(broken.out) == timeless(whole.out)
     for step in (1, 2):
         ours, theirs = (files(step_folder(config.out, step)) for config in (broken, whole))
@@ -129,156 +182,150 @@ def test_killed_and_resumed_it_ends_as_an_unbroken_run(
     assert lines[1]["loss"] == pytest.approx(LOG_2, abs=1e-6)
     assert lines[2]["loss"] != lines[1]["loss"]
     record = json.loads((step_folder(whole.out, 2) / "checkpoint.json").read_text())
-    assert record["hyperparameters"]["t_density"].startswith(
-        ("logit_normal(mean=0, std=1, shift=", "uniform(")
-    )
+    assert record["hyperparameters"]["t_density"] == str(flow_base.density(None))
 
 
-@every_family
-@pytest.mark.parametrize("rank", [4, "full"])
+@pytest.mark.parametrize("case", [LORA, FULL], ids=str)
 def test_a_trained_policy_is_sampled_and_opened_by_plain_diffusers(
-    folder: Path, family: str, base: Pipeline, settings: Settings, rank: Any
+    flow_family: str,
+    flow_folder: Path,
+    flow_base: Pipeline,
+    unbroken: Callable[[Case], TrainConfig],
+    tmp_path: Path,
+    case: Case,
 ) -> None:
-    config = settings("run", base=str(folder), lora_rank=rank, steps=2, held_out_draws=2, lr=3e-2)
-    train(config)
-    _, policy = open_checkpoint(str(config.out), base)
-    sampler = sampler_of(base)
+    out = unbroken(case).out
+    _, policy = open_checkpoint(str(out), flow_base)
+    sampler = sampler_of(flow_base)
     ours = sample(policy, PROMPTS, SEEDS, sampler).astype(int)
-    place = step_folder(config.out, 2)
-    if rank == "full":
+    place = step_folder(out, 2)
+    if case is FULL:
         # Plain diffusers puts the saved transformer into the pipeline's folder.
-        whole = Path(str(place) + "-whole")
+        whole = tmp_path / "whole"
         whole.mkdir()
-        for part in folder.iterdir():
+        for part in flow_folder.iterdir():
             (whole / part.name).symlink_to(part if part.name != "transformer" else place / "transformer")
-        theirs = diffusers_images(family, whole, PROMPTS, SEEDS, sampler)
+        theirs = diffusers_images(flow_family, whole, PROMPTS, SEEDS, sampler)
     else:
-        theirs = diffusers_images(family, folder, PROMPTS, SEEDS, sampler, place)
+        theirs = diffusers_images(flow_family, flow_folder, PROMPTS, SEEDS, sampler, place)
     assert np.abs(ours - theirs).max() <= 1
-    assert np.abs(ours - sample(base, PROMPTS, SEEDS, sampler)).max() > 1
+    assert np.abs(ours - sample(flow_base, PROMPTS, SEEDS, sampler)).max() > 1
 
 
-@every_family
-def test_the_base_is_sampled_as_by_plain_diffusers(folder: Path, family: str, base: Pipeline) -> None:
-    for guidance in (base.sampler.guidance, 1.0):
-        sampler = sampler_of(base, guidance=guidance)
-        ours = sample(base, PROMPTS, SEEDS, sampler).astype(int)
-        assert np.abs(ours - diffusers_images(family, folder, PROMPTS, SEEDS, sampler)).max() <= 1
-
-
-@every_family
-@pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_equal_to_the_reference_s_is_0_to_the_bit(
-    base: Pipeline, pairs: EncodedPairs, dropout: float
+@pytest.mark.parametrize(
+    ("precision", "dropout"), [("fp32", 0.0), ("fp32", 0.5), ("bf16", 0.5), ("fp16", 0.5)]
+)
+def test_at_the_reference_s_is_0_to_the_bit_and_halved_weights_say_the_same(
+    flow_base: Pipeline, pairs: EncodedPairs, precision: Any, dropout: float
 ) -> None:
-    shared = base_network(base)
-    full, lora = FullPolicy(shared), LoraPolicy(shared, "new", 4, "all", 0)
-    inputs = draw_batch(base, pairs, BatchPlan(0, 4, draws=2, prompt_dropout=dropout), 0).inputs
-    for policy in (full, lora):
-        with torch.no_grad():
-            with shared.reference() as network:
-                reference = network_errors(base, network, inputs).error
-            with policy.active() as network:
-                own = network_errors(base, network, inputs).error
-        assert not any(s.any() for s in pair_errors(PolicyAndReference(own, reference), 2500.0).log_ratios())
+    own_copy = flow_base.with_network(copy.deepcopy(flow_base.network))
+    pipeline = replace(own_copy, precision=precision)
+    base = base_network(pipeline)
+    policies = FullPolicy(base), LoraPolicy(base, "new", 4, "all", 0)
+    inputs = draw_batch(pipeline, pairs, BatchPlan(0, 4, draws=2, prompt_dropout=dropout), 0).inputs
+
+    def reference() -> torch.Tensor:
+        with torch.no_grad(), base.reference() as network:
+            return network_errors(pipeline, network, inputs).error
+
+    whole = reference()
+    base.halve(precision)
+    halved = reference()
+    assert torch.equal(halved, whole)
+    assert {value.dtype for value in matrices(base.network).values()} == {DTYPES[precision]}
+    for policy in policies:
+        assert {p.dtype for p in policy.parameters.values()} == {torch.float32}
+        with torch.no_grad(), policy.active() as network:
+            own = network_errors(pipeline, network, inputs).error
+        assert not any(s.any() for s in pair_errors(PolicyAndReference(own, halved), 2500.0).log_ratios())
 
 
-@every_family
-def test_the_reference_is_the_same_after_a_resumed_run(
-    folder: Path, base: Pipeline, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = []
-    train_runs = loop.train_runs
+def test_at_the_published_size_frozen_weights_take_half_the_memory(flow_base: Pipeline) -> None:
+    kind: Any = type(flow_base.transformer)
+    with torch.device("meta"):
+        network = kind()
 
-    def watched(runs: Any, shared: Any) -> None:
-        train_runs(runs, shared)
-        own = {name: value for name, value in shared.base.network.state_dict().items() if "lora_" not in name}
-        plain = {name.replace(".base_layer", ""): value for name, value in own.items()}
-        network = base.empty_network()
-        network.load_state_dict(plain)
-        seen.append(weights_sha256(network))
+    def size() -> int:
+        return sum(weight.numel() * weight.element_size() for weight in network.parameters())
 
-    monkeypatch.setattr(loop, "train_runs", watched)
-    config = settings("run", base=str(folder), steps=2, save_every=1, held_out_pairs=0)
-    run_in_two_parts(config)
-    assert seen == [weights_sha256(base.network)]
+    before = size()
+    assert before > 2e9
+    BaseNetwork(flow_base, network).halve("bf16")
+    assert size() < 0.505 * before
 
 
-@every_family
-def test_captions_are_dropped_for_winner_and_loser_alike(base: Pipeline, pairs: EncodedPairs) -> None:
-    batch = draw_batch(base, pairs, BatchPlan(0, 6, prompt_dropout=1.0), 0)
-    empty = pairs.text(np.zeros(6, dtype=np.int64), base.device)
+def test_captions_are_dropped_for_winner_and_loser_alike(flow_base: Pipeline, pairs: EncodedPairs) -> None:
+    batch = draw_batch(flow_base, pairs, BatchPlan(0, 6, prompt_dropout=1.0), 0)
+    empty = pairs.text(np.zeros(6, dtype=np.int64), flow_base.device)
     for name, part in batch.inputs.text.parts.items():
         assert torch.equal(part, empty.parts[name])
     assert batch.inputs.noisy.shape[0] == 2  # one caption for both sides
     assert len(batch.inputs.text) == 6
 
 
-@every_family
-def test_sigma_is_drawn_from_seed_step_and_row_by_the_density(base: Pipeline, pairs: EncodedPairs) -> None:
+def test_sigma_is_drawn_from_seed_step_and_row_by_the_density(
+    flow_base: Pipeline, pairs: EncodedPairs
+) -> None:
     def sigmas(density: str | None, rows: int = 6, step: int = 3, **more: Any) -> torch.Tensor:
-        return draw_batch(base, pairs, BatchPlan(5, rows, t_density=density, **more), step).moments.t
+        return draw_batch(flow_base, pairs, BatchPlan(5, rows, t_density=density, **more), step).moments.t
 
     even, own = sigmas("uniform"), sigmas(None)
     for text in ("logit_normal(mean=1, std=0.5, shift='model')", "uniform(shift=3)"):
-        density = base.density(text)
+        density = flow_base.density(text)
         np.testing.assert_allclose(sigmas(text).numpy(), density(even.double().numpy()), atol=1e-6)
-    np.testing.assert_allclose(own.numpy(), base.density(None)(even.double().numpy()), atol=1e-6)
+    np.testing.assert_allclose(own.numpy(), flow_base.density(None)(even.double().numpy()), atol=1e-6)
     assert torch.equal(sigmas(None, rows=2), own[:, :2])
     assert torch.equal(sigmas(None), own)
     assert not torch.equal(sigmas(None, step=4), own)
     shared = sigmas(None, share_t="batch")
     assert bool((shared == shared[:, :1]).all())
     # What is held out is looked at evenly, whatever training draws.
-    np.testing.assert_allclose(held_out_moments(base, pairs, 4).t[:, 0], [0.125, 0.375, 0.625, 0.875])
+    np.testing.assert_allclose(held_out_moments(flow_base, pairs, 4).t[:, 0], [0.125, 0.375, 0.625, 0.875])
 
 
-@every_family
-def test_the_log_ratio_may_be_of_the_noise_or_the_image(base: Pipeline, pairs: EncodedPairs) -> None:
+def test_the_log_ratio_may_be_of_the_noise_or_the_image(flow_base: Pipeline, pairs: EncodedPairs) -> None:
     u = np.array([[0.2, 0.7]])
-    assert moments_at(base, pairs, u).scale is None
-    scales = {of: moments_at(base, pairs, u, of).scale for of in ("noise", "image")}
+    assert moments_at(flow_base, pairs, u).scale is None
+    scales = {of: moments_at(flow_base, pairs, u, of).scale for of in ("noise", "image")}
     torch.testing.assert_close(scales["noise"], torch.tensor([[0.64, 0.09]]))
     torch.testing.assert_close(scales["image"], torch.tensor([[0.04, 0.49]]))
     plan = BatchPlan(0, 4, error_of="noise")
-    batch = draw_batch(base, pairs, plan, 0)
+    batch = draw_batch(flow_base, pairs, plan, 0)
     torch.testing.assert_close(batch.moments.scale, (1 - batch.moments.t).square())
 
 
-@every_family
-def test_a_constant_shift_of_the_velocity_has_the_path_kl_of_its_closed_form(base: Pipeline) -> None:
-    policy = base.with_network(base.empty_network().requires_grad_(False).eval())
-    policy.network.load_state_dict(base.network.state_dict())
+def test_a_constant_shift_of_the_velocity_has_the_path_kl_of_its_closed_form(flow_base: Pipeline) -> None:
+    policy = flow_base.with_network(flow_base.empty_network().requires_grad_(False).eval())
+    policy.network.load_state_dict(flow_base.network.state_dict())
     with torch.no_grad():
         policy.network.get_parameter("proj_out.bias").add_(0.25)
-    sampler = sampler_of(base, steps=5)
-    steps = base.transition_steps(5)
+    sampler = sampler_of(flow_base, steps=5)
+    steps = flow_base.transition_steps(5)
     assert steps.index.tolist() == [0, 1, 2, 3]
-    wanted = float((steps.scale(base.latent_size) * 0.25**2).sum())
-    found = np.concatenate(list(path_kl(policy, base, PROMPTS, SEEDS, sampler)))
+    wanted = float((steps.scale(flow_base.latent_size) * 0.25**2).sum())
+    found = np.concatenate(list(path_kl(policy, flow_base, PROMPTS, SEEDS, sampler)))
     np.testing.assert_allclose(found, wanted, rtol=1e-3)
-    assert not np.concatenate(list(path_kl(base, base, PROMPTS, SEEDS, sampler))).any()
+    assert not np.concatenate(list(path_kl(flow_base, flow_base, PROMPTS, SEEDS, sampler))).any()
     # A walk begins at noise alone, which is in the last quarter of the noise levels all the same.
     assert float(steps.t[0]) == 1
-    assert 0.999 < float(base.noise_level(steps.t)[0]) < 1
+    assert 0.999 < float(flow_base.noise_level(steps.t)[0]) < 1
     # Euler's steps are the ones that draw noise, and every family has them.
-    walks = sample_walks(base, PROMPTS, SEEDS, replace(sampler, name="euler", eta=1.0))
-    assert walks.shape == (3, 6, *base.latent_shape)
+    walks = sample_walks(flow_base, PROMPTS, SEEDS, replace(sampler, name="euler", eta=1.0))
+    assert walks.shape == (3, 6, *flow_base.latent_shape)
     assert np.isfinite(walks).all()
 
 
-@every_family
 def test_settings_of_flow_models_are_checked_before_anything_is_loaded(
-    folder: Path, settings: Settings, tiny_pipeline_folder: Path
+    flow_folder: Path, settings: Settings, tiny_pipeline_folder: Path
 ) -> None:
     with pytest.raises(ConfigError, match="t_density is normal"):
-        settings(base=str(folder), t_density="normal")
+        settings(base=str(flow_folder), t_density="normal")
     for changes in ({"t_density": "uniform"}, {"error_of": "noise"}):
-        make_recipe(settings(base=str(folder), **changes))
+        make_recipe(settings(base=str(flow_folder), **changes))
         with pytest.raises(UserError, match="no flow-matching model"):
             make_recipe(settings(base=str(tiny_pipeline_folder), **changes))
     with pytest.raises(ConfigError, match="t_density is set"):
-        make_recipe(settings(base=str(folder), t_density="uniform", estimator="transition"))
+        make_recipe(settings(base=str(flow_folder), t_density="uniform", estimator="transition"))
 
 
 def test_a_unet_has_no_density(tiny_pipeline: Any, settings: Settings) -> None:

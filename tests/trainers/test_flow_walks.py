@@ -13,8 +13,7 @@ from PIL import Image
 
 from benchmark.core.hashing import sha256_bytes
 from benchmark.generate import sample, sample_walks
-from benchmark.models import load_pipeline
-from tools.random_flow import FAMILIES
+from benchmark.models.flow.pipeline import FlowPipeline
 from trainers.batches import draw_batch
 from trainers.latents import encode_pairs
 from trainers.networks import network_errors
@@ -31,17 +30,12 @@ def png(pixels: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("guidance", [1.0, 4.0])
 def test_what_the_base_says_of_its_own_steps_is_off_by_the_noise_alone(
-    published_folder: Callable[..., Path],
-    write_rows: Callable[..., Path],
-    tmp_path: Path,
-    family: str,
-    guidance: float,
+    flow_base: FlowPipeline, write_rows: Callable[..., Path], tmp_path: Path, guidance: float
 ) -> None:
     r"""$-\log p$ of a step is $\|z\|^2 / 2$, D/2 on average, where the noise z is standard normal."""
-    base = load_pipeline(str(published_folder(family)), precision="fp32")
+    base = flow_base
     sampler = replace(base.sampler, name="euler", steps=6, guidance=guidance, eta=1.0, batch_size=4)
     images = [png(image) for image in sample(base, PROMPTS, SEEDS, sampler)]
     rows = [

@@ -50,21 +50,31 @@ def write_clip(folder: Path, suffix: str, kind: Any, pad: str, **changes: Any) -
     write_clip_tokenizer(folder / f"tokenizer{suffix}", CLIP_TOKENS, pad=pad)
 
 
+def write_t5_tokenizer(folder: Path, suffix: str = "") -> int:
+    """A tokenizer of T5's, whose tokens are letters, as `tokenizer*/`; returns how many there are.
+
+    Args:
+        folder: The pipeline's.
+        suffix: Of the folder's name.
+    """
+    letters = [("\u2581", -2.0), *((letter, -3.0) for letter in string.printable if not letter.isspace())]
+    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *letters]
+    tokenizer = T5TokenizerFast(vocab=vocabulary, extra_ids=0, model_max_length=512)
+    tokenizer.save_pretrained(folder / f"tokenizer{suffix}")
+    return len(vocabulary)
+
+
 def write_t5(folder: Path, suffix: str, width: int) -> None:
-    """A T5 encoder and its tokenizer, whose tokens are letters.
+    """A T5 encoder and its tokenizer.
 
     Args:
         folder: The pipeline's.
         suffix: Of the folders' names.
         width: Of its states.
     """
-    letters = [("\u2581", -2.0), *((letter, -3.0) for letter in string.printable if not letter.isspace())]
-    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *letters]
-    tokenizer = T5TokenizerFast(vocab=vocabulary, extra_ids=0, model_max_length=512)
-    tokenizer.save_pretrained(folder / f"tokenizer{suffix}")
     config = T5Config(
-        vocab_size=len(vocabulary), d_model=width, d_kv=8, d_ff=2 * width, num_layers=1, num_heads=2,
-        feed_forward_proj="gated-gelu", tie_word_embeddings=False,
+        vocab_size=write_t5_tokenizer(folder, suffix), d_model=width, d_kv=8, d_ff=2 * width, num_layers=1,
+        num_heads=2, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
     )  # fmt: skip
     T5EncoderModel(config).save_pretrained(folder / f"text_encoder{suffix}")
 

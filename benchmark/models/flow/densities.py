@@ -1,7 +1,7 @@
 r"""From which density training draws sigma, as quantile functions of a uniform number.
 
 Training draws u from (seed, step, row), so what is drawn depends on nothing else. `logit_normal` is that of
-SD3 (arXiv 2403.03206, section 3.1), and `shift` its section 5.3.2,
+arXiv 2403.03206, section 3.1, and `shift` of its section 5.3.2,
 
 $$ \sigma = \frac{s\,\sigma'}{1 + (s - 1)\,\sigma'}. $$
 

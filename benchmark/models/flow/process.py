@@ -4,7 +4,7 @@ With $\sigma$ in [0, 1],
 
 $$ x_\sigma = (1 - \sigma)\,x_0 + \sigma\,\epsilon, \qquad v = \epsilon - x_0 $$
 
-(rectified flow, arXiv 2209.03003; SD3, arXiv 2403.03206, section 2).
+(rectified flow: arXiv 2209.03003; arXiv 2403.03206, section 2).
 """
 
 from collections.abc import Callable, Mapping

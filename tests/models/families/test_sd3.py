@@ -1,4 +1,4 @@
-"""What Stable Diffusion 3 alone has: a T5 that may be missing, either kind of shift, adapters of many tools."""
+"""What Stable Diffusion 3 alone has: a T5 that may be missing, two kinds of shift, adapters of many tools."""
 
 import copy
 import json
