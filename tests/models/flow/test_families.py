@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,14 @@ def test_models_that_come_by_name_have_the_published_sizes(flow_family: str) -> 
 def test_of_a_published_repository_only_what_is_needed_is_fetched(flow_family: str) -> None:
     known = published(flow_family)
     assert wanted_files([*known.needed, *known.more]) == sorted(known.needed)
+
+
+def test_a_folder_of_another_family_is_refused(
+    flow_family: str, flow_base: FlowPipeline, published_folder: Callable[..., Path]
+) -> None:
+    other = published_folder("sd15")
+    with pytest.raises(UserError, match=f"names no pipeline of {flow_family}"):
+        type(flow_base).open(other, model_facts(str(other)), torch.device("cpu"), "fp32", "")
 
 
 def test_a_part_that_lacks_is_named(flow_folder: Path, flow_base: FlowPipeline, tmp_path: Path) -> None:
