@@ -1,4 +1,4 @@
-"""Runs on every family of flow models: killed and resumed, with their reference, sampled by plain diffusers."""
+"""Runs on every family of flow models: killed and resumed, with their reference; sampled by diffusers."""
 
 import json
 import math

@@ -4,7 +4,8 @@
 * densities: from which density training draws sigma
 * euler: the sampler, deterministic or with noise, and its steps as Gaussians
 * schedules: how a model's scheduler spaces and shifts sigma
-* images: pixels to latents and back, by diffusers' autoencoders
+* facts: what a folder's configs say of sizes
+* images: pixels to latents and back by `AutoencoderKL`, and latents as tokens
 * texts: tokenizers and text encoders, opened strictly
 * names, policies: adapters and checkpoints
 * pipeline: `FlowPipeline`, of which a family is a subclass

@@ -117,6 +117,7 @@ class FlowPipeline(Pipeline):
             raise UnreadableFileError(place, "a diffusers pipeline", f"it has no {INDEX}")
         chosen = resolve_precision(precision, device)
         own = own_facts(place, cls.family)
+        parts = cls.parts(place, own, device, chosen)
         # Of a hub id nothing was known: its folder says how it is sampled.
         sampler = own.sampler if facts.family is None else facts.sampler
         return cls(
@@ -127,7 +128,7 @@ class FlowPipeline(Pipeline):
             revision=revision or cls.family.content_hash(place),
             place=place,
             facts=own,
-            **cls.parts(place, own, device, chosen),
+            **parts,
         )
 
     @property
