@@ -26,8 +26,7 @@ PROMPTS, SEEDS = ["a star", "two hearts", ""], [7, 8, 9]
 SMALL = {
     "train": "--steps 2 --batch-size 2 --save-every 2 --lora-rank 2 --lr 0.03 --device cpu --precision fp32 "
     "--set cache=cache --set held_out_pairs=2 --set held_out_draws=1 --set warmup=0",
-    # The last value of an option counts: the weights of the page's scorer are not here.
-    "eval": "--scorers entropy --primary entropy --steps 2 --images-per-prompt 2 --precision fp32",
+    "eval": "--primary entropy --steps 2 --images-per-prompt 2 --precision fp32",
 }
 
 
