@@ -92,7 +92,8 @@ def test_base_and_trained_adapter_are_sampled_as_by_plain_diffusers(followed: Pa
     images = []
     for pipeline, adapter in ((base, None), (policy, step)):
         pipe = AuraFlowPipeline.from_pretrained(followed / "auraflow")
-        theirs = by_diffusers(pipe, PROMPTS, SEEDS, sampler, adapter, guidance_scale=sampler.guidance)
+        settings = {"height": 64, "width": 64, "guidance_scale": sampler.guidance}
+        theirs = by_diffusers(pipe, PROMPTS, SEEDS, sampler, adapter, **settings)
         images.append(sample(pipeline, PROMPTS, SEEDS, sampler).astype(int))
         assert np.abs(images[-1] - theirs).max() <= 1
     assert np.abs(images[0] - images[1]).max() > 1
