@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.core.errors import MissingRowsError, RefusedBySystemError, UserError
 from benchmark.core.manifest import Manifest
 from benchmark.core.records import (
+    UNDEFINED,
     Checkpoint,
     Cost,
     ImageSet,
     Leaderboard,
     PromptSet,
     ScorerColumn,
-    ScoreRow,
+    WorkerSpeed,
 )
 from benchmark.evaluate.costs import costs_of
 from benchmark.evaluate.finished import training_manifests
@@ -23,7 +25,6 @@ from benchmark.leaderboard import (
     ScoreTable,
     build_leaderboard,
     read_score_table,
-    rows_to_frame,
     signature_about,
     signature_line,
     write_score_table,
@@ -34,6 +35,9 @@ from benchmark.leaderboard.win_rate_table import win_rates_of
 from benchmark.report import write_exports
 from benchmark.report.page import PageSource, write_page
 from benchmark.scorers import Scorer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -69,25 +73,25 @@ class EvalResult:
 
 
 def write_results(
-    rows: Sequence[ScoreRow],
+    rows: "pd.DataFrame",
     image_sets: Sequence[ImageSet],
     columns: Sequence[ScorerColumn],
     out: Path,
     manifest: Manifest,
     *,
     reference: str | None = None,
-    seconds: Mapping[str, float] | None = None,
+    workers: Sequence[WorkerSpeed] = (),
 ) -> EvalResult:
     """Writes everything that a reader opens.
 
     Args:
-        rows: The scores of all image sets.
+        rows: The scores of all image sets, as of :func:`benchmark.leaderboard.rows_to_frame`.
         image_sets: One a checkpoint, in the order to show.
         columns: The scorers' facts.
         out: The evaluation's folder.
         manifest: Is told what was written.
         reference: Id of the checkpoint that differences are against; None: the base model.
-        seconds: Wall time by part.
+        workers: The part of each worker, where several did the work.
     """
     costs = costs_of(image_sets, out)
     path = write_score_table(score_table(rows, image_sets, columns, costs), out / "scores.parquet")
@@ -96,14 +100,14 @@ def write_results(
     leaderboard = build_leaderboard([table], reference=reference)
     figures = _figures(leaderboard, table, image_sets, out / "figures")
     manifests = (manifest, *training_manifests(manifest))
-    source = PageSource(leaderboard, table, tuple(image_sets), manifests)
+    source = PageSource(leaderboard, table, tuple(image_sets), manifests, workers=tuple(workers))
     with console_progress("pictures of the report page") as tell:
         page = write_page(source, out / "report.html", tell=tell)
     manifest.outputs.clear()
     for file in (path, *write_exports(leaderboard, out), *figures, page):
         manifest.add_output(file)
-    gaps = [row for row in rows if row.status != "ok"]
-    failed = sum(row.failed for row in gaps)
+    gaps = rows.loc[rows["status"] != "ok", "note"]
+    failed = int((~gaps.str.startswith(UNDEFINED)).sum())
     return EvalResult(
         folder=out,
         leaderboard=leaderboard,
@@ -111,7 +115,6 @@ def write_results(
         n_rows=len(rows),
         n_missing=failed,
         n_undefined=len(gaps) - failed,
-        seconds=seconds or {},
     )
 
 
@@ -129,7 +132,7 @@ def columns_of(
 
 
 def score_table(
-    rows: Sequence[ScoreRow],
+    rows: "pd.DataFrame",
     image_sets: Sequence[ImageSet],
     columns: Sequence[ScorerColumn],
     costs: Mapping[str, Cost] | None = None,
@@ -138,7 +141,7 @@ def score_table(
     first = image_sets[0]
     k = len(first.seeds)
     return ScoreTable(
-        rows=rows_to_frame(rows),
+        rows=rows,
         suite=suite_of(first.prompt_set, k, ragged=any(len(s) < len(s.prompt_set) * k for s in image_sets)),
         signature=signature_line(first.prompt_set, k, first.sampler, columns),
         checkpoints=tuple(images.checkpoint for images in image_sets),

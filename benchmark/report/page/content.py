@@ -14,6 +14,7 @@ from benchmark.core.records import (
     Prompt,
     ScorerColumn,
     TagCell,
+    WorkerSpeed,
 )
 from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.by_tag import prompt_tags, tag_cells
@@ -35,6 +36,7 @@ class PageSource:
         image_sets: What was scored; empty where the images are not at hand.
         manifests: Of the evaluations, then of the training runs.
         notes: Sentences about the page itself, such as why it holds no pictures.
+        workers: The part of each worker, where several did the work.
     """
 
     leaderboard: Leaderboard
@@ -42,6 +44,7 @@ class PageSource:
     image_sets: tuple[ImageSet, ...] = ()
     manifests: tuple[Manifest, ...] = ()
     notes: tuple[str, ...] = ()
+    workers: tuple[WorkerSpeed, ...] = ()
 
 
 @dataclass(frozen=True)
