@@ -2,8 +2,8 @@
 
 import typer
 
-from benchmark.cli import options
 from benchmark.cli import cluster as ray_options
+from benchmark.cli import options
 from benchmark.cli.output import say_evaluation, say_plan
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")

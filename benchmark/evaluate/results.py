@@ -118,6 +118,13 @@ def write_results(
     )
 
 
+def joined(frames: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
+    """The score tables of all image sets as one."""
+    import pandas as pd
+
+    return pd.concat(frames, ignore_index=True)
+
+
 def columns_of(
     scorers: Sequence[Scorer], checkpoints: Sequence[Checkpoint], primary: Sequence[str]
 ) -> tuple[ScorerColumn, ...]:

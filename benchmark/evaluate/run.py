@@ -15,7 +15,7 @@ from benchmark.core.manifest import track
 from benchmark.core.records import Checkpoint, ImageSet
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.plan import EvalPlan, plan
-from benchmark.evaluate.results import EvalResult, columns_of, write_results
+from benchmark.evaluate.results import EvalResult, columns_of, joined, write_results
 from benchmark.evaluate.work import Clock, Work, WorkHere
 from benchmark.leaderboard import read_score_table, rows_to_frame
 
@@ -86,7 +86,7 @@ def _evaluate(agenda: EvalPlan, work: Work, command: str | None) -> EvalResult:
         with ranking("rank"):
             columns = columns_of(agenda.scorers, checkpoints, config.primary_names)
             result = write_results(
-                pd.concat(frames, ignore_index=True),
+                joined(frames),
                 image_sets,
                 columns,
                 config.out,

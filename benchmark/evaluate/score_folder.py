@@ -16,7 +16,7 @@ from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
 from benchmark.evaluate.external_images import read_side_by_side
 from benchmark.evaluate.plan import check_names
-from benchmark.evaluate.results import EvalResult, columns_of, write_results
+from benchmark.evaluate.results import EvalResult, columns_of, joined, write_results
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress
 from benchmark.leaderboard import read_score_table, rows_to_frame
@@ -110,7 +110,7 @@ def _score(agenda: ScorePlan, command: str | None) -> EvalResult:
             ):
                 frames.append(rows_to_frame(score_all(images, scorers, loaded, cache, heard)))
         columns = columns_of(scorers, [images.checkpoint for images in image_sets], config.primary)
-        rows = pd.concat(frames, ignore_index=True)
+        rows = joined(frames)
         result = write_results(rows, image_sets, columns, config.out, manifest)
         result.raise_if_missing()
     assert result is not None

@@ -174,6 +174,8 @@ def score_arrays(
             found.append(None)
             continue
         rows = rows[rows["value"].notna()]
+        if column.unit == "image":
+            rows = rows[rows["seed"].isin(list(seeds))]
         where = [rows["checkpoint"].map(at_checkpoint), rows["prompt_id"].map(at_prompt)]
         shape = [len(checkpoints), len(prompts)]
         if column.unit == "image":
