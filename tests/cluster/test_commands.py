@@ -29,7 +29,9 @@ def test_without_ray_one_line_says_how_to_install_it(command: str, monkeypatch: 
 
 @pytest.mark.parametrize("words", ["--retries 1", "--scratch /x", "--gpus-per-worker 1", "--workers 2"])
 def test_an_option_that_means_nothing_without_a_cluster_is_refused(words: str) -> None:
-    assert f"{words.split(maxsplit=1)[0]} is given without --ray; add --ray" in refused("eval", *words.split())
+    assert f"{words.split(maxsplit=1)[0]} is given without --ray; add --ray" in refused(
+        "eval", *words.split()
+    )
 
 
 @pytest.mark.parametrize("words", ["--workers 0", "--cpus-per-worker 0", "--retries -1"])
@@ -76,14 +78,16 @@ def test_when_the_head_dies_the_command_ends_and_the_same_one_goes_on(
     )
     words = [
         "eval", "--base", str(tiny_pipeline_folder), "--prompts", "prompts.txt", "--scorers", "mine.py:Light",
-        "--images-per-prompt", "4", "--steps", "8", "--batch-size", "4", "--out", "out", "--precision", "fp32",
+        "--images-per-prompt", "4", "--steps", "8", "--batch-size", "4", "--out", "out",
+        "--precision", "fp32",
     ]  # fmt: skip
     command = [sys.executable, "-m", "fbench", *words, "--ray", "local", "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     end = time.monotonic() + 300
     while not (heads := _heads_of(process.pid)) or not list(tmp_path.glob("out/images/base/*.png")):
-        assert time.monotonic() < end and process.poll() is None
+        assert time.monotonic() < end
+        assert process.poll() is None
         time.sleep(0.1)
     os.kill(heads[0], signal.SIGKILL)
     _, said = process.communicate(timeout=120)

@@ -133,7 +133,7 @@ def test_killed_workers_and_a_machine_that_goes_change_nothing(
 
         os.kill(wait_for(1)[0], signal.SIGKILL)
         wait_for(12)
-        ray_cluster.remove_node(third)
+        ray_cluster.remove_node(third, allow_graceful=False)
         os.kill(wait_for(20)[-1], signal.SIGKILL)
 
     stop = threading.Event()

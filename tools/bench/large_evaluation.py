@@ -42,7 +42,10 @@ _OF_IMAGES: Final[dict[str, Axis]] = {
 }  # fmt: skip
 _PRIMARY: Final = ("clip", "pickscore")
 COLUMNS: Final = (
-    *(ScorerColumn(name, "1@0123abcd", axis, "image", True, "", name in _PRIMARY) for name, axis in _OF_IMAGES.items()),
+    *(
+        ScorerColumn(name, "1@0123abcd", axis, "image", True, "", name in _PRIMARY)
+        for name, axis in _OF_IMAGES.items()
+    ),
     ScorerColumn("lpips", "1@0123abcd", "diversity", "prompt", True, "", True),
     ScorerColumn("kid", "1@0123abcd", "fidelity", "set", False, ""),
 )
