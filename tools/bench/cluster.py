@@ -39,8 +39,8 @@ def measure_efficiency(rounds: int = _ROUNDS) -> Measurement:
         ratio=two / one,
         unit="images/s",
         peer_name="one worker",
-        note=f"two workers of one thread, {_IMAGES} images of the embedded world, from the first image to the "
-        f"last; median of {rounds}",
+        note=f"two workers of one thread, {_IMAGES} images of the embedded world, from first to last; "
+        f"median of {rounds}",
     )
 
 

@@ -32,7 +32,6 @@ from tools.bench import cluster as benches
 from tools.bench.local_cluster import SCORERS, local_cluster, run, start
 
 RESULTS: Final = Path("results/cluster.json")
-BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
 _KILLS: Final = 10
 _PROMPTS, _IMAGES = 48, 4
 _WORLD: Final = ("--preset", "shapes-f-dpo-reverse-kl", "--steps", "20")
@@ -242,39 +241,50 @@ def measure(out: Path) -> None:
 
 def figures(known: dict[str, Any]) -> str:
     """The page's figures, from the results."""
-    lines = [
-        "| fault | images equal | rows equal | seconds | workers begun again | |",
-        "|:--|--:|--:|--:|--:|:--|",
-    ]
-    for row in (Row(**one) for one in known.values() if "images" in one):
-        lines.append(
-            f"| {row.name} | {row.images} of {row.all_images} | {row.scores:,} of {row.all_scores:,} | "
-            f"{row.seconds:.0f} | {row.restarts} | {row.note} |"
-        )
-    efficiency, overhead = known["efficiency"], known["overhead"]
-    lines += [
-        "",
-        f"Two workers make {efficiency['ours']:.2f} images a second and one {efficiency['peer']:.2f}: "
-        f"{efficiency['ratio']:.2f} times as many ({efficiency['note']}).",
-        "",
-        f"Ray with one worker takes {overhead['ours']:.1f} s and the plain command {overhead['peer']:.1f} s: "
-        f"{100 * (overhead['ours'] / overhead['peer'] - 1):.0f} % more ({overhead['note']}).",
-    ]
-    return "\n".join(lines)
+    rows = [Row(**one) for one in known.values() if "images" in one]
+    more, cost = known["efficiency"], known["overhead"]
+    percent = 100 * (cost["ours"] / cost["peer"] - 1)
+    return "\n".join(
+        [
+            "| fault | images equal | rows equal | seconds | begun again | |",
+            "|:--|--:|--:|--:|--:|:--|",
+            *(
+                f"| {row.name} | {row.images} of {row.all_images} | {row.scores:,} of {row.all_scores:,} | "
+                f"{row.seconds:.0f} | {row.restarts} | {row.note} |"
+                for row in rows
+            ),
+            "",
+            (
+                f"Two workers make {more['ours']:.2f} images a second and one {more['peer']:.2f}, "
+                f"{more['ratio']:.2f} times as many ({more['note']})."
+            ),
+            "",
+            (
+                f"Ray with one worker takes {cost['ours']:.1f} s and the plain command {cost['peer']:.1f} s, "
+                f"{percent:.0f} % more ({cost['note']})."
+            ),
+        ]
+    )
+
+
+def between_marks(page: Path, name: str, text: str) -> str:
+    """A page with other text between its marks ``<!-- name -->`` and ``<!-- end of name -->``.
+
+    Raises:
+        UserError: if it lacks them.
+    """
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    content = page.read_text(encoding="utf-8")
+    if begin not in content or end not in content:
+        raise UserError(f"{page} has no place for {name}", allowed=f"{begin} and {end}")
+    head, _, rest = content.partition(begin)
+    return f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
 
 
 def write_page(page: Path) -> None:
-    """Puts the figures between the page's marks.
-
-    Raises:
-        UserError: if the page has no marks.
-    """
-    text = page.read_text(encoding="utf-8")
-    if BEGIN not in text or END not in text:
-        raise UserError(f"{page} has no place for figures", allowed=f"{BEGIN} and {END}")
-    head, _, rest = text.partition(BEGIN)
+    """Puts the figures between the page's marks."""
     known = store.read_json(RESULTS, "measurements", do="python -m tools.studies.cluster measure")
-    store.write_text(page, f"{head}{BEGIN}\n{figures(known)}\n{END}{rest.partition(END)[2]}")
+    store.write_text(page, between_marks(page, "figures", figures(known)))
 
 
 def main() -> None:

@@ -92,8 +92,8 @@ def plan_of(source: PageSource, most: int = MOST_SCORES) -> Plan:
     of_images = sum(column.unit == "image" for column in source.table.columns)
     room = max(1, most // max(1, len(checkpoints) * len(known) * of_images))
     note = (
-        f"To stay small, this page holds single images of the first {room} of {len(ks)} k's; the leaderboard is "
-        "of all of them, and scores.parquet has them."
+        f"To stay small, this page holds single images of the first {room} of {len(ks)} k's; the leaderboard "
+        "is of all of them, and scores.parquet has them."
         if room < len(ks)
         else ""
     )

@@ -1,6 +1,7 @@
-"""The SLURM scripts of the guide, run by bash with stubs in the place of SLURM, Ray and fbench."""
+"""The cluster files of the guide: SLURM scripts run by bash with stubs, and the job of KubeRay."""
 
 import os
+import shlex
 import signal
 import subprocess
 import time
@@ -89,3 +90,27 @@ def test_a_script_ends_as_its_command_does(environment: dict[str, str], name: st
     job = {**environment, "SLURM_JOB_NODELIST": "n1"}
     done = subprocess.run(["bash", str(SCRIPTS / name), "eval"], env=job, check=False, timeout=60)
     assert done.returncode == 4
+
+
+def test_the_job_of_kuberay_gives_a_command_that_there_is() -> None:
+    import yaml
+
+    from benchmark.cli.app import command
+
+    (job,) = yaml.safe_load_all((SCRIPTS.parent / "kubernetes" / "rayjob.yaml").read_text())
+    program, name, *words = shlex.split(job["spec"]["entrypoint"])
+    assert program == "fbench"
+    root = command()
+    leaf = root.get_command(None, name)
+    given, _, _ = leaf.make_parser(leaf.make_context(name, [], resilient_parsing=True)).parse_args(words)
+    assert given["ray"] == "auto"
+    assert given["scratch"] == "/scratch"
+    cluster = job["spec"]["rayClusterSpec"]
+    pods = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+    containers = [pod["template"]["spec"]["containers"][0] for pod in pods]
+    # Code, packages and folders are the same everywhere.
+    assert len({str((one["image"], one["volumeMounts"])) for one in containers}) == 1
+    assert {mount["mountPath"] for mount in containers[0]["volumeMounts"]} == {"/shared", "/scratch"}
+    assert given["out"].startswith("/shared/")
+    constraints = (SCRIPTS.parents[1] / "constraints.txt").read_text()
+    assert f"\nray=={cluster['rayVersion']}\n" in constraints
