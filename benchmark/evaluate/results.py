@@ -94,8 +94,10 @@ def write_results(
         workers: The part of each worker, where several did the work.
     """
     costs = costs_of(image_sets, out)
+    n_rows, gaps = len(rows), rows.loc[rows["status"] != "ok", "note"]
     path = write_score_table(score_table(rows, image_sets, columns, costs), out / "scores.parquet")
-    # Built from the file, as `fbench leaderboard` does, so that both always agree.
+    # Built from the file, as `fbench leaderboard` does, so that both always agree; once is enough in memory.
+    del rows
     table = read_score_table(path)
     leaderboard = build_leaderboard([table], reference=reference)
     figures = _figures(leaderboard, table, image_sets, out / "figures")
@@ -106,23 +108,24 @@ def write_results(
     manifest.outputs.clear()
     for file in (path, *write_exports(leaderboard, out), *figures, page):
         manifest.add_output(file)
-    gaps = rows.loc[rows["status"] != "ok", "note"]
     failed = int((~gaps.str.startswith(UNDEFINED)).sum())
     return EvalResult(
         folder=out,
         leaderboard=leaderboard,
         image_sets=tuple(image_sets),
-        n_rows=len(rows),
+        n_rows=n_rows,
         n_missing=failed,
         n_undefined=len(gaps) - failed,
     )
 
 
-def joined(frames: Sequence["pd.DataFrame"]) -> "pd.DataFrame":
-    """The score tables of all image sets as one."""
+def joined(frames: list["pd.DataFrame"]) -> "pd.DataFrame":
+    """The scores of all image sets as one table; the list is emptied, because both together may be large."""
     import pandas as pd
 
-    return pd.concat(frames, ignore_index=True)
+    whole = pd.concat(frames, ignore_index=True)
+    frames.clear()
+    return whole
 
 
 def columns_of(

@@ -110,8 +110,7 @@ def _score(agenda: ScorePlan, command: str | None) -> EvalResult:
             ):
                 frames.append(rows_to_frame(score_all(images, scorers, loaded, cache, heard)))
         columns = columns_of(scorers, [images.checkpoint for images in image_sets], config.primary)
-        rows = joined(frames)
-        result = write_results(rows, image_sets, columns, config.out, manifest)
+        result = write_results(joined(frames), image_sets, columns, config.out, manifest)
         result.raise_if_missing()
     assert result is not None
     return result

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
-import pandas as pd
 
 from benchmark.core.console import finish
 from benchmark.core.devices import peak_memory_gb
@@ -114,13 +113,14 @@ def measure(checkpoints: int, prompts: int, images: int, side: int, out: Path) -
     frames = timed(
         "scores", lambda: [rows_to_frame(scores_of(s.checkpoint, prompt_set, images, draw)) for s in sets]
     )
-    rows: pd.DataFrame = timed("one table", lambda: results.joined(frames))
-    print(f"{len(rows):,} rows")
-    frames.clear()
+    print(f"{sum(map(len, frames)):,} rows")
     for name in ("write_score_table", "read_score_table", "build_leaderboard", "write_exports", "_figures",
                  "write_page"):  # fmt: skip
         _watch(name)
-    timed("everything", lambda: results.write_results(rows, sets, COLUMNS, out, Manifest(kind="eval")))
+    timed(
+        "everything",
+        lambda: results.write_results(results.joined(frames), sets, COLUMNS, out, Manifest(kind="eval")),
+    )
     for file in ("scores.parquet", "report.html"):
         print(f"{file}: {(out / file).stat().st_size / 1e6:.0f} MB")
     return peak_memory_gb("cpu")
