@@ -140,9 +140,9 @@ class Pool:
         packages = needs.packages
         self._python = python_with(packages, self._surroundings) if packages else ""
         self._tries: dict[Unit, int] = {}
-        self._finished = self._failed_starts = 0
+        self._failed_starts = 0
         self._moved = self._head_seen = time.monotonic()
-        self._stalls = 0
+        self._finished = self._stalls = 0
 
     def run(self, units: Iterable[Unit], answered: Answered, lost: Lost) -> None:
         """Does units and those that follow from them; returns when there are none left.
@@ -154,11 +154,11 @@ class Pool:
 
         Raises:
             UserError: what a user can put right, from whichever worker; or if the head of the cluster is
-                gone, or no worker can begin.
-            RuntimeError: if units fail and none has ever succeeded: that is a bug and no bad luck.
+                gone, no worker can begin, or every one dies.
+            RuntimeError: if units fail and none succeeds: that is a bug and no bad luck.
         """
         queue = deque(units)
-        self._moved = time.monotonic()
+        self._moved, self._finished = time.monotonic(), 0
         while queue or any(worker.unit for worker in self.workers):
             self._begin_workers(len(queue))
             self._hand_out(queue)
@@ -241,8 +241,11 @@ class Pool:
         if tried <= self._cluster.retries:
             notice(f"worker {worker.number} lost {unit.words} ({why}); it is done again")
             return (unit,)
-        if trace and not self._finished:
-            raise RuntimeError(f"{unit.words} failed {tried} times, and nothing has succeeded:\n{trace}")
+        if not self._finished:
+            tale = f"{unit.words} failed {tried} times, and nothing has succeeded"
+            if trace:
+                raise RuntimeError(f"{tale}:\n{trace}")
+            raise UserError(f"{tale}: {why}", do="look at the memory and the logs of the machines")
         notice(f"{unit.words} is given up after {tried} tries: {why}")
         return lost(unit, f"given up after {tried} tries: {why}")
 

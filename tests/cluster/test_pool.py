@@ -113,11 +113,17 @@ def test_a_bug_is_a_traceback_and_no_bad_luck(two_machines: Cluster) -> None:
         run(replace(two_machines, retries=1), {"bug": _bug})
 
 
+def test_workers_that_all_die_end_the_command(two_machines: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="hopeless failed 2 times, and nothing has succeeded: .*memory"):
+        run(replace(two_machines, retries=1), {"hopeless": Dies(tmp_path, 99)})
+
+
 def test_a_unit_that_does_not_end_is_taken_from_its_worker_and_said_meanwhile(
     two_machines: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(pools, "_STALL", 1.5)
-    outcome = run(replace(two_machines, retries=0, patience=4.0), {"endless": signal.pause})
+    units = {"endless": signal.pause, "plain": platform.node}
+    outcome = run(replace(two_machines, retries=0, patience=4.0), units)
     assert outcome.lost.keys() == {"endless"}
     said = capfd.readouterr().err
     assert "no unit has ended for" in said
