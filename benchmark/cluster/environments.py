@@ -4,6 +4,7 @@ An environment holds exactly the packages that are named, without their dependen
 else in the cluster's own: a second torch would take gigabytes, and what is not named must not move.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,16 +13,15 @@ import sysconfig
 import venv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from filelock import FileLock
 
 from benchmark.cluster.connection import alive_nodes, import_ray
 from benchmark.cluster.settings import Surroundings
+from benchmark.core.environment import OWN_PACKAGES
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_json
-
-_READY: Final = "fbench-ready"
+from benchmark.core.store import write_text
 
 
 def python_with(packages: Sequence[str], surroundings: Surroundings) -> str:
@@ -81,7 +81,7 @@ def make_environment(packages: Sequence[str]) -> Path:
     python = place / "bin" / "python"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):
-        if (place / _READY).is_file():
+        if (place / OWN_PACKAGES).is_file():
             return python
         shutil.rmtree(place, ignore_errors=True)
         venv.create(place, symlinks=True)
@@ -93,5 +93,6 @@ def make_environment(packages: Sequence[str]) -> Path:
         own = Path(sysconfig.get_path("purelib", vars={"base": str(place), "platbase": str(place)}))
         line = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
         (own / "cluster.pth").write_text(line, "utf-8")
-        (place / _READY).touch()
+        # Last: now it is whole.
+        write_text(place / OWN_PACKAGES, json.dumps(list(packages)))
     return python

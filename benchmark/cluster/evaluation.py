@@ -13,7 +13,8 @@ from typing import Any
 from benchmark.cluster.connection import connected, gpus_of_workers
 from benchmark.cluster.flow import Flow, Ledger
 from benchmark.cluster.machines import compare_machines
-from benchmark.cluster.pool import Needs, Pool, Unit, Worker
+from benchmark.cluster.needs import Needs
+from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
 from benchmark.cluster.units import LOCK, Facts, Loading, Opening, Preparation
 from benchmark.core.console import notice

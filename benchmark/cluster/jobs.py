@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 
 from benchmark.cluster.connection import connected, gpus_of_workers
 from benchmark.cluster.machines import compare_machines
-from benchmark.cluster.pool import Needs, Pool, Unit, Worker
+from benchmark.cluster.needs import Needs
+from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
 from benchmark.generate import console_progress
 

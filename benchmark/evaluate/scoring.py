@@ -7,7 +7,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.core import store
-from benchmark.core.errors import UnreadableFileError
+from benchmark.core.environment import own_packages
+from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.core.sealed import read_sealed, sealed_file
@@ -81,11 +82,16 @@ class Loaded:
         """Loads those that are not loaded yet.
 
         Raises:
-            UserError: if a scorer cannot be loaded, or does not give the golden images the scores that it
+            UserError: if a scorer cannot be loaded, needs packages that cannot live here, or does not give the golden images the scores that it
                 should.
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
+                if scorer.packages and scorer.packages != own_packages():
+                    raise UserError(
+                        f"scorer {scorer.name} needs packages of its own: {', '.join(scorer.packages)}",
+                        do="give --ray (or --ray local), which makes an environment with them",
+                    )
                 with isolated(scorer):
                     expected(f"scorer {scorer.name} cannot be loaded", partial(scorer.load, self._device))
                     ensure(scorer)

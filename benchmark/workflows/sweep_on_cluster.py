@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmark.cluster.connection import connected, gpus_of_workers
 from benchmark.cluster.jobs import run_jobs
-from benchmark.cluster.pool import Needs, workers_that_fit
+from benchmark.cluster.needs import Needs, workers_that_fit
 from benchmark.cluster.settings import Cluster
 from benchmark.workflows.sweep import Groups, Sweep, SweepResult, sweep, train_groups
 

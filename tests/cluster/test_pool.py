@@ -14,7 +14,8 @@ import pytest
 
 from benchmark.cluster import pool as pools
 from benchmark.cluster.connection import connected
-from benchmark.cluster.pool import Needs, Pool, Unit, Worker
+from benchmark.cluster.needs import Needs
+from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
 
