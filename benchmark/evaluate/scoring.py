@@ -82,8 +82,8 @@ class Loaded:
         """Loads those that are not loaded yet.
 
         Raises:
-            UserError: if a scorer cannot be loaded, needs packages that cannot live here, or does not give the golden images the scores that it
-                should.
+            UserError: if a scorer cannot be loaded, needs packages that cannot live here, or does not give
+                the golden images the scores that it should.
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
