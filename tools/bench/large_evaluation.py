@@ -7,6 +7,7 @@ everything is scored, and prints the seconds and the peak of the process's memor
 """
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -99,12 +100,8 @@ def timed(what: str, act: Callable[[], T]) -> T:
     return found
 
 
-def measure(checkpoints: int, prompts: int, images: int, side: int, out: Path) -> float | None:
-    """Writes the results of such an evaluation.
-
-    Returns:
-        The peak of the process's memory, in GB.
-    """
+def measure(checkpoints: int, prompts: int, images: int, side: int, out: Path) -> dict[str, Any]:
+    """Writes the results of such an evaluation; how many rows, how long, how much memory and which sizes."""
     texts = tuple(Prompt(f"p{i:04d}", f"prompt number {i}") for i in range(prompts))
     prompt_set = PromptSet("random", "1", texts)
     draw = np.random.default_rng(0)
@@ -113,7 +110,7 @@ def measure(checkpoints: int, prompts: int, images: int, side: int, out: Path) -
     frames = timed(
         "scores", lambda: [rows_to_frame(scores_of(s.checkpoint, prompt_set, images, draw)) for s in sets]
     )
-    print(f"{sum(map(len, frames)):,} rows")
+    count, begin = sum(map(len, frames)), time.monotonic()
     for name in ("write_score_table", "read_score_table", "build_leaderboard", "write_exports", "_figures",
                  "write_page"):  # fmt: skip
         _watch(name)
@@ -121,9 +118,16 @@ def measure(checkpoints: int, prompts: int, images: int, side: int, out: Path) -
         "everything",
         lambda: results.write_results(results.joined(frames), sets, COLUMNS, out, Manifest(kind="eval")),
     )
-    for file in ("scores.parquet", "report.html"):
-        print(f"{file}: {(out / file).stat().st_size / 1e6:.0f} MB")
-    return peak_memory_gb("cpu")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    notes = json.loads(page.partition('"pageNotes":')[2].partition("]")[0] + "]")
+    return {
+        "rows": count,
+        "seconds": round(time.monotonic() - begin),
+        "peak_gb": peak_memory_gb("cpu"),
+        "table_mb": (out / "scores.parquet").stat().st_size / 1e6,
+        "page_mb": (out / "report.html").stat().st_size / 1e6,
+        "left_out": " ".join(notes),
+    }
 
 
 def _watch(name: str) -> None:
@@ -148,7 +152,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=512, help="of a picture, in pixels")
     parser.add_argument("--out", type=Path, default=Path("runs/large"))
     asked = parser.parse_args()
-    measure(asked.checkpoints, asked.prompts, asked.images, asked.side, asked.out)
+    print(json.dumps(measure(asked.checkpoints, asked.prompts, asked.images, asked.side, asked.out)))
 
 
 if __name__ == "__main__":

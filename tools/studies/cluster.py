@@ -9,15 +9,19 @@ is not measured again. The second writes the figures into the page.
 """
 
 import argparse
+import json
 import os
 import random
+import re
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +55,7 @@ class Row:
         restarts: Times that a worker was begun again.
         stalls: Lines that said what was waited for.
         note: What was done.
+        parts: Seconds by part, as the command says them.
     """
 
     name: str
@@ -62,6 +67,7 @@ class Row:
     restarts: int = 0
     stalls: int = 0
     note: str = ""
+    parts: dict[str, int] = field(default_factory=dict)
 
 
 class Study:
@@ -91,7 +97,8 @@ class Study:
             )
         shutil.rmtree(self.alone, ignore_errors=True)
         done = run(self.words(self.alone), self.out / "logs" / "one-process")
-        return self.compared("one process", self.alone, done.seconds, "the plain command, one thread")
+        row = self.compared("one process", self.alone, done.seconds, "the plain command, one thread")
+        return replace(row, parts=_parts(done.said))
 
     def under(
         self, name: str, disturb: "Callable[[Any, Path, threading.Event], str]", *, machines: int = 2
@@ -141,6 +148,12 @@ class Study:
 def _images(folder: Path) -> dict[str, str]:
     files = sorted(folder.glob("images/*/*.png"))
     return {file.relative_to(folder).as_posix(): sha256_file(file) for file in files}
+
+
+def _parts(said: str) -> dict[str, int]:
+    """Seconds by part, from the line that names the report."""
+    lines = [line for line in said.splitlines() if "report.html" in line]
+    return {name: int(taken) for name, taken in re.findall(r"([a-z][a-z ]*?) (\d+) s(?=[,;])", lines[-1])}
 
 
 def _error(log: Path) -> str:
@@ -220,6 +233,7 @@ def measure(out: Path) -> None:
     study = Study(out)
     faults: dict[str, Callable[[], Row]] = {
         "one process": study.prepare,
+        "one worker": lambda: study.under("one worker", _nothing, machines=1),
         "two workers": lambda: study.under("two workers", _nothing),
         "ten kills": lambda: study.under("ten kills", _kill_workers),
         "a machine goes": lambda: study.under("a machine goes", _remove_machine),
@@ -231,12 +245,47 @@ def measure(out: Path) -> None:
             known[name] = asdict(act())
             notice(f"{name}: {known[name]}")
             store.write_json(RESULTS, known)
+    if "large" not in known:
+        known["large"] = _large(out / "large", out / "logs" / "large")
+        notice(f"large: {known['large']}")
+        store.write_json(RESULTS, known)
     for bench in (benches.measure_efficiency, benches.measure_overhead):
         name = bench.__name__.removeprefix("measure_")
         if name not in known:
             known[name] = vars(bench())
             notice(f"{name}: {known[name]}")
             store.write_json(RESULTS, known)
+
+
+def _large(out: Path, log: Path) -> dict[str, Any]:
+    """The results of a large evaluation, written by a process of its own."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-m", "tools.bench.large_evaluation", "--out", str(out)]
+    with log.open("w") as stream:
+        subprocess.run(words, stdout=stream, check=True)
+    found: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
+    return found
+
+
+def _model(known: dict[str, Any]) -> str:
+    """The cost model held against two workers, with the speed that one worker had."""
+    one, two = (known[name]["parts"] for name in ("one worker", "two workers"))
+    work = "generate and score"
+    said = two["start"] + one[work] / 2 + two["rank"]
+    took = sum(two.values())
+    return (
+        f"With {one[work]} s of work for one worker the model gives two of them {said:.0f} s (start "
+        f"{two['start']} s, work {one[work] / 2:.0f} s, rank {two['rank']} s); they took {took} s, "
+        f"{100 * (took / said - 1):+.0f} %."
+    )
+
+
+def _of_large(large: dict[str, Any]) -> str:
+    return (
+        f"{large['rows']:,} rows: {large['peak_gb']:.2f} GB at the peak (10^9 bytes, of the whole process), "
+        f"{large['seconds']:.0f} s; `scores.parquet` has {large['table_mb']:.0f} MB and `report.html` "
+        f'{large["page_mb"]:.0f} MB. The page says: "{large["left_out"]}"'
+    )
 
 
 def figures(known: dict[str, Any]) -> str:
@@ -284,7 +333,12 @@ def between_marks(page: Path, name: str, text: str) -> str:
 def write_page(page: Path) -> None:
     """Puts the figures between the page's marks."""
     known = store.read_json(RESULTS, "measurements", do="python -m tools.studies.cluster measure")
-    store.write_text(page, between_marks(page, "figures", figures(known)))
+    for name, text in (
+        ("figures", figures(known)),
+        ("model", _model(known)),
+        ("large", _of_large(known["large"])),
+    ):
+        store.write_text(page, between_marks(page, name, text))
 
 
 def main() -> None:
