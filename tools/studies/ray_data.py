@@ -109,7 +109,7 @@ def main() -> None:
         for i, name in enumerate(_CASES):
             lines.append(f"| {name} | {came_of(name, Path(folder) / str(i))} |")
             print(lines[-1], flush=True)
-    from tools.studies.cluster import between_marks
+    from tools.studies.cluster.page import between_marks
 
     write_text(page, between_marks(page, "figures", "\n".join(lines)))
 

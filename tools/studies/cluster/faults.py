@@ -1,41 +1,24 @@
-"""Faults on a cluster, measured: what dies, and whether the images and scores are those of one process.
+"""Evaluations under faults, held against one of one process."""
 
-    python -m tools.studies.cluster measure --out runs/cluster
-    python -m tools.studies.cluster page docs/cluster.md
-
-The first trains two small policies, evaluates them and the base model in one process, then on a Ray cluster
-of two machines of one core each under every fault, and writes `results/cluster.json`; what is there already
-is not measured again. The second writes the figures into the page.
-"""
-
-import argparse
-import json
 import os
 import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pandas as pd
 
-from benchmark.core import store
-from benchmark.core.console import finish, notice
-from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_file
 from benchmark.leaderboard import read_score_table
-from tools.bench import cluster as benches
 from tools.bench.local_cluster import SCORERS, local_cluster, run, start
 
-RESULTS: Final = Path("results/cluster.json")
 _KILLS: Final = 10
 _PROMPTS, _IMAGES = 48, 4
 _WORLD: Final = ("--preset", "shapes-f-dpo-reverse-kl", "--steps", "20")
@@ -177,11 +160,12 @@ def _is_below(pid: int) -> bool:
     return False
 
 
-def _nothing(cluster: Any, out: Path, stop: threading.Event) -> str:  # noqa: ARG001
+def nothing(cluster: Any, out: Path, stop: threading.Event) -> str:  # noqa: ARG001
+    """Does no harm."""
     return "nothing dies"
 
 
-def _kill_workers(cluster: Any, out: Path, stop: threading.Event) -> str:  # noqa: ARG001
+def kill_workers(cluster: Any, out: Path, stop: threading.Event) -> str:  # noqa: ARG001
     """Kills a worker at random, ten times, when some more images or scores are there than the last time."""
     draw, killed = random.Random(0), 0
     everything = 3 * _PROMPTS * _IMAGES
@@ -201,21 +185,23 @@ def _half_done(out: Path, stop: threading.Event) -> bool:
     return True
 
 
-def _remove_machine(cluster: Any, out: Path, stop: threading.Event) -> str:
+def remove_machine(cluster: Any, out: Path, stop: threading.Event) -> str:
+    """Takes the second machine away without a word."""
     if not _half_done(out, stop):
         return "the work was done before"
     cluster.remove_node(cluster.list_all_nodes()[-1], allow_graceful=False)
     return "the second machine goes when half the images are there"
 
 
-def _kill_head(cluster: Any, out: Path, stop: threading.Event) -> str:
+def kill_head(cluster: Any, out: Path, stop: threading.Event) -> str:
+    """Kills the process that knows all others."""
     if not _half_done(out, stop):
         return "the work was done before"
     cluster.head_node.kill_gcs_server()
     return "the head's process is killed when half the images are there, and the command given again"
 
 
-def _continue_shard(study: Study) -> Row:
+def continue_shard(study: Study) -> Row:
     """Images by hand, scores by Ray."""
     out = study.out / "by-hand"
     shutil.rmtree(out, ignore_errors=True)
@@ -225,139 +211,3 @@ def _continue_shard(study: Study) -> Row:
     return study.compared(
         "begun by hand", out, done.seconds, "`--shard 1/2` by hand before; seconds of the rest"
     )
-
-
-def measure(out: Path) -> None:
-    """Measures what is not in the results yet."""
-    known = store.read_json(RESULTS, "measurements") if RESULTS.is_file() else {}
-    study = Study(out)
-    faults: dict[str, Callable[[], Row]] = {
-        "one process": study.prepare,
-        "one worker": lambda: study.under("one worker", _nothing, machines=1),
-        "two workers": lambda: study.under("two workers", _nothing),
-        "ten kills": lambda: study.under("ten kills", _kill_workers),
-        "a machine goes": lambda: study.under("a machine goes", _remove_machine),
-        "the head dies": lambda: study.under("the head dies", _kill_head),
-        "begun by hand": lambda: _continue_shard(study),
-    }
-    for name, act in faults.items():
-        if name not in known or (name == "one process" and not study.alone.is_dir()):
-            known[name] = asdict(act())
-            notice(f"{name}: {known[name]}")
-            store.write_json(RESULTS, known)
-    if "large" not in known:
-        known["large"] = _large(out / "large", out / "logs" / "large")
-        notice(f"large: {known['large']}")
-        store.write_json(RESULTS, known)
-    for bench in (benches.measure_efficiency, benches.measure_overhead):
-        name = bench.__name__.removeprefix("measure_")
-        if name not in known:
-            known[name] = vars(bench())
-            notice(f"{name}: {known[name]}")
-            store.write_json(RESULTS, known)
-
-
-def _large(out: Path, log: Path) -> dict[str, Any]:
-    """The results of a large evaluation, written by a process of its own."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    words = [sys.executable, "-m", "tools.bench.large_evaluation", "--out", str(out)]
-    with log.open("w") as stream:
-        subprocess.run(words, stdout=stream, check=True)
-    found: dict[str, Any] = json.loads(log.read_text().splitlines()[-1])
-    return found
-
-
-def _model(known: dict[str, Any]) -> str:
-    """The cost model held against two workers, with the speed that one worker had."""
-    one, two = (known[name]["parts"] for name in ("one worker", "two workers"))
-    work = "generate and score"
-    said = two["start"] + one[work] / 2 + two["rank"]
-    took = sum(two.values())
-    return (
-        f"With {one[work]} s of work for one worker the model gives two of them {said:.0f} s (start "
-        f"{two['start']} s, work {one[work] / 2:.0f} s, rank {two['rank']} s); they took {took} s, "
-        f"{100 * (took / said - 1):+.0f} %."
-    )
-
-
-def _of_large(large: dict[str, Any]) -> str:
-    return (
-        f"{large['rows']:,} rows: {large['peak_gb']:.2f} GB at the peak (10^9 bytes, of the whole process), "
-        f"{large['seconds']:.0f} s; `scores.parquet` has {large['table_mb']:.0f} MB and `report.html` "
-        f'{large["page_mb"]:.0f} MB. The page says: "{large["left_out"]}"'
-    )
-
-
-def figures(known: dict[str, Any]) -> str:
-    """The page's figures, from the results."""
-    rows = [Row(**one) for one in known.values() if "images" in one]
-    more, cost = known["efficiency"], known["overhead"]
-    percent = 100 * (cost["ours"] / cost["peer"] - 1)
-    return "\n".join(
-        [
-            "| fault | images equal | rows equal | seconds | begun again | |",
-            "|:--|--:|--:|--:|--:|:--|",
-            *(
-                f"| {row.name} | {row.images} of {row.all_images} | {row.scores:,} of {row.all_scores:,} | "
-                f"{row.seconds:.0f} | {row.restarts} | {row.note} |"
-                for row in rows
-            ),
-            "",
-            (
-                f"Two workers make {more['ours']:.2f} images a second and one {more['peer']:.2f}, "
-                f"{more['ratio']:.2f} times as many ({more['note']})."
-            ),
-            "",
-            (
-                f"Ray with one worker takes {cost['ours']:.1f} s and the plain command {cost['peer']:.1f} s, "
-                f"{percent:.0f} % more ({cost['note']})."
-            ),
-        ]
-    )
-
-
-def between_marks(page: Path, name: str, text: str) -> str:
-    """A page with other text between its marks ``<!-- name -->`` and ``<!-- end of name -->``.
-
-    Raises:
-        UserError: if it lacks them.
-    """
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    content = page.read_text(encoding="utf-8")
-    if begin not in content or end not in content:
-        raise UserError(f"{page} has no place for {name}", allowed=f"{begin} and {end}")
-    head, _, rest = content.partition(begin)
-    return f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
-
-
-def write_page(page: Path) -> None:
-    """Puts the figures between the page's marks."""
-    known = store.read_json(RESULTS, "measurements", do="python -m tools.studies.cluster measure")
-    for name, text in (
-        ("figures", figures(known)),
-        ("model", _model(known)),
-        ("large", _of_large(known["large"])),
-    ):
-        store.write_text(page, between_marks(page, name, text))
-
-
-def main() -> None:
-    """Parses the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.studies.cluster",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    measuring = commands.add_parser("measure", help="what is not measured yet")
-    measuring.add_argument("--out", type=Path, default=Path("runs/cluster"))
-    commands.add_parser("page", help="writes the figures").add_argument("page", type=Path)
-    asked = parser.parse_args()
-    if asked.command == "measure":
-        measure(asked.out)
-    else:
-        write_page(asked.page)
-
-
-if __name__ == "__main__":
-    finish(main)
