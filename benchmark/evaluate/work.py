@@ -33,13 +33,11 @@ class Scored:
 
 
 class Work(Protocol):
-    """Whoever does an evaluation's work: this process, or others.
+    """Whoever does an evaluation's work: this process, or others."""
 
-    Attributes:
-        seconds: Wall time by part so far.
-    """
-
-    seconds: Mapping[str, float]
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Wall time by part so far."""
 
     def start(self) -> list[Checkpoint]:
         """Opens every checkpoint and loads what fails early, before the first image is made.

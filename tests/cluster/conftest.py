@@ -9,24 +9,15 @@ from typing import Any
 import pytest
 
 from benchmark.cluster.settings import Cluster
-
-SMALL = {"object_store_memory": 80 * 2**20}
+from tools.bench.local_cluster import local_cluster
 
 
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[Any]:
     """The cluster, to which a test may add a machine; shut down whatever happens."""
     pytest.importorskip("ray", reason="Ray is not installed: pip install 'fbench[ray]'")
-    from ray.cluster_utils import Cluster as RayCluster
-
-    cluster = RayCluster()
-    try:
-        cluster.add_node(num_cpus=1, include_dashboard=False, **SMALL)
-        cluster.add_node(num_cpus=1, **SMALL)
-        cluster.wait_for_nodes()
+    with local_cluster(2) as cluster:
         yield cluster
-    finally:
-        cluster.shutdown()
 
 
 @pytest.fixture

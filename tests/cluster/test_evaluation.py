@@ -19,6 +19,7 @@ from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.results import EvalResult
 from benchmark.evaluate.run import evaluate
 from benchmark.leaderboard import read_score_table
+from tools.bench.local_cluster import OBJECTS
 
 SCORERS = '''
 import os, signal
@@ -122,7 +123,7 @@ def test_killed_workers_and_a_machine_that_goes_change_nothing(
     alone: EvalResult,
     workers: Callable[[], list[int]],
 ) -> None:
-    third = ray_cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+    third = ray_cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
     config = settings("killed")
 
     def disturb() -> None:
