@@ -24,6 +24,8 @@ _LOOK: Final = 1.0
 """Seconds between two looks at what is overdue."""
 _STALL: Final = 60.0
 """Seconds without an end of any unit after which a line says what is waited for; then twice as many."""
+_START: Final = 600.0
+"""Seconds in which some worker begins, or has room, or the command ends; or the patience, if that is more."""
 _HEAD: Final = 5.0
 """Seconds between two looks at the head."""
 
@@ -231,7 +233,7 @@ class Pool:
         if silent > _STALL * 2**self._stalls:
             self._stalls += 1
             notice(f"no unit has ended for {silent:.0f} s: {self._waits()}")
-        if silent > self._cluster.patience and not any(worker.unit for worker in self.workers):
+        if silent > max(self._cluster.patience, _START) and not any(worker.unit for worker in self.workers):
             raise UserError(
                 f"no worker was there for {silent:.0f} s: {self._waits()}", do="the same command goes on"
             )

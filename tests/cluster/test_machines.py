@@ -16,7 +16,10 @@ OWN = Account("head", code="abc", packages={"torch": "2.14.1", "numpy": "2.4"}, 
 @pytest.mark.parametrize(
     ("other", "said"),
     [
-        (replace(OWN, sees=False), "machine b does not see what is written to /out; an --out that all"),
+        (
+            replace(OWN, sees=False),
+            "machine b does not see what is written to /out; allowed: an --out that all",
+        ),
         (replace(OWN, code="abd"), "machine b has other code of fbench than head"),
         (
             replace(OWN, packages={"torch": "2.15.0", "numpy": "2.4"}),

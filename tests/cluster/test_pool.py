@@ -43,6 +43,10 @@ def _refused() -> None:
     raise UserError("this is wrong", do="do that")
 
 
+def _endless() -> None:
+    signal.pause()
+
+
 def _bug() -> None:
     raise ZeroDivisionError("a bug of ours")
 
@@ -123,7 +127,7 @@ def test_a_unit_that_does_not_end_is_taken_from_its_worker_and_said_meanwhile(
     two_machines: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(pools, "_STALL", 1.5)
-    units = {"endless": signal.pause, "plain": platform.node}
+    units = {"endless": _endless, "plain": platform.node}
     outcome = run(replace(two_machines, retries=0, patience=4.0), units)
     assert outcome.lost.keys() == {"endless"}
     said = capfd.readouterr().err
@@ -138,8 +142,9 @@ def test_workers_that_have_no_room_are_said_and_not_waited_for_for_ever(
     import ray
 
     monkeypatch.setattr(pools, "_STALL", 1.0)
+    monkeypatch.setattr(pools, "_START", 4.0)
     ray.init(address=two_machines.address, logging_level="ERROR", log_to_driver=False)
-    others = [ray.remote(num_cpus=1)(time.sleep).remote(1000) for _ in range(2)]
+    others = [ray.remote(num_cpus=1)(_endless).remote() for _ in range(2)]
     while ray.available_resources().get("CPU", 0.0) > 0:
         time.sleep(0.1)
     try:
