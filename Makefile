@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUILD := .build
-EXTRAS ?= dev,docs,page
+EXTRAS ?= dev,docs,page,ray
 ONLY ?=
 ARGS ?=
 

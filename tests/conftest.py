@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -200,6 +201,37 @@ def flow_folder(flow_family: str, published_folder: Callable[..., Path]) -> Path
 def flow_base(flow_family: str, published_pipeline: Callable[..., Any]) -> "FlowPipeline":
     """That folder, loaded in float32; tests share it and leave it as it is."""
     return cast("FlowPipeline", published_pipeline(flow_family))
+
+
+def _noise_png(seed: int) -> bytes:
+    import numpy as np
+    from PIL import Image
+
+    coarse = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(coarse).resize((64, 64)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Pick-a-Pic-style file of sixteen pairs."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path_factory.mktemp("pairs") / "pairs.parquet"
+    rows = [
+        {
+            "caption": f"a star {i}",
+            "jpg_0": _noise_png(2 * i),
+            "jpg_1": _noise_png(2 * i + 1),
+            "label_0": 1.0,
+            "label_1": 0.0,
+        }
+        for i in range(16)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    return path
 
 
 def _beside(name: str) -> Any:

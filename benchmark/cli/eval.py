@@ -2,6 +2,7 @@
 
 import typer
 
+from benchmark.cli import cluster as ray_options
 from benchmark.cli import options
 from benchmark.cli.output import say_evaluation, say_plan
 
@@ -13,6 +14,13 @@ def evaluate(
     context: typer.Context,
     weights_folder: options.WeightsFolder = None,
     config: options.Config = None,
+    ray: ray_options.Ray = None,
+    workers: ray_options.Workers = None,
+    cpus_per_worker: ray_options.Cpus = 1,
+    gpus_per_worker: ray_options.Gpus = None,
+    retries: ray_options.Retries = 3,
+    patience: ray_options.Patience = 3600.0,
+    scratch: ray_options.Scratch = None,
     dry_run: options.DryRun = False,
     as_json: options.AsJson = False,
 ) -> None:
@@ -27,16 +35,33 @@ def evaluate(
       fbench eval --base sd15 --checkpoint my_lora.safetensors --prompts my.txt --scorers hps,pickscore
       fbench eval --checkpoint base --checkpoint runs/js --distance
       fbench eval --checkpoint base --shard 1/4 --out runs/eval
+      fbench eval --checkpoint base --checkpoint runs/js --ray --gpus-per-worker 1
     """
     from benchmark.evaluate.config import EvalConfig
     from benchmark.evaluate.plan import plan
     from benchmark.evaluate.run import evaluate as run
 
     options.use_weights_folder(weights_folder)
-    settings = EvalConfig.resolve(config, options.settings_of(context, out="runs/eval"))
+    cluster = ray_options.cluster_of(
+        context,
+        address=ray,
+        workers=workers,
+        cpus=cpus_per_worker,
+        gpus=gpus_per_worker,
+        retries=retries,
+        patience=patience,
+        scratch=scratch,
+    )
+    given = options.settings_of(context, out="runs/eval")
+    settings = EvalConfig.resolve(config, {k: v for k, v in given.items() if k not in ray_options.OPTIONS})
     options.forbid_network(offline=settings.offline)
     if dry_run:
         say_plan(plan(settings).lines(), as_json=as_json)
+        return
+    if cluster is not None:
+        from benchmark.cluster.evaluation import on_cluster
+
+        say_evaluation(run(settings, workplace=on_cluster(cluster)), as_json=as_json)
         return
     options.use_free_threads()
     say_evaluation(run(settings), as_json=as_json)

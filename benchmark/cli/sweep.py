@@ -1,10 +1,12 @@
 """``fbench sweep``."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmark.cli import cluster as ray_options
 from benchmark.cli import options
 from benchmark.cli.output import say_json, say_next, say_plan, say_table
 from benchmark.core.config import load_config_file, parse_settings
@@ -18,7 +20,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 _AXES, _COMMON, _RUN = "What varies: give an option several times", "What all have in common", "The runs"
 _AXIS_NAMES = ("objective", "divergence", "beta", "lr", "seed")
-_OWN_OPTIONS = frozenset({"workers", "at_once"})
+_OWN_OPTIONS = frozenset({"workers", "at_once", *ray_options.OPTIONS})
 
 
 @app.command("sweep")
@@ -55,11 +57,21 @@ def sweep(
     set_: options.Set = None,
     config: options.Config = None,
     workers: Annotated[
-        int, typer.Option(help="Processes; on a few cores each of one thread.", rich_help_panel=_RUN)
-    ] = 1,
+        int | None,
+        typer.Option(
+            help="Processes; on a few cores each of one thread. (default 1; on a cluster all that fit)",
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
     at_once: Annotated[
         int, typer.Option(help="Policies that one process trains together.", rich_help_panel=_RUN)
     ] = 8,
+    ray: ray_options.Ray = None,
+    cpus_per_worker: ray_options.Cpus = 1,
+    gpus_per_worker: ray_options.Gpus = None,
+    retries: ray_options.Retries = 3,
+    patience: ray_options.Patience = math.inf,
+    scratch: ray_options.Scratch = None,
     out: Annotated[
         Path | None, typer.Option(help="A folder for each run is made in it. (default runs/sweep)")
     ] = None,
@@ -78,11 +90,22 @@ def sweep(
       fbench sweep --preset shapes-f-dpo-reverse-kl --divergence reverse_kl --divergence jensen_shannon
       fbench sweep --preset shapes-f-dpo-reverse-kl --beta 0.1 --beta 1 --seed 0 --seed 1 --workers 2
       fbench sweep --preset shapes-f-dpo-reverse-kl --objective sft --objective rpo --dry-run
+      fbench sweep --preset f-dpo-sd15-reverse-kl --seed 0 --seed 1 --ray --gpus-per-worker 1
     """
     from benchmark.workflows.sweep import Axes, Sweep
     from benchmark.workflows.sweep import sweep as run
 
     options.forbid_network(offline=offline)
+    cluster = ray_options.cluster_of(
+        context,
+        address=ray,
+        workers=workers,
+        cpus=cpus_per_worker,
+        gpus=gpus_per_worker,
+        retries=retries,
+        patience=patience,
+        scratch=scratch,
+    )
     given = options.settings_of(context, out="runs/sweep")
     folder = Path(str(given.pop("out")))
     common = parse_settings(set_ or ())
@@ -97,12 +120,17 @@ def sweep(
     settings = {name: value for name, value in given.items() if name not in own}
     if config is not None:
         settings = {**load_config_file(config), **settings}
-    what = Sweep(settings, axes, folder, workers, at_once)
+    what = Sweep(settings, axes, folder, 1 if workers is None else workers, at_once)
     if dry_run:
         say_plan(_plan(what), as_json=as_json)
         return
-    options.use_free_threads()
-    result = run(what)
+    if cluster is not None:
+        from benchmark.workflows.sweep_on_cluster import sweep_on_cluster
+
+        result = sweep_on_cluster(what, cluster)
+    else:
+        options.use_free_threads()
+        result = run(what)
     _tell(result, what.members()[0].base, as_json=as_json)
 
 

@@ -1,6 +1,7 @@
 """What a number depends on besides its inputs: the code's revision and the packages' versions."""
 
 import functools
+import json
 import os
 import platform
 import shlex
@@ -51,6 +52,16 @@ def git_revision() -> str:
         return git("rev-parse", "HEAD") + changed
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+OWN_PACKAGES = "fbench-packages.json"
+"""In an environment that was made for some packages beside fbench's own: which they are."""
+
+
+def own_packages() -> tuple[str, ...]:
+    """The packages that this process's environment was made for, as of `Scorer.packages`; usually none."""
+    place = Path(sys.prefix) / OWN_PACKAGES
+    return tuple(json.loads(place.read_text("utf-8"))) if place.is_file() else ()
 
 
 def network_forbidden() -> bool:

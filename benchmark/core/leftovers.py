@@ -1,27 +1,30 @@
 """The names of what is being written, and how what a killed process left of it is cleared.
 
-    .NAME.PID.part.SUFFIX     a file on its way to NAME.SUFFIX
-    .NAME.PID-XXXXXXXX.part   a folder on its way to NAME
-    .NAME.PID.old             a folder that NAME is about to take the place of
+    .NAME.PID-XXXXXXXX.part.SUFFIX     a file on its way to NAME.SUFFIX
+    .NAME.PID-XXXXXXXX.part            a folder on its way to NAME
+    .NAME.PID.old                      a folder that NAME is about to take the place of
 
 Readers never look at a name that begins with a dot.
 """
 
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
 
-_FILE: Final = re.compile(r"\..+\.\d+\.part(\.[^.]*)?")
+_FILE: Final = re.compile(r"\..+\.\d+(-\w+)?\.part(\.[^.]*)?")
+_PROCESS: Final = secrets.token_hex(4)
 _FOLDER: Final = re.compile(r"\..+\.part(\.[^.]*)?")
 _OLD: Final = re.compile(r"\.(?P<name>.+)\.\d+\.old")
 
 
 def part_file(path: Path) -> Path:
     """Where a file is written; keeps the suffix, because many libraries choose a format by it."""
-    return path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
+    # Two machines that share the folder may have processes of one number.
+    return path.with_name(f".{path.stem}.{os.getpid()}-{_PROCESS}.part{path.suffix}")
 
 
 def part_folder(path: Path) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.core.errors import UserError
 from benchmark.core.manifest import FILE_NAME, Manifest, read_manifest, read_manifest_of
-from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Leaderboard, PromptSet, Sampler
+from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Leaderboard, Prompt, PromptSet, Sampler
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.evaluate.external_images import read_side_by_side
 from benchmark.generate.index import ImageIndex, image_key
@@ -69,18 +69,37 @@ def sampler_of(config: EvalConfig, table: ScoreTable) -> Sampler:
 def _found(
     folder: Path, checkpoint: Checkpoint, prompt_set: PromptSet, sampler: Sampler, ks: tuple[int, ...]
 ) -> ImageSet:
+    records = found_images(folder, checkpoint, tuple(prompt_set), sampler, ks)
+    content = ImageSet.content_id(checkpoint, prompt_set, sampler, ks)
+    return ImageSet(content, checkpoint, prompt_set, sampler, ks, tuple(records))
+
+
+def found_images(
+    folder: Path, checkpoint: Checkpoint, prompts: Sequence[Prompt], sampler: Sampler, ks: Sequence[int]
+) -> list[ImageRecord]:
+    """The images that lie in an evaluation's folder, a record for each prompt and k.
+
+    Args:
+        folder: The evaluation's.
+        checkpoint: Who made them.
+        prompts: For what.
+        sampler: How.
+        ks: Which of each prompt.
+
+    Returns:
+        In the order of the prompts; ``missing`` where there is none, or another one.
+    """
     place = folder / "images" / checkpoint.id
     index = ImageIndex(place)
     records = []
-    for prompt in prompt_set:
+    for prompt in prompts:
         for k in ks:
             path = place / f"{prompt.id}_{k}.png"
             sha256 = index.find(path.name, image_key(checkpoint, prompt.text, k, sampler))
             record = ImageRecord(prompt.id, k, path, sha256)
             gone = ImageRecord(prompt.id, k, path, status="missing", note=f"not the image scored: {path}")
             records.append(record if sha256 else gone)
-    content = ImageSet.content_id(checkpoint, prompt_set, sampler, ks)
-    return ImageSet(content, checkpoint, prompt_set, sampler, ks, tuple(records))
+    return records
 
 
 def page_source(leaderboard: Leaderboard, table: ScoreTable, places: Sequence[Path]) -> PageSource:

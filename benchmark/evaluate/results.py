@@ -4,17 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmark.core.errors import MissingRowsError, RefusedBySystemError, UserError
 from benchmark.core.manifest import Manifest
 from benchmark.core.records import (
+    UNDEFINED,
     Checkpoint,
     Cost,
     ImageSet,
     Leaderboard,
     PromptSet,
     ScorerColumn,
-    ScoreRow,
+    WorkerSpeed,
 )
 from benchmark.evaluate.costs import costs_of
 from benchmark.evaluate.finished import training_manifests
@@ -23,7 +25,6 @@ from benchmark.leaderboard import (
     ScoreTable,
     build_leaderboard,
     read_score_table,
-    rows_to_frame,
     signature_about,
     signature_line,
     write_score_table,
@@ -34,6 +35,9 @@ from benchmark.leaderboard.win_rate_table import win_rates_of
 from benchmark.report import write_exports
 from benchmark.report.page import PageSource, write_page
 from benchmark.scorers import Scorer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -69,50 +73,59 @@ class EvalResult:
 
 
 def write_results(
-    rows: Sequence[ScoreRow],
+    rows: "pd.DataFrame",
     image_sets: Sequence[ImageSet],
     columns: Sequence[ScorerColumn],
     out: Path,
     manifest: Manifest,
     *,
     reference: str | None = None,
-    seconds: Mapping[str, float] | None = None,
+    workers: Sequence[WorkerSpeed] = (),
 ) -> EvalResult:
     """Writes everything that a reader opens.
 
     Args:
-        rows: The scores of all image sets.
+        rows: The scores of all image sets, as of :func:`benchmark.leaderboard.rows_to_frame`.
         image_sets: One a checkpoint, in the order to show.
         columns: The scorers' facts.
         out: The evaluation's folder.
         manifest: Is told what was written.
         reference: Id of the checkpoint that differences are against; None: the base model.
-        seconds: Wall time by part.
+        workers: The part of each worker, where several did the work.
     """
     costs = costs_of(image_sets, out)
+    n_rows, gaps = len(rows), rows.loc[rows["status"] != "ok", "note"]
     path = write_score_table(score_table(rows, image_sets, columns, costs), out / "scores.parquet")
-    # Built from the file, as `fbench leaderboard` does, so that both always agree.
+    # Built from the file, as `fbench leaderboard` does, so that both always agree; once is enough in memory.
+    del rows
     table = read_score_table(path)
     leaderboard = build_leaderboard([table], reference=reference)
     figures = _figures(leaderboard, table, image_sets, out / "figures")
     manifests = (manifest, *training_manifests(manifest))
-    source = PageSource(leaderboard, table, tuple(image_sets), manifests)
+    source = PageSource(leaderboard, table, tuple(image_sets), manifests, workers=tuple(workers))
     with console_progress("pictures of the report page") as tell:
         page = write_page(source, out / "report.html", tell=tell)
     manifest.outputs.clear()
     for file in (path, *write_exports(leaderboard, out), *figures, page):
         manifest.add_output(file)
-    gaps = [row for row in rows if row.status != "ok"]
-    failed = sum(row.failed for row in gaps)
+    failed = int((~gaps.str.startswith(UNDEFINED)).sum())
     return EvalResult(
         folder=out,
         leaderboard=leaderboard,
         image_sets=tuple(image_sets),
-        n_rows=len(rows),
+        n_rows=n_rows,
         n_missing=failed,
         n_undefined=len(gaps) - failed,
-        seconds=seconds or {},
     )
+
+
+def joined(frames: list["pd.DataFrame"]) -> "pd.DataFrame":
+    """The scores of all image sets as one table; the list is emptied, because both together may be large."""
+    import pandas as pd
+
+    whole = pd.concat(frames, ignore_index=True)
+    frames.clear()
+    return whole
 
 
 def columns_of(
@@ -129,7 +142,7 @@ def columns_of(
 
 
 def score_table(
-    rows: Sequence[ScoreRow],
+    rows: "pd.DataFrame",
     image_sets: Sequence[ImageSet],
     columns: Sequence[ScorerColumn],
     costs: Mapping[str, Cost] | None = None,
@@ -138,7 +151,7 @@ def score_table(
     first = image_sets[0]
     k = len(first.seeds)
     return ScoreTable(
-        rows=rows_to_frame(rows),
+        rows=rows,
         suite=suite_of(first.prompt_set, k, ragged=any(len(s) < len(s.prompt_set) * k for s in image_sets)),
         signature=signature_line(first.prompt_set, k, first.sampler, columns),
         checkpoints=tuple(images.checkpoint for images in image_sets),

@@ -1,37 +1,39 @@
 """``fbench eval``: check, load, generate, score, rank."""
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TypeAlias
+
+import pandas as pd
 
 from benchmark.core.console import notice
-from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
 from benchmark.core.locks import held
 from benchmark.core.manifest import track
-from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScoreRow
+from benchmark.core.records import Checkpoint, ImageSet
 from benchmark.evaluate.config import EvalConfig
-from benchmark.evaluate.costs import Tally
 from benchmark.evaluate.plan import EvalPlan, plan
-from benchmark.evaluate.results import EvalResult, columns_of, write_results
-from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
-from benchmark.generate import console_progress, generate, with_distances
-from benchmark.leaderboard import read_score_table
-from benchmark.models import load_pipeline, open_checkpoint
-from benchmark.scorers import Scorer
+from benchmark.evaluate.results import EvalResult, columns_of, joined, write_results
+from benchmark.evaluate.work import Clock, Work, WorkHere
+from benchmark.leaderboard import read_score_table, rows_to_frame
 
-if TYPE_CHECKING:
-    from benchmark.models.families.base import Pipeline
+Workplace: TypeAlias = Callable[[EvalPlan], AbstractContextManager[Work]]
+"""Where an evaluation's work is done, from its plan."""
 
 
-def evaluate(config: EvalConfig, *, command: str | None = None) -> EvalResult:
+def _here(agenda: EvalPlan) -> AbstractContextManager[Work]:
+    return nullcontext(WorkHere(agenda))
+
+
+def evaluate(config: EvalConfig, *, command: str | None = None, workplace: Workplace = _here) -> EvalResult:
     """Evaluates checkpoints of one base model; what is there already is not done again.
 
     Args:
         config: The settings.
         command: As typed, for the manifest; None for this process's own.
+        workplace: Where models are loaded, and images made and scored; this process unless said otherwise.
 
     Returns:
         The leaderboard and where everything is. Rows without a value are counted, not raised: see
@@ -45,58 +47,54 @@ def evaluate(config: EvalConfig, *, command: str | None = None) -> EvalResult:
     with ExitStack() as stack:
         shard = agenda.shard.suffix
         everything = config.model_dump(mode="json")
-        stack.enter_context(held(config.out, _shared_by(config) if shard else everything, shared=bool(shard)))
+        stack.enter_context(
+            held(config.out, shared_settings(config) if shard else everything, shared=bool(shard))
+        )
         if shard:
             # Shards are at work side by side, but none of them twice.
             stack.enter_context(held(config.out, everything, name=f".lock{shard}"))
-        return _evaluate(config, agenda, command)
+        with workplace(agenda) as work:
+            return _evaluate(agenda, work, command)
 
 
-def _shared_by(config: EvalConfig) -> dict[str, object]:
+def shared_settings(config: EvalConfig) -> dict[str, object]:
     """The settings that commands of one folder share: all but whose images they make."""
     return {k: v for k, v in config.model_dump(mode="json").items() if k not in {"checkpoint", "shard"}}
 
 
-def _evaluate(config: EvalConfig, agenda: EvalPlan, command: str | None) -> EvalResult:
-    clock = _Clock()
-    with clock("start"):
-        device = choose_device(config.device)
-        base = load_pipeline(config.base, device, offline=config.offline, precision=config.precision)
-        sampler = config.sampling(base.sampler)
-        checkpoints = _open_all(agenda, base)
-        cache, loaded = ScoreCache(config.out), Loaded(device)
-        loaded.load(s for s in agenda.scorers if not _scored(checkpoints, agenda, sampler, cache, s))
+def _evaluate(agenda: EvalPlan, work: Work, command: str | None) -> EvalResult:
+    config, ranking = agenda.config, Clock()
+    checkpoints = work.start()
     if agenda.scorers:
         _tell_who_leaves(config.out, checkpoints)
     result = None
     # Missing rows are the result's to tell; the manifest notes them as well.
     with (
         suppress(MissingRowsError),
-        track(config.out, "eval", config, device=device, command=command) as manifest,
+        track(config.out, "eval", config, device=work.device, command=command) as manifest,
     ):
         for checkpoint in checkpoints:
             manifest.add_input(checkpoint.id, checkpoint.revision or "")
         manifest.add_input(agenda.prompt_set.name, agenda.prompt_set.sha256)
-        image_sets, rows = [], list[ScoreRow]()
-        for spec, checkpoint in zip(config.checkpoint, checkpoints, strict=True):
-            with clock("generate"):
-                image_sets.append(_generate(spec, checkpoint, agenda, base, sampler))
-            if agenda.scorers:
-                with clock("score"):
-                    rows += _score(image_sets[-1], agenda, loaded, cache)
+        image_sets, frames = list[ImageSet](), list[pd.DataFrame]()
+        for one in work.scored(checkpoints):
+            image_sets.append(one.images)
+            # A table takes a tenth of the memory of its rows.
+            frames.append(rows_to_frame(one.rows))
         if not agenda.scorers:
-            return EvalResult(config.out, None, tuple(image_sets), seconds=clock.seconds)
-        with clock("rank"):
+            return EvalResult(config.out, None, tuple(image_sets), seconds=work.seconds)
+        with ranking("rank"):
             columns = columns_of(agenda.scorers, checkpoints, config.primary_names)
             result = write_results(
-                rows,
+                joined(frames),
                 image_sets,
                 columns,
                 config.out,
                 manifest,
                 reference=config.reference,
-                seconds=clock.seconds,
+                workers=work.speeds(),
             )
+        result = replace(result, seconds={**work.seconds, **ranking.seconds})
         result.raise_if_missing()
     assert result is not None
     return result
@@ -115,7 +113,7 @@ def _tell_who_leaves(out: Path, checkpoints: Sequence[Checkpoint]) -> None:
             )
 
 
-def prepare(config: EvalConfig) -> dict[str, float]:
+def prepare(config: EvalConfig) -> Mapping[str, float]:
     """Generates and scores, and leaves the table to a later `evaluate` into the same folder.
 
     What one of several worker processes does for its share of the checkpoints: images and scores are kept by
@@ -127,99 +125,12 @@ def prepare(config: EvalConfig) -> dict[str, float]:
     Raises:
         InUseError: if another command is writing to the folder, but for other workers of this evaluation.
     """
-    with held(config.out, _shared_by(config), shared=True):
+    with held(config.out, shared_settings(config), shared=True):
         return _prepare(config)
 
 
-def _prepare(config: EvalConfig) -> dict[str, float]:
-    clock = _Clock()
-    with clock("start"):
-        agenda = plan(config)
-        base = load_pipeline(
-            config.base, choose_device(config.device), offline=config.offline, precision=config.precision
-        )
-        sampler = config.sampling(base.sampler)
-        checkpoints = _open_all(agenda, base)
-        cache, loaded = ScoreCache(config.out), Loaded(choose_device(config.device))
-    for spec, checkpoint in zip(config.checkpoint, checkpoints, strict=True):
-        with clock("generate"):
-            images = _generate(spec, checkpoint, agenda, base, sampler)
-        with clock("score"):
-            _score(images, agenda, loaded, cache)
-    return clock.seconds
-
-
-def _open_all(agenda: EvalPlan, base: "Pipeline") -> list[Checkpoint]:
-    """Opens every checkpoint once before the first image is made, and keeps only the records.
-
-    Raises:
-        UserError: if one cannot be opened, or two have one id.
-    """
-    found: dict[str, Checkpoint] = {}
-    for spec in agenda.config.checkpoint:
-        checkpoint, _ = open_checkpoint(spec, base, offline=agenda.config.offline)
-        if checkpoint.id in found:
-            raise UserError(
-                f"checkpoint {spec} has the id {checkpoint.id}, as another one has", do="name it once"
-            )
-        found[checkpoint.id] = checkpoint
-    if agenda.config.reference and agenda.config.reference not in found:
-        raise UserError(f"--reference is {agenda.config.reference}", allowed=", ".join(found))
-    return list(found.values())
-
-
-def _scored(
-    checkpoints: Sequence[Checkpoint], agenda: EvalPlan, sampler: Sampler, cache: ScoreCache, scorer: Scorer
-) -> bool:
-    """Whether a scorer seems to have nothing left to do, so that a finished evaluation starts quickly."""
-    ks = tuple(range(agenda.config.images_per_prompt))
-    ids = [ImageSet.content_id(c, agenda.prompt_set, sampler, ks) for c in checkpoints]
-    return all(cache.has_any(id_, scorer) for id_ in ids)
-
-
-def _generate(
-    spec: str, checkpoint: Checkpoint, agenda: EvalPlan, base: "Pipeline", sampler: Sampler
-) -> ImageSet:
-    _, policy = open_checkpoint(spec, base, offline=agenda.config.offline)
-    ks = tuple(range(agenda.config.images_per_prompt))
-    content = ImageSet.content_id(checkpoint, agenda.prompt_set, sampler, ks)
-    tally = Tally(agenda.config.out, agenda.shard.suffix)
-    with console_progress(f"generating {checkpoint.id}") as tell, tally.counting(content, tell) as heard:
-        images = generate(
-            checkpoint,
-            policy,
-            agenda.prompt_set,
-            sampler,
-            agenda.config.images_per_prompt,
-            agenda.config.out,
-            shard=agenda.shard,
-            progress=heard,
-        )
-    if not agenda.config.distance:
-        return images
-    with console_progress(f"distance of {checkpoint.id}") as tell, tally.counting(content, tell) as heard:
-        return with_distances(images, policy, base, agenda.config.out, shard=agenda.shard, progress=heard)
-
-
-def _score(images: ImageSet, agenda: EvalPlan, loaded: Loaded, cache: ScoreCache) -> list[ScoreRow]:
-    tally = Tally(agenda.config.out)
-    with (
-        console_progress(f"scoring {images.checkpoint.id}") as tell,
-        tally.counting(images.id, tell) as heard,
-    ):
-        return score_all(images, agenda.scorers, loaded, cache, heard)
-
-
-class _Clock:
-    """Wall time by part."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-
-    @contextmanager
-    def __call__(self, part: str) -> Iterator[None]:
-        start = time.monotonic()
-        try:
-            yield
-        finally:
-            self.seconds[part] = self.seconds.get(part, 0.0) + time.monotonic() - start
+def _prepare(config: EvalConfig) -> Mapping[str, float]:
+    work = WorkHere(plan(config))
+    for _ in work.scored(work.start()):
+        pass
+    return work.seconds

@@ -5,19 +5,21 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import pandas as pd
+
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
 from benchmark.core.locks import held
 from benchmark.core.manifest import earlier_attempt, track
-from benchmark.core.records import ImageSet, ScoreRow
+from benchmark.core.records import ImageSet
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
 from benchmark.evaluate.external_images import read_side_by_side
 from benchmark.evaluate.plan import check_names
-from benchmark.evaluate.results import EvalResult, columns_of, write_results
+from benchmark.evaluate.results import EvalResult, columns_of, joined, write_results
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress
-from benchmark.leaderboard import read_score_table
+from benchmark.leaderboard import read_score_table, rows_to_frame
 from benchmark.scorers import Scorer, make_scorers
 from benchmark.scorers.requirements import require_weights
 
@@ -99,16 +101,16 @@ def _score(agenda: ScorePlan, command: str | None) -> EvalResult:
         suppress(MissingRowsError),
         track(config.out, "score", config, device=device, command=command) as manifest,
     ):
-        rows = list[ScoreRow]()
+        frames = list[pd.DataFrame]()
         for path, images in zip(config.path, image_sets, strict=True):
             manifest.add_input(path, images.prompt_set.sha256)
             with (
                 console_progress(f"scoring {images.checkpoint.id}") as tell,
                 Tally(config.out).counting(images.id, tell) as heard,
             ):
-                rows += score_all(images, scorers, loaded, cache, heard)
+                frames.append(rows_to_frame(score_all(images, scorers, loaded, cache, heard)))
         columns = columns_of(scorers, [images.checkpoint for images in image_sets], config.primary)
-        result = write_results(rows, image_sets, columns, config.out, manifest)
+        result = write_results(joined(frames), image_sets, columns, config.out, manifest)
         result.raise_if_missing()
     assert result is not None
     return result

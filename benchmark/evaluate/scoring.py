@@ -1,20 +1,21 @@
 """Scores what is missing: rows are kept by what was scored and by whom."""
 
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from benchmark.core import store
-from benchmark.core.errors import UnreadableFileError
+from benchmark.core.environment import own_packages
+from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.core.sealed import read_sealed, sealed_file
 from benchmark.evaluate.conformance import ensure
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
-from benchmark.scorers.base import SetScorer, attempt, expected
+from benchmark.scorers.base import ImageScorer, PromptScorer, SetScorer, attempt, expected
 from benchmark.scorers.engine.cache import Cache
 from benchmark.scorers.engine.images import Shown, forget, parts, shown, source_of
 from benchmark.scorers.engine.isolation import isolated
@@ -81,11 +82,16 @@ class Loaded:
         """Loads those that are not loaded yet.
 
         Raises:
-            UserError: if a scorer cannot be loaded, or does not give the golden images the scores that it
-                should.
+            UserError: if a scorer cannot be loaded, needs packages that cannot live here, or does not give
+                the golden images the scores that it should.
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
+                if scorer.packages and scorer.packages != own_packages():
+                    raise UserError(
+                        f"scorer {scorer.name} needs packages of its own: {', '.join(scorer.packages)}",
+                        do="give --ray (or --ray local), which makes an environment with them",
+                    )
                 with isolated(scorer):
                     expected(f"scorer {scorer.name} cannot be loaded", partial(scorer.load, self._device))
                     ensure(scorer)
@@ -119,30 +125,59 @@ def score_all(
     return [row for scorer in scorers for row in known[scorer.name] or ()]
 
 
+def score_part(
+    images: ImageSet, scorers: Sequence[Scorer], kept: Cache, tell: Progress
+) -> dict[str, list[ScoreRow]]:
+    """The rows of loaded scorers for some prompts of a set; of scorers of the whole set the features alone.
+
+    Args:
+        images: Of these prompts, as of :meth:`benchmark.core.records.ImageSet.of`.
+        scorers: By whom.
+        kept: Values and features by content.
+        tell: Told of images after each part.
+
+    Returns:
+        By scorer, in the set's order.
+    """
+    with _looking(images, kept):
+        return _in_parts(images, scorers, tell)
+
+
 def _score_due(
     images: ImageSet, scorers: Sequence[Scorer], kept: Cache, tell: Progress
 ) -> dict[str, list[ScoreRow]]:
-    source_of(images, kept)
-    found: dict[str, list[ScoreRow]] = {scorer.name: [] for scorer in scorers}
-    done = 0
-    try:
-        for part in parts(images):
-            for scorer in scorers:
-                if isinstance(scorer, SetScorer):
-                    # What fails here fails again below, where it becomes a row.
-                    with isolated(scorer), suppress(Exception):
-                        attempt(partial(scorer.look, part))
-                else:
-                    found[scorer.name] += _rows(scorer, part)
-            done += len(part) + len(part.faults)
-            tell(done, len(images))
+    with _looking(images, kept):
+        found = _in_parts(images, scorers, tell)
         whole = shown(images)
         for scorer in scorers:
             if isinstance(scorer, SetScorer):
                 found[scorer.name] += _rows(scorer, whole)
+    return found
+
+
+@contextmanager
+def _looking(images: ImageSet, kept: Cache) -> Iterator[None]:
+    source_of(images, kept)
+    try:
+        yield
     finally:
         kept.write()
         forget(images)
+
+
+def _in_parts(images: ImageSet, scorers: Sequence[Scorer], tell: Progress) -> dict[str, list[ScoreRow]]:
+    found: dict[str, list[ScoreRow]] = {scorer.name: [] for scorer in scorers}
+    done = 0
+    for part in parts(images):
+        for scorer in scorers:
+            if isinstance(scorer, SetScorer):
+                # What fails here fails again with the whole set, where it becomes a row.
+                with isolated(scorer), suppress(Exception):
+                    attempt(partial(scorer.look, part))
+            else:
+                found[scorer.name] += _rows(scorer, part)
+        done += len(part) + len(part.faults)
+        tell(done, len(images))
     return found
 
 
@@ -153,6 +188,18 @@ def _rows(scorer: Scorer, seen: Shown) -> list[ScoreRow]:
             return attempt(partial(scorer.rows, seen))
     except Exception as error:  # noqa: BLE001
         return [scorer.row(seen, error, *where) for where in expected_rows(scorer, seen)]
+
+
+def owed_rows(scorer: Scorer, images: ImageSet, why: str) -> list[ScoreRow]:
+    """Error rows in the place of those that a scorer owes for images which it could not look at."""
+    where = (images.checkpoint.id, scorer.name, scorer.scorer_version)
+    concerned = images.prompt_set if isinstance(scorer, PromptScorer) else ()
+    places: list[tuple[str | None, int | None]] = [(prompt.id, None) for prompt in concerned]
+    if isinstance(scorer, ImageScorer):
+        places += [(r.prompt_id, r.seed) for r in images if scorer.concerns(images.prompt(r))]
+    if isinstance(scorer, SetScorer):
+        places.append((None, None))
+    return [ScoreRow(*where, prompt_id, k, None, "error", why) for prompt_id, k in places]
 
 
 def expected_rows(scorer: Scorer, seen: Shown) -> list[tuple[str | None, int | None]]:

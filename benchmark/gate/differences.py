@@ -55,7 +55,7 @@ def gate_checkpoints(
     bounds: dict[str, Bounds] = {}
     known = dict(margins)
     for column in _columns(table, scorers, margins):
-        rows = table.rows[table.rows["scorer"] == column.name]
+        rows = table.rows_of(column.name)
         if column.unit == "set":
             values = set_values_of(rows, ids)
             candidate_at, baseline_at = ids.index(candidate), ids.index(baseline)
@@ -115,7 +115,7 @@ def gate_methods(
     for column in _columns(table, scorers, margins):
         if column.unit == "set":
             raise UserError(f"{column.name} has one number a set", allowed="scorers of unit image or prompt")
-        rows = table.rows[table.rows["scorer"] == column.name]
+        rows = table.rows_of(column.name)
         cells = cells_of(rows, ids)
         bounds[column.name] = run_bounds(
             cells[ours], cells[theirs], our_seeds, their_seeds,

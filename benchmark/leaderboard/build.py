@@ -62,9 +62,9 @@ def build_leaderboard(
             "no prompt of these evaluations has a tag",
             do="run the same `fbench eval` again if its prompt set has tags: older score tables lack them",
         )
-    by_scorer = dict(iter(table.rows.groupby("scorer", sort=False)))
+    # One scorer's rows at a time: of a large evaluation all of them once more do not fit.
     columns = [
-        column_cells(facts, by_scorer.get(facts.name, table.rows[:0]), ids, reference_id, resamples=resamples)
+        column_cells(facts, table.rows_of(facts.name), ids, reference_id, resamples=resamples)
         for facts in table.columns
     ]
     base = table.base(reference_id)

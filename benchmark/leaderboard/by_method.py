@@ -44,10 +44,9 @@ def build_method_leaderboard(
     methods = methods_of(table.checkpoints)
     bases = [method for method in methods if method.is_base]
     reference_method = (bases or methods)[0] if reference is None else find_method(reference, methods)
-    by_scorer = dict(iter(table.rows.groupby("scorer", sort=False)))
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     cells = [
-        method_cells(facts, by_scorer.get(facts.name, table.rows[:0]), methods, ids, reference_method)
+        method_cells(facts, table.rows_of(facts.name), methods, ids, reference_method)
         for facts in table.columns
     ]
     rows = tuple(_rows(table, methods, cells))

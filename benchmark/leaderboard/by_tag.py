@@ -37,7 +37,7 @@ def tag_cells(
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     at = ids.index(reference)
     facts = [column for column in table.columns if column.unit != "set"]
-    columns = [_by_prompt(table.rows[table.rows["scorer"] == f.name], ids, at) for f in facts]
+    columns = [_by_prompt(table.rows_of(f.name), ids, at) for f in facts]
     if not columns:
         return ()
     # One table of all prompts and columns, so that the draws of a tag are made once.

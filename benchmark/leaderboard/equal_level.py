@@ -295,7 +295,7 @@ def _common_seeds(methods: dict[str, dict[float, dict[object, str]]]) -> list[ob
 def _values(table: ScoreTable, column: ScorerColumn, prompts: Sequence[str]) -> dict[str, FloatArray]:
     """Prompt means of each checkpoint, in the order of the prompts."""
     ids = [checkpoint.id for checkpoint in table.checkpoints]
-    rows = table.rows[table.rows["scorer"] == column.name]
+    rows = table.rows_of(column.name)
     means = pd.DataFrame(prompt_means(cells_of(rows, ids)).T, index=sorted(rows["prompt_id"].unique()))
     ordered = means.reindex(list(prompts)).to_numpy()
     return {id_: ordered[:, i] for i, id_ in enumerate(ids)}

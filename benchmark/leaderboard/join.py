@@ -53,7 +53,11 @@ def join_tables(tables: Sequence[ScoreTable], scorers: Sequence[str] = ()) -> Sc
         replace(column, in_domain=_in_domain(column.name, tables))
         for column in _unique((c for table in tables for c in table.columns), "name")
     )
-    rows = _distinct_rows(pd.concat([table.rows for table in tables], ignore_index=True))
+    # A single table is not copied: it may be large.
+    joined = (
+        first.rows if len(tables) == 1 else pd.concat([table.rows for table in tables], ignore_index=True)
+    )
+    rows = _distinct_rows(joined)
     source = ", ".join(table.source or table.suite for table in tables)
     return replace(
         first,

@@ -93,7 +93,7 @@ def optimum_lines(table: ScoreTable) -> tuple[OptimumLine, ...]:
             found.setdefault(str(point.hyperparameters[_DIVERGENCE]), []).append(point)
     if not found:
         return ()
-    rows = table.rows[table.rows["scorer"] == EFFECTIVE_SHARE]
+    rows = table.rows_of(EFFECTIVE_SHARE)
     means = rows.groupby("checkpoint")["value"].mean().to_dict()
     lines = []
     for divergence, points in found.items():

@@ -38,7 +38,7 @@ def reward_hacking_gaps(table: ScoreTable, base: str, *, resamples: int = RESAMP
     ids = [checkpoint.id for checkpoint in table.checkpoints]
     at = ids.index(base)
     facts = {column.name: column for column in table.columns if column.unit != "set"}
-    cells = {name: cells_of(table.rows[table.rows["scorer"] == name], ids) for name in facts}
+    cells = {name: cells_of(table.rows_of(name), ids) for name in facts}
     found = []
     for i, checkpoint in enumerate(ids):
         if i == at:

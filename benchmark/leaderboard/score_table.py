@@ -67,6 +67,10 @@ class ScoreTable:
     prompts: Mapping[str, str] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 
+    def rows_of(self, scorer: str) -> pd.DataFrame:
+        """The rows of one scorer, by name; none if it has none."""
+        return self.rows[self.rows["scorer"] == scorer]
+
     def base(self, reference: str = "") -> str | None:
         """Id of the base model that gains are over: the reference if it is one, else the first there is."""
         ids = [checkpoint.id for checkpoint in self.checkpoints if checkpoint.is_base]
@@ -187,7 +191,9 @@ def _column(facts: Mapping[str, Any]) -> ScorerColumn:
 
 def _frame(arrow: pa.Table) -> pd.DataFrame:
     frame: pd.DataFrame = arrow.to_pandas(integer_object_nulls=False)
-    frame["seed"] = pd.array(arrow.column("seed").to_pylist(), dtype="Int64")
+    seed = arrow.column("seed")
+    numbers = seed.fill_null(0).to_numpy().copy()
+    frame["seed"] = pd.arrays.IntegerArray(numbers, seed.is_null().to_numpy().copy())
     beyond = frame[frame["value"].abs() > LARGEST]
     if len(beyond):
         first = beyond.iloc[0]

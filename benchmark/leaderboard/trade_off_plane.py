@@ -196,7 +196,7 @@ def positions_of(table: ScoreTable, facts: Sequence[ScorerColumn]) -> Positions:
 def own_values(table: ScoreTable, column: ScorerColumn) -> pd.DataFrame:
     """A line a prompt, a column for each ranked checkpoint, ``NaN`` where there is no number."""
     ids = [checkpoint.id for checkpoint in table.checkpoints]
-    rows = table.rows[table.rows["scorer"] == column.name]
+    rows = table.rows_of(column.name)
     ranked = missing_share(failed_of(rows, ids)) <= MAX_SHARE
     ranked_ids = [id_ for id_, keep in zip(ids, ranked, strict=True) if keep]
     means = prompt_means(cells_of(rows, ids)[ranked])

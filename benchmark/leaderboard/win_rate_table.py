@@ -63,7 +63,7 @@ def win_rates_of(
         )
     found = []
     for column in _by_image(table, scorers):
-        cells = cells_of(table.rows[table.rows["scorer"] == column.name], ids)
+        cells = cells_of(table.rows_of(column.name), ids)
         others = [id_ for id_ in ids if id_ != reference_id]
         intervals = win_rate_intervals(
             cells[[ids.index(id_) for id_ in others]], cells[ids.index(reference_id)],

@@ -41,6 +41,10 @@ class Scorer(ABC):
         published: The releases of published weights that it needs, by its options as they are written:
             ``{"": ("hps-v2.1",), "version='v2.0'": ("hps-v2.0",)}``.
         precision: What its networks compute in, ``fp32`` or ``bf16``; an option of scorers that have some.
+        gpus: GPUs, or the part of one, that a worker of a cluster needs for it; None: those of any worker.
+        memory_gb: Memory in GB (10^9 bytes) that such a worker asks for; 0: none is asked for.
+        packages: Pip requirements that cannot live beside fbench's own. Such a scorer runs on a Ray cluster,
+            in an environment that is made for it.
         bf16_tolerance: How far ``bf16`` may move a value, in the scorer's own unit: two images that are
             further apart than twice that are never swapped.
     """
@@ -55,6 +59,9 @@ class Scorer(ABC):
     in_domain_for: ClassVar[tuple[str, ...]] = ()
     reference: ClassVar[str] = ""
     published: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType({})
+    gpus: ClassVar[float | None] = None
+    memory_gb: ClassVar[float] = 0.0
+    packages: ClassVar[tuple[str, ...]] = ()
     precision: str = "fp32"
     bf16_tolerance: ClassVar[float] = 0.0
 

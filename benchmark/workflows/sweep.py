@@ -7,10 +7,10 @@ each one is, and one that fails leaves the others alone.
 
 import inspect
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from benchmark.core import store
 from benchmark.core.calls import parse_call
@@ -22,6 +22,10 @@ from trainers.presets import preset_values
 
 if TYPE_CHECKING:
     from trainers.checkpoints import RunFailure, RunResult
+
+Groups: TypeAlias = list[tuple[TrainConfig, ...]]
+"""Members that one process trains: those of a group together, groups one after the other."""
+Trainer: TypeAlias = Callable[[Sequence[Groups]], "list[list[RunResult | RunFailure]]"]
 
 SUMMARY: Final = "sweep.json"
 AT_ONCE: Final = 8
@@ -118,8 +122,27 @@ class SweepResult:
     failed: "tuple[RunFailure, ...]" = field(default=())
 
 
-def sweep(what: Sweep) -> SweepResult:
+def _groups(members: Sequence[TrainConfig], at_once: int) -> Groups:
+    return [tuple(members[i : i + at_once]) for i in range(0, len(members), at_once)]
+
+
+def train_groups(groups: Groups) -> "list[RunResult | RunFailure]":
+    """Trains groups one after the other, each together."""
+    from trainers.train import train_each
+
+    return [one for group in groups for one in train_each(group)]
+
+
+def _train_here(jobs: Sequence[Groups]) -> "list[list[RunResult | RunFailure]]":
+    return run_workers(train_groups, jobs) if len(jobs) > 1 else [train_groups(jobs[0])]
+
+
+def sweep(what: Sweep, train: Trainer = _train_here) -> SweepResult:
     """Trains every member that is not finished.
+
+    Args:
+        what: The members.
+        train: Trains groups of members; in processes of this machine unless said otherwise.
 
     Raises:
         UserError: for settings that cannot work, before anything is trained; or if no member finished.
@@ -130,14 +153,13 @@ def sweep(what: Sweep) -> SweepResult:
     if what.workers < 1 or what.at_once < 1:
         raise ConfigError(f"workers is {what.workers}, at_once {what.at_once}", allowed="at least 1")
     with held(what.out, [member.identity() for member in members]):
-        return _sweep(what, members)
+        return _sweep(what, members, train)
 
 
-def _sweep(what: Sweep, members: Sequence[TrainConfig]) -> SweepResult:
+def _sweep(what: Sweep, members: Sequence[TrainConfig], train: Trainer) -> SweepResult:
     share = -(-len(members) // min(what.workers, len(members)))
     jobs = [tuple(members[i : i + share]) for i in range(0, len(members), share)]
-    groups = [_groups(job, what.at_once) for job in jobs]
-    answers = run_workers(_train_groups, groups) if len(groups) > 1 else [_train_groups(groups[0])]
+    answers = train([_groups(job, what.at_once) for job in jobs])
     from trainers.checkpoints import RunResult
 
     ended = [one for answer in answers for one in answer]
@@ -146,16 +168,6 @@ def _sweep(what: Sweep, members: Sequence[TrainConfig]) -> SweepResult:
     result = SweepResult(what.out, finished, failed)
     store.write_json(what.out / SUMMARY, result)
     return result
-
-
-def _groups(members: Sequence[TrainConfig], at_once: int) -> list[tuple[TrainConfig, ...]]:
-    return [tuple(members[i : i + at_once]) for i in range(0, len(members), at_once)]
-
-
-def _train_groups(groups: list[tuple[TrainConfig, ...]]) -> "list[RunResult | RunFailure]":
-    from trainers.train import train_each
-
-    return [one for group in groups for one in train_each(group)]
 
 
 def _label(own: Mapping[str, Any]) -> str:

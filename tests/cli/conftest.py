@@ -1,14 +1,9 @@
 """The command line in process, and the small things that commands work on."""
 
 from collections.abc import Callable
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 from typer.testing import CliRunner, Result
 
 from benchmark.cli.app import app
@@ -58,31 +53,6 @@ def refused(fbench: Fbench) -> Callable[..., str]:
         return line
 
     return run
-
-
-def png(seed: int) -> bytes:
-    coarse = np.random.default_rng(seed).integers(0, 255, (4, 4, 3), dtype=np.uint8)
-    buffer = BytesIO()
-    Image.fromarray(coarse).resize((64, 64)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-@pytest.fixture(scope="session")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Pick-a-Pic-style file of sixteen pairs."""
-    path = tmp_path_factory.mktemp("pairs") / "pairs.parquet"
-    rows = [
-        {
-            "caption": f"a star {i}",
-            "jpg_0": png(2 * i),
-            "jpg_1": png(2 * i + 1),
-            "label_0": 1.0,
-            "label_1": 0.0,
-        }
-        for i in range(16)
-    ]
-    pq.write_table(pa.Table.from_pylist(rows), path)
-    return path
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from benchmark.core.records.scores import LARGEST
 from benchmark.evaluate import scoring
 from benchmark.evaluate.results import columns_of, score_table
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
-from benchmark.leaderboard import build_leaderboard
+from benchmark.leaderboard import build_leaderboard, rows_to_frame
 from benchmark.scorers import Scorer, make_scorers
 from benchmark.scorers.base import ImageScorer, PromptScorer, SetScorer, Shown
 
@@ -154,7 +154,7 @@ def test_statistics_carry_the_largest_numbers(make_set: MakeSet, tmp_path: Path,
     sets = [make_set(prompts=8, k=2, name=name) for name in ("base", "other")]
     rows = [row for images in sets for row in rows_of(images, scorers, tmp_path / images.checkpoint.id)]
     columns = columns_of(scorers, [images.checkpoint for images in sets], ())
-    board = build_leaderboard([score_table(rows, sets, columns, {})])
+    board = build_leaderboard([score_table(rows_to_frame(rows), sets, columns, {})])
     for row in board.rows:
         for cell in row.cells:
             numbers = [cell.mean, cell.lo, cell.hi, cell.difference, cell.p_value, cell.detectable]

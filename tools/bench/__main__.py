@@ -64,6 +64,18 @@ def _scorer_bundle() -> list[Measurement]:
     return scorer_bundle.measure()
 
 
+def _cluster_efficiency() -> Measurement:
+    from tools.bench import cluster
+
+    return cluster.measure_efficiency()
+
+
+def _cluster_overhead() -> Measurement:
+    from tools.bench import cluster
+
+    return cluster.measure_overhead()
+
+
 def _cli_help() -> Measurement:
     """How soon `fbench --help` answers, against a command line that imports its libraries first."""
 
@@ -100,6 +112,8 @@ MEASURES: Mapping[str, Callable[[], Measurement | list[Measurement]]] = {
     "frechet": _frechet,
     "bootstrap": bootstrap.measure,
     "closed_form": closed_form.measure,
+    "cluster_efficiency": _cluster_efficiency,
+    "cluster_overhead": _cluster_overhead,
     "cli_help": _cli_help,
 }
 """Every name; a list has the ratios of one name, and of names that begin with it."""

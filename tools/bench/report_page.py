@@ -50,12 +50,16 @@ _FILES = 61
 
 
 def random_checkpoints(count: int) -> tuple[Checkpoint, ...]:
-    """The base model and policies under several divergences and betas."""
+    """The base model and policies under several divergences, betas and, beyond twenty, seeds."""
     policies = [
-        Checkpoint(f"f_dpo-{name}-beta{beta:g}-seed0-step200", "random", "f_dpo", name, {"beta": beta}, 200)
+        Checkpoint(
+            f"f_dpo-{name}-beta{beta:g}-seed{seed}-step200", "random", "f_dpo", name,
+            {"beta": beta, "seed": seed} if seed else {"beta": beta}, 200,
+        )
+        for seed in range(-(-count // 20))
         for beta in (0.1, 0.3, 1.0, 3.0)
         for name in DIVERGENCES
-    ]
+    ]  # fmt: skip
     return (Checkpoint("base", "random"), *policies[: count - 1])
 
 
@@ -86,7 +90,7 @@ def random_source(
         A source that equal arguments make equal.
     """
     draw = np.random.default_rng(0)
-    files = [_picture(folder / f"{i}.png", side, draw) for i in range(_FILES)]
+    files = [picture(folder / f"{i}.png", side, draw) for i in range(_FILES)]
     prompt_set = PromptSet("random", "1", tuple(prompts))
     ks, sampler = tuple(range(images)), Sampler()
     gone = set(failed)
@@ -143,8 +147,8 @@ def _with_costs(board: Leaderboard) -> Leaderboard:
     return replace(board, rows=tuple(rows))
 
 
-def _picture(path: Path, side: int, draw: np.random.Generator) -> Path:
-    """Noise whose amplitude falls as 1/f, as in photographs, so that it compresses as they do."""
+def picture(path: Path, side: int, draw: np.random.Generator) -> Path:
+    """A file of noise whose amplitude falls as 1/f, as in photographs, so that it compresses as they do."""
     across, down = np.meshgrid(np.fft.fftfreq(side), np.fft.fftfreq(side))
     weight = 1 / np.maximum(np.hypot(across, down), 1 / side)
     grey, *tints = [np.fft.ifft2(np.fft.fft2(draw.normal(size=(side, side))) * weight).real for _ in range(4)]

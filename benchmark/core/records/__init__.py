@@ -18,6 +18,7 @@ from benchmark.core.records.leaderboards import (
     PlanePoint,
     ScorerColumn,
     TagCell,
+    WorkerSpeed,
 )
 from benchmark.core.records.prompts import ImageRef, OpenAttribute, PreferencePair, Prompt, PromptSet
 from benchmark.core.records.scores import UNDEFINED, Axis, ScoreRow, Status, Unit
@@ -50,4 +51,5 @@ __all__ = [
     "Status",
     "TagCell",
     "Unit",
+    "WorkerSpeed",
 ]

@@ -1,7 +1,7 @@
 """What was generated, and the only place that turns image files into pixels."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -125,6 +125,15 @@ class ImageSet:
     def ok(self) -> tuple[ImageRecord, ...]:
         """The records that have an image."""
         return tuple(record for record in self.records if record.status == "ok")
+
+    def of(self, prompts: Sequence[Prompt]) -> "ImageSet":
+        """The images of some of its prompts, under the same id."""
+        ids = {prompt.id for prompt in prompts}
+        return replace(
+            self,
+            prompt_set=replace(self.prompt_set, prompts=tuple(prompts)),
+            records=tuple(record for record in self.records if record.prompt_id in ids),
+        )
 
     def prompt(self, record: ImageRecord) -> Prompt:
         """The prompt an image was made for."""

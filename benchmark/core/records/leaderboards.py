@@ -92,6 +92,31 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class WorkerSpeed:
+    """One worker's part of an evaluation that several did.
+
+    Attributes:
+        name: Such as ``worker 3``.
+        node: The machine, and what it computed on.
+        units: Pieces of work that it finished.
+        images: Images it made.
+        image_seconds: What that took, in seconds.
+        scored: Images it scored, with all scorers at once.
+        score_seconds: What that took, in seconds.
+        restarts: How often its process died and began anew.
+    """
+
+    name: str
+    node: str
+    units: int = 0
+    images: int = 0
+    image_seconds: float = 0.0
+    scored: int = 0
+    score_seconds: float = 0.0
+    restarts: int = 0
+
+
+@dataclass(frozen=True)
 class LeaderboardRow:
     """One checkpoint of a leaderboard.
 

@@ -163,17 +163,18 @@ def score_arrays(
     Returns:
         Nested lists, None for a number that is not there, one for each scorer; None for one of unit set.
     """
-    by_scorer = dict(iter(table.rows.groupby("scorer", sort=False)))
     at_checkpoint = {c.id: i for i, c in enumerate(checkpoints)}
     at_prompt = {p.id: i for i, p in enumerate(prompts)}
     at_seed = {seed: i for i, seed in enumerate(seeds)}
     found: list[list[Any] | None] = []
     for column, digits in zip(columns, places, strict=True):
-        rows = by_scorer.get(column.name)
-        if column.unit == "set" or rows is None:
+        rows = table.rows_of(column.name)
+        if column.unit == "set" or rows.empty:
             found.append(None)
             continue
         rows = rows[rows["value"].notna()]
+        if column.unit == "image":
+            rows = rows[rows["seed"].isin(list(seeds))]
         where = [rows["checkpoint"].map(at_checkpoint), rows["prompt_id"].map(at_prompt)]
         shape = [len(checkpoints), len(prompts)]
         if column.unit == "image":

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from benchmark.core.manifest import Manifest
 from benchmark.core.records import (
@@ -14,6 +14,7 @@ from benchmark.core.records import (
     Prompt,
     ScorerColumn,
     TagCell,
+    WorkerSpeed,
 )
 from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.by_tag import prompt_tags, tag_cells
@@ -35,6 +36,7 @@ class PageSource:
         image_sets: What was scored; empty where the images are not at hand.
         manifests: Of the evaluations, then of the training runs.
         notes: Sentences about the page itself, such as why it holds no pictures.
+        workers: The part of each worker, where several did the work.
     """
 
     leaderboard: Leaderboard
@@ -42,6 +44,7 @@ class PageSource:
     image_sets: tuple[ImageSet, ...] = ()
     manifests: tuple[Manifest, ...] = ()
     notes: tuple[str, ...] = ()
+    workers: tuple[WorkerSpeed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -52,15 +55,26 @@ class Plan:
         checkpoints: Rows of the leaderboard.
         prompts: Of the prompt set; where it is not at hand, their ids stand for their texts.
         seeds: The k's.
+        note: What is left out; empty if nothing is.
     """
 
     checkpoints: tuple[Checkpoint, ...]
     prompts: tuple[Prompt, ...]
     seeds: tuple[int, ...]
+    note: str = ""
 
 
-def plan_of(source: PageSource) -> Plan:
-    """The checkpoints, prompts and k's of a page."""
+MOST_SCORES: Final = 3_000_000
+"""Numbers of single images and prompts in a page, some twenty megabytes; the first k's of a larger one."""
+
+
+def plan_of(source: PageSource, most: int = MOST_SCORES) -> Plan:
+    """The checkpoints, prompts and k's of a page.
+
+    Args:
+        source: What to show.
+        most: Numbers of single images and prompts; at least one k is shown.
+    """
     rows = source.table.rows
     checkpoints = tuple(row.checkpoint for row in source.leaderboard.rows)
     seeds = {int(seed) for seed in rows["seed"].dropna().unique()}
@@ -74,7 +88,16 @@ def plan_of(source: PageSource) -> Plan:
         for name in named
         if name not in known and not name.startswith(LEAVE_OUT)
     }
-    return Plan(checkpoints, tuple(known.values()), tuple(sorted(seeds)))
+    ks = sorted(seeds)
+    of_images = sum(column.unit == "image" for column in source.table.columns)
+    room = max(1, most // max(1, len(checkpoints) * len(known) * of_images))
+    note = (
+        f"To stay small, this page holds single images of the first {room} of {len(ks)} k's; the leaderboard "
+        "is of all of them, and scores.parquet has them."
+        if room < len(ks)
+        else ""
+    )
+    return Plan(checkpoints, tuple(known.values()), tuple(ks[:room]), note)
 
 
 def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
@@ -96,7 +119,7 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "signature": signature_of(board),
         "reference": board.reference,
         "notes": [*board.notes, *remarks(board)],
-        "pageNotes": list(source.notes),
+        "pageNotes": [*([plan.note] if plan.note else []), *source.notes],
         "scorers": [_scorer(c, p, plan.checkpoints) for c, p in zip(board.columns, places, strict=True)],
         "checkpoints": _checkpoints(board),
         "planes": planes_of(board, positions),
@@ -110,6 +133,22 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "missing": missing,
         "undefined": undefined,
         "manifests": [_manifest(manifest) for manifest in source.manifests],
+        "workers": [_worker(worker) for worker in source.workers],
+    }
+
+
+def _worker(worker: WorkerSpeed) -> dict[str, Any]:
+    """A worker with its speeds, None for what it did nothing of."""
+    made, scored = worker.image_seconds, worker.score_seconds
+    return {
+        "name": worker.name,
+        "node": worker.node,
+        "units": worker.units,
+        "images": worker.images,
+        "imagesPerSecond": round(worker.images / made, 3) if made else None,
+        "scored": worker.scored,
+        "scoredPerSecond": round(worker.scored / scored, 3) if scored else None,
+        "restarts": worker.restarts,
     }
 
 

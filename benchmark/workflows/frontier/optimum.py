@@ -16,7 +16,7 @@ import pandas as pd
 from benchmark.core.errors import FbenchError, UserError
 from benchmark.core.records import UNDEFINED, Checkpoint, ScorerColumn
 from benchmark.evaluate.results import score_table
-from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard import ScoreTable, rows_to_frame
 from benchmark.leaderboard.names import without_knee
 from benchmark.leaderboard.optimum_lines import (
     EFFECTIVE_SHARE,
@@ -157,7 +157,7 @@ def optimum_table(
     known = {name: np.concatenate([part[name] for part in found_at]) for name in names}
     of_prompts = tuple(replace(column, unit="prompt") for column in columns)
     more = tuple(optimum_column(name) for name in OPTIMUM_COLUMNS)
-    table = score_table([], [pool.images], (*of_prompts, *more))
+    table = score_table(rows_to_frame([]), [pool.images], (*of_prompts, *more))
     frames = list(_frames(pool, points, table.columns, known, there, reward.name))
     return replace(
         table,

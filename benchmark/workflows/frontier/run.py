@@ -17,7 +17,7 @@ from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Sampler, S
 from benchmark.evaluate.results import columns_of, score_table
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate
-from benchmark.leaderboard import ScoreTable, read_score_table, write_score_table
+from benchmark.leaderboard import ScoreTable, read_score_table, rows_to_frame, write_score_table
 from benchmark.leaderboard.frontiers import best_of_point, guidance_point
 from benchmark.leaderboard.optimum_lines import OPTIMUM_COLUMNS
 from benchmark.models import load_pipeline, open_checkpoint
@@ -127,7 +127,7 @@ class _Work:
         for images in self.image_sets():
             image_sets.append(images)
             rows += self.scored(images)
-        table = score_table(rows, image_sets, self.columns([i.checkpoint for i in image_sets]))
+        table = score_table(rows_to_frame(rows), image_sets, self.columns([i.checkpoint for i in image_sets]))
         n_missing = sum(row.failed for row in rows)
         return FrontierResult(self.plan.config.out, table, tuple(image_sets), n_missing)
 

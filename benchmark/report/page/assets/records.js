@@ -42,6 +42,21 @@ function startManifests() {
   if (!content.manifests.length) list.append(el("p", {}, "No manifest was at hand when this page was written."));
   list.append(...content.manifests.map(manifest));
   byId("signature-line").textContent = content.signature;
+  startWorkers();
+}
+
+function startWorkers() {
+  const place = byId("workers");
+  place.hidden = !content.workers.length;
+  if (place.hidden) return;
+  const titles = ["worker", "machine", "units", "images", "images / s", "scored", "scored / s", "restarts"];
+  const rows = content.workers.map((w) => {
+    const numbers = [w.units, w.images, w.imagesPerSecond, w.scored, w.scoredPerSecond, w.restarts];
+    return el("tr", {}, el("th", { scope: "row" }, w.name), el("td", {}, foreign(w.node)),
+      ...numbers.map((number) => el("td", { class: "number" }, number === null ? "–" : String(number))));
+  });
+  place.append(el("table", {}, el("caption", {}, "What each worker did in the last command that had something to do"),
+    el("thead", {}, el("tr", {}, ...titles.map((title) => el("th", { scope: "col" }, title)))), el("tbody", {}, ...rows)));
 }
 
 function manifest(m) {

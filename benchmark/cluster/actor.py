@@ -1,0 +1,81 @@
+"""The process of a worker: it begins once, loads what it needs once, and does one unit at a time."""
+
+import platform
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from benchmark.cluster.settings import Surroundings
+from benchmark.core.errors import FbenchError, InUseError
+from benchmark.core.system import refusal_of
+
+Task = TypeVar("Task")
+Answer = TypeVar("Answer")
+Do: TypeAlias = Callable[[Task], Answer]
+Prepare: TypeAlias = Callable[[], Do[Task, Answer]]
+"""What a worker does once; gives what it does with each unit's task. Sent to the worker's process."""
+
+
+@dataclass(frozen=True)
+class Done(Generic[Answer]):
+    """An answer, and the seconds it took."""
+
+    answer: Answer
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An error that a user can put right: no other worker would do better."""
+
+    error: FbenchError
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Anything else that was raised: in words, and as its traceback."""
+
+    why: str
+    trace: str
+
+
+class Actor:
+    """What Ray runs in a process of its own."""
+
+    def __init__(self) -> None:
+        self._do: Do[Any, Any] | None = None
+
+    def start(self, surroundings: Surroundings, prepare: Prepare[Any, Any]) -> "Done[str] | Refused | Failed":
+        """Enters the surroundings and prepares; answers with the machine's name."""
+
+        def start() -> str:
+            surroundings.enter()
+            self._do = prepare()
+            return platform.node()
+
+        return _outcome(start)
+
+    def do(self, task: Any) -> "Done[Any] | Refused | Failed":
+        """Does a unit's task."""
+        do = self._do
+        assert do is not None
+        return _outcome(lambda: do(task))
+
+
+def _outcome(act: Callable[[], Any]) -> "Done[Any] | Refused | Failed":
+    """How something ended; as values, because not every exception survives the way to another process."""
+    begin = time.monotonic()
+    try:
+        return Done(act(), time.monotonic() - begin)
+    except InUseError as error:
+        # The lock of a worker that died a moment ago, which a file server still holds for it.
+        return Failed(str(error), "")
+    except FbenchError as error:
+        return Refused(error)
+    except Exception as error:  # noqa: BLE001  # whatever it is, the one who asked must hear of it
+        refusal = refusal_of(error)
+        if refusal is not None:
+            return Refused(refusal)
+        return Failed(" ".join(f"{type(error).__name__}: {error}".split())[:300], traceback.format_exc())

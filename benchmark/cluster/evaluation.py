@@ -1,0 +1,167 @@
+"""An evaluation on a cluster: ``fbench eval --ray``.
+
+Workers of the main pool open checkpoints, make images and score them. Scorers that ask for other machines
+than these, or for packages of their own, come after it, each kind with a pool of its own.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from benchmark.cluster.connection import connected, gpus_of_workers
+from benchmark.cluster.flow import Flow, Ledger
+from benchmark.cluster.machines import compare_machines
+from benchmark.cluster.needs import Needs
+from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.settings import Cluster
+from benchmark.cluster.units import LOCK, Facts, Loading, Opening, Preparation
+from benchmark.core.console import notice
+from benchmark.core.errors import UserError
+from benchmark.core.records import Checkpoint, ImageSet, ScoreRow, WorkerSpeed
+from benchmark.evaluate.plan import EvalPlan
+from benchmark.evaluate.run import Workplace
+from benchmark.evaluate.scoring import ScoreCache
+from benchmark.evaluate.work import Clock, Scored, Work, distinct
+from benchmark.generate import console_progress
+from benchmark.scorers import Scorer
+
+
+def on_cluster(cluster: Cluster) -> Workplace:
+    """A cluster as the place where an evaluation's work is done."""
+    return partial(_workplace, cluster)
+
+
+@contextmanager
+def _workplace(cluster: Cluster, agenda: EvalPlan) -> Iterator[Work]:
+    if agenda.config.shard:
+        raise UserError("--shard and --ray are both given", do="leave one of them out: --ray shares the work")
+    with ExitStack() as stack:
+        stack.enter_context(connected(cluster))
+        yield ClusterWork(cluster, agenda, stack)
+
+
+class ClusterWork:
+    """The work of an evaluation, done by the workers of a cluster.
+
+    Args:
+        cluster: How they are used; the connection to it is open.
+        agenda: The checked evaluation.
+        stack: Closes the pools at the end.
+    """
+
+    def __init__(self, cluster: Cluster, agenda: EvalPlan, stack: ExitStack) -> None:
+        self._cluster, self._agenda, self._stack = cluster, agenda, stack
+        self._clock = Clock()
+        self._cache = ScoreCache(agenda.config.out)
+        self._facts: list[Facts] = []
+        self._opened: dict[str, Checkpoint] = {}
+        self._speeds: dict[str, WorkerSpeed] = {}
+        main = Needs(cluster.cpus, gpus_of_workers(cluster))
+        self._pools: dict[Needs, list[Scorer]] = {main: []}
+        for scorer in agenda.scorers:
+            self._pools.setdefault(_needs(scorer, main), []).append(scorer)
+        self._main = Pool(cluster, main, Preparation(agenda.config, cluster.cpus))
+        stack.callback(self._main.close)
+
+    @property
+    def seconds(self) -> Mapping[str, float]:
+        """Wall time by part."""
+        return self._clock.seconds
+
+    @property
+    def device(self) -> str:
+        """What workers compute on."""
+        return ", ".join(dict.fromkeys(facts.device.partition(":")[0] for facts in self._facts))
+
+    def start(self) -> list[Checkpoint]:
+        """Compares the machines, opens every checkpoint on one of them, and loads the main pool's scorers."""
+        config = self._agenda.config
+        with self._clock("start"):
+            compare_machines(
+                self._cluster, config.out, (config.scorer_texts, config.weights, config.scorer_precision)
+            )
+            units = [Unit(f"opening {spec}", Opening(spec), spec) for spec in config.checkpoint]
+            self._main.run(units, self._take_opened, _refuse_lost)
+            checkpoints = distinct(self._agenda, [self._opened[spec] for spec in config.checkpoint])
+            due = [s.name for s in next(iter(self._pools.values())) if not self._scored(s, checkpoints)]
+            if due:
+                self._main.run([Unit("loading scorers", Loading(tuple(due)))], _nothing, _refuse_lost)
+        return checkpoints
+
+    def scored(self, checkpoints: Sequence[Checkpoint]) -> Iterator[Scored]:
+        """Makes and scores what is missing of all checkpoints together, then gives them in their order."""
+        specs = self._agenda.config.checkpoint
+        ledgers = [Ledger(spec, one) for spec, one in zip(specs, checkpoints, strict=True)]
+        for needs, scorers in self._pools.items():
+            first = needs == self._main.needs
+            with self._clock("generate and score" if first else "score"), ExitStack() as stack:
+                pool = self._main
+                if not first:
+                    pool = Pool(self._cluster, needs, Preparation(self._agenda.config, self._cluster.cpus))
+                stack.callback(pool.close)
+                self._run(pool, scorers, ledgers, make=first)
+        (self._agenda.config.out / LOCK).unlink(missing_ok=True)
+        for ledger in ledgers:
+            assert ledger.images is not None
+            yield Scored(ledger.images, self._rows(ledger, ledger.images))
+
+    def speeds(self) -> tuple[WorkerSpeed, ...]:
+        """The part of each worker."""
+        return tuple(self._speeds.values())
+
+    def _run(self, pool: Pool, scorers: Sequence[Scorer], ledgers: Sequence[Ledger], *, make: bool) -> None:
+        what = f"{'images and scores' if make else ', '.join(s.name for s in scorers)}"
+        with console_progress(f"{what} on {len(pool.workers)} workers") as tell:
+            flow = Flow(
+                self._agenda,
+                scorers,
+                self._facts[0].sampler,
+                ledgers,
+                len(pool.workers),
+                tell,
+                self._speeds,
+            )
+            pool.run(flow.all_units() if make else flow.units_of_scoring(), flow.answered, flow.lost)
+
+    def _take_opened(self, unit: Unit, answer: tuple[Checkpoint, Facts], worker: Worker) -> Iterable[Unit]:
+        self._opened[unit.task.spec], facts = answer
+        if self._facts and facts.hardware != self._facts[0].hardware:
+            notice(
+                f"{worker.node} computes on {facts.hardware}, and another machine on "
+                f"{self._facts[0].hardware}: images may differ in their last bits"
+            )
+        self._facts.append(facts)
+        return ()
+
+    def _scored(self, scorer: Scorer, checkpoints: Sequence[Checkpoint]) -> bool:
+        ks = tuple(range(self._agenda.config.images_per_prompt))
+        sampler = self._facts[0].sampler
+        ids = [ImageSet.content_id(c, self._agenda.prompt_set, sampler, ks) for c in checkpoints]
+        return all(self._cache.has_any(id_, scorer) for id_ in ids)
+
+    def _rows(self, ledger: Ledger, images: ImageSet) -> list[ScoreRow]:
+        found = list[ScoreRow]()
+        for scorer in self._agenda.scorers:
+            rows = ledger.rows.get(scorer.name) or self._cache.read(images, scorer)
+            if rows is None:
+                raise UserError(
+                    f"the scores of {scorer.name} for {images.checkpoint.id} were there and are gone",
+                    do="give the command once more",
+                )
+            found += rows
+        return found
+
+
+def _needs(scorer: Scorer, main: Needs) -> Needs:
+    gpus = main.gpus if scorer.gpus is None else scorer.gpus
+    return replace(main, gpus=gpus, memory=int(scorer.memory_gb * 1e9), packages=scorer.packages)
+
+
+def _nothing(*_: Any) -> Iterable[Unit]:
+    return ()
+
+
+def _refuse_lost(unit: Unit, why: str) -> Iterable[Unit]:
+    raise UserError(f"{unit.words} was {why}", do="look at the logs of that machine")

@@ -1,0 +1,169 @@
+"""An evaluation on a cluster ends with the files that one process writes, whatever died meanwhile."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from benchmark.cluster.evaluation import on_cluster
+from benchmark.cluster.settings import Cluster
+from benchmark.core.errors import UserError
+from benchmark.core.hashing import sha256_file
+from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.results import EvalResult
+from benchmark.evaluate.run import evaluate
+from benchmark.leaderboard import read_score_table
+from tools.bench.local_cluster import OBJECTS
+
+SCORERS = '''
+import os, signal
+from pathlib import Path
+import numpy as np
+from benchmark.scorers.base import ImageScorer, PromptScorer, SetScorer
+
+class Light(ImageScorer):
+    """Mean grey."""
+    name, axis, weights_hash = "light", "preference", ""
+    def load(self, device="cpu"): ...
+    def values(self, shown): return [float(image.mean()) / 255 for image in shown.images]
+
+class Spread(PromptScorer):
+    """How far the images of a prompt are from their mean."""
+    name, axis, weights_hash = "spread", "diversity", ""
+    def load(self, device="cpu"): ...
+    def value(self, shown): return float(np.stack(shown.images).std(0).mean())
+
+class Away(SetScorer):
+    """How far the mean colour of a set is from grey; by features that are kept."""
+    name, axis, weights_hash = "away", "fidelity", ""
+    def load(self, device="cpu"): ...
+    def look(self, shown): self._colours(shown)
+    def value(self, shown): return float(np.abs(self._colours(shown).mean(0) - 127.5).mean())
+    def _colours(self, shown):
+        return np.stack(shown.each("colours", lambda new: [i.mean((0, 1)) for i in new.images]))
+
+class Deadly(ImageScorer):
+    """Kills its process when it sees an image of the second prompt."""
+    name, axis, weights_hash = "deadly", "texture", ""
+    def load(self, device="cpu"): ...
+    def values(self, shown):
+        if "two hearts" in shown.texts:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return [1.0] * len(shown)
+'''
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ray-evaluation")
+    (folder / "mine.py").write_text(SCORERS)
+    texts = ["a red star", "two hearts", *(f"a ring of {n} stones" for n in range(46))]
+    (folder / "prompts.txt").write_text("\n".join(texts))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def settings(place: Path, tiny_pipeline_folder: Path) -> Callable[..., EvalConfig]:
+    def make(out: str, *scorers: str, **changes: object) -> EvalConfig:
+        plain = {
+            "base": str(tiny_pipeline_folder), "prompts": str(place / "prompts.txt"), "steps": 20,
+            "scorers": [f"{place / 'mine.py'}:{name}" for name in scorers or ("Light", "Spread", "Away")],
+            "images_per_prompt": 4, "batch_size": 4, "precision": "fp32", "out": place / out,
+        }  # fmt: skip
+        return EvalConfig.parse({**plain, **changes})
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def alone(settings: Callable[..., EvalConfig]) -> EvalResult:
+    """One process's."""
+    return evaluate(settings("alone"))
+
+
+def images_in(folder: Path) -> dict[str, str]:
+    return {file.name: sha256_file(file) for file in folder.glob("images/base/*.png")}
+
+
+def table_in(folder: Path) -> pd.DataFrame:
+    return read_score_table(folder).rows
+
+
+def test_it_equals_one_process_and_continues_what_was_begun_by_hand(
+    two_machines: Cluster, settings: Callable[..., EvalConfig], alone: EvalResult
+) -> None:
+    config = settings("by-hand")
+    evaluate(config.model_copy(update={"shard": "1/3"}))
+    before = {file: file.stat().st_mtime_ns for file in config.out.glob("images/base/*.png")}
+    result = evaluate(config, workplace=on_cluster(two_machines))
+    assert images_in(config.out) == images_in(alone.folder)
+    pd.testing.assert_frame_equal(table_in(config.out), table_in(alone.folder))
+    assert {file: file.stat().st_mtime_ns for file in before} == before
+    assert result.n_missing == 0
+    # Rows of images, prompts and sets are kept where one process keeps them, under the same names.
+    kept = [{file.name for file in r.folder.glob(".scores/*/*")} for r in (result, alone)]
+    assert kept[0] == kept[1]
+    assert not [*config.out.glob(".shared-*"), *config.out.glob(".lock*")]
+    # And one process goes on from there: nothing is left to do.
+    again = evaluate(config)
+    assert not any(again.seconds[part] > 5 for part in ("generate", "score"))
+    pd.testing.assert_frame_equal(table_in(config.out), table_in(alone.folder))
+
+
+def test_killed_workers_and_a_machine_that_goes_change_nothing(
+    two_machines: Cluster,
+    ray_cluster: Any,
+    settings: Callable[..., EvalConfig],
+    alone: EvalResult,
+    workers: Callable[[], list[int]],
+) -> None:
+    third = ray_cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+    config = settings("killed")
+
+    def disturb() -> None:
+        def wait_for(images: int) -> list[int]:
+            while len(list(config.out.glob("images/base/*.png"))) < images or not (there := workers()):
+                stop.wait(0.05)
+            return there
+
+        os.kill(wait_for(1)[0], signal.SIGKILL)
+        wait_for(40)
+        ray_cluster.remove_node(third, allow_graceful=False)
+        os.kill(wait_for(60)[-1], signal.SIGKILL)
+
+    stop = threading.Event()
+    disturbance = threading.Thread(target=disturb, daemon=True)
+    disturbance.start()
+    result = evaluate(config, workplace=on_cluster(two_machines))
+    disturbance.join(5)
+    assert not disturbance.is_alive(), "the work was done before anything died"
+    assert images_in(config.out) == images_in(alone.folder)
+    pd.testing.assert_frame_equal(table_in(config.out), table_in(alone.folder))
+    assert result.n_missing == 0
+
+
+def test_a_scorer_that_kills_its_worker_costs_its_own_rows_alone(
+    two_machines: Cluster, settings: Callable[..., EvalConfig], alone: EvalResult
+) -> None:
+    config = settings("deadly", "Light", "Spread", "Away", "Deadly")
+    result = evaluate(config, workplace=on_cluster(replace(two_machines, retries=0)))
+    rows = table_in(config.out)
+    others = rows[rows["scorer"] != "deadly"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(others, table_in(alone.folder))
+    deadly = rows[rows["scorer"] == "deadly"]
+    assert set(deadly["status"]) == {"error"}
+    assert deadly["note"].str.contains("given up after 1 tries").all()
+    assert result.n_missing == len(deadly) == 192
+
+
+def test_a_shard_by_hand_is_no_work_for_a_cluster(
+    two_machines: Cluster, settings: Callable[..., EvalConfig]
+) -> None:
+    with pytest.raises(UserError, match="--shard and --ray are both given"):
+        evaluate(settings("both", shard="1/2"), workplace=on_cluster(two_machines))

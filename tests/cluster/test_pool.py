@@ -1,0 +1,167 @@
+"""The pool: every unit is answered or given up, whatever dies, and nothing waits in silence."""
+
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmark.cluster import pool as pools
+from benchmark.cluster.connection import connected
+from benchmark.cluster.needs import Needs
+from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.settings import Cluster
+from benchmark.core.errors import UserError
+
+
+def _prepare() -> Callable[[Callable[[], Any]], Any]:
+    return lambda act: act()
+
+
+@dataclass(frozen=True)
+class Dies:
+    """Kills its process the first so many times."""
+
+    marks: Path
+    times: int
+
+    def __call__(self) -> str:
+        tries = len(list(self.marks.iterdir()))
+        if tries < self.times:
+            (self.marks / str(tries)).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return "done"
+
+
+def _refused() -> None:
+    raise UserError("this is wrong", do="do that")
+
+
+def _endless() -> None:
+    signal.pause()
+
+
+def _bug() -> None:
+    raise ZeroDivisionError("a bug of ours")
+
+
+@pytest.fixture(autouse=True)
+def by_value() -> Iterator[None]:
+    """Workers cannot import a test's module, so its functions travel as they are."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    yield
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
+
+
+@dataclass
+class Outcome:
+    """What came of some units, by their words."""
+
+    answers: dict[str, Any]
+    lost: dict[str, str]
+    pids: set[int]
+
+
+def run(cluster: Cluster, units: dict[str, Callable[[], Any]]) -> Outcome:
+    outcome = Outcome({}, {}, set())
+
+    def answered(unit: Unit, answer: Any, worker: Worker) -> Iterable[Unit]:
+        outcome.answers[unit.words] = answer
+        return ()
+
+    def lost(unit: Unit, why: str) -> Iterable[Unit]:
+        outcome.lost[unit.words] = why
+        return ()
+
+    with connected(cluster):
+        pool = Pool(cluster, Needs(), _prepare)
+        try:
+            pool.run([Unit(words, act) for words, act in units.items()], answered, lost)
+        finally:
+            pool.close()
+    return outcome
+
+
+def test_a_unit_whose_worker_dies_is_done_again_and_given_up_after_the_retries(
+    two_machines: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    units: dict[str, Callable[[], Any]] = {f"plain {i}": os.getpid for i in range(4)}
+    for name, times in (("unlucky", 2), ("hopeless", 99)):
+        (tmp_path / name).mkdir()
+        units[name] = Dies(tmp_path / name, times)
+    outcome = run(replace(two_machines, retries=2), units)
+    assert outcome.answers["unlucky"] == "done"
+    assert outcome.answers.keys() == units.keys() - {"hopeless"}
+    assert outcome.lost.keys() == {"hopeless"}
+    assert "given up after 3 tries" in outcome.lost["hopeless"]
+    # Once and twice again, as asked.
+    assert len(list((tmp_path / "hopeless").iterdir())) == 3
+    said = capfd.readouterr().err
+    assert said.count("lost unlucky") == said.count("lost hopeless") == 2
+
+
+def test_what_a_user_can_put_right_ends_everything_at_once(two_machines: Cluster) -> None:
+    with pytest.raises(UserError, match="this is wrong; do that"):
+        run(two_machines, {"refused": _refused, "plain": platform.node})
+
+
+def test_a_bug_is_a_traceback_and_no_bad_luck(two_machines: Cluster) -> None:
+    with pytest.raises(RuntimeError, match="(?s)nothing has succeeded.*in _bug.*a bug of ours"):
+        run(replace(two_machines, retries=1), {"bug": _bug})
+
+
+def test_workers_that_all_die_end_the_command(two_machines: Cluster, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="hopeless failed 2 times, and nothing has succeeded: .*memory"):
+        run(replace(two_machines, retries=1), {"hopeless": Dies(tmp_path, 99)})
+
+
+def test_a_unit_that_does_not_end_is_taken_from_its_worker_and_said_meanwhile(
+    two_machines: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pools, "_STALL", 1.5)
+    units = {"endless": _endless, "plain": platform.node}
+    outcome = run(replace(two_machines, retries=0, patience=4.0), units)
+    assert outcome.lost.keys() == {"endless"}
+    said = capfd.readouterr().err
+    assert "no unit has ended for" in said
+    assert "worker 1 has been at endless" in said
+
+
+def test_workers_that_have_no_room_are_said_and_not_waited_for_for_ever(
+    two_machines: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody else's actors hold all cores: units of such a cluster wait without a word in Ray itself."""
+    import ray
+
+    monkeypatch.setattr(pools, "_STALL", 1.0)
+    monkeypatch.setattr(pools, "_START", 4.0)
+    ray.init(address=two_machines.address, logging_level="ERROR", log_to_driver=False)
+    others = [ray.remote(num_cpus=1)(_endless).remote() for _ in range(2)]
+    while ray.available_resources().get("CPU", 0.0) > 0:
+        time.sleep(0.1)
+    try:
+        with pytest.raises(
+            UserError, match="no worker was there for .* wait to begin; the cluster has 0 CPU"
+        ):
+            run(replace(two_machines, patience=4.0), {"plain": platform.node})
+    finally:
+        for one in others:
+            ray.cancel(one, force=True)
+    assert "workers of 1 CPU wait to begin" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("asked", [Needs(gpus=1.0), Needs(cpus=2)])
+def test_a_worker_that_no_machine_can_take_is_refused(two_machines: Cluster, asked: Needs) -> None:
+    with (
+        connected(two_machines),
+        pytest.raises(UserError, match=r"has room for a worker of .*has 1 CPU, 0 GPU"),
+    ):
+        Pool(two_machines, asked, _prepare)

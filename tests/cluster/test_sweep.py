@@ -1,0 +1,63 @@
+"""A sweep on a cluster trains what single runs train, to the bit."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from benchmark.cluster.settings import Cluster
+from benchmark.models.files import LORA_FILE
+from benchmark.workflows.sweep import Axes, Sweep
+from benchmark.workflows.sweep_on_cluster import sweep_on_cluster
+from trainers.config import TrainConfig
+from trainers.train import train
+
+
+def test_members_equal_single_runs_with_a_worker_killed(
+    two_machines: Cluster,
+    tmp_path: Path,
+    tiny_pipeline_folder: Path,
+    pairs: Path,
+    workers: Callable[[], list[int]],
+) -> None:
+    settings: dict[str, Any] = {
+        "base": str(tiny_pipeline_folder), "data": str(pairs), "beta": 1.0, "log_ratio_scale": 100.0,
+        "lora_rank": 4, "steps": 6, "batch_size": 4, "warmup": 0, "save_every": 2, "held_out_pairs": 4,
+        "held_out_draws": 2, "precision": "fp32", "device": "cpu",
+    }  # fmt: skip
+    axes = Axes(divergence=("reverse_kl", "jensen_shannon"), seed=(0, 1))
+    what = Sweep({**settings, "cache": str(tmp_path / "cache")}, axes, tmp_path / "sweep")
+
+    def kill() -> None:
+        while not list(what.out.glob("*/checkpoints/step-000002")) or not (there := workers()):
+            stop.wait(0.02)
+        os.kill(there[0], signal.SIGKILL)
+
+    stop = threading.Event()
+    killing = threading.Thread(target=kill, daemon=True)
+    killing.start()
+    result = sweep_on_cluster(what, two_machines)
+    killing.join(5)
+    assert not killing.is_alive()
+    assert not result.failed
+    assert len(result.finished) == 4
+    for run in result.finished:
+        values = {"seed": int(run.folder.name[-1]), "divergence": run.folder.name.partition("-")[0]}
+        alone = train(TrainConfig.parse({**settings, **values, "cache": str(tmp_path / "other"),
+                                         "out": tmp_path / "alone" / run.folder.name}))  # fmt: skip
+        theirs = load_file(next(run.folder.glob(f"checkpoints/step-000006/{LORA_FILE}")))
+        ours = load_file(next(alone.folder.glob(f"checkpoints/step-000006/{LORA_FILE}")))
+        assert theirs.keys() == ours.keys()
+        assert all(theirs[name].equal(ours[name]) for name in ours)
+
+
+def test_a_member_whose_worker_always_dies_fails_alone(tmp_path: Path) -> None:
+    from benchmark.workflows.sweep_on_cluster import _lost
+
+    runs = tuple(TrainConfig.parse({"out": tmp_path / name, "data": "x"}) for name in ("a", "b"))
+    failed = _lost([runs], "given up after 4 tries: the worker died")
+    assert [one.folder.name for one in failed if hasattr(one, "error")] == ["a", "b"]
