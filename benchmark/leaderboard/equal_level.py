@@ -16,13 +16,12 @@ from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.leaderboard.trade_off_plane import sampled_scorer
 from benchmark.stats.arrays import RESAMPLES, BoolArray, FloatArray
 from benchmark.stats.cells import prompt_means
+from benchmark.stats.curves import sweep_curves, used_points
 from benchmark.stats.sweeps import (
     Contrast,
     Sweep,
     contrasts_at_equal_level,
     numbered_prompts,
-    sweep_curves,
-    used_points,
     without_gaps,
 )
 
