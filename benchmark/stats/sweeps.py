@@ -10,6 +10,7 @@ from benchmark.stats.arrays import LEVEL, RESAMPLES, BoolArray, FloatArray
 from benchmark.stats.cells import over_own_prompts
 from benchmark.stats.curves import Curves, sweep_curves
 from benchmark.stats.intervals import Interval
+from benchmark.stats.power import minimum_detectable_effect
 from benchmark.stats.resampling import resample_counts
 from benchmark.stats.training_runs import NO_CLAIM, SEEDS_FOR_A_CLAIM, Difference, satterthwaite
 
@@ -59,7 +60,19 @@ class Components:
 
     def se(self, seeds: int, prompts: int) -> float:
         r"""$\sqrt{\sigma_s^2 / S + \sigma_p^2 / P + \sigma_e^2 / SP}$, of another size of study."""
-        return math.sqrt(self.seeds / seeds + self.prompts / prompts + self.rest / (seeds * prompts))
+        return self._error(seeds, prompts).se
+
+    def detectable(self, seeds: int, prompts: int) -> float:
+        """The smallest difference that so many seeds and prompts find with 80 % probability."""
+        error = self._error(seeds, prompts)
+        return minimum_detectable_effect(error.se, error.df)
+
+    def _error(self, seeds: int, prompts: int) -> Difference:
+        rest = self.rest / (seeds * prompts)
+        # As they are estimated, the means of seeds and of prompts each hold the rest as well.
+        by_seed, by_prompt = self.seeds / seeds + rest, self.prompts / prompts + rest
+        terms = ((by_seed, seeds - 1), (by_prompt, prompts - 1), (rest, (seeds - 1) * (prompts - 1)))
+        return satterthwaite(0.0, by_seed + by_prompt - rest, terms)
 
 
 @dataclass(frozen=True)
