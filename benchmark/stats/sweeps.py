@@ -62,10 +62,10 @@ class Components:
         r"""$\sqrt{\sigma_s^2 / S + \sigma_p^2 / P + \sigma_e^2 / SP}$, of another size of study."""
         return self._error(seeds, prompts).se
 
-    def detectable(self, seeds: int, prompts: int) -> float:
+    def detectable(self, seeds: int, prompts: int, level: float = LEVEL) -> float:
         """The smallest difference that so many seeds and prompts find with 80 % probability."""
         error = self._error(seeds, prompts)
-        return minimum_detectable_effect(error.se, error.df)
+        return minimum_detectable_effect(error.se, error.df, alpha=1 - level)
 
     def _error(self, seeds: int, prompts: int) -> Difference:
         rest = self.rest / (seeds * prompts)
@@ -227,7 +227,8 @@ def _read(points: Sequence[FloatArray], shares: Sequence[float]) -> _Reading:
     low = np.max([curve.lowest for curve in curves], axis=0)
     high = np.min([curve.highest for curve in curves], axis=0)
     overlap = high > low
-    levels = low[:, None] + (high - low)[:, None] * np.asarray(shares)
+    # Rounding must not leave the range at its end.
+    levels = np.minimum(low[:, None] + (high - low)[:, None] * np.asarray(shares), high[:, None])
     read = [np.stack([c.at(levels[:, s]) for s in range(len(shares))], axis=1) for c in curves]
     return _Reading(overlap, levels, np.stack(read, axis=1))
 

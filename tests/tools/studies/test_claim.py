@@ -1,12 +1,15 @@
 """The claim study on simulated members whose truth is known, and its files."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from benchmark.core.errors import ConfigError, MissingFileError, NotComparableError, UnreadableFileError
@@ -151,7 +154,7 @@ def test_betas_fall_and_spread_the_gains() -> None:
     for _ in range(200):
         gains = 0.3 * generator.random(4) - 0.05
         betas = betas_for((0.8, 0.2, 0.05, 0.0125), gains)
-        assert all(strong <= weak / 2 for weak, strong in zip(betas, betas[1:], strict=False))
+        assert all(strong <= weak / 2 for weak, strong in pairwise(betas))
         assert all(np.log2(beta / 0.1) % 1 == 0 for beta in betas)
 
 
@@ -164,8 +167,6 @@ def test_the_grid_is_that_of_the_validation_runs(tmp_path: Path) -> None:
         tried.rows[tried.rows["scorer"] == "true_diversity"].assign(scorer=name)
         for name in ("oracle", "scene_rate")
     ]
-    import pandas as pd
-
     whole = replace(tried, columns=columns, rows=pd.concat([tried.rows, *more], ignore_index=True))
     grid = choose(whole)
     assert list(grid.betas) == list(DIVERGENCES)
@@ -236,7 +237,7 @@ def test_prompts_are_told_apart_by_what_they_leave_open() -> None:
 
 
 def test_the_clock_begins_nothing_that_would_end_too_late() -> None:
-    now = datetime.now().timestamp()
+    now = time.time()
     assert Clock(None).allows("train", 1e9, 1.0)
     clock = Clock(now + 100)
     assert clock.allows("train", 90, 1.0)
@@ -247,7 +248,7 @@ def test_the_clock_begins_nothing_that_would_end_too_late() -> None:
 
 
 def test_a_deadline_is_of_today_or_tomorrow() -> None:
-    noon = datetime(2026, 11, 30, 12, 0)
+    noon = datetime(2026, 11, 30, 12, tzinfo=UTC)
     assert deadline_of(None, None) is None
     assert deadline_of(30, None, lambda: noon) == noon.timestamp() + 1800
     assert deadline_of(None, "12:30", lambda: noon) == noon.timestamp() + 1800

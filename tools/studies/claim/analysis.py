@@ -114,20 +114,18 @@ def _numbers(answer: Answer) -> str:
 def gains_of(found: Evidence) -> Iterator[Gain]:
     """Every method and beta against the base, on every scorer, over training seeds and prompts."""
     table = found.table
-    base = next(c.id for c in table.checkpoints if c.is_base)
-    arms: dict[tuple[str, float | None, int], list[str]] = {}
-    for c in table.checkpoints:
+    arms: dict[tuple[str, float | None], dict[int, list[int]]] = {}
+    for i, c in enumerate(table.checkpoints):
         beta = c.hyperparameters.get("beta")
         if not c.is_base:
-            arm = objective_and_divergence(c), float(beta) if isinstance(beta, int | float) else None, c.step
-            arms.setdefault(arm, []).append(c.id)
-    last = {arm[:2]: max(step for *one, step in arms if tuple(one) == arm[:2]) for arm in arms}
+            arm = objective_and_divergence(c), float(beta) if isinstance(beta, int | float) else None
+            arms.setdefault(arm, {}).setdefault(c.step, []).append(i)
+    base = next(i for i, c in enumerate(table.checkpoints) if c.is_base)
+    ids = [c.id for c in table.checkpoints]
     for column in table.columns:
-        rows = table.rows[table.rows["scorer"] == column.name]
-        for (name, beta, step), ids in arms.items():
-            if step != last[name, beta]:
-                continue
-            values = without_gaps(prompt_means(cells_of(rows, [base, *ids])))
+        means = prompt_means(cells_of(table.rows[table.rows["scorer"] == column.name], ids))
+        for (name, beta), steps in arms.items():
+            values = without_gaps(means[[base, *steps[max(steps)]]])
             one = mean_over_runs(values[1:] - values[:1]).interval()
             yield Gain(name, beta, column.name, float(values[0].mean()), one.value, one.lo, one.hi)
 

@@ -17,7 +17,7 @@ POOL: Final = 64
 """Images of the base a prompt behind the optima; as many as the best of eight is chosen from."""
 
 FRONTIERS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "guidance": {"best_of": (), "scorers": TRUTHS + LEARNED},
+    "guidance": {"scales": (2.5, 3, 4, 6), "best_of": (), "scorers": TRUTHS + LEARNED},
     "closed-form": {
         "closed_form": True, "by": "true_taste", "pool": POOL, "divergence": DIVERGENCES, "scorers": TRUTHS,
     },

@@ -8,12 +8,12 @@ from benchmark.core.errors import MissingRowsError
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.costs import Tally, costs_of
-from benchmark.evaluate.plan import plan
 from benchmark.evaluate.results import columns_of, score_table
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate, with_distances
 from benchmark.leaderboard import ScoreTable
 from benchmark.models import load_pipeline, open_checkpoint
+from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import make_scorers
 from benchmark.scorers.path_kl import PathKl
 from tools.studies.claim.design import HALFWAY, Design, Member
@@ -35,7 +35,7 @@ class Judge:
         config = design.eval_config(design.members[0])
         self._base = load_pipeline(config.base, choose_device(config.device), precision=config.precision)
         self._sampler = config.sampling(self._base.sampler)
-        self._prompts = plan(config.model_copy(update={"checkpoint": ("base",)})).prompt_set
+        self._prompts = load_prompt_set(config.prompts, config.limit)
         self._scorers = make_scorers(config.scorer_texts, WEIGHTS, config.scorer_precision)
         self._loaded = Loaded(choose_device(config.device))
         self._loaded.load(self._scorers)
@@ -49,7 +49,7 @@ class Judge:
         """
         config, sample = self._design.eval_config(member), self._design.sample
         run = self._design.out / "train" / member.name
-        looks = [(str(run) if member.objective else "base", sample.images)]
+        looks = [(str(run) if member.objective else "base", config.images_per_prompt)]
         # A run that could not go on has no later checkpoint than this.
         if member.halfway and sample.halfway and (run / "checkpoints" / f"step-{HALFWAY:06d}").is_dir():
             looks += [(f"{run}@{HALFWAY}", sample.halfway)]

@@ -176,9 +176,11 @@ def _expected(design: Design) -> float:
     return STEPS * BATCH / PAIRS_PER_SECOND + images / IMAGES_PER_SECOND
 
 
-def deadline_of(
-    minutes: float | None, until: str | None, now: Callable[[], datetime] = datetime.now
-) -> float | None:
+def _now() -> datetime:
+    return datetime.now().astimezone()
+
+
+def deadline_of(minutes: float | None, until: str | None, now: Callable[[], datetime] = _now) -> float | None:
     """The time at which the work has to be over.
 
     Args:
