@@ -18,6 +18,7 @@ from tools.studies.claim.design import Design, Member
 
 KIND: Final = "claim"
 TABLE: Final = "scores.parquet"
+_BASE: Final = "base model"
 
 
 def compact(table: ScoreTable) -> ScoreTable:
@@ -68,7 +69,9 @@ def is_kept(folder: Path, settings: Mapping[str, Any]) -> bool:
     return header.status == "success"
 
 
-def keep(folder: Path, settings: Mapping[str, Any], table: ScoreTable, device: str, command: str) -> None:
+def keep(
+    folder: Path, settings: Mapping[str, Any], table: ScoreTable, device: str, command: str, base: str = ""
+) -> None:
     """Writes a finished table with its header.
 
     Args:
@@ -77,9 +80,11 @@ def keep(folder: Path, settings: Mapping[str, Any], table: ScoreTable, device: s
         table: As of :func:`compact`.
         device: Where it was made.
         command: As typed.
+        base: Revision of the base model's weights.
     """
     with track(folder, KIND, settings, device=device, command=command) as header:
         header.add_input("settings", sha256_json(settings))
+        header.add_input(_BASE, base)
         header.add_output(write_score_table(table, folder / TABLE))
 
 
@@ -97,9 +102,9 @@ def _first(theirs: object, ours: object, name: str = "") -> str:
     return f"{name} is {theirs} there and {ours} here"
 
 
-def write_member(design: Design, member: Member, table: ScoreTable, command: str) -> None:
+def write_member(design: Design, member: Member, table: ScoreTable, command: str, base: str) -> None:
     """Writes a finished member; see :func:`keep`."""
-    keep(design.results / member.name, design.settings(member), table, design.device, command)
+    keep(design.results / member.name, design.settings(member), table, design.device, command, base)
 
 
 def read_members(design: Design, members: Iterable[Member] | None = None) -> ScoreTable:
@@ -111,14 +116,24 @@ def read_members(design: Design, members: Iterable[Member] | None = None) -> Sco
 
     Raises:
         MissingFileError: if the base model is not among them.
-        NotComparableError: if they were made with other settings, or judged by other scorers.
+        NotComparableError: if they were made with other settings, weights or pairs, or judged otherwise.
     """
     wanted = [m for m in (design.members if members is None else members) if is_finished(design, m)]
     if not any(not member.objective for member in wanted):
         raise MissingFileError(
             design.results / "base", "member", do="run `python -m tools.studies.claim members` first"
         )
-    return join_tables([read_score_table(design.results / member.name) for member in wanted])
+    table = join_tables([read_score_table(design.results / member.name) for member in wanted])
+    headers = [read_manifest(design.results / member.name) for member in wanted]
+    bases = {item.sha256 for header in headers for item in header.inputs if item.path == _BASE}
+    data = {c.data_sha256 for c in table.checkpoints if not c.is_base}
+    for what, found in (("weights of the base model", bases), ("training pairs", data)):
+        if len(found) > 1:
+            raise NotComparableError(
+                f"the members of {design.results} were made with {len(found)} different {what}",
+                do="delete those of before the change, and make them anew",
+            )
+    return table
 
 
 def seconds_each(tables: Sequence[Path]) -> float | None:

@@ -40,6 +40,11 @@ class Judge:
         self._loaded = Loaded(choose_device(config.device))
         self._loaded.load(self._scorers)
 
+    @property
+    def base(self) -> str:
+        """Revision of the base model's weights."""
+        return self._base.revision or ""
+
     def table(self, member: Member) -> ScoreTable:
         """Makes and scores the images of a member; what is there already is not made again.
 

@@ -132,7 +132,7 @@ def _do(job: Job, unit: Unit, clock: Clock, judges: "list[Judge]") -> bool:
             from tools.studies.claim.scoring import Judge
 
             judges.append(Judge(job.design))
-        write_member(job.design, member, judges[0].table(member), job.command)
+        write_member(job.design, member, judges[0].table(member), job.command, judges[0].base)
         clock.timed("images", images, start)
         sys.stderr.write(f"{status(job.design, job.workers)}\n")
     return True
