@@ -8,10 +8,11 @@ where it was stopped. docs/claim.md is the protocol.
 import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from benchmark.core.config import parse_settings
 from benchmark.core.console import finish, typed
+from benchmark.models import draws_embedded_world
 from benchmark.workflows.regress.study import parse_seeds
 from benchmark.workflows.workers import WORKERS
 from tools.studies.claim.design import (
@@ -24,6 +25,7 @@ from tools.studies.claim.design import (
     VALIDATION,
     Design,
     Member,
+    Sample,
     Unit,
     study_units,
     sweep_units,
@@ -41,7 +43,7 @@ SEEDS_ELSEWHERE: Final = (0, 1, 2)
 def validation_design(args: argparse.Namespace) -> Design:
     """The runs that betas are chosen by."""
     divergences = DIVERGENCES if args.base == BASE else (REFERENCE, CLAIMED)
-    return _design(args, "validation", replace(VALIDATION), validation_units(divergences))
+    return _design(args, "validation", VALIDATION, validation_units(divergences))
 
 
 def study_design(args: argparse.Namespace) -> Design:
@@ -88,7 +90,7 @@ def main() -> None:
     print(status(design, args.workers))
 
 
-def _design(args: argparse.Namespace, name: str, sample: Any, units: tuple[Unit, ...]) -> Design:
+def _design(args: argparse.Namespace, name: str, sample: Sample, units: tuple[Unit, ...]) -> Design:
     out, results = _places(args)
     sizes = {"limit": args.limit, "images_per_prompt": args.images_per_prompt}
     return Design(
@@ -102,6 +104,12 @@ def _places(args: argparse.Namespace) -> tuple[Path, Path]:
     return (args.out, args.results) if args.base == BASE else (args.out / args.base, args.results / args.base)
 
 
+def _base(text: str) -> str:
+    """The name of a base model as the registry has it, so that its folders have one name."""
+    name = text.replace("-", "_")
+    return name if draws_embedded_world(name) else text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m {NAME}", description=__doc__)
     add = parser.add_argument
@@ -109,7 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--minutes", type=float, help="choose, members: begin nothing that would not end within so many")
     add("--until", metavar="HH:MM", help="... or by this time of the clock")
     add("--workers", type=int, default=WORKERS, help=f"processes of one thread ({WORKERS})")
-    add("--base", default=BASE, help=f"base model; of another one two divergences, three seeds ({BASE})")
+    add(
+        "--base",
+        type=_base,
+        default=BASE,
+        help=f"base model; of another one two divergences, three seeds ({BASE})",
+    )
     add("--seeds", help="training seeds, such as 0-7 or 0,2 (default those of the protocol)")
     add("--device", default="cpu", help="cpu, or cuda; a study is made on one")
     add("--out", type=Path, default=Path("runs/claim"), help="runs, images and scores")

@@ -1,7 +1,6 @@
 """The images of a member, scored, as the small table that is kept of it."""
 
 from dataclasses import replace
-from typing import Final
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError
@@ -19,9 +18,6 @@ from benchmark.scorers.path_kl import PathKl
 from tools.studies.claim.design import HALFWAY, Design, Member
 from tools.studies.claim.members import compact
 
-WEIGHTS: Final = "embedded"
-"""Of the scorers, whatever the base model: they judge pictures of the embedded world."""
-
 
 class Judge:
     """The base model and the scorers of a design, loaded once for many members.
@@ -36,7 +32,7 @@ class Judge:
         self._base = load_pipeline(config.base, choose_device(config.device), precision=config.precision)
         self._sampler = config.sampling(self._base.sampler)
         self._prompts = load_prompt_set(config.prompts, config.limit)
-        self._scorers = make_scorers(config.scorer_texts, WEIGHTS, config.scorer_precision)
+        self._scorers = make_scorers(config.scorer_texts, config.weights, config.scorer_precision)
         self._loaded = Loaded(choose_device(config.device))
         self._loaded.load(self._scorers)
 
