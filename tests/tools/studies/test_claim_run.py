@@ -20,7 +20,7 @@ BETAS = {"reverse_kl": (0.4, 0.1), "jensen_shannon": (0.8, 0.2)}
 SMALL: Mapping[str, Any] = {
     "limit": 2,
     "images_per_prompt": 2,
-    "steps": 1,
+    "steps": 2,
     "batch_size": 4,
     "precision": "fp32",
 }
