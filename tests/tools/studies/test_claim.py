@@ -153,7 +153,7 @@ def test_betas_fall_and_spread_the_gains() -> None:
     generator = np.random.default_rng(0)
     for _ in range(200):
         gains = 0.3 * generator.random(4) - 0.05
-        betas = betas_for((0.8, 0.2, 0.05, 0.0125), gains)
+        betas = betas_for((0.8, 0.2, 0.05, 0.0125), gains.tolist())
         assert all(strong <= weak / 2 for weak, strong in pairwise(betas))
         assert all(np.log2(beta / 0.1) % 1 == 0 for beta in betas)
 
@@ -213,9 +213,8 @@ def test_a_table_of_means_says_what_its_cells_say(tmp_path: Path) -> None:
         rows_to_frame([*cells, *whole]), "s", "sig", (base, run), columns, 4, 3, tags={"p0": ("t",)}
     )
     small = compact(table)
-    for one, other in zip(
-        *(sweeps_of(t, *(c.name for c in columns), "beta") for t in (table, small)), strict=True
-    ):
+    both = [sweeps_of(t, "true_taste", "true_diversity", "beta") for t in (table, small)]
+    for one, other in zip(*both, strict=True):
         np.testing.assert_allclose(one.level, other.level)
         np.testing.assert_allclose(one.outcome, other.outcome)
     assert len(small.rows) == 16
@@ -253,9 +252,9 @@ def test_a_deadline_is_of_today_or_tomorrow() -> None:
     assert deadline_of(30, None, lambda: noon) == noon.timestamp() + 1800
     assert deadline_of(None, "12:30", lambda: noon) == noon.timestamp() + 1800
     assert deadline_of(None, "11:30", lambda: noon) == noon.timestamp() + 23.5 * 3600
-    for bad in ((5, "12:00"), (-1, None), (None, "noon")):
+    for minutes, until in ((5, "12:00"), (-1, None), (None, "noon")):
         with pytest.raises(ConfigError):
-            deadline_of(*bad, lambda: noon)
+            deadline_of(minutes, until, lambda: noon)
 
 
 def test_the_tables_name_every_question_that_was_asked() -> None:

@@ -63,7 +63,7 @@ def verdicts(answers: Sequence[Answer]) -> tuple[Verdict, ...]:
     """What is said of each hypothesis, by the rules of the protocol."""
     best = [_turned(a) for a in answers if a.question == f"decided against {CLAIMED}"]
     same = [a for a in answers if a.question == f"decided against {REFERENCE}"]
-    (trend,) = [a for a in answers if a.question == TREND and a.share == HALF] or [None]
+    trend = next((a for a in answers if a.question == TREND and a.share == HALF), None)
     return (
         Verdict("Jensen-Shannon keeps most diversity at equal taste", _best_word(best), _in_numbers(best)),
         Verdict(
@@ -79,8 +79,10 @@ def _turned(answer: Answer) -> Answer:
     """Jensen-Shannon less the other one."""
     if answer.difference is None or answer.lo is None or answer.hi is None:
         return replace(answer, name=answer.against, against=answer.name)
-    turned = {"difference": -answer.difference, "lo": -answer.hi, "hi": -answer.lo}
-    return replace(answer, name=answer.against, against=answer.name, **turned)
+    return replace(
+        answer, name=answer.against, against=answer.name, difference=-answer.difference, lo=-answer.hi,
+        hi=-answer.lo,
+    )  # fmt: skip
 
 
 def _best_word(leads: Sequence[Answer]) -> Word:

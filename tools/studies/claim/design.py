@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark.core.hashing import plain
+from benchmark.core.records import Hyperparameter
 from benchmark.evaluate.config import EvalConfig
 from trainers.checkpoints import label
 from trainers.config import TrainConfig
@@ -91,13 +92,15 @@ class Member:
         """Of its folder."""
         if not self.objective:
             return "base"
-        numbers = {"seed": self.seed} | ({} if self.beta is None else {"beta": self.beta})
+        numbers: dict[str, Hyperparameter] = {"seed": self.seed}
+        if self.beta is not None:
+            numbers["beta"] = self.beta
         return label(self.objective, self.divergence, numbers, STEPS)
 
     def training(self) -> dict[str, Any]:
         """Its own settings of `TrainConfig`."""
         own = {"objective": self.objective, "divergence": self.divergence, "beta": self.beta}
-        known = {name: value for name, value in own.items() if value is not None}
+        known: dict[str, Any] = {name: value for name, value in own.items() if value is not None}
         # SFT has no reference to be near to; what takes a divergence begins as all others do.
         known |= {"slope_matched": True} if self.divergence else {}
         known |= {"log_ratio_scale": None} if self.objective == "sft" else {}

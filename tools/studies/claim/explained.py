@@ -51,7 +51,8 @@ def _one(sweep: Sweep, own: Sweep, resamples: int) -> Explained | None:
     seen = [of.mean(axis=(2, 3))[None] for of in points]
     at_beta, at_level = _differences(seen[0], seen[1], mine, theirs, shared)
     by_beta, by_level = _differences(drawn[0], drawn[1], mine, theirs, shared)
-    share, ends = None, (None, None)
+    share: float | None = None
+    ends: tuple[float | None, float | None] = (None, None)
     sure = np.percentile(by_beta, _LEVEL)
     if sure[0] * sure[1] > 0:
         share = float(1 - at_level[0] / at_beta[0])

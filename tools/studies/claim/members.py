@@ -46,9 +46,10 @@ def compact(table: ScoreTable) -> ScoreTable:
             for prompt, value in zip(prompts, values, strict=True)
             if (id_, prompt) in asked
         ]
-    bare = {} if any(checkpoint.is_base for checkpoint in table.checkpoints) else {"tags": {}, "prompts": {}}
     columns = tuple(replace(column, unit="prompt") for column in table.columns)
-    return replace(table, rows=rows_to_frame(rows), columns=columns, **bare)
+    small = replace(table, rows=rows_to_frame(rows), columns=columns)
+    has_base = any(checkpoint.is_base for checkpoint in table.checkpoints)
+    return small if has_base else replace(small, tags={}, prompts={})
 
 
 def is_kept(folder: Path, settings: Mapping[str, Any]) -> bool:

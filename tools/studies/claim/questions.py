@@ -117,8 +117,9 @@ def combined(
     if not asked:
         return
     for c in combinations_at_equal_level(sweeps, asked, shares=shares, level=level, resamples=resamples):
-        ends = (None, None, None) if c.interval is None else (c.interval.value, c.interval.lo, c.interval.hi)
-        yield Answer(question, c.name, reference, c.share, c.level, *ends, c.components, c.note)
+        i = c.interval
+        value, lo, hi = (None, None, None) if i is None else (i.value, i.lo, i.hi)
+        yield Answer(question, c.name, reference, c.share, c.level, value, lo, hi, c.components, c.note)
 
 
 def _trend() -> dict[str, float]:

@@ -1,6 +1,6 @@
 """From the table of all members to the sweeps that are compared."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -42,7 +42,8 @@ class Evidence:
     def sweep_table(self) -> ScoreTable:
         """The base and the last checkpoints of f-DPO: the sweeps over beta."""
         last = self._last()
-        return narrowed(self.table, lambda c: c.is_base or (c.objective == F_DPO and c.id in last))
+        own = [c for c in self.table.checkpoints if c.is_base or (c.objective == F_DPO and c.id in last)]
+        return narrowed(self.table, own)
 
     def over_beta(self, level: str, outcome: str) -> tuple[Sweep, ...]:
         """One sweep a divergence, from the base to its strongest beta.
@@ -60,14 +61,13 @@ class Evidence:
             if not c.is_base:
                 name = objective_and_divergence(c)
                 strongest[name] = min(strongest.get(name, np.inf), _beta(c))
-        own = narrowed(
-            self.table,
-            lambda c: (
-                c.is_base or (c.objective == F_DPO and _beta(c) == strongest[objective_and_divergence(c)])
-            ),
-        )
+        mine = [
+            c
+            for c in self.table.checkpoints
+            if c.is_base or (c.objective == F_DPO and _beta(c) == strongest[objective_and_divergence(c)])
+        ]
         try:
-            sweeps = sweeps_of(own, level, outcome, "step")
+            sweeps = sweeps_of(narrowed(self.table, mine), level, outcome, "step")
         except UserError:  # no seed has all the half-way checkpoints
             return ()
         return sweeps if all(len(sweep.points) > 2 for sweep in sweeps) else ()
@@ -75,18 +75,13 @@ class Evidence:
     def others(self, level: str, outcome: str) -> tuple[Sweep, ...]:
         """One sweep for each other objective: the base, and its one setting."""
         last = self._last()
-        names = {
-            objective_and_divergence(c): None
-            for c in self.table.checkpoints
-            if not c.is_base and c.objective != F_DPO
-        }
-        one_each = (
-            narrowed(
-                self.table, lambda c, n=name: c.is_base or (objective_and_divergence(c) == n and c.id in last)
-            )
-            for name in names
-        )
-        return tuple(sweep for own in one_each for sweep in sweeps_of(own, level, outcome, "step"))
+        base, *trained = self.table.checkpoints
+        others = [c for c in trained if c.objective != F_DPO and c.id in last]
+        found: list[Sweep] = []
+        for name in dict.fromkeys(objective_and_divergence(c) for c in others):
+            own = [base, *(c for c in others if objective_and_divergence(c) == name)]
+            found += sweeps_of(narrowed(self.table, own), level, outcome, "step")
+        return tuple(found)
 
     def lines(self, level: str, outcome: str) -> dict[str, Sweep]:
         """The optimum under each divergence, in gains over its pool; the same for every seed."""
@@ -150,18 +145,15 @@ def evidence(table: ScoreTable, frontiers: Mapping[str, ScoreTable], seeds: Sequ
         replace(c, divergence=None if c.divergence is None else without_knee(c.divergence))
         for c in table.checkpoints
     )
-    whole = narrowed(
-        replace(table, checkpoints=checkpoints),
-        lambda c: c.is_base or c.hyperparameters.get("seed") in seeds,
-    )
+    kept = [c for c in checkpoints if c.is_base or c.hyperparameters.get("seed") in seeds]
+    whole = narrowed(replace(table, checkpoints=checkpoints), kept)
     return Evidence(whole, tuple(seeds), frontiers)
 
 
-def narrowed(table: ScoreTable, wanted: Callable[[Checkpoint], bool]) -> ScoreTable:
+def narrowed(table: ScoreTable, checkpoints: Sequence[Checkpoint]) -> ScoreTable:
     """A table of some of its checkpoints."""
-    checkpoints = tuple(c for c in table.checkpoints if wanted(c))
     rows = table.rows[table.rows["checkpoint"].isin([c.id for c in checkpoints])]
-    return replace(table, rows=rows, checkpoints=checkpoints)
+    return replace(table, rows=rows, checkpoints=tuple(checkpoints))
 
 
 def on_prompts(found: Evidence, wanted: range) -> Evidence:

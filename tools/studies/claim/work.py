@@ -82,8 +82,10 @@ def work(job: Job) -> None:
     if not left(job.design):
         return
     jobs = [job] * job.workers
-    # One alone needs no process of its own.
-    _ = run_workers(take_units, jobs) if len(jobs) > 1 else [take_units(job)]
+    if len(jobs) > 1:
+        run_workers(take_units, jobs)
+    else:  # one alone needs no process of its own
+        take_units(job)
 
 
 def take_units(job: Job) -> None:
