@@ -16,6 +16,8 @@ from benchmark.core.errors import ConfigError, MissingFileError, NotComparableEr
 from benchmark.core.records import UNDEFINED, Checkpoint, ScorerColumn, ScoreRow
 from benchmark.leaderboard import ScoreTable, rows_to_frame
 from benchmark.leaderboard.equal_level import sweeps_of
+from benchmark.leaderboard.frontiers import guidance_point
+from benchmark.leaderboard.optimum_lines import EFFECTIVE_SHARE, optimum_column, optimum_point
 from benchmark.stats.sweeps import Sweep
 from tools.simulations import claim
 from tools.simulations.claim import simulated_sweeps
@@ -25,7 +27,7 @@ from tools.studies.claim.explained import explained
 from tools.studies.claim.grid import betas_for, choose, read_grid, write_grid
 from tools.studies.claim.members import compact, is_kept, keep
 from tools.studies.claim.page import BEGIN, END, block, read_evidence
-from tools.studies.claim.questions import ORDER, QUESTIONS, against
+from tools.studies.claim.questions import ORDER, QUESTIONS, against, all_answers
 from tools.studies.claim.records import Findings
 from tools.studies.claim.sweeps import Evidence, evidence, method, on_prompts
 from tools.studies.claim.work import Clock, deadline_of
@@ -127,6 +129,52 @@ def test_equal_curves_within_the_margin_are_one() -> None:
     copies = [replace(own, name=s.name, outcome=own.outcome.copy()) for s in sweeps]
     decided = list(against(f"decided against {REFERENCE}", copies, method(REFERENCE), (0.5,), 0.9875, 100))
     assert verdicts(decided)[2].word == "supported"
+
+
+def test_what_lies_beside_the_curves_is_placed_on_the_right_side() -> None:
+    """Lines, other objectives, no training, and half-way checkpoints, each with diversity moved by 0.3."""
+    own = members(0.15)
+    curve = next(s for s in own.over_beta("true_taste", "true_diversity") if s.name == method(REFERENCE))
+    level, outcome = curve.level[3], curve.outcome[3]
+    table, base = own.table, own.table.checkpoints[0]
+    made, rows = list(table.checkpoints), [table.rows]
+    for s in range(SIZE[0]):
+        made.append(Checkpoint(f"sft-{s}", "shapes", "sft", None, {"seed": s}, 48))
+        rows.append(rows_to_frame(_rows(made[-1], [level[s], outcome[s] + 0.3])))
+        for d in DIVERGENCES:
+            numbers = {"beta": BETAS[-1], "seed": s}
+            made.append(Checkpoint(f"{d}-half-{s}", "shapes", "f_dpo", d, numbers, 24))
+            rows.append(rows_to_frame(_rows(made[-1], [level[s], outcome[s]])))
+    whole = replace(table, checkpoints=tuple(made), rows=pd.concat(rows, ignore_index=True))
+    guided = guidance_point(base, 3.0)
+    plain = [curve.level[0, 0], curve.outcome[0, 0]]
+    guidance = replace(
+        table, checkpoints=(base, guided),
+        rows=rows_to_frame([*_rows(base, plain), *_rows(guided, [plain[0] + 0.1, plain[1] - 0.3])]),
+    )  # fmt: skip
+    found = evidence(whole, {"guidance": guidance, "closed-form": _lines(base, plain)}, range(SIZE[0]))
+    answers = list(all_answers(found, 200))
+    beside = {a.name: a.sign for a in answers if a.question == "beside"}
+    assert beside == {"sft": 1, "guidance": -1}
+    from_lines = {a.name: a.sign for a in answers if (a.question, a.share) == ("closed form", 0.5)}
+    assert from_lines[method("jensen_shannon")] == 1
+    assert sum(sign == 0 for sign in from_lines.values()) >= 3
+    steps = [a for a in answers if a.question == "along training"]
+    assert len(steps) == 3 * (len(DIVERGENCES) - 1)
+    assert all(a.difference is not None for a in steps)
+
+
+def _lines(base: Checkpoint, plain: Sequence[np.ndarray]) -> ScoreTable:
+    """The optimum under every divergence, on the curve that the members have without a difference."""
+    points, rows = [base], _rows(base, plain)
+    for divergence in DIVERGENCES:
+        for beta in (1.0, 0.5):
+            points.append(optimum_point(base, divergence, divergence, beta, "true_taste", 64))
+            gain = 0.125 / beta
+            rows += _rows(points[-1], [plain[0] + gain, plain[1] - 0.75 * gain])
+    shares = [ScoreRow(c.id, EFFECTIVE_SHARE, "1", "p000", None, 0.9) for c in points]
+    columns = (*COLUMNS, optimum_column(EFFECTIVE_SHARE))
+    return ScoreTable(rows_to_frame([*rows, *shares]), "s", "sig", tuple(points), columns, SIZE[1], 8)
 
 
 def sweep(name: str, at: Sequence[float], more: float = 0.0) -> Sweep:
