@@ -16,15 +16,15 @@ from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.leaderboard.trade_off_plane import sampled_scorer
 from benchmark.stats.arrays import RESAMPLES, BoolArray, FloatArray
 from benchmark.stats.cells import prompt_means
+from benchmark.stats.curves import sweep_curves, used_points
 from benchmark.stats.sweeps import (
     Contrast,
     Sweep,
     contrasts_at_equal_level,
     numbered_prompts,
-    sweep_curves,
-    used_points,
     without_gaps,
 )
+from benchmark.stats.training_runs import mean_over_runs
 
 Along = Literal["beta", "step"]
 
@@ -41,12 +41,17 @@ class SweepPoint:
         level: What is held equal, in the scorer's own sign.
         outcome: What is compared, likewise.
         used: False past the sweep's highest level; such points are drawn hollow.
+        level_half: Half the 95 % interval of the level's difference from the first point, over training seeds
+            and prompts; None with one seed, and of the first point.
+        outcome_half: The same of the outcome.
     """
 
     name: str
     level: float
     outcome: float
     used: bool
+    level_half: float | None = None
+    outcome_half: float | None = None
 
 
 @dataclass(frozen=True)
@@ -190,17 +195,27 @@ def _varies(table: ScoreTable, along: Along) -> bool:
 
 
 def _curve(sweep: Sweep, prompts: BoolArray, sign: float) -> SweepCurve:
-    level, outcome = (without_gaps(a[..., prompts]).mean(axis=(1, 2)) for a in (sweep.level, sweep.outcome))
-    points = zip(sweep.points, sign * level, outcome, used_points(level), strict=True)
+    whole = [without_gaps(a[..., prompts]) for a in (sweep.level, sweep.outcome)]
+    level, outcome = (a.mean(axis=(1, 2)) for a in whole)
+    halves = zip(*(_halves(a) for a in whole), strict=True)
+    points = zip(sweep.points, sign * level, outcome, used_points(level), halves, strict=True)
     curve = sweep_curves(level, outcome)
     # Pooled points are one, past the maximum there is none.
     there = np.isfinite(curve.level)
     envelope = dict(zip(sign * curve.level[there], curve.outcome[there], strict=True))
     return SweepCurve(
         sweep.name,
-        tuple(SweepPoint(name, float(x), float(y), bool(used)) for name, x, y, used in points),
+        tuple(SweepPoint(name, float(x), float(y), bool(used), *half) for name, x, y, used, half in points),
         tuple((float(x), float(y)) for x, y in envelope.items()),
     )
+
+
+def _halves(values: FloatArray) -> list[float | None]:
+    """Half the 95 % interval of each point's difference from the first; None where seeds do not vary."""
+    if values.shape[1] == 1:
+        return [None] * len(values)
+    ends = [mean_over_runs(point - values[0]).interval() for point in values[1:]]
+    return [None, *((i.hi - i.lo) / 2 for i in ends)]
 
 
 def _common(curves: Sequence[SweepCurve], sign: float) -> tuple[float, float] | None:

@@ -36,7 +36,7 @@ def line_contrasts(
         return "", ()
     names = [line.divergence for line in lines]
     reference = _USUAL_REFERENCE if _USUAL_REFERENCE in names else names[0]
-    sweeps = [_sweep(table, line, across, upward) for line in lines]
+    sweeps = [line_sweep(table, line, across, upward) for line in lines]
     found = contrasts_at_equal_level(sweeps, reference, resamples=resamples)
     sign = 1.0 if sampled_scorer(table, upward).higher_is_better else -1.0
     # One pool and no training seeds: nothing is claimed about methods of training.
@@ -69,7 +69,15 @@ def _cell(contrast: Contrast) -> str:
     return contrast.note or "-" if i is None else f"{i.value:+.4f} [{i.lo:+.4f}, {i.hi:+.4f}]"
 
 
-def _sweep(table: ScoreTable, line: OptimumLine, across: str, upward: str) -> Sweep:
+def line_sweep(table: ScoreTable, line: OptimumLine, across: str, upward: str) -> Sweep:
+    """A line as a sweep of one seed, from the plain pool to its last point that is not hollow.
+
+    Args:
+        table: Of ``fbench frontier --closed-form``.
+        line: One of its lines.
+        across: The scorer that is compared.
+        upward: The scorer that is held equal; its levels rise towards better.
+    """
     base = table.checkpoints[0].id
     points = [base, *(p.id for p, hollow in zip(line.points, line.hollow, strict=True) if not hollow)]
     rising = sampled_scorer(table, upward)

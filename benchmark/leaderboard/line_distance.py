@@ -13,9 +13,10 @@ from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.leaderboard.trade_off_plane import own_values, sampled_scorer
 from benchmark.stats.arrays import FloatArray
 from benchmark.stats.cells import over_own_prompts
+from benchmark.stats.curves import sweep_curves
 from benchmark.stats.intervals import Interval
 from benchmark.stats.resampling import resample_counts
-from benchmark.stats.sweeps import LOST, sweep_curves
+from benchmark.stats.sweeps import LOST
 from benchmark.stats.training_runs import Difference
 
 ON, BELOW, BEYOND = "on it", "below it", "beyond it"
@@ -48,7 +49,7 @@ def distances_from_lines(
 
     A gain is the mean less the base's: of a checkpoint over the base of the evaluation, with which it
     shares its noise, of a line over the plain mean of its pool. The line goes through the base and the
-    points that are not hollow, isotonic as the curves of :func:`benchmark.stats.sweeps.sweep_curves`,
+    points that are not hollow, isotonic as the curves of :func:`benchmark.stats.curves.sweep_curves`,
     linear between points, and nothing is said beyond its ends. Prompts are drawn with replacement,
     jointly for the evaluation and the pool, and both curve and checkpoint are read again in each
     resample; the interval is $\hat\theta \pm t_{P-1} \mathrm{sd}^*$.

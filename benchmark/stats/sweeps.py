@@ -1,16 +1,20 @@
-"""Sweeps: the curve of each, and contrasts between them at equal reward or equal distance."""
+"""Contrasts between sweeps at equal reward or equal distance."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from benchmark.stats.arrays import LEVEL, RESAMPLES, BoolArray, FloatArray
 from benchmark.stats.cells import over_own_prompts
+from benchmark.stats.curves import Curves, sweep_curves
 from benchmark.stats.intervals import Interval
+from benchmark.stats.power import minimum_detectable_effect
 from benchmark.stats.resampling import resample_counts
 from benchmark.stats.training_runs import NO_CLAIM, SEEDS_FOR_A_CLAIM, Difference, satterthwaite
+
+Weights = Mapping[str, float]
 
 SHARES = (0.25, 0.5, 0.75)
 """Where in the common range sweeps are compared."""
@@ -41,6 +45,37 @@ class Sweep:
 
 
 @dataclass(frozen=True)
+class Components:
+    """What the error of a contrast is made of, as variances of one seed and one prompt.
+
+    Attributes:
+        seeds: Between training seeds.
+        prompts: Between prompts.
+        rest: What neither explains, mostly the chance of a run's images of a prompt.
+    """
+
+    seeds: float
+    prompts: float
+    rest: float
+
+    def se(self, seeds: int, prompts: int) -> float:
+        r"""$\sqrt{\sigma_s^2 / S + \sigma_p^2 / P + \sigma_e^2 / SP}$, of another size of study."""
+        return self._error(seeds, prompts).se
+
+    def detectable(self, seeds: int, prompts: int, level: float = LEVEL) -> float:
+        """The smallest difference that so many seeds and prompts find with 80 % probability."""
+        error = self._error(seeds, prompts)
+        return minimum_detectable_effect(error.se, error.df, alpha=1 - level)
+
+    def _error(self, seeds: int, prompts: int) -> Difference:
+        rest = self.rest / (seeds * prompts)
+        # As they are estimated, the means of seeds and of prompts each hold the rest as well.
+        by_seed, by_prompt = self.seeds / seeds + rest, self.prompts / prompts + rest
+        terms = ((by_seed, seeds - 1), (by_prompt, prompts - 1), (rest, (seeds - 1) * (prompts - 1)))
+        return satterthwaite(0.0, by_seed + by_prompt - rest, terms)
+
+
+@dataclass(frozen=True)
 class Contrast:
     """One method against the reference method at equal level.
 
@@ -52,6 +87,7 @@ class Contrast:
             the number of training seeds.
         note: `NO_OVERLAP`; `NO_CLAIM` where fewer than five training seeds speak for checkpoints, not for
             methods; or empty.
+        components: Of the difference's variance; None without overlap or with one seed.
     """
 
     name: str
@@ -59,6 +95,7 @@ class Contrast:
     level: float | None
     interval: Interval | None
     note: str = ""
+    components: Components | None = None
 
 
 def contrasts_at_equal_level(
@@ -72,7 +109,7 @@ def contrasts_at_equal_level(
 ) -> tuple[Contrast, ...]:
     r"""Differences of the outcome between sweeps where they have reached the same level.
 
-    For every sweep the curve of :func:`benchmark.stats.sweeps.sweep_curves`; the common range is from the
+    For every sweep the curve of :func:`benchmark.stats.curves.sweep_curves`; the common range is from the
     highest beginning to the lowest end of all curves; outside it nothing is said. Training seeds and
     prompts, both shared by all sweeps, are drawn with replacement, and everything (means, envelope,
     pooling, range, reading) is done again in each resample: of seeds alone ($V_s$, times $S/(S-1)$ for
@@ -101,38 +138,78 @@ def contrasts_at_equal_level(
         Owen, The pigeonhole bootstrap, Ann. Appl. Stat. 1 (2007), 386-411, for resampling of both factors,
         which counts $V_e$ three times.
     """
-    at = [sweep.name for sweep in sweeps].index(reference)
+    names = [sweep.name for sweep in sweeps]
+    if reference not in names:
+        raise ValueError(f"{reference} is not among {names}")
+    asked = {name: {name: 1.0, reference: -1.0} for name in names if name != reference}
+    return combinations_at_equal_level(
+        sweeps, asked, shares=shares, level=level, resamples=resamples, seed=seed
+    )
+
+
+def combinations_at_equal_level(
+    sweeps: Sequence[Sweep],
+    combinations: Mapping[str, Weights],
+    *,
+    shares: Sequence[float] = SHARES,
+    level: float = LEVEL,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> tuple[Contrast, ...]:
+    r"""Weighted sums $\sum_i c_i y_i$ of what sweeps keep at equal level, such as a trend over an order.
+
+    The intervals are those of :func:`contrasts_at_equal_level`.
+
+    Args:
+        sweeps: As there.
+        combinations: By name, the weight $c_i$ of each sweep that counts; others have none.
+        shares: Where in the range common to all the sweeps.
+        level: Confidence level.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
+
+    Returns:
+        For each combination, one contrast a share.
+
+    Raises:
+        ValueError: If the shapes do not agree.
+    """
     stacked = _stacked(sweeps)
     found = _read([s.mean(axis=(2, 3))[None] for s in stacked], shares)
     drawn = [_read(points, shares) for points in _resampled(stacked, resamples, seed)]
-    overlap = bool(found.overlap[0]) and all(d.overlap.mean() > 1 - LOST for d in drawn)
+    if not (bool(found.overlap[0]) and all(d.overlap.mean() > 1 - LOST for d in drawn)):
+        return tuple(Contrast(name, s, None, None, NO_OVERLAP) for name in combinations for s in shares)
     seeds, prompts = stacked[0].shape[2:]
     note = NO_CLAIM if seeds < SEEDS_FOR_A_CLAIM else ""
     contrasts = []
-    for i, sweep in enumerate(sweeps):
-        if i == at:
-            continue
-        if not overlap:
-            contrasts += [Contrast(sweep.name, share, None, None, NO_OVERLAP) for share in shares]
-            continue
-        point = found.outcomes[0, i] - found.outcomes[0, at]
-        moved = [(d.outcomes[:, i] - d.outcomes[:, at])[d.overlap] for d in drawn]
+    for name, weights in combinations.items():
+        c = np.array([weights.get(sweep.name, 0.0) for sweep in sweeps])
+        point = c @ found.outcomes[0]
+        moved = [np.einsum("i,bis->bs", c, d.outcomes[d.overlap]) for d in drawn]
         for s, share in enumerate(shares):
-            difference = _with_error(float(point[s]), [m[:, s] for m in moved], seeds, prompts)
+            difference, parts = _with_error(float(point[s]), [m[:, s] for m in moved], seeds, prompts)
             interval = difference.interval(level, seeds)
-            contrasts.append(Contrast(sweep.name, share, float(found.levels[0, s]), interval, note))
+            at = float(found.levels[0, s])
+            contrasts.append(Contrast(name, share, at, interval, note, parts))
     return tuple(contrasts)
 
 
-def _with_error(value: float, drawn: Sequence[FloatArray], seeds: int, prompts: int) -> Difference:
+def _with_error(
+    value: float, drawn: Sequence[FloatArray], seeds: int, prompts: int
+) -> tuple[Difference, Components | None]:
     """The error from resamples of seeds, of prompts, and of both; of prompts alone with one seed."""
     by_seed, by_prompt, by_both = (float(d.var(ddof=1)) for d in drawn)
     if seeds == 1:
-        return Difference(value, math.sqrt(by_prompt), prompts - 1.0)
+        return Difference(value, math.sqrt(by_prompt), prompts - 1.0), None
     rest = max(by_both - by_seed - by_prompt, 0.0)
     by_seed *= seeds / (seeds - 1)
     terms = ((by_seed, seeds - 1), (by_prompt, prompts - 1), (rest, (seeds - 1) * (prompts - 1)))
-    return satterthwaite(value, max(by_seed + by_prompt - rest, by_seed, by_prompt), terms)
+    variance = max(by_seed + by_prompt - rest, by_seed, by_prompt)
+    # The means of seeds and of prompts each hold the rest as well.
+    parts = Components(
+        seeds * max(by_seed - rest, 0.0), prompts * max(by_prompt - rest, 0.0), seeds * prompts * rest
+    )
+    return satterthwaite(value, variance, terms), parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +227,8 @@ def _read(points: Sequence[FloatArray], shares: Sequence[float]) -> _Reading:
     low = np.max([curve.lowest for curve in curves], axis=0)
     high = np.min([curve.highest for curve in curves], axis=0)
     overlap = high > low
-    levels = low[:, None] + (high - low)[:, None] * np.asarray(shares)
+    # Rounding must not leave the range at its end.
+    levels = np.minimum(low[:, None] + (high - low)[:, None] * np.asarray(shares), high[:, None])
     read = [np.stack([c.at(levels[:, s]) for s in range(len(shares))], axis=1) for c in curves]
     return _Reading(overlap, levels, np.stack(read, axis=1))
 
@@ -195,101 +273,3 @@ def _stacked(sweeps: Sequence[Sweep]) -> list[FloatArray]:
         raise ValueError(f"sweeps need the same training seeds and prompts, not {sorted(shapes)}")
     there = numbered_prompts(sweeps)
     return [without_gaps(np.stack(pair)[..., there]) for pair in pairs]
-
-
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """One curve, or one a resample.
-
-    Attributes:
-        level: Levels reached, non-decreasing along the last axis, shape (..., points); infinite past
-            the highest one.
-        outcome: What is read off, shape (..., points); points that were pooled share both numbers.
-    """
-
-    level: FloatArray
-    outcome: FloatArray
-
-    @property
-    def lowest(self) -> FloatArray:
-        """Where the curves begin, shape (...)."""
-        lowest: FloatArray = self.level[..., 0]
-        return lowest
-
-    @property
-    def highest(self) -> FloatArray:
-        """Where the curves end, shape (...)."""
-        highest: FloatArray = np.where(np.isfinite(self.level), self.level, -np.inf).max(axis=-1)
-        return highest
-
-    def at(self, level: FloatArray) -> FloatArray:
-        """The outcome at a level, linear between the points; ``NaN`` outside the curve.
-
-        Args:
-            level: Shape (...).
-        """
-        wanted = level[..., None]
-        left = np.maximum((self.level <= wanted).sum(axis=-1) - 1, 0)
-        right = np.minimum(left + 1, self.level.shape[-1] - 1)
-        a, b = _take(self.level, left), _take(self.level, right)
-        u, v = _take(self.outcome, left), _take(self.outcome, right)
-        inside = (level >= self.lowest) & (level <= self.highest)
-        share = np.zeros(a.shape)
-        np.divide(level - a, b - a, out=share, where=np.isfinite(b) & (b > a) & inside)
-        read: FloatArray = np.where(inside, u + share * np.where(share > 0, v - u, 0.0), np.nan)
-        return read
-
-
-def used_points(level: FloatArray) -> BoolArray:
-    """Which points a curve uses: up to the first with the highest level; the others are drawn hollow.
-
-    Args:
-        level: In the order of the sweep, shape (..., points).
-
-    Returns:
-        Same shape.
-    """
-    used: BoolArray = np.arange(level.shape[-1]) <= level.argmax(axis=-1)[..., None]
-    return used
-
-
-def sweep_curves(level: FloatArray, outcome: FloatArray) -> Curves:
-    r"""Curves of the outcome over the level that a sweep reaches.
-
-    Points past the highest level are not used. The rest is made non-decreasing in the sweep parameter by
-    least squares, $\hat r_k = \max_{i \le k} \min_{j \ge k} \mathrm{mean}(r_i \dots r_j)$; points pooled
-    by that are one point, with the mean of their outcomes, so that the outcome is a function of the level.
-    The outcome itself is not made monotone: that it falls is a finding, not an assumption.
-
-    Args:
-        level: Such as mean reward, in the order of the sweep parameter, weak to strong, shape
-            (..., points).
-        outcome: Such as mean diversity, same shape.
-
-    Returns:
-        The curves.
-
-    Source:
-        Robertson, Wright & Dykstra, Order Restricted Statistical Inference (1988), section 1.4.
-    """
-    points = level.shape[-1]
-    used = used_points(level)
-    cut = np.where(used, level, 0.0)
-    sums = np.concatenate([np.zeros((*cut.shape[:-1], 1)), cut.cumsum(axis=-1)], axis=-1)
-    first, last = np.arange(points)[:, None], np.arange(points)[None, :]
-    # means[..., i, j] of r_i .. r_j; blocks that reach past the end never are a minimum.
-    means = (sums[..., None, 1:] - sums[..., :-1, None]) / np.maximum(last - first + 1, 1)
-    allowed = used[..., None, :] & (first <= last)
-    means = np.where(allowed, means, np.inf)
-    behind = np.minimum.accumulate(means[..., ::-1], axis=-1)[..., ::-1]
-    smallest = np.where(first <= last, behind, -np.inf)
-    fitted = np.where(used, smallest.max(axis=-2), np.inf)
-    pooled = (fitted[..., :, None] == fitted[..., None, :]) & used[..., None, :]
-    weights = pooled / np.maximum(pooled.sum(axis=-1, keepdims=True), 1)
-    joined = np.where(used, (weights * outcome[..., None, :]).sum(axis=-1), np.nan)
-    return Curves(fitted, joined)
-
-
-def _take(x: FloatArray, index: np.ndarray) -> FloatArray:
-    taken: FloatArray = np.take_along_axis(x, index[..., None], axis=-1)[..., 0]
-    return taken

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from scipy.optimize import isotonic_regression
 
+from benchmark.stats.curves import Curves, sweep_curves, used_points
 from benchmark.stats.sweeps import (
     NO_OVERLAP,
     Contrast,
-    Curves,
     Sweep,
+    combinations_at_equal_level,
     contrasts_at_equal_level,
-    sweep_curves,
-    used_points,
     without_gaps,
 )
 from benchmark.stats.training_runs import NO_CLAIM
@@ -152,3 +151,40 @@ def test_it_covers_the_difference_of_two_known_curves() -> None:
         assert middle is not None
         held.append(middle.lo <= 0.15 <= middle.hi)
     assert np.mean(held) >= 0.9
+
+
+def test_a_combination_is_that_of_the_contrasts_and_a_trend_is_found() -> None:
+    """Weights that sum to zero: the value is the sum of contrasts; equal losses steps make an exact trend."""
+    generator = np.random.default_rng(9)
+    pairs = [noisy(generator, loss) for loss in (0.8, 0.5, 0.2)]
+    sweeps = [Sweep(f"s{i}", *pair) for i, pair in enumerate(pairs)]
+    ranks = {"s0": -0.5, "s1": 0.0, "s2": 0.5}
+    trend = combinations_at_equal_level(sweeps, {"per rank": ranks}, resamples=300)
+    ends = [c for c in contrasts_at_equal_level(sweeps, "s0", resamples=300) if c.name == "s2"]
+    for one, end, share in zip(trend, ends, (0.25, 0.5, 0.75), strict=True):
+        assert one.interval is not None
+        assert end.interval is not None
+        assert one.interval.value == pytest.approx(end.interval.value / 2)
+        assert one.interval.lo <= 0.3 * share <= one.interval.hi
+
+
+def test_components_add_up_and_tell_seeds_from_prompts() -> None:
+    """Seeds that move a whole run, prompts that respond, or chance alone: each is seen as what it is."""
+    generator = np.random.default_rng(10)
+    level, outcome = noisy(generator, 0.5, 0.02)
+    moved = {
+        "seeds": 0.3 * generator.normal(size=(1, 6, 1)),
+        "prompts": 0.3 * generator.normal(size=(1, 1, 30)),
+        "rest": 0.3 * generator.normal(size=(1, 6, 30)),
+    }
+    for name, more in moved.items():
+        (_, middle, _) = contrasts((level, outcome), (level, outcome + more))
+        assert middle.interval is not None
+        parts = middle.components
+        assert parts is not None
+        assert parts.se(6, 30) == pytest.approx(middle.interval.se, rel=0.15)
+        own = {"seeds": parts.seeds, "prompts": parts.prompts, "rest": parts.rest}
+        assert max(own, key=lambda k: own[k]) == name
+        assert parts.se(24, 120) == pytest.approx(
+            (parts.seeds / 24 + parts.prompts / 120 + parts.rest / 2880) ** 0.5
+        )

@@ -30,7 +30,16 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running, "CHUNK", 4)
 
 
-TABLES = {"means": 100, "resamples": 20, "iso": 40, "best": 60, "gate": 60, "drops": 60, "checkpoints": 60}
+TABLES = {
+    "means": 100,
+    "resamples": 20,
+    "iso": 40,
+    "best": 60,
+    "gate": 60,
+    "drops": 60,
+    "checkpoints": 60,
+    "claim": 40,
+}
 """Of each case here; 200 where nothing is said. At full size they are in the guide."""
 
 

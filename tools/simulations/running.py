@@ -16,6 +16,7 @@ from benchmark.workflows.workers import run_workers
 from tools.simulations.best import BEST
 from tools.simulations.cases import Case, Draw, Outcome
 from tools.simulations.checkpoint_gate import CHECKPOINTS
+from tools.simulations.claim import CLAIM
 from tools.simulations.fronts import FRONTS, PLANES
 from tools.simulations.gaps import GAPS
 from tools.simulations.gating import DROPS, GATE, METHODS, NOTHING
@@ -28,7 +29,7 @@ CASES: Final[dict[str, Case]] = {
     case.name: case
     for case in (
         MEANS, GAPS, RESAMPLES, TESTS, HOLM, BEST, FRONTS, PLANES, SETS, ISO, METHODS, GATE, DROPS,
-        NOTHING, CHECKPOINTS,
+        NOTHING, CHECKPOINTS, CLAIM,
     )
 }  # fmt: skip
 

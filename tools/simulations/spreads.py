@@ -138,7 +138,7 @@ def _spread(cells: list[FloatArray]) -> Spread:
     base, unit = cells[0][0], within_prompt_sd(cells[0][0])
     runs = [prompt_means(one[1:]) / unit for one in cells]
     before = prompt_means(base) / unit
-    parts = [_variances(one) for one in runs]
+    parts = [variances_of(one) for one in runs]
     pairs = [paired_differences(a, b) / unit for a, b in zip(cells[0][1:], cells[1][1:], strict=True)]
     means = [one.mean(axis=1) for one in _complete(*runs)]
     gains = [paired_runs(one, np.broadcast_to(before, one.shape)).value for one in runs]
@@ -151,7 +151,7 @@ def _spread(cells: list[FloatArray]) -> Spread:
         run_sd=math.sqrt(np.mean([rest for rest, _ in parts])),
         pair_sd=math.sqrt(np.mean([np.nanvar(pair, ddof=1) for pair in pairs])),
         seed_sd=math.sqrt(max(0.0, *(seeds for _, seeds in parts))),
-        response=math.sqrt(max(0.0, _between_methods(*runs), *(_from_base(one, before) for one in runs))),
+        response=math.sqrt(max(0.0, response_of(*runs), *(_from_base(one, before) for one in runs))),
         agreement=float(np.corrcoef(*means)[0, 1]),
         gains=(gains[0], gains[1]),
     )
@@ -164,24 +164,24 @@ def _complete(*runs: FloatArray) -> list[FloatArray]:
     return [one[:, kept] for one in runs]
 
 
-def _variances(runs: FloatArray) -> tuple[float, float]:
-    """Of a run on a prompt beyond seed and prompt, and of seeds beyond that; of the complete prompts."""
+def variances_of(runs: FloatArray) -> tuple[float, float]:
+    """Variances of a run on a prompt beyond seed and prompt, and of seeds beyond that; complete prompts."""
     (x,) = _complete(runs)
     rest = x - x.mean(axis=0) - x.mean(axis=1, keepdims=True) + x.mean()
     run = float((rest**2).sum() / ((x.shape[0] - 1) * (x.shape[1] - 1)))
     return run, float(x.mean(axis=1).var(ddof=1)) - run / x.shape[1]
 
 
-def _between_methods(one: FloatArray, other: FloatArray) -> float:
+def response_of(one: FloatArray, other: FloatArray) -> float:
     """Variance over prompts of the difference of two methods, less what runs explain; paired by seed."""
     a, b = _complete(one, other)
-    return float((a - b).mean(axis=0).var(ddof=1)) - _variances(a - b)[0] / len(a)
+    return float((a - b).mean(axis=0).var(ddof=1)) - variances_of(a - b)[0] / len(a)
 
 
 def _from_base(runs: FloatArray, base: FloatArray) -> float:
     """The same of a method against the base model, whose one set of images departs as that of a run does."""
     a, b = _complete(runs, base[None])
-    return float((a.mean(axis=0) - b[0]).var(ddof=1)) - _variances(a)[0] * (1 + 1 / len(a))
+    return float((a.mean(axis=0) - b[0]).var(ddof=1)) - variances_of(a)[0] * (1 + 1 / len(a))
 
 
 def _complete_share(one: FloatArray, other: FloatArray) -> float:

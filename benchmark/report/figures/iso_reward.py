@@ -36,7 +36,8 @@ def draw_iso_reward(found: EqualLevel) -> Figure:
     """Draws one curve a method, and below it the differences from the reference method at equal level.
 
     Above, the curve is the isotonic envelope up to a sweep's highest level; its points are filled, those past
-    it hollow and not used, the star is where all sweeps begin. The grey field is the range that all curves
+    it hollow and not used, the star is where all sweeps begin; with several training seeds each point has its
+    95 % intervals. The grey field is the range that all curves
     have reached, in which alone methods are compared. Below, differences of the outcome from the reference
     method at 25, 50 and 75 % of that range, with 95 % intervals; `no overlap` where there is no such range.
 
@@ -93,6 +94,10 @@ def _draw_curve(axes: Axes, curve: SweepCurve, colour: str, marker: str) -> None
                 point.level, point.outcome, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, zorder=5
             )
             continue
+        axes.errorbar(
+            point.level, point.outcome, xerr=point.level_half, yerr=point.outcome_half, fmt="none",
+            ecolor=colour, elinewidth=0.6, alpha=0.5, zorder=1.2,
+        )  # fmt: skip
         axes.plot(
             point.level, point.outcome, marker=marker, ms=_MARKER, color=colour if point.used else "white",
             mec=dark(colour), mew=0.7, ls="none", zorder=3,
@@ -162,6 +167,10 @@ def _caption(found: EqualLevel) -> str:
     if len(points) == 1:
         order = ", ".join(points.pop()).replace("beta ", "β ")
     parts = [f"Points: {order}; hollow: past the highest {shown(found.level.name, 30)}, not used."]
+    if any(point.level_half for curve in found.curves for point in curve.points):
+        parts.append(
+            "Crosses: 95 % of the differences from where curves begin, over training seeds and prompts."
+        )
     if len(found.curves) > 1 and found.common is None:
         parts.append("No overlap: there is no level that all curves have reached.")
     elif any(contrast.note == NO_OVERLAP for contrast in found.contrasts):

@@ -18,9 +18,9 @@ from benchmark.core.records import (
     ScorerColumn,
 )
 from benchmark.leaderboard.names import display_names, method_name
+from benchmark.stats.curves import used_points
 from benchmark.stats.pareto import on_front
 from benchmark.stats.region import Region
-from benchmark.stats.sweeps import used_points
 
 Ends = tuple[float, float]
 
