@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from benchmark.core.console import doing
 from benchmark.core.errors import MissingRowsError, RefusedBySystemError, UserError
 from benchmark.core.manifest import Manifest
 from benchmark.core.records import (
@@ -93,8 +94,10 @@ def write_results(
     path = write_score_table(score_table(rows, image_sets, columns, costs), out / "scores.parquet")
     # Built from the file, as `fbench leaderboard` does, so that both always agree.
     table = read_score_table(path)
-    leaderboard = build_leaderboard([table], reference=reference)
-    figures = _figures(leaderboard, table, image_sets, out / "figures")
+    with doing("ranking"):
+        leaderboard = build_leaderboard([table], reference=reference)
+    with doing("drawing the figures"):
+        figures = _figures(leaderboard, table, image_sets, out / "figures")
     manifests = (manifest, *training_manifests(manifest))
     source = PageSource(leaderboard, table, tuple(image_sets), manifests)
     with console_progress("pictures of the report page") as tell:

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmark.core.console import notice
+from benchmark.core.console import doing, notice
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import MissingRowsError, UserError
 from benchmark.core.locks import held
@@ -61,9 +61,10 @@ def _evaluate(config: EvalConfig, agenda: EvalPlan, command: str | None) -> Eval
     clock = _Clock()
     with clock("start"):
         device = choose_device(config.device)
-        base = load_pipeline(config.base, device, offline=config.offline, precision=config.precision)
-        sampler = config.sampling(base.sampler)
-        checkpoints = _open_all(agenda, base)
+        with doing(f"loading {config.base} and its checkpoints"):
+            base = load_pipeline(config.base, device, offline=config.offline, precision=config.precision)
+            sampler = config.sampling(base.sampler)
+            checkpoints = _open_all(agenda, base)
         cache, loaded = ScoreCache(config.out), Loaded(device)
         loaded.load(s for s in agenda.scorers if not _scored(checkpoints, agenda, sampler, cache, s))
     if agenda.scorers:

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.core import store
+from benchmark.core.console import doing
 from benchmark.core.errors import UnreadableFileError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import ImageSet, ScoreRow
@@ -86,7 +87,7 @@ class Loaded:
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
-                with isolated(scorer):
+                with doing(f"loading {scorer.name}"), isolated(scorer):
                     expected(f"scorer {scorer.name} cannot be loaded", partial(scorer.load, self._device))
                     ensure(scorer)
                 self._ready.add(scorer.name)

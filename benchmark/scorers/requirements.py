@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmark.core.calls import call_of, parse_call
-from benchmark.core.console import readable_size
+from benchmark.core.console import doing, readable_size
 from benchmark.core.errors import MissingWeightsError
 from benchmark.scorers.base import Scorer, expected, scorers
 from benchmark.weights.catalogue import Release, release
@@ -66,9 +66,11 @@ def require_weights(scorers: Iterable[Scorer]) -> None:
     lacking: dict[Scorer, MissingWeightsError] = {}
     for scorer in scorers:
         try:
-            expected(
-                f"scorer {scorer.name} does not tell its weights", partial(getattr, scorer, "weights_hash")
-            )
+            with doing(f"hashing the weights of {scorer.name}"):
+                expected(
+                    f"scorer {scorer.name} does not tell its weights",
+                    partial(getattr, scorer, "weights_hash"),
+                )
         except MissingWeightsError as missing:
             lacking[scorer] = missing
     users: dict[Release, list[str]] = {}

@@ -1,0 +1,67 @@
+"""A command that takes longer says so within a second, and again where it is silent for long."""
+
+import sys
+import time
+from collections.abc import Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from threading import Event, Thread
+from types import ModuleType
+from typing import Final
+
+from benchmark.cli import streams
+from benchmark.core.console import now_doing
+
+FIRST: Final = 0.7
+AGAIN: Final = 10.0
+"""Seconds of silence after which a line is written: the first one, and later ones."""
+
+
+class _TorchAnnounced(MetaPathFinder):
+    """Writes a line before torch is imported, which holds Python's lock and so keeps every thread waiting."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Finds nothing: the usual finders do."""
+        if fullname == "torch":
+            sys.meta_path.remove(self)
+            _say("loading torch")
+        return None
+
+
+def break_silence() -> Event:
+    """Watches this process from now on.
+
+    Returns:
+        Set it when the command has ended.
+    """
+    over = Event()
+    sys.meta_path.insert(0, _TorchAnnounced())
+    Thread(target=_watch, args=(over, time.monotonic()), daemon=True, name="fbench-silence").start()
+    return over
+
+
+def _watch(over: Event, start: float) -> None:
+    pause = FIRST
+    while not over.wait(pause):
+        silent_since = streams.last_written() or start
+        allowed = FIRST if streams.last_written() is None else AGAIN
+        left = silent_since + allowed - time.monotonic()
+        if left <= 0:
+            passed = time.monotonic() - start
+            _say(f"{now_doing() or 'at work'}{f', {passed:.0f} s so far' if passed > AGAIN else ''}")
+        pause = max(left, FIRST) if left > 0 else AGAIN
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{_command()}: {text}\n")
+    sys.stderr.flush()
+
+
+def _command() -> str:
+    """The command of this process: the words before the first option."""
+    words = ["fbench"]
+    for word in sys.argv[1:2]:
+        words += [word] if word.isidentifier() else []
+    return " ".join(words)
