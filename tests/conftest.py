@@ -196,6 +196,12 @@ def bad_files() -> Any:
 
 
 @pytest.fixture(scope="session")
+def command_lines() -> Any:
+    """Command lines, read by the real commands: see command_lines.py."""
+    return _beside("command_lines")
+
+
+@pytest.fixture(scope="session")
 def whole_files() -> Any:
     """Whole models in one file, written from folders: see whole_files.py."""
     return _beside("whole_files")

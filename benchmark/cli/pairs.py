@@ -31,6 +31,7 @@ def pairs(
 
     settings = PairsConfig.resolve(config, options.settings_of(context, out="runs/pairs"))
     options.forbid_network(offline=settings.offline)
+    from benchmark.models import model_facts
     from benchmark.workflows.pairs.run import make_pairs, plan_pairs
 
     if dry_run:
@@ -49,4 +50,6 @@ def pairs(
         f"{'were there' if result.reused else 'made'}: {result.pairs} pairs and {result.held_out} held-out "
         f"ones, {result.ties} of them ties, of {result.images} images labelled by {result.labelled_by}"
     )
-    say_next("fbench", "train", "--base", settings.base, "--data", result.folder)
+    # A recipe states beta and scale, which some base models ask for.
+    recipe = ("--preset", "shapes-f-dpo-reverse-kl") if model_facts(settings.base).always_stated else ()
+    say_next("fbench", "train", *recipe, "--base", settings.base, "--data", result.folder)

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.core import environment, store
-from benchmark.core.errors import MissingFileError, MissingRowsError, UnreadableFileError, UserError
+from benchmark.core.errors import MissingFileError, MissingRowsError, UnreadableFileError, UserError, pasted
 from benchmark.core.hashing import plain, sha256_json, sha256_path
 from benchmark.core.interrupts import postponed
 
@@ -194,7 +194,7 @@ def read_manifest_of(folder: Path, *kinds: str) -> Manifest:
     """
     allowed = f"a folder of {' or '.join(f'`fbench {kind}`' for kind in kinds)}"
     if not (folder / FILE_NAME).exists():
-        do = f"run `fbench {kinds[0]} --out {folder}` first"
+        do = f"run {pasted('fbench', kinds[0], '--out', folder)} first"
         raise MissingFileError(folder, f"run of `fbench {kinds[0]}`", allowed=allowed, do=do)
     manifest = read_manifest(folder)
     if manifest.kind not in kinds:

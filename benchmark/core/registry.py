@@ -24,7 +24,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
 
 from benchmark.core import plugins
 from benchmark.core.calls import Call, call_of, parse_call, recording, shortened
@@ -66,6 +66,8 @@ class Registry(Generic[T]):
         group: Entry-point group through which other packages register.
         modules: Modules that register the built-ins, imported at the first look-up;
             ``package.*`` means every module of that package whose name has no leading ``_``.
+        states: The class of those things. What it annotates without a value each of them must state, as one
+            of the values of a `Literal`.
         accept: Sees everything that `create` makes, and refuses it with a `UserError`.
     """
 
@@ -75,11 +77,13 @@ class Registry(Generic[T]):
         *,
         group: str,
         modules: tuple[str, ...] = (),
+        states: type | None = None,
         accept: Callable[[T], None] | None = None,
     ) -> None:
         self.kind = kind
         self.group = group
         self._modules = modules
+        self._states = states
         self._accept = accept
         self._entries: dict[str, Entry[T]] = {}
         self._with_text: dict[str, tuple[Entry[T], str]] = {}
@@ -183,12 +187,14 @@ class Registry(Generic[T]):
         """As `create`, acceptable or not.
 
         Raises:
-            UserError: for an unknown name or argument, or a value that the maker refuses with
-                ``ValueError``.
+            UserError: for an unknown name or argument, a value that the maker refuses with
+                ``ValueError``, or a thing that lacks a function or a fact.
         """
         self._import_all()
-        call = parse_call(text, self.kind, self._with_text)
+        call = self._parsed(text)
         maker, keywords = self._maker_of(call)
+        if lacking := sorted(getattr(maker, "__abstractmethods__", ())):
+            raise UserError(f"{self.kind} {shortened(text)} has no {' and no '.join(lacking)}", do="write it")
         signature = inspect.signature(maker)
         try:
             given = signature.bind_partial(*call.positional, **keywords)
@@ -197,11 +203,48 @@ class Registry(Generic[T]):
         except TypeError as error:
             raise self._wrong_arguments(text, [*call.keywords, *defaults], signature, error) from error
         try:
-            return maker(*bound.args, **bound.kwargs)
+            thing = maker(*bound.args, **bound.kwargs)
         except ValueError as error:
             raise UserError(f"{self.kind} {shortened(text)}: {error}") from error
         except SystemExit as left:
             raise UserError(f"{self.kind} {shortened(text)} raises SystemExit({left.code!r})") from left
+        if self._states is not None and isinstance(thing, self._states):
+            self._refuse_missing_facts(text, thing, self._states)
+        return thing
+
+    def _refuse_missing_facts(self, text: str, thing: object, states: type) -> None:
+        for fact, annotation in inspect.get_annotations(states).items():
+            if fact.startswith("_"):
+                continue
+            own = get_args(annotation)[0] if get_origin(annotation) is ClassVar else annotation
+            values = get_args(own) if get_origin(own) is Literal else ()
+            if not hasattr(thing, fact):
+                what = f"does not state `{fact}`"
+            elif values and getattr(thing, fact) not in values:
+                what = f"states the {fact} {getattr(thing, fact)!r}"
+            else:
+                continue
+            raise UserError(
+                f"{self.kind} {shortened(text)} {what}",
+                allowed=", ".join(values),
+                do=f"state it as an attribute of the class, {fact} = {repr(values[0]) if values else '...'}",
+            )
+
+    def _parsed(self, text: str) -> Call:
+        """The call that a text means.
+
+        Raises:
+            UserError: if it cannot be read; where it may have been a text of its own, names how to write one.
+        """
+        try:
+            return parse_call(text, self.kind, self._with_text)
+        except UserError as error:
+            name = next(iter(self._with_text), "")
+            a_call = re.match(r"\s*(\w+|[^(]*\.py:\w+)\s*\(", text) and text.rstrip().endswith(")")
+            if not name or a_call:
+                raise
+            do = f"if that is a formula, write {shortened(f'{name}: {text.strip()}')!r}"
+            raise UserError(error.given, do=do) from error
 
     def _maker_of(self, call: Call) -> tuple[Callable[..., T], dict[str, Any]]:
         """What makes the thing, and its arguments by name, a text among them."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmark.core import store
-from benchmark.core.errors import MissingFileError, UnreadableFileError
+from benchmark.core.errors import MissingFileError, UnreadableFileError, pasted
 from benchmark.core.hashing import sha256_bytes
 from benchmark.core.manifest import FILE_NAME, read_manifest
 from benchmark.core.records import Checkpoint, Cost, ScorerColumn, ScoreRow
@@ -140,7 +140,7 @@ def read_score_table(path: Path, command: str = "eval") -> ScoreTable:
             path,
             "score table",
             allowed=f"a folder that `fbench {command}` wrote, or its {_FILE}",
-            do=f"run `fbench {command} --out {folder}` first",
+            do=f"run {pasted('fbench', *command.split(), '--out', folder)} first",
         )
     content = path.read_bytes()
     _refuse_damaged(path, sha256_bytes(content))

@@ -284,7 +284,9 @@ def _gaps(shown: Shown) -> str:
     return f"{NO_IMAGE} for {gone} of {gone + len(shown)}: {shown.faults[0].note}"
 
 
-scorers: Registry[Scorer] = Registry("scorer", group="fbench.scorers", modules=("benchmark.scorers.*",))
+scorers: Registry[Scorer] = Registry(
+    "scorer", group="fbench.scorers", modules=("benchmark.scorers.*",), states=Scorer
+)
 
 __all__ = [
     "ImageScorer", "Missing", "OfPairs", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "attempt",

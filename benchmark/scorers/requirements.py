@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmark.core.calls import call_of, parse_call
 from benchmark.core.console import doing, readable_size
-from benchmark.core.errors import MissingWeightsError
+from benchmark.core.errors import MissingWeightsError, pasted
 from benchmark.scorers.base import Scorer, expected, scorers
 from benchmark.weights.catalogue import Release, release
 from benchmark.weights.locate import PUBLISHED, find, published_folder
@@ -83,7 +83,7 @@ def require_weights(scorers: Iterable[Scorer]) -> None:
             f"{len(lacking)} scorers have no weights at {published_folder()} or in the caches of "
             "huggingface_hub and torch, and none are fetched unasked: "
             + ", ".join(map(_listed, users, users.values())),
-            do=f"`fbench weights fetch {' '.join(needed.name for needed in users)}` gets them",
+            do=f"{pasted('fbench', 'weights', 'fetch', *(needed.name for needed in users))} gets them",
         )
     for error in lacking.values():
         raise error

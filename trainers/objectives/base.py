@@ -122,7 +122,7 @@ class Objective(ABC):
 
 
 objectives: Registry[Objective] = Registry(
-    "objective", group="fbench.objectives", modules=("trainers.objectives",)
+    "objective", group="fbench.objectives", modules=("trainers.objectives",), states=Objective
 )
 
 
