@@ -29,7 +29,7 @@ from benchmark.core.system import refusal_of
 # In the order of `fbench --help`: the way a newcomer goes.
 COMMANDS = (
     "demo", "train", "sweep", "pairs", "eval", "score", "reference", "frontier", "leaderboard", "plot",
-    "gate", "regress", "divergence", "weights", "list", "doctor",
+    "gate", "regress", "divergence", "push", "weights", "list", "doctor",
 )  # fmt: skip
 
 
@@ -78,7 +78,9 @@ class Group(TyperGroup):
             meant = _COMMANDS_ELSEWHERE.get(args[0], "")
             known = self.list_commands(ctx)
             if meant in known:
-                raise UserError(f"unknown command {args[0]!r}", do=f"did you mean {ctx.command_path} {meant}?")
+                raise UserError(
+                    f"unknown command {args[0]!r}", do=f"did you mean {ctx.command_path} {meant}?"
+                )
             raise UnknownNameError(f"command of {ctx.command_path}", args[0], known)
         return super().resolve_command(ctx, args)
 

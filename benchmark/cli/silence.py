@@ -2,11 +2,9 @@
 
 import sys
 import time
-from collections.abc import Sequence
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from threading import Event, Thread
-from types import ModuleType
 from typing import Final
 
 from benchmark.cli import streams
@@ -20,9 +18,7 @@ AGAIN: Final = 10.0
 class _TorchAnnounced(MetaPathFinder):
     """Writes a line before torch is imported, which holds Python's lock and so keeps every thread waiting."""
 
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         """Finds nothing: the usual finders do."""
         if fullname == "torch":
             sys.meta_path.remove(self)

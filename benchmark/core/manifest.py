@@ -203,13 +203,14 @@ def read_manifest_of(folder: Path, *kinds: str) -> Manifest:
     return manifest
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path | str) -> Manifest:
     """The manifest of a run's folder, or a manifest file; older versions are migrated.
 
     Raises:
         MissingFileError: if there is none.
         UnreadableFileError: if it is no manifest, or was written by a newer fbench.
     """
+    path = Path(path)
     path = path / FILE_NAME if path.is_dir() else path
     if not path.exists():
         do = "name the folder of a run: every command that makes one writes its manifest there"

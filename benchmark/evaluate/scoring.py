@@ -13,6 +13,7 @@ from benchmark.core.hashing import sha256_json
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.core.sealed import read_sealed, sealed_file
 from benchmark.evaluate.conformance import ensure
+from benchmark.evaluate.toy_weights import warn_of_strangers
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
 from benchmark.scorers.base import SetScorer, attempt, expected
@@ -108,6 +109,7 @@ def score_all(
         cache: What is in it is not scored again.
         tell: Told of images after each part.
     """
+    warn_of_strangers(images, scorers)
     known = {scorer.name: cache.read(images, scorer) for scorer in scorers}
     due = [scorer for scorer in scorers if known[scorer.name] is None]
     tell(0 if due else len(images), len(images))

@@ -19,7 +19,8 @@ from benchmark.core.records.scores import LARGEST
 
 _FILE = "scores.parquet"
 _METADATA_KEY = b"fbench"
-_METADATA_VERSION = 1
+_METADATA_VERSION = 2
+"""1: columns did not say whether toy weights stand for published ones."""
 _SCHEMA = pa.schema(
     [
         ("checkpoint", pa.string()),

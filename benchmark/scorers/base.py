@@ -20,6 +20,7 @@ from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColu
 from benchmark.core.registry import Registry
 from benchmark.scorers.engine.images import NO_IMAGE, Shown, shown
 from benchmark.scorers.engine.values import Missing, Value, attempt, expected, number, number_or_error, said
+from benchmark.weights.locate import EMBEDDED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -111,6 +112,12 @@ class Scorer(ABC):
         return f"{self.name}-{made[:12]}"
 
     @final
+    @property
+    def is_embedded(self) -> bool:
+        """Whether a toy model of the embedded world stands for the published one of this scorer."""
+        return bool(self.published) and getattr(self, "weights", "") == EMBEDDED
+
+    @final
     def column(self, in_domain: tuple[str, ...] = (), *, primary: bool = False) -> ScorerColumn:
         """The facts that a leaderboard needs."""
         return ScorerColumn(
@@ -123,6 +130,7 @@ class Scorer(ABC):
             primary,
             in_domain,
             self.bounds,
+            self.is_embedded,
         )
 
     @final

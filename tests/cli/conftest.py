@@ -63,7 +63,7 @@ def refused(fbench: Fbench, command_lines: Any) -> Callable[..., str]:
         assert line.startswith("error: ")
         for told in re.findall(r"`fbench ([^`]+)`", line):
             words = shlex.split(told)
-            if command_lines.find(words)[1]:
+            if command_lines.find(words)[1] not in ([], ["--help"]):
                 command_lines.check(words)
         return line
 

@@ -109,8 +109,7 @@ def test_who_stated_what_is_wrong_is_blamed(refused: Refused, tmp_path: Path) ->
         ("score {images} --scorers {mine}:Bright", "scorer {mine}:Bright does not state `name`"),
         (
             "score {images} --scorers {mine}:NoAxis",
-            "does not state `axis`; allowed: alignment, preference, style, diversity, fidelity, distance, "
-            "texture; state it as an attribute of the class, axis = 'alignment'",
+            "does not state `axis`; allowed: alignment, preference, style, diversity",
         ),
         ("score {images} --scorers {mine}:OddAxis", "states the axis 'beauty'; allowed: alignment, "),
         ("score {images} --scorers {mine}:NoLoad", "scorer {mine}:NoLoad has no load; write it"),

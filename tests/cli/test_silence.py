@@ -10,7 +10,7 @@ import pytest
 
 from benchmark.core.console import doing, now_doing
 
-_SLOW = '''
+_SLOW = """
 import time
 from benchmark.cli import app, main
 from benchmark.cli.app import Root
@@ -22,17 +22,17 @@ def reading(seconds):
 
 Root.invoke = lambda self, context: {work}
 main()
-'''
+"""
 
 
 def run(code: str, *words: object) -> tuple[list[tuple[float, str]], int]:
     """The lines on stderr of a program, each with the second it came at, and how the program ended."""
     typed = [sys.executable, "-c", code, *map(str, words)]
-    start, lines = time.monotonic(), []
+    start = time.monotonic()
+    lines: list[tuple[float, str]] = []
     with subprocess.Popen(typed, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
         assert process.stderr is not None
-        for line in process.stderr:
-            lines.append((time.monotonic() - start, line.rstrip("\n")))
+        lines.extend((time.monotonic() - start, line.rstrip("\n")) for line in process.stderr)
     return lines, process.returncode
 
 

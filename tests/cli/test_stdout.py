@@ -111,6 +111,7 @@ SPOKEN = {
     "gate": "{table} --baseline reverse_kl-1.0 --candidate jensen_shannon-1.0 --scorers hps --margin hps=1",
     "regress": "--divergence jeffreys --out {tmp}/regress --dry-run",
     "divergence check": "reverse_kl",
+    "push": "{run} --repo owner/name --dry-run",
     "weights list": "--weights-folder {weights}",
     "weights fetch": "bert-base-uncased --weights-folder {weights}",
     "weights verify": "bert-base-uncased --weights-folder {weights}",

@@ -14,7 +14,14 @@ _DIARIES = ("LOG.md", "CHANGELOG.md")
 """Say what was typed then."""
 PAGES = [
     path
-    for pattern in ("*.md", "docs/**/*.md", "results/**/*.md", "benchmark/**/*.py", "trainers/**/*.py", "*.py")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "results/**/*.md",
+        "benchmark/**/*.py",
+        "trainers/**/*.py",
+        "*.py",
+    )
     for path in sorted(ROOT.glob(pattern))
     if path.name not in _DIARIES and "fbench " in path.read_text(encoding="utf-8")
 ]
@@ -41,7 +48,7 @@ def faults(path: Path, command_lines: Any) -> list[str]:
         except (FbenchError, typer.TyperException, ValueError) as error:
             # Running text names commands and options without what else they need.
             if typed or type(error).__name__ not in ("MissingParameter", "BadOptionUsage"):
-                wrong.append(f"fbench {line}: {error if str(error) else error!r}")
+                wrong.append(f"fbench {line}: {type(error).__name__}: {error}")
     return wrong
 
 

@@ -52,7 +52,7 @@ def _scorer(leaderboard: Leaderboard, column: PanelColumn) -> str:
     facts = column.facts
     arrow = r"$\uparrow$" if facts.higher_is_better else r"$\downarrow$"
     details = [facts.axis, *([facts.scale] if facts.scale else []), *(["primary"] if facts.primary else [])]
-    title = rf"\textbf{{{escape_latex(facts.name)}}} {arrow} ({escape_latex(', '.join(details))})"
+    title = rf"\textbf{{{escape_latex(facts.label)}}} {arrow} ({escape_latex(', '.join(details))})"
     rows = [
         (_name(row, dagger=row.checkpoint.id in facts.in_domain), *_row(row, column))
         for row in leaderboard.rows

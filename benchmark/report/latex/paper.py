@@ -116,7 +116,8 @@ def _numbers(cell: LeaderboardCell, places: int) -> tuple[str, str]:
 def _heading_lines(facts: ScorerColumn, form: _Form) -> list[str]:
     """A scorer's name and arrow in lines about as wide as its numbers."""
     lines = [""]
-    for piece in (*facts.name.replace("_", "_\0").split("\0"), f" {'↑' if facts.higher_is_better else '↓'}"):
+    pieces = facts.label.replace("_", "_\0").replace(" (", "\0 (").split("\0")
+    for piece in (*pieces, f" {'↑' if facts.higher_is_better else '↓'}"):
         if lines[-1] and width(lines[-1] + piece, form.size[1]) > 5.5 * form.size[1]:
             lines.append("")
         lines[-1] += piece
