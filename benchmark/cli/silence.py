@@ -1,5 +1,6 @@
 """A command that takes longer says so within a second, and again where it is silent for long."""
 
+import os
 import sys
 import time
 from importlib.abc import MetaPathFinder
@@ -18,10 +19,12 @@ AGAIN: Final = 10.0
 class _TorchAnnounced(MetaPathFinder):
     """Writes a line before torch is imported, which holds Python's lock and so keeps every thread waiting."""
 
+    said = False
+
     def find_spec(self, fullname: str, *_: object) -> ModuleSpec | None:
         """Finds nothing: the usual finders do."""
-        if fullname == "torch":
-            sys.meta_path.remove(self)
+        if fullname == "torch" and not self.said:
+            self.said = True
             _say("loading torch")
         return None
 
@@ -51,13 +54,13 @@ def _watch(over: Event, start: float) -> None:
 
 
 def _say(text: str) -> None:
+    # Of several processes under a launcher the first one speaks.
+    if os.environ.get("RANK", "0") != "0":
+        return
     sys.stderr.write(f"{_command()}: {text}\n")
     sys.stderr.flush()
 
 
 def _command() -> str:
-    """The command of this process: the words before the first option."""
-    words = ["fbench"]
-    for word in sys.argv[1:2]:
-        words += [word] if word.isidentifier() else []
-    return " ".join(words)
+    """The command of this process, without its options."""
+    return " ".join(["fbench", *(word for word in sys.argv[1:2] if word.isidentifier())])

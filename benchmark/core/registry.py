@@ -216,8 +216,7 @@ class Registry(Generic[T]):
         for fact, annotation in inspect.get_annotations(states).items():
             if fact.startswith("_"):
                 continue
-            own = get_args(annotation)[0] if get_origin(annotation) is ClassVar else annotation
-            values = get_args(own) if get_origin(own) is Literal else ()
+            values = _allowed(annotation)
             if not hasattr(thing, fact):
                 what = f"does not state `{fact}`"
             elif values and getattr(thing, fact) not in values:
@@ -290,6 +289,14 @@ class Registry(Generic[T]):
             # Loading may register through the decorator; then the name is taken by the thing itself.
             if normalise(point.name) not in self._entries:
                 self.register_lazy(point.name, point.value, summary=point.summary)
+
+
+def _allowed(annotation: Any) -> tuple[str, ...]:
+    """The values of a `Literal`, in a `ClassVar` or not; none for any other annotation."""
+    origin: Any = get_origin(annotation)
+    if origin is ClassVar:
+        return _allowed(get_args(annotation)[0])
+    return get_args(annotation) if origin is Literal else ()
 
 
 def normalise(name: str) -> str:

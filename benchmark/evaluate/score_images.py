@@ -208,7 +208,7 @@ def _as_pillow(image: Any, position: int) -> "Image":
     allowed = "Pillow images, paths, or arrays of uint8 in (height, width, 3) or (height, width)"
     array = np.asarray(image) if hasattr(image, "__array__") else None
     if array is None:
-        raise UserError(f"image {position} is a {type(image).__name__}", allowed=allowed)
+        raise UserError(f"image {position} is of type {type(image).__name__}", allowed=allowed)
     if (
         array.dtype != np.uint8
         or array.ndim not in (2, 3)

@@ -62,9 +62,9 @@ def refused(fbench: Fbench, command_lines: Any) -> Callable[..., str]:
         (line,) = [line for line in result.stderr.splitlines() if not line.startswith("computing on ")]
         assert line.startswith("error: ")
         for told in re.findall(r"`fbench ([^`]+)`", line):
-            words = shlex.split(told)
-            if command_lines.find(words)[1] not in ([], ["--help"]):
-                command_lines.check(words)
+            typed = shlex.split(told)
+            if command_lines.find(typed)[1] not in ([], ["--help"]):
+                command_lines.check(typed)
         return line
 
     return run
