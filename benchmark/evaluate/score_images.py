@@ -153,7 +153,7 @@ def score(
     with TemporaryDirectory(prefix="fbench-") as folder:
         found = _as_set(images, texts, Path(folder))
         rows = score_all(found, asked, loaded, ScoreCache(Path(folder) / "cache"), lambda *_: None)
-    texts_by_id = {prompt.id: prompt.text for prompt in found.prompt_set}
+    texts_by_id: dict[str | None, str] = {prompt.id: prompt.text for prompt in found.prompt_set}
     positions: dict[str, list[int]] = {}
     for i, text in enumerate(texts):
         positions.setdefault(text, []).append(i)
@@ -163,7 +163,7 @@ def score(
         columns=tuple(scorer.column() for scorer in asked),
         prompts=tuple(texts),
         places={(r.prompt_id, r.seed): positions[texts_by_id[r.prompt_id]][r.seed] for r in found},
-        texts={**texts_by_id},
+        texts=texts_by_id,
     )
 
 

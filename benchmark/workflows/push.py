@@ -109,16 +109,17 @@ def push(run: Path, repo: str = "", *, step: int | None = None, scores: Path | N
     from huggingface_hub import CommitOperationAdd, HfApi
 
     hub = HfApi(library_name="fbench")
-    with _explained(repo):
-        name = repo or run.resolve().name
-        if "/" not in name:
+    name = repo or run.resolve().name
+    if "/" not in name:
+        with _explained(name):
             name = f"{hub.whoami()['name']}/{name}"
-        parcel = pack(run, name, step=step, scores=scores)
+    parcel = pack(run, name, step=step, scores=scores)
+    operations = [
+        CommitOperationAdd(CARD, parcel.card.encode()),
+        *(CommitOperationAdd(where, path) for where, path in parcel.files.items()),
+    ]
+    with _explained(name):
         hub.create_repo(name, private=private or None, exist_ok=True)
-        operations = [
-            CommitOperationAdd(CARD, parcel.card.encode()),
-            *(CommitOperationAdd(where, path) for where, path in parcel.files.items()),
-        ]
         done = hub.create_commit(name, operations, commit_message=f"fbench: {parcel.checkpoint}")
     return Pushed(name, str(done.commit_url), parcel.checkpoint, (CARD, *parcel.files))
 
@@ -154,7 +155,6 @@ def _explained(repo: str) -> Iterator[None]:
     Raises:
         UserError: for it.
     """
-    from httpx import HTTPError
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
 
     login = "log in by `hf auth login` with a token that may write, or set HF_TOKEN"
@@ -166,8 +166,9 @@ def _explained(repo: str) -> Iterator[None]:
         status = getattr(error.response, "status_code", None)
         why = str(error).strip().splitlines()[-1]
         do = login if status in (401, 403) else ""
-        raise UserError(f"the Hub refuses to take {repo or 'it'} ({status}: {why})", do=do) from error
-    except (HTTPError, OSError, ValueError) as error:
+        raise UserError(f"the Hub refuses to take {repo} ({status}: {why})", do=do) from error
+    # No network, a name that is none, a connection that breaks: in the words of whichever library said it.
+    except Exception as error:
         raise UserError(
-            f"cannot push {repo or 'it'} ({type(error).__name__}: {error})", do="the same command tries again"
+            f"cannot push {repo} ({type(error).__name__}: {error})", do="the same command tries again"
         ) from error

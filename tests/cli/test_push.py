@@ -64,11 +64,12 @@ def test_a_run_is_uploaded_with_its_card(hub: Any, made: dict[str, Path]) -> Non
     card = ModelCard(files["README.md"].decode())
     trained = board.checkpoints[1]
     assert hub.commits == [f"fbench: {trained.id}"]
-    assert card.data.library_name == "diffusers"
-    assert card.data.pipeline_tag == "text-to-image"
-    assert {"fbench", "f_dpo", "reverse_kl", "lora"} <= set(card.data.tags)
+    facts: Any = card.data
+    assert facts.library_name == "diffusers"
+    assert facts.pipeline_tag == "text-to-image"
+    assert {"fbench", "f_dpo", "reverse_kl", "lora"} <= set(facts.tags)
     rows = board.rows[board.rows["checkpoint"] == trained.id]
-    stated = {result.metric_type: result.metric_value for result in card.data.eval_results or []}
+    stated = {result.metric_type: result.metric_value for result in facts.eval_results or []}
     assert stated == {
         name: pytest.approx(rows[rows["scorer"] == name]["value"].mean(), abs=1e-5)
         for name in ("light", "spread")

@@ -48,7 +48,7 @@ def test_csv_has_the_columns_that_scripts_depend_on(leaderboard: Leaderboard) ->
 
 
 def test_a_toy_model_is_called_so_in_every_export(leaderboard: Leaderboard) -> None:
-    columns = [dataclasses.replace(c, embedded=c.name == "hps") for c in leaderboard.columns]
+    columns = tuple(dataclasses.replace(c, embedded=c.name == "hps") for c in leaderboard.columns)
     toy = dataclasses.replace(leaderboard, columns=columns)
     frame = pd.read_csv(io.StringIO(csv_text(toy)))
     assert {"hps (embedded)", "hps (embedded)_lo", "pickscore"} <= set(frame.columns)
