@@ -56,7 +56,7 @@ _OPTIONS_ELSEWHERE = {
 """What other programs call our options, where spelling does not tell."""
 _COMMANDS_ELSEWHERE = {
     "finetune": "train", "fine-tune": "train", "benchmark": "eval", "generate": "eval", "compare": "gate",
-    "table": "leaderboard", "report": "leaderboard", "figure": "plot", "download": "weights",
+    "table": "leaderboard", "report": "leaderboard", "figure": "plot", "download": "weights fetch",
     "upload": "push", "publish": "push", "info": "doctor", "env": "doctor",
 }  # fmt: skip
 
@@ -77,7 +77,7 @@ class Group(TyperGroup):
         if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
             meant = _COMMANDS_ELSEWHERE.get(args[0], "")
             known = self.list_commands(ctx)
-            if meant in known:
+            if meant.partition(" ")[0] in known:
                 raise UserError(
                     f"unknown command {args[0]!r}", do=f"did you mean {ctx.command_path} {meant}?"
                 )

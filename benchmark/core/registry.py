@@ -24,11 +24,12 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin
+from typing import Any, Generic, TypeVar
 
 from benchmark.core import plugins
 from benchmark.core.calls import Call, call_of, parse_call, recording, shortened
 from benchmark.core.errors import UnknownNameError, UserError, close_matches
+from benchmark.core.facts import refuse_missing_facts
 
 T = TypeVar("T")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
@@ -209,25 +210,8 @@ class Registry(Generic[T]):
         except SystemExit as left:
             raise UserError(f"{self.kind} {shortened(text)} raises SystemExit({left.code!r})") from left
         if self._states is not None and isinstance(thing, self._states):
-            self._refuse_missing_facts(text, thing, self._states)
+            refuse_missing_facts(f"{self.kind} {shortened(text)}", thing, self._states)
         return thing
-
-    def _refuse_missing_facts(self, text: str, thing: object, states: type) -> None:
-        for fact, annotation in inspect.get_annotations(states).items():
-            if fact.startswith("_"):
-                continue
-            values = _allowed(annotation)
-            if not hasattr(thing, fact):
-                what = f"does not state `{fact}`"
-            elif values and getattr(thing, fact) not in values:
-                what = f"states the {fact} {getattr(thing, fact)!r}"
-            else:
-                continue
-            raise UserError(
-                f"{self.kind} {shortened(text)} {what}",
-                allowed=", ".join(values),
-                do=f"state it as an attribute of the class, {fact} = {repr(values[0]) if values else '...'}",
-            )
 
     def _parsed(self, text: str) -> Call:
         """The call that a text means.
@@ -289,14 +273,6 @@ class Registry(Generic[T]):
             # Loading may register through the decorator; then the name is taken by the thing itself.
             if normalise(point.name) not in self._entries:
                 self.register_lazy(point.name, point.value, summary=point.summary)
-
-
-def _allowed(annotation: Any) -> tuple[str, ...]:
-    """The values of a `Literal`, in a `ClassVar` or not; none for any other annotation."""
-    origin: Any = get_origin(annotation)
-    if origin is ClassVar:
-        return _allowed(get_args(annotation)[0])
-    return get_args(annotation) if origin is Literal else ()
 
 
 def normalise(name: str) -> str:
