@@ -31,7 +31,6 @@ def pairs(
 
     settings = PairsConfig.resolve(config, options.settings_of(context, out="runs/pairs"))
     options.forbid_network(offline=settings.offline)
-    from benchmark.models import model_facts
     from benchmark.workflows.pairs.run import make_pairs, plan_pairs
 
     if dry_run:
@@ -50,6 +49,16 @@ def pairs(
         f"{'were there' if result.reused else 'made'}: {result.pairs} pairs and {result.held_out} held-out "
         f"ones, {result.ties} of them ties, of {result.images} images labelled by {result.labelled_by}"
     )
-    # A recipe states beta and scale, which some base models ask for.
-    recipe = ("--preset", "shapes-f-dpo-reverse-kl") if model_facts(settings.base).always_stated else ()
-    say_next("fbench", "train", *recipe, "--base", settings.base, "--data", result.folder)
+    say_next("fbench", "train", *_recipe(settings.base), "--base", settings.base, "--data", result.folder)
+
+
+def _recipe(base: str) -> tuple[str, ...]:
+    """A preset for the embedded world's base models, with which beta and scale must be stated."""
+    from benchmark.models import draws_embedded_world
+    from trainers.presets import PRESETS
+
+    if not draws_embedded_world(base):
+        return ()
+    wanted = {"base": base, "objective": "f_dpo"}
+    fitting = (name for name, found in PRESETS.items() if wanted.items() <= found.values.items())
+    return ("--preset", next(fitting))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmark.cli import silence
+from benchmark.cli import silence, streams
 from benchmark.core.console import doing, now_doing
 
 _SLOW = """
@@ -72,7 +72,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[tuple[float, st
             return max(written, default=None)
 
         monkeypatch.setattr(silence, "time", clock)
-        monkeypatch.setattr(silence.streams, "last_written", last_written)
+        monkeypatch.setattr(streams, "last_written", last_written)
         monkeypatch.setattr(silence, "_say", lambda text: said.append((clock.now, text)))
         silence._watch(clock, 0.0)  # type: ignore[arg-type]
         return said

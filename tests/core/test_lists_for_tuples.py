@@ -48,8 +48,8 @@ def test_records_of_lists_are_those_of_tuples() -> None:
 
 
 def test_configs_take_lists_and_one_text() -> None:
-    listed = EvalConfig(checkpoint=["base"], scorers=["clip"], out=Path("x"))  # type: ignore[arg-type]
-    assert listed == EvalConfig(checkpoint="base", scorers="clip", out="x")  # type: ignore[arg-type]
+    listed = EvalConfig(checkpoint=["base"], scorers=["clip"], out=Path("x"))
+    assert listed == EvalConfig(checkpoint="base", scorers="clip", out="x")
     assert listed.checkpoint == ("base",)
 
 

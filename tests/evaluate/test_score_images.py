@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -76,7 +76,7 @@ def test_a_picture_that_is_not_there_is_a_row(arrays: list[Any], tmp_path: Path)
         (lambda a: score(a, ["a"], ["entropy"]), "4 images and 1 prompts; allowed: one prompt an image"),
         (lambda a: score([], [], ["entropy"]), "0 images and 0 prompts"),
         (lambda a: score([a[0] / 255], "a", ["entropy"]), "image 0 is an array of float64 in (64, 64, 3)"),
-        (lambda a: score([3], "a", ["entropy"]), "image 0 is of type int"),
+        (lambda _: score(cast("list[Any]", [3]), "a", ["entropy"]), "image 0 is of type int"),
         (lambda a: score(a, " ", ["entropy"]), "has no text"),
         (lambda a: score(a, "a", ["entrpy"]), "did you mean entropy"),
         (lambda a: score(a, "a", ["entropy"]).values("clip"), "allowed: entropy"),
@@ -95,10 +95,13 @@ def test_networks_stay_loaded_from_call_to_call(
 ) -> None:
     from benchmark.scorers.clip import Clip
 
-    loads, load = [], Clip.load
-    monkeypatch.setattr(
-        Clip, "load", lambda self, device="cpu": (loads.append(device), load(self, device))[1]
-    )
+    loads, load = list[str](), Clip.load
+
+    def counted(self: Clip, device: str = "cpu") -> None:
+        loads.append(device)
+        load(self, device)
+
+    monkeypatch.setattr(Clip, "load", counted)
     first = score(arrays, TEXTS, ["clip"], weights="embedded").values("clip")
     assert score(arrays[::-1], TEXTS[::-1], ["clip"], weights="embedded").values("clip") == first[::-1]
     assert len(loads) == 1
