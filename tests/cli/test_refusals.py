@@ -89,7 +89,7 @@ def test_an_empty_path_is_not_the_current_folder(
         ("eval --scorers oracl --dry-run", "unknown scorer 'oracl'"),
         (
             "eval --base shape --dry-run",
-            f"unknown base model 'shape'; allowed: {', '.join(models.names())}; did you mean shapes?",
+            f"unknown base model 'shape'; allowed: {', '.join(models.names())}; did you mean shapes",
         ),
         ("eval --shard 5/4 --dry-run", "--shard is '5/4'; allowed: i/n with 1 <= i <= n, such as 2/4"),
         ("score nowhere.jsonl", "no JSONL file or folder of images at nowhere.jsonl"),
