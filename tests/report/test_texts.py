@@ -55,6 +55,11 @@ def test_a_toy_model_is_called_so_in_every_export(leaderboard: Leaderboard) -> N
     assert "hps" not in frame.columns
     assert frame["hps (embedded)"].tolist() == pd.read_csv(io.StringIO(csv_text(leaderboard)))["hps"].tolist()
     assert "hps (embedded)" in latex_text(toy, "long")
+    assert "hps (embedded) ↑" in markdown_text(toy)
+    console = Console(file=io.StringIO(), width=140)
+    print_leaderboard(toy, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "hps (embedded) ↑" in console.file.getvalue()
     named = {column["name"]: column["embedded"] for column in json.loads(json_text(toy))["columns"]}
     assert named == {column.name: column.name == "hps" for column in leaderboard.columns}
 
