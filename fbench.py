@@ -43,6 +43,14 @@ _PUBLIC = {
     "train": "trainers.train",
     "EvalConfig": "benchmark.evaluate.config",
     "evaluate": "benchmark.evaluate.run",
+    # pictures of one's own, and what commands wrote
+    "score": "benchmark.evaluate.score_images",
+    "load": "benchmark.evaluate.opened",
+    # a training loop of one's own
+    "log_ratio": "trainers.log_ratio",
+    "log_ratio_scale": "trainers.log_ratio",
+    "prediction_error": "trainers.log_ratio",
+    "PairErrors": "trainers.objectives",
 }
 
 __all__ = ["__version__", "main", *sorted(_PUBLIC)]  # noqa: PLE0604  # the names above are all text

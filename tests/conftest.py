@@ -263,6 +263,18 @@ def bad_files() -> Any:
 
 
 @pytest.fixture(scope="session")
+def hub_stand_in() -> Any:
+    """A server that answers as the Hub does: see hub_stand_in.py."""
+    return _beside("hub_stand_in")
+
+
+@pytest.fixture(scope="session")
+def command_lines() -> Any:
+    """Command lines, read by the real commands: see command_lines.py."""
+    return _beside("command_lines")
+
+
+@pytest.fixture(scope="session")
 def whole_files() -> Any:
     """Whole models in one file, written from folders: see whole_files.py."""
     return _beside("whole_files")

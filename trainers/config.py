@@ -119,8 +119,8 @@ class TrainConfig(Config):
         "By which embeddings `rpo` weighs its comparisons.", WHAT, "value", "method", "own", flag="none"
     )] = "text+image"
     clip: Annotated[Path | None, TrainSetting(
-        "The CLIP of those embeddings, a folder in open_clip's layout; empty for the base model's own.",
-        WHAT, "content", "content", "shared", flag="none"
+        "The CLIP of rpo's embeddings, a folder in open_clip's layout. (default the base model's own)",
+        WHAT, "content", "content", "shared"
     )] = None
     lora_rank: Annotated[PositiveInt | Literal["full"], TrainSetting(
         "Rank of the adapter, or all weights. (default {default})",
@@ -175,7 +175,7 @@ class TrainConfig(Config):
         "Share of captions replaced by the empty one.", HOW, "value", "method", "own", flag="none"
     )] = 0.0
     gradient_checkpointing: Annotated[bool, TrainSetting(
-        "Less memory, more time.", HOW, "value", "no", "shared", flag="none"
+        "Less memory, more time. (default no)", HOW, "value", "no", "shared"
     )] = False
     compile: Annotated[bool, TrainSetting(
         "Let torch compile the network; pays on a GPU after some minutes.",
@@ -235,7 +235,7 @@ class TrainConfig(Config):
         values = {**in_file, **given}
         preset = values.get("preset")
         recipe = preset_values(str(preset)) if preset is not None else {}
-        return cls.parse({**recipe, **values}, source=str(file) if file else "")
+        return cls.parse({**recipe, **values}, str(file) if file else "", given)
 
     @field_validator("objective", "divergence", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmark.core import manifest as manifests
+from benchmark.core.console import doing
 from benchmark.core.errors import UserError
 from benchmark.core.manifest import Artefact, Manifest
 from benchmark.core.plugins import code_sha256
@@ -59,15 +60,16 @@ def load_pairs_of(config: TrainConfig, runs: Sequence[Path] = ()) -> PreferenceD
         config: Its settings.
         runs: Folders of runs; the bad rows are listed there.
     """
-    return load_pairs(
-        config.data,
-        held_out=config.held_out_pairs,
-        max_bad_share=config.max_bad_share,
-        ties=config.ties,
-        limit=config.data_limit,
-        offline=config.offline,
-        runs=runs,
-    )
+    with doing(f"reading and checking the pairs of {config.data}"):
+        return load_pairs(
+            config.data,
+            held_out=config.held_out_pairs,
+            max_bad_share=config.max_bad_share,
+            ties=config.ties,
+            limit=config.data_limit,
+            offline=config.offline,
+            runs=runs,
+        )
 
 
 def identities(
@@ -87,10 +89,12 @@ def identities(
     """
     shared = configs[0]
     here = fetch or is_here(shared.base)
-    base_sha256 = base_hash(shared.base, offline=shared.offline) if here else ""
+    with doing(f"hashing the weights of {shared.base}"):
+        base_sha256 = base_hash(shared.base, offline=shared.offline) if here else ""
     base = Artefact(path=shared.base, sha256=base_sha256, role="base")
     source = find_source(shared.data, offline=shared.offline)
-    data = Artefact(path=shared.data, sha256=source.sha256(), role="data")
+    with doing(f"hashing {shared.data}"):
+        data = Artefact(path=shared.data, sha256=source.sha256(), role="data")
     walks = []
     if shared.estimator == "transition":
         from trainers.trajectories import source_folder, trajectories_sha256

@@ -6,6 +6,7 @@ What a command needs is imported when it runs, so that ``fbench --help`` and the
 import sys
 
 from benchmark.cli import streams
+from benchmark.cli.silence import break_silence
 from benchmark.core.errors import EXIT_INTERRUPTED
 
 
@@ -13,9 +14,13 @@ def main() -> None:
     """Runs the command line of this process and ends it with the documented exit code."""
     try:
         streams.take_over()
+        over = break_silence()
         from benchmark.cli.app import command
 
-        command().main()
+        try:
+            command().main()
+        finally:
+            over.set()
     except KeyboardInterrupt:
         # Ctrl-C while Python still imports: there is nothing to keep.
         raise SystemExit(EXIT_INTERRUPTED) from None

@@ -21,6 +21,7 @@ from benchmark.core.errors import (
     ConfigError,
     FbenchError,
     UnknownNameError,
+    UserError,
     close_matches,
 )
 from benchmark.core.system import refusal_of
@@ -28,8 +29,36 @@ from benchmark.core.system import refusal_of
 # In the order of `fbench --help`: the way a newcomer goes.
 COMMANDS = (
     "demo", "train", "sweep", "pairs", "eval", "score", "reference", "frontier", "leaderboard", "plot",
-    "gate", "regress", "divergence", "weights", "list", "doctor",
+    "gate", "regress", "divergence", "push", "weights", "list", "doctor",
 )  # fmt: skip
+
+
+_OPTIONS_ELSEWHERE = {
+    "model": ("base", "checkpoint"),
+    "pretrained-model-name-or-path": ("base",),
+    "lora": ("checkpoint", "lora-rank"),
+    "dataset": ("data", "prompts"),
+    "dataset-name": ("data",),
+    "train-data-dir": ("data",),
+    "loss": ("objective",),
+    "rank": ("lora-rank",),
+    "epochs": ("steps",),
+    "num-train-epochs": ("steps",),
+    "max-train-steps": ("steps",),
+    "num-inference-steps": ("steps",),
+    "metrics": ("scorers",),
+    "num-images": ("images-per-prompt",),
+    "k": ("images-per-prompt",),
+    "cfg": ("guidance",),
+    "output-dir": ("out",),
+    "cache-dir": ("weights-folder",),
+}
+"""What other programs call our options, where spelling does not tell."""
+_COMMANDS_ELSEWHERE = {
+    "finetune": "train", "fine-tune": "train", "benchmark": "eval", "generate": "eval", "compare": "gate",
+    "table": "leaderboard", "report": "leaderboard", "figure": "plot", "download": "weights fetch",
+    "upload": "push", "publish": "push", "info": "doctor", "env": "doctor",
+}  # fmt: skip
 
 
 class Group(TyperGroup):
@@ -46,7 +75,13 @@ class Group(TyperGroup):
             UnknownNameError: if there is none.
         """
         if not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
-            raise UnknownNameError(f"command of {ctx.command_path}", args[0], self.list_commands(ctx))
+            meant = _COMMANDS_ELSEWHERE.get(args[0], "")
+            known = self.list_commands(ctx)
+            if meant.partition(" ")[0] in known:
+                raise UserError(
+                    f"unknown command {args[0]!r}", do=f"did you mean {ctx.command_path} {meant}?"
+                )
+            raise UnknownNameError(f"command of {ctx.command_path}", args[0], known)
         return super().resolve_command(ctx, args)
 
 
@@ -172,10 +207,22 @@ def _usage(error: typer.TyperException) -> str:
     option = getattr(error, "option_name", None)
     if option is None or not words.startswith("No such option"):
         return f"{words}; {asked}"
-    known = [name for parameter in context.command.params for name in parameter.opts]
-    close = close_matches(option, [name for name in known if name.startswith("--")])
-    hint = f"did you mean {' or '.join(close)}?" if close else asked
-    return f"unknown option {option} of {context.command_path}; {hint}"
+    return f"unknown option {option} of {context.command_path}; {_option_hint(option, context) or asked}"
+
+
+def _option_hint(option: str, context: Any) -> str:
+    """What was probably meant by an option that a command lacks; empty where nobody knows."""
+    name = option.removeprefix("--")
+    known = [opt[2:] for parameter in context.command.params for opt in parameter.opts if opt[:2] == "--"]
+    setting = name.replace("-", "_")
+    if "set" in known:
+        from trainers.config import TrainConfig
+
+        if setting in TrainConfig.model_fields:
+            return f"it is a setting without a flag: --set {setting}=VALUE"
+    elsewhere = [word for word in _OPTIONS_ELSEWHERE.get(name, ()) if word in known]
+    close = elsewhere or close_matches(name, known)
+    return f"did you mean --{' or --'.join(close)}?" if close else ""
 
 
 app = typer.Typer(

@@ -68,12 +68,18 @@ def command_of(config: str) -> type[TyperCommand]:
         _own: list[Any]
         _all: list[Any] | None = None
 
+        @staticmethod
+        def config() -> "type[Settings]":
+            """The class of its settings."""
+            module, _, name = config.partition(":")
+            found: type[Settings] = getattr(importlib.import_module(module), name)
+            return found
+
         @property
         def params(self) -> list[Any]:
             """Every option and argument, in the order of ``--help``."""
             if self._all is None:
-                module, _, name = config.partition(":")
-                made = _params_of(getattr(importlib.import_module(module), name))
+                made = _params_of(self.config())
                 machine = [made.pop(name) for name in _MACHINE if name in made]
                 last = next((i for i, one in enumerate(self._own) if one.name in _LAST), len(self._own))
                 self._all = [*made.values(), *self._own[:last], *machine, *self._own[last:]]

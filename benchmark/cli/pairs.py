@@ -49,4 +49,16 @@ def pairs(
         f"{'were there' if result.reused else 'made'}: {result.pairs} pairs and {result.held_out} held-out "
         f"ones, {result.ties} of them ties, of {result.images} images labelled by {result.labelled_by}"
     )
-    say_next("fbench", "train", "--base", settings.base, "--data", result.folder)
+    say_next("fbench", "train", *_recipe(settings.base), "--base", settings.base, "--data", result.folder)
+
+
+def _recipe(base: str) -> tuple[str, ...]:
+    """A preset for the embedded world's base models, with which beta and scale must be stated."""
+    from benchmark.models import draws_embedded_world
+    from trainers.presets import PRESETS
+
+    if not draws_embedded_world(base):
+        return ()
+    wanted = {"base": base, "objective": "f_dpo"}
+    fitting = (name for name, found in PRESETS.items() if wanted.items() <= found.values.items())
+    return ("--preset", next(fitting))

@@ -4,6 +4,7 @@ import codecs
 import io
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, Final, TextIO
@@ -30,6 +31,7 @@ class _Stdout(io.TextIOWrapper):
     """stdout whose failures are told apart from those of the files that a command works on."""
 
     def write(self, text: str, /) -> int:
+        _note()
         return int(self._told(lambda: super(_Stdout, self).write(text)) or 0)
 
     def flush(self) -> None:
@@ -53,6 +55,7 @@ class _Stderr(io.TextIOWrapper):
     """stderr: that nobody hears a remark is no reason to stop the work."""
 
     def write(self, text: str, /) -> int:
+        _note()
         return int(self._tried(lambda: super(_Stderr, self).write(text)) or 0)
 
     def flush(self) -> None:
@@ -92,6 +95,18 @@ def accept_any_character() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ERRORS)
+
+
+_WRITTEN: list[float] = []
+
+
+def _note() -> None:
+    _WRITTEN[:] = [time.monotonic()]
+
+
+def last_written() -> float | None:
+    """When stdout or stderr, since they were taken over, were last written to, in monotonic seconds."""
+    return _WRITTEN[0] if _WRITTEN else None
 
 
 _KEPT: list[TextIO] = []

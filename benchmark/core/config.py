@@ -1,12 +1,13 @@
 """Settings from flags and ``--config`` files, and errors that a user can act on."""
 
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from benchmark.core import manifest
 from benchmark.core.errors import ConfigError, MissingFileError, UnreadableFileError, close_matches
 from benchmark.core.settings import SettingType
 from benchmark.core.strict import load_json, load_yaml
@@ -41,12 +42,13 @@ class Config(BaseModel):
         return found
 
     @classmethod
-    def parse(cls, values: Mapping[str, Any], source: str = "") -> Self:
+    def parse(cls, values: Mapping[str, Any], source: str = "", flags: Collection[str] = ()) -> Self:
         """Checks values by key; ``-`` is accepted for ``_``.
 
         Args:
             values: The settings.
             source: Where they come from, for the message.
+            flags: Keys of those that do not come from there, but from the command line.
 
         Raises:
             ConfigError: for an unknown key or an impossible value; one line, all of them.
@@ -54,7 +56,7 @@ class Config(BaseModel):
         try:
             return cls.model_validate(_normalised(values.items(), source or "the settings"))
         except ValidationError as error:
-            raise _explain(error, cls, source) from error
+            raise _explain(error, cls, _blamed(error, source, flags)) from error
 
     @classmethod
     def resolve(cls, file: Path | None, flags: Mapping[str, Any]) -> Self:
@@ -70,23 +72,27 @@ class Config(BaseModel):
         given = {key: value for key, value in flags.items() if value is not None}
         if file is None:
             return cls.parse(given)
-        source = f"{file} and the command line" if given else str(file)
-        return cls.parse({**load_config_file(file), **given}, source=source)
+        return cls.parse({**load_config_file(file), **given}, str(file), given)
 
 
 def load_config_file(path: Path) -> dict[str, Any]:
-    """The content of a TOML, YAML or JSON file; its keys with ``_`` for ``-``.
+    """The settings in a TOML, YAML or JSON file; its keys with ``_`` for ``-``.
+
+    Args:
+        path: The file; or a run's folder or its manifest, whose settings are those that the run resolved.
 
     Raises:
         MissingFileError: if there is no such file.
         UnreadableFileError: if it cannot be parsed, is not a table of keys, or states one of them twice.
         ConfigError: if its name ends in something else, or a key stands there in two spellings.
     """
+    if path.is_dir() or path.name == manifest.FILE_NAME:
+        return manifest.read_manifest(path).config
     if not path.is_file():
         raise MissingFileError(
             path,
             "config file",
-            allowed=f"a file that ends in {', '.join(_FORMATS)}",
+            allowed=f"a file that ends in {', '.join(_FORMATS)}, or the folder of a run",
             do="name one that is there, or give its settings as flags",
         )
     if path.suffix.lower() not in _FORMATS:
@@ -121,6 +127,16 @@ def _normalised(pairs: Iterable[tuple[str, Any]], source: str) -> dict[str, Any]
             raise ConfigError(f"{source} has {both}", do="leave one of them out")
         found[name], spelled[name] = value, key
     return found
+
+
+def _blamed(error: ValidationError, source: str, flags: Collection[str]) -> str:
+    """Who stated what is wrong: the source, the command line, which needs no name, or both."""
+    typed = {key.replace("-", "_") for key in flags}
+    wrong = {str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"]}
+    if not source or (wrong and wrong <= typed):
+        return ""
+    # What contradicts itself is of all that was stated.
+    return f"{source} and the command line" if wrong & typed or (typed and not wrong) else source
 
 
 def _explain(error: ValidationError, model: type[BaseModel], source: str) -> ConfigError:

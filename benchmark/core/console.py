@@ -2,7 +2,8 @@
 
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from benchmark.core import interrupts
@@ -14,6 +15,28 @@ def notice(text: str) -> None:
     if text:
         sys.stderr.write(" ".join(text.split()) + "\n")
         sys.stderr.flush()
+
+
+_DOING: list[str] = []
+
+
+@contextmanager
+def doing(what: str) -> Iterator[None]:
+    """Names a part of the work that may take a while, for whoever breaks the silence: see `now_doing`.
+
+    Args:
+        what: A few words, such as "reading the pairs of mine.parquet".
+    """
+    _DOING.append(what)
+    try:
+        yield
+    finally:
+        _DOING.remove(what)
+
+
+def now_doing() -> str:
+    """What this process does at the moment; empty where nobody said."""
+    return _DOING[-1] if _DOING else ""
 
 
 def readable_size(count: int) -> str:

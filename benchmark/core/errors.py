@@ -17,6 +17,8 @@
 141, as a shell expects.
 """
 
+import re
+import shlex
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -159,15 +161,42 @@ class MissingRowsError(FbenchError):
         return type(self), (self.missing, self.total, self.where)
 
 
-def close_matches(word: str, known: Iterable[str]) -> list[str]:
-    """The known words nearest to a mistyped one, best first.
+def pasted(*words: object) -> str:
+    """A command as a message shows it, which a shell takes as it stands: paths with spaces are quoted.
 
     Example:
-        >>> close_matches("revers-kl", ["forward_kl", "reverse_kl", "alpha"])
-        ['reverse_kl']
+        >>> pasted("fbench", "eval", "--out", Path("my runs/a"))
+        "`fbench eval --out 'my runs/a'`"
+    """
+    return f"`{shlex.join(map(str, words))}`"
+
+
+def close_matches(word: str, known: Iterable[str]) -> list[str]:
+    """The known words that a mistyped or shortened one may mean, at most three, best first.
+
+    Example:
+        >>> names = ["alpha", "forward_kl", "jensen_shannon", "reverse_kl"]
+        >>> [close_matches(word, names) for word in ("revers-kl", "kl", "js")]
+        [['reverse_kl'], ['forward_kl', 'reverse_kl'], ['jensen_shannon']]
     """
     spelled = {w.lower().replace("-", "_"): w for w in known}
-    return [spelled[m] for m in get_close_matches(word.lower().replace("-", "_"), spelled, 3, 0.6)]
+    typed = word.lower().replace("-", "_")
+    shortened = [w for w in spelled if _is_short_for(typed, w) or _is_short_for(w, typed)]
+    similar = get_close_matches(typed, spelled, 3, 0.6)
+    return [spelled[m] for m in dict.fromkeys([*shortened, *similar])][:3]
+
+
+def _is_short_for(short: str, word: str) -> bool:
+    """Whether it is a part of the word, its beginning, or its initials, as in KL, JS and JSD.
+
+    Example:
+        >>> [_is_short_for(s, "jensen_shannon") for s in ("jensen", "js", "jsd", "en")]
+        [True, True, True, False]
+    """
+    parts = [part for part in re.split(r"[\W_]+", word) if part]
+    initials = "".join(part[0] for part in parts) if len(parts) > 1 else ""
+    beginning = len(short) >= 3 and word.startswith(short)
+    return short in parts or beginning or (bool(initials) and short in (initials, f"{initials}d"))
 
 
 def _first_line(why: object) -> str:

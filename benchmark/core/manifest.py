@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from benchmark.core import environment, store
-from benchmark.core.errors import MissingFileError, MissingRowsError, UnreadableFileError, UserError
+from benchmark.core.errors import MissingFileError, MissingRowsError, UnreadableFileError, UserError, pasted
 from benchmark.core.hashing import plain, sha256_json, sha256_path
 from benchmark.core.interrupts import postponed
 
@@ -194,7 +194,7 @@ def read_manifest_of(folder: Path, *kinds: str) -> Manifest:
     """
     allowed = f"a folder of {' or '.join(f'`fbench {kind}`' for kind in kinds)}"
     if not (folder / FILE_NAME).exists():
-        do = f"run `fbench {kinds[0]} --out {folder}` first"
+        do = f"run {pasted('fbench', kinds[0], '--out', folder)} first"
         raise MissingFileError(folder, f"run of `fbench {kinds[0]}`", allowed=allowed, do=do)
     manifest = read_manifest(folder)
     if manifest.kind not in kinds:
@@ -203,13 +203,14 @@ def read_manifest_of(folder: Path, *kinds: str) -> Manifest:
     return manifest
 
 
-def read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path | str) -> Manifest:
     """The manifest of a run's folder, or a manifest file; older versions are migrated.
 
     Raises:
         MissingFileError: if there is none.
         UnreadableFileError: if it is no manifest, or was written by a newer fbench.
     """
+    path = Path(path)
     path = path / FILE_NAME if path.is_dir() else path
     if not path.exists():
         do = "name the folder of a run: every command that makes one writes its manifest there"

@@ -29,6 +29,7 @@ from typing import Any, Generic, TypeVar
 from benchmark.core import plugins
 from benchmark.core.calls import Call, call_of, parse_call, recording, shortened
 from benchmark.core.errors import UnknownNameError, UserError, close_matches
+from benchmark.core.facts import refuse_missing_facts
 
 T = TypeVar("T")
 Maker = TypeVar("Maker", bound=Callable[..., Any])
@@ -66,6 +67,8 @@ class Registry(Generic[T]):
         group: Entry-point group through which other packages register.
         modules: Modules that register the built-ins, imported at the first look-up;
             ``package.*`` means every module of that package whose name has no leading ``_``.
+        states: The class of those things. What it annotates without a value each of them must state, as one
+            of the values of a `Literal`.
         accept: Sees everything that `create` makes, and refuses it with a `UserError`.
     """
 
@@ -75,11 +78,13 @@ class Registry(Generic[T]):
         *,
         group: str,
         modules: tuple[str, ...] = (),
+        states: type | None = None,
         accept: Callable[[T], None] | None = None,
     ) -> None:
         self.kind = kind
         self.group = group
         self._modules = modules
+        self._states = states
         self._accept = accept
         self._entries: dict[str, Entry[T]] = {}
         self._with_text: dict[str, tuple[Entry[T], str]] = {}
@@ -183,12 +188,14 @@ class Registry(Generic[T]):
         """As `create`, acceptable or not.
 
         Raises:
-            UserError: for an unknown name or argument, or a value that the maker refuses with
-                ``ValueError``.
+            UserError: for an unknown name or argument, a value that the maker refuses with
+                ``ValueError``, or a thing that lacks a function or a fact.
         """
         self._import_all()
-        call = parse_call(text, self.kind, self._with_text)
+        call = self._parsed(text)
         maker, keywords = self._maker_of(call)
+        if lacking := sorted(getattr(maker, "__abstractmethods__", ())):
+            raise UserError(f"{self.kind} {shortened(text)} has no {' and no '.join(lacking)}", do="write it")
         signature = inspect.signature(maker)
         try:
             given = signature.bind_partial(*call.positional, **keywords)
@@ -197,11 +204,30 @@ class Registry(Generic[T]):
         except TypeError as error:
             raise self._wrong_arguments(text, [*call.keywords, *defaults], signature, error) from error
         try:
-            return maker(*bound.args, **bound.kwargs)
+            thing = maker(*bound.args, **bound.kwargs)
         except ValueError as error:
             raise UserError(f"{self.kind} {shortened(text)}: {error}") from error
         except SystemExit as left:
             raise UserError(f"{self.kind} {shortened(text)} raises SystemExit({left.code!r})") from left
+        if self._states is not None and isinstance(thing, self._states):
+            refuse_missing_facts(f"{self.kind} {shortened(text)}", thing, self._states)
+        return thing
+
+    def _parsed(self, text: str) -> Call:
+        """The call that a text means.
+
+        Raises:
+            UserError: if it cannot be read; where it may have been a text of its own, names how to write one.
+        """
+        try:
+            return parse_call(text, self.kind, self._with_text)
+        except UserError as error:
+            name = next(iter(self._with_text), "")
+            a_call = re.match(r"\s*(\w+|[^(]*\.py:\w+)\s*\(", text) and text.rstrip().endswith(")")
+            if not name or a_call:
+                raise
+            do = f"if that is a formula, write {shortened(f'{name}: {text.strip()}')!r}"
+            raise UserError(error.given, do=do) from error
 
     def _maker_of(self, call: Call) -> tuple[Callable[..., T], dict[str, Any]]:
         """What makes the thing, and its arguments by name, a text among them."""

@@ -167,7 +167,7 @@ def read_parquet(
         raise UnreadableFileError(path, "parquet", error) from error
 
 
-def read_scores(path: Path, content: bytes | None = None) -> list[ScoreRow]:
+def read_scores(path: Path | str, content: bytes | None = None) -> list[ScoreRow]:
     """The rows of a ``scores.parquet``, or of the one in an evaluation's folder.
 
     Args:
@@ -178,6 +178,7 @@ def read_scores(path: Path, content: bytes | None = None) -> list[ScoreRow]:
         MissingFileError: if there is no such file.
         UnreadableFileError: if it is no table of valid score rows.
     """
+    path = Path(path)
     path = path / "scores.parquet" if path.is_dir() else path
     table = read_parquet(path, _score_schema().names, content)
     try:

@@ -108,6 +108,11 @@ class EvalConfig(Config):
     out: Annotated[Path, Setting("The evaluation's folder. (default runs/eval)", RUN, "never")]
     # fmt: on
 
+    @field_validator("checkpoint", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
     @property
     def weights(self) -> str:
         """Which weights scorers use unless told otherwise."""

@@ -52,14 +52,27 @@ def read_images(
     rows = find_rows(path, layout, prompts, tell)
     root = path if path.is_dir() else path.parent
     try:
-        return _image_set(path, root, rows, name or name_of(path, ENDINGS) or EXTERNAL)
+        return image_set(rows, root, name or name_of(path, ENDINGS) or EXTERNAL, path.name)
     except (KeyError, TypeError, ValueError) as error:
         why = f"a row lacks {error}" if isinstance(error, KeyError) else error
         do = "each row needs prompt and image_path"
         raise UnreadableFileError(path, "images with prompts", why, do=do) from error
 
 
-def _image_set(path: Path, root: Path, rows: Iterable[Row], name: str) -> ImageSet:
+def image_set(rows: Iterable[Row], root: Path, name: str, source: str = "") -> ImageSet:
+    """The images of some rows.
+
+    Args:
+        rows: As of :func:`benchmark.evaluate.listing.prompts_of`.
+        root: What their paths are relative to.
+        name: Of the checkpoint.
+        source: Where the prompts come from, in words.
+
+    Raises:
+        KeyError: as of that function, and so the rest.
+        TypeError: likewise.
+        ValueError: likewise.
+    """
     listed = prompts_of(rows)
     records = tuple(
         _record(each.prompt.id, k, root / entry.image) if entry else _absent(each.prompt.id, k, root)
@@ -69,7 +82,7 @@ def _image_set(path: Path, root: Path, rows: Iterable[Row], name: str) -> ImageS
     prompts = tuple(each.prompt for each in listed)
     contents = [[p.id, p.text, p.style, *([p.attribute] if p.attribute else [])] for p in prompts]
     digest = sha256_json(contents)
-    prompt_set = PromptSet(name, digest[:8], prompts, digest, source=path.name)
+    prompt_set = PromptSet(name, digest[:8], prompts, digest, source=source)
     content = sha256_json([digest, [(r.prompt_id, r.seed, r.sha256) for r in records]])
     checkpoint = Checkpoint(name, EXTERNAL, EXTERNAL, revision=content[:16])
     # How the images were made is not known, and the signature says so.

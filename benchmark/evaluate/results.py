@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmark.core.console import doing
 from benchmark.core.errors import MissingRowsError, RefusedBySystemError, UserError
 from benchmark.core.manifest import Manifest
 from benchmark.core.records import (
@@ -99,8 +100,10 @@ def write_results(
     # Built from the file, as `fbench leaderboard` does, so that both always agree; once is enough in memory.
     del rows
     table = read_score_table(path)
-    leaderboard = build_leaderboard([table], reference=reference)
-    figures = _figures(leaderboard, table, image_sets, out / "figures")
+    with doing("ranking"):
+        leaderboard = build_leaderboard([table], reference=reference)
+    with doing("drawing the figures"):
+        figures = _figures(leaderboard, table, image_sets, out / "figures")
     manifests = (manifest, *training_manifests(manifest))
     source = PageSource(leaderboard, table, tuple(image_sets), manifests, workers=tuple(workers))
     with console_progress("pictures of the report page") as tell:

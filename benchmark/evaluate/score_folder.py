@@ -1,6 +1,5 @@
 """``fbench score``: images that were made elsewhere."""
 
-import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from benchmark.core.devices import choose_device
-from benchmark.core.errors import MissingRowsError, UserError
+from benchmark.core.errors import MissingRowsError, UserError, pasted
 from benchmark.core.locks import held
 from benchmark.core.manifest import earlier_attempt, track
 from benchmark.core.records import ImageSet
@@ -135,8 +134,8 @@ def _refuse_to_replace(config: ScoreConfig, image_sets: Sequence[ImageSet]) -> N
     contents = {images.checkpoint.revision for images in image_sets}
     for path, checkpoint in zip(scored.path, table.checkpoints, strict=False):
         if path.resolve() not in places and checkpoint.revision not in contents:
-            both = shlex.join(str(place) for place in dict.fromkeys([*scored.path, *config.path]))
+            both = pasted("fbench", "score", *dict.fromkeys([*scored.path, *config.path]))
             raise UserError(
                 f"--out {config.out} holds the scores of {checkpoint.id}, which these would replace",
-                do=f"score them side by side, `fbench score {both}`, or name another --out",
+                do=f"score them side by side, {both}, or name another --out",
             )

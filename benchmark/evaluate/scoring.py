@@ -7,12 +7,14 @@ from functools import partial
 from pathlib import Path
 
 from benchmark.core import store
+from benchmark.core.console import doing
 from benchmark.core.environment import own_packages
 from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import ImageSet, ScoreRow
 from benchmark.core.sealed import read_sealed, sealed_file
 from benchmark.evaluate.conformance import ensure
+from benchmark.evaluate.toy_weights import warn_of_strangers
 from benchmark.generate import Progress
 from benchmark.scorers import Scorer
 from benchmark.scorers.base import ImageScorer, PromptScorer, SetScorer, attempt, expected
@@ -92,7 +94,7 @@ class Loaded:
                         f"scorer {scorer.name} needs packages of its own: {', '.join(scorer.packages)}",
                         do="give --ray (or --ray local), which makes an environment with them",
                     )
-                with isolated(scorer):
+                with doing(f"loading {scorer.name}"), isolated(scorer):
                     expected(f"scorer {scorer.name} cannot be loaded", partial(scorer.load, self._device))
                     ensure(scorer)
                 self._ready.add(scorer.name)
@@ -113,6 +115,7 @@ def score_all(
         cache: What is in it is not scored again.
         tell: Told of images after each part.
     """
+    warn_of_strangers(images, scorers)
     known = {scorer.name: cache.read(images, scorer) for scorer in scorers}
     due = [scorer for scorer in scorers if known[scorer.name] is None]
     tell(0 if due else len(images), len(images))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from benchmark.core.console import doing
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageSet, Sampler, ScoreRow, WorkerSpeed
@@ -100,9 +101,10 @@ class WorkHere:
     def start(self) -> list[Checkpoint]:
         """Opens every checkpoint, keeps only the records, and loads the scorers that have something to do."""
         with self.clock("start"):
-            checkpoints = distinct(
-                self.agenda, [self.open(spec)[0] for spec in self.agenda.config.checkpoint]
-            )
+            with doing(f"loading {self.agenda.config.base} and its checkpoints"):
+                checkpoints = distinct(
+                    self.agenda, [self.open(spec)[0] for spec in self.agenda.config.checkpoint]
+                )
             self.load([s for s in self.agenda.scorers if not self._scored(checkpoints, s)])
         return checkpoints
 

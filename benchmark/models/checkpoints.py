@@ -6,7 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from benchmark.core import hashing
-from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError
+from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError, pasted
 from benchmark.core.records import Checkpoint
 from benchmark.core.store import read_json
 from benchmark.models.adapters import adapter_files, adapter_place, is_adapter
@@ -54,7 +54,8 @@ def find_checkpoint(spec: str, *, offline: bool = False) -> Path:
         return adapter_place(path)
     if looks_like_hub_id(spec) and not path.parent.exists():
         return download(spec, offline=offline)[0]
-    do = f"name one that is there, or train it: `fbench train --out {path}`"
+    train = pasted("fbench", "train", "--preset", "shapes-rpo", "--out", path)
+    do = f"name one that is there, or train one: {train}"
     raise MissingFileError(path, "checkpoint", allowed=checkpoint_forms(), do=do)
 
 

@@ -1,13 +1,12 @@
 """Where published prompt sets are kept, and how one is fetched that is not there."""
 
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from benchmark.core import store
-from benchmark.core.errors import UserError
+from benchmark.core.errors import UserError, pasted
 from benchmark.core.hashing import sha256_bytes
 
 VARIABLE: Final = "FBENCH_PROMPTS"
@@ -80,13 +79,13 @@ def fetched(home: Hub | Link, title: str, folder: Path, *, offline: bool) -> lis
     """
     if isinstance(home, Link):
         name = home.url.rpartition("/")[2]
-        command = f"curl -L --create-dirs -o {shlex.quote(str(folder / name))} {home.url}"
+        command = pasted("curl", "-L", "--create-dirs", "-o", folder / name, home.url)
     else:
         name = ", ".join(Path(file).name for file in home.files)
-        command = f"hf download {home.repository} {' '.join(home.files)} --repo-type dataset"
+        command = pasted("hf", "download", home.repository, *home.files, "--repo-type", "dataset")
     missing = f"{title}: no {name} in {folder}{' or the cache of the hub' if isinstance(home, Hub) else ''}"
     if offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise UserError(f"{missing}, and --offline forbids to fetch it", do=f"`{command}` fetches it")
+        raise UserError(f"{missing}, and --offline forbids to fetch it", do=f"{command} fetches it")
     try:
         if isinstance(home, Hub):
             return _of_hub(home, local=False)
@@ -97,7 +96,7 @@ def fetched(home: Hub | Link, title: str, folder: Path, *, offline: bool) -> lis
     except Exception as error:
         raise UserError(
             f"{missing}, and it cannot be fetched ({type(error).__name__})",
-            do=f"`{command}` fetches it, or put a copy there",
+            do=f"{command} fetches it, or put a copy there",
         ) from error
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final, TypeAlias
 
 from benchmark.core.console import notice
-from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError
+from benchmark.core.errors import MissingFileError, UnreadableFileError, UserError, pasted
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import PromptSet
 from benchmark.core.strict import Numbered
@@ -157,7 +157,7 @@ def load_known(known: KnownSet, path: str = "", *, offline: bool = False) -> Pro
         where = place if path else files[0]
         raise UserError(
             f"{known.title} has {known.size:,} prompts, and {where} has {len(found):,}",
-            do=f"`--prompts {where}` takes it as a set of its own",
+            do=f"{pasted('--prompts', where)} takes it as a set of its own",
         )
     return found
 

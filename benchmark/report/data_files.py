@@ -61,13 +61,12 @@ def flat_row(leaderboard: Leaderboard, row: LeaderboardRow) -> dict[str, Value]:
         "n_images": row.n_images,
         "n_missing": row.n_missing,
     }
-    for cell in row.cells:
-        flat |= _cell(cell)
+    for column, cell in zip(leaderboard.columns, row.cells, strict=True):
+        flat |= _cell(column.label, cell)
     return flat | _beside(leaderboard, row) | {"signature": leaderboard.signature}
 
 
-def _cell(cell: LeaderboardCell) -> dict[str, Value]:
-    name = cell.scorer
+def _cell(name: str, cell: LeaderboardCell) -> dict[str, Value]:
     return {
         name: cell.mean,
         f"{name}_lo": cell.lo,
@@ -110,9 +109,11 @@ def tags_csv_text(leaderboard: Leaderboard) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     names = [f.name for f in fields(TagCell)]
+    labels = {column.name: column.label for column in leaderboard.columns}
     writer.writerow([*names, "signature"])
     for cell in leaderboard.by_tag:
-        writer.writerow([*(_text(getattr(cell, name)) for name in names), leaderboard.signature])
+        values = vars(cell) | {"scorer": labels.get(cell.scorer, cell.scorer)}
+        writer.writerow([*(_text(values[name]) for name in names), leaderboard.signature])
     return out.getvalue()
 
 

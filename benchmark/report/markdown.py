@@ -15,6 +15,7 @@ from benchmark.report.panels import (
     remarks,
 )
 from benchmark.report.sections import Section, sections, signature_of
+from benchmark.report.titles import headed
 from benchmark.report.verdict_texts import (
     LEGEND,
     clean,
@@ -94,8 +95,7 @@ def _table(leaderboard: Leaderboard, panel: Panel) -> str:
 
 
 def _heading(column: PanelColumn) -> str:
-    arrow = "↑" if column.facts.higher_is_better else "↓"
-    return f"{escape_markdown(column.facts.name)} {arrow}"
+    return escape_markdown(headed(column.facts))
 
 
 def _cell(row: LeaderboardRow, column: PanelColumn, n: int | None) -> str:

@@ -13,6 +13,7 @@ from benchmark.core.records import (
     ScorerColumn,
 )
 from benchmark.report.numbers import decimals
+from benchmark.report.titles import column_title
 
 _AXES: tuple[Axis, ...] = get_args(Axis)
 _SELECTED = frozenset(("true_diversity", "true_taste", "true_taste_heldout"))
@@ -68,7 +69,9 @@ def panels(leaderboard: Leaderboard, *, room: int, least: int) -> tuple[Panel, .
         The panels; a leaderboard without scorers has one empty one.
     """
     columns = by_axis(leaderboard)
-    return fitted(columns, [max(least, len(column.facts.name) + _BESIDE_NAME) for column in columns], room)
+    return fitted(
+        columns, [max(least, len(column_title(column.facts)) + _BESIDE_NAME) for column in columns], room
+    )
 
 
 def fitted(columns: Sequence[PanelColumn], widths: Sequence[float], room: float) -> tuple[Panel, ...]:

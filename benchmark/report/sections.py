@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.core.records import Gap, Leaderboard, Plane, ScorerColumn, TagCell
 from benchmark.report.numbers import decimals
+from benchmark.report.titles import headed
 
 UNKNOWN = "–"
 _COSTS = (("train_seconds", "train s"), ("eval_seconds", "eval s"), ("memory_gb", "memory GB"))
@@ -168,9 +169,8 @@ def _tag_section(board: Leaderboard, column: ScorerColumn, cells: Sequence[TagCe
         reference = own[board.reference]
         mean = UNKNOWN if reference.mean is None else f"{reference.mean:.{places}f}"
         rows.append((tag, str(reference.n_prompts), mean, *(tag_text(own[id_], places) for id_ in others)))
-    arrow = "↑" if column.higher_is_better else "↓"
     return Section(
-        f"{column.name} {arrow} by tag",
+        f"{headed(column)} by tag",
         ("tag", "prompts", board.reference, *others),
         tuple(rows),
         (f"Mean of {board.reference}, then paired differences from it with 95 % intervals, no p values.",),

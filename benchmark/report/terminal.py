@@ -19,6 +19,7 @@ from benchmark.report.panels import (
     remarks,
 )
 from benchmark.report.sections import Section, sections, signature_of
+from benchmark.report.titles import headed
 from benchmark.report.verdict_texts import (
     LEGEND,
     clean,
@@ -129,8 +130,7 @@ def _table(leaderboard: Leaderboard, panel: Panel, name_width: int) -> Table:
 
 
 def _heading(column: PanelColumn) -> Text:
-    arrow = "↑" if column.facts.higher_is_better else "↓"
-    return Text.assemble(f"{column.facts.name} {arrow}\n", (column.facts.axis, "dim not bold"))
+    return Text.assemble(f"{headed(column.facts)}\n", (column.facts.axis, "dim not bold"))
 
 
 def _cell(row: LeaderboardRow, column: PanelColumn, n: int | None) -> Text:

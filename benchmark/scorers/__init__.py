@@ -22,7 +22,7 @@ FAMILIES: Final = {
 """Names for several scorers at once."""
 
 
-def make_scorers(texts: Iterable[str], weights: str = "embedded", precision: str = "fp32") -> list[Scorer]:
+def make_scorers(texts: Iterable[str], weights: str = "published", precision: str = "fp32") -> list[Scorer]:
     """The scorers that ``--scorers`` means.
 
     Args:

@@ -20,6 +20,7 @@ from benchmark.core.records import UNDEFINED, Axis, ImageSet, Prompt, ScorerColu
 from benchmark.core.registry import Registry
 from benchmark.scorers.engine.images import NO_IMAGE, Shown, shown
 from benchmark.scorers.engine.values import Missing, Value, attempt, expected, number, number_or_error, said
+from benchmark.weights.locate import EMBEDDED
 
 if TYPE_CHECKING:
     import numpy as np
@@ -118,6 +119,12 @@ class Scorer(ABC):
         return f"{self.name}-{made[:12]}"
 
     @final
+    @property
+    def is_embedded(self) -> bool:
+        """Whether a toy model of the embedded world stands for the published one of this scorer."""
+        return bool(self.published) and getattr(self, "weights", "") == EMBEDDED
+
+    @final
     def column(self, in_domain: tuple[str, ...] = (), *, primary: bool = False) -> ScorerColumn:
         """The facts that a leaderboard needs."""
         return ScorerColumn(
@@ -130,6 +137,7 @@ class Scorer(ABC):
             primary,
             in_domain,
             self.bounds,
+            self.is_embedded,
         )
 
     @final
@@ -291,7 +299,9 @@ def _gaps(shown: Shown) -> str:
     return f"{NO_IMAGE} for {gone} of {gone + len(shown)}: {shown.faults[0].note}"
 
 
-scorers: Registry[Scorer] = Registry("scorer", group="fbench.scorers", modules=("benchmark.scorers.*",))
+scorers: Registry[Scorer] = Registry(
+    "scorer", group="fbench.scorers", modules=("benchmark.scorers.*",), states=Scorer
+)
 
 __all__ = [
     "ImageScorer", "Missing", "OfPairs", "PromptScorer", "Scorer", "SetScorer", "Shown", "Value", "attempt",

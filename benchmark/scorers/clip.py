@@ -37,7 +37,7 @@ class _OnClip(locate.OpensWeights):
     _clip: "OpenClip"
 
     def __init__(
-        self, weights: str = locate.EMBEDDED, model: str = "ViT-H-14", precision: str = "fp32"
+        self, weights: str = locate.PUBLISHED, model: str = "ViT-H-14", precision: str = "fp32"
     ) -> None:
         self.weights, self.model, self.precision = weights, model, precision
         if weights == locate.PUBLISHED and model not in _PUBLISHED:

@@ -45,7 +45,7 @@ class Cmmd(AgainstReference, SetScorer):
 
     def __init__(
         self,
-        weights: str = locate.EMBEDDED,
+        weights: str = locate.PUBLISHED,
         reference: str = "",
         model: str = "ViT-L-14-336-quickgelu",
         precision: str = "fp32",

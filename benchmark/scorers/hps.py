@@ -42,7 +42,7 @@ class Hps(locate.OpensWeights, ImageScorer):
     _clip: "OpenClip"
 
     def __init__(
-        self, weights: str = locate.EMBEDDED, version: str = "v2.1", precision: str = "fp32"
+        self, weights: str = locate.PUBLISHED, version: str = "v2.1", precision: str = "fp32"
     ) -> None:
         if version not in ("v2.1", "v2.0"):
             raise ValueError(f"version is {version!r}, and one of v2.1 and v2.0")

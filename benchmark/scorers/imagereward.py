@@ -35,7 +35,7 @@ class Imagereward(locate.OpensWeights, ImageScorer):
 
     _model: "ImageReward"
 
-    def __init__(self, weights: str = locate.EMBEDDED, precision: str = "fp32") -> None:
+    def __init__(self, weights: str = locate.PUBLISHED, precision: str = "fp32") -> None:
         self.weights, self.precision = weights, precision
 
     @property

@@ -45,7 +45,7 @@ class Lpips(locate.OpensWeights, PromptScorer):
 
     _distance: "Pairwise"
 
-    def __init__(self, weights: str = locate.EMBEDDED, net: str = "") -> None:
+    def __init__(self, weights: str = locate.PUBLISHED, net: str = "") -> None:
         whole = weights == locate.EMBEDDED or Path(weights).expanduser().is_dir()
         self.weights, self.net = weights, net or ("squeeze" if whole else "alex")
         if self.net not in TRUNKS:

@@ -38,7 +38,7 @@ class Pickscore(locate.OpensWeights, ImageScorer):
 
     _clip: "HfClip"
 
-    def __init__(self, weights: str = locate.EMBEDDED, precision: str = "fp32") -> None:
+    def __init__(self, weights: str = locate.PUBLISHED, precision: str = "fp32") -> None:
         self.weights, self.precision = weights, precision
 
     @property

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmark.core.calls import call_of, parse_call
-from benchmark.core.console import readable_size
-from benchmark.core.errors import MissingWeightsError
+from benchmark.core.console import doing, readable_size
+from benchmark.core.errors import MissingWeightsError, pasted
 from benchmark.scorers.base import Scorer, expected, scorers
 from benchmark.weights.catalogue import Release, release
 from benchmark.weights.locate import PUBLISHED, find, published_folder
@@ -66,9 +66,11 @@ def require_weights(scorers: Iterable[Scorer]) -> None:
     lacking: dict[Scorer, MissingWeightsError] = {}
     for scorer in scorers:
         try:
-            expected(
-                f"scorer {scorer.name} does not tell its weights", partial(getattr, scorer, "weights_hash")
-            )
+            with doing(f"hashing the weights of {scorer.name}"):
+                expected(
+                    f"scorer {scorer.name} does not tell its weights",
+                    partial(getattr, scorer, "weights_hash"),
+                )
         except MissingWeightsError as missing:
             lacking[scorer] = missing
     users: dict[Release, list[str]] = {}
@@ -81,7 +83,7 @@ def require_weights(scorers: Iterable[Scorer]) -> None:
             f"{len(lacking)} scorers have no weights at {published_folder()} or in the caches of "
             "huggingface_hub and torch, and none are fetched unasked: "
             + ", ".join(map(_listed, users, users.values())),
-            do=f"`fbench weights fetch {' '.join(needed.name for needed in users)}` gets them",
+            do=f"{pasted('fbench', 'weights', 'fetch', *(needed.name for needed in users))} gets them",
         )
     for error in lacking.values():
         raise error

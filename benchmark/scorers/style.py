@@ -76,7 +76,7 @@ class StyleCosine(_Styled, ImageScorer):
 
     def __init__(
         self,
-        weights: str = locate.EMBEDDED,
+        weights: str = locate.PUBLISHED,
         references: str = "",
         model: str = "ViT-H-14",
         precision: str = "fp32",
@@ -138,7 +138,7 @@ class StyleFd(_Styled, SetScorer):
     _references: Mapping[str, "np.ndarray"]
 
     def __init__(
-        self, weights: str = locate.EMBEDDED, references: str = "", features: int | None = None
+        self, weights: str = locate.PUBLISHED, references: str = "", features: int | None = None
     ) -> None:
         self.weights, self.references = weights, references
         self.network = FeatureWeights(self.name, weights, features)

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmark.core.errors import ConfigError, MissingFileError, UnknownNameError, UserError
+from benchmark.core.errors import ConfigError, MissingFileError, UnknownNameError, UserError, pasted
 from benchmark.report.figures import gradient_field as write_figure
 from benchmark.report.figures.curve_panels import RunCurves
 from benchmark.report.figures.gradient_field import Cloud, GradientField
@@ -24,7 +24,7 @@ LIMIT = {"log-ratio": 4.0, "ratio": 3.0}
 ARROWS = 14
 """Along each axis; an even number, so that none lies under the reference."""
 _TINY = 1e-290
-_A_RUN, _TRAIN = "the folder of a run of `fbench train`", "run `fbench train --out {}` first"
+_A_RUN = "the folder of a run of `fbench train`"
 _SHOWN = (0.01, 0.99)
 """Quantiles of a cloud that the axes show."""
 
@@ -101,7 +101,7 @@ def run_field(run: Path, step: int | None = None) -> RunField:
         UserError: if the run is not there, has no cloud, or its objective has no divergence.
     """
     if not run.is_dir():
-        raise MissingFileError(run, "run", allowed=_A_RUN, do=_TRAIN.format(run))
+        raise MissingFileError(run, "run", allowed=_A_RUN, do=_train_first(run))
     found = read_log_ratios(run, step)
     records = {c.step: c for c in read_checkpoints(run)}
     if found.step not in records:
@@ -221,7 +221,7 @@ def read_curves(folders: Sequence[Path]) -> list[RunCurves]:
 def _read(folder: Path) -> list[dict[str, float | int | bool | None]]:
     path = folder / "metrics.jsonl"
     if not path.is_file():
-        raise MissingFileError(path, "metrics of a run", allowed=_A_RUN, do=_TRAIN.format(folder))
+        raise MissingFileError(path, "metrics of a run", allowed=_A_RUN, do=_train_first(folder))
     lines = read_metrics(folder)
     if not lines:
         raise UserError(f"{path} is empty", do="wait for the run's first step")
@@ -245,3 +245,7 @@ def _names(folders: Sequence[Path]) -> list[str]:
             n += 1
         found.append("/".join(folder.parts[-n:]))
     return found
+
+
+def _train_first(folder: Path) -> str:
+    return f"run {pasted('fbench', 'train', '--preset', 'shapes-rpo', '--out', folder)} first"

@@ -1,7 +1,10 @@
 """The command line in process, and the small things that commands work on."""
 
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -41,8 +44,11 @@ def fbench() -> Fbench:
 
 
 @pytest.fixture(scope="session")
-def refused(fbench: Fbench) -> Callable[..., str]:
-    """Runs a command line that must end with 2, and returns its one line on stderr."""
+def refused(fbench: Fbench, command_lines: Any) -> Callable[..., str]:
+    """Runs a command line that must end with 2, and returns its one line on stderr.
+
+    Commands that the line tells a user to give are ones that the real commands take.
+    """
 
     def run(*words: object) -> str:
         result = fbench(*words)
@@ -50,6 +56,10 @@ def refused(fbench: Fbench) -> Callable[..., str]:
         assert result.stdout == ""
         (line,) = [line for line in result.stderr.splitlines() if not line.startswith("computing on ")]
         assert line.startswith("error: ")
+        for told in re.findall(r"`fbench ([^`]+)`", line):
+            typed = shlex.split(told)
+            if command_lines.find(typed)[1] not in ([], ["--help"]):
+                command_lines.check(typed)
         return line
 
     return run

@@ -19,4 +19,5 @@ def test_every_scorer_has_its_row_and_every_option_its_line() -> None:
         assert f"| [`{name}`](#{name}) | {scorers.get(name).unit} |" in text  # type: ignore[attr-defined]
         assert f"## `{name}`" in text
     assert "* `precision`, default `'fp32'`" in text
-    assert "* `weights`, default `'embedded'`" in text
+    assert "* `weights`, default `'published'`" in text
+    assert "* `weights`, default `'embedded'`" not in text

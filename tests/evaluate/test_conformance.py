@@ -33,7 +33,7 @@ def _fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def loaded(text: str) -> Scorer:
-    (scorer,) = make_scorers([text])
+    (scorer,) = make_scorers([text], "embedded")
     scorer.load()
     return scorer
 

@@ -86,7 +86,7 @@ def test_images_made_elsewhere_have_none(make_set: Callable[..., ImageSet]) -> N
 
     images = make_set(prompts=2)
     unknown = replace(images, records=tuple(replace(r, path_kl=None) for r in images))
-    (scorer,) = make_scorers(["path_kl"])
+    (scorer,) = make_scorers(["path_kl"], "embedded")
     for row in scorer.score(unknown):
         assert row.status == "error"
         assert "fbench eval --distance" in row.note

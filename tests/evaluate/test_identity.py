@@ -32,19 +32,21 @@ def test_an_edited_scorer_file_has_another_version_although_it_states_the_same(t
     file, versions = tmp_path / "mine.py", []
     for value in (1.0, 2.0, 1.0):
         file.write_text(SCORER.format(value=value))
-        versions += [scorer.scorer_version for scorer in make_scorers([f"{file}:Mine"])]
+        versions += [scorer.scorer_version for scorer in make_scorers([f"{file}:Mine"], "embedded")]
     first, second, again = versions
     assert first == again != second
     assert all(version.startswith("3+") for version in versions)
     moved = shutil.copy(file, tmp_path / "yours.py")
-    assert make_scorers([f"{moved}:Mine"])[0].scorer_version == first
+    assert make_scorers([f"{moved}:Mine"], "embedded")[0].scorer_version == first
 
 
 def test_every_scorer_follows_the_content_of_its_weights(
     world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def hashes() -> dict[str, str]:
-        made = {entry.name: scorers.create(entry.name) for entry in scorers if not entry.name.endswith(":")}
+        made = {
+            name: make_scorers([name], "embedded")[0] for name in scorers.names() if not name.endswith(":")
+        }
         return {name: scorer.weights_hash for name, scorer in made.items() if _has_weights(scorer)}
 
     before = hashes()
@@ -75,11 +77,14 @@ def test_a_reference_is_its_images(world: Path, tmp_path: Path, name: str) -> No
         Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(folder / f"{i}.png")
 
     def version() -> str:
-        return scorers.create(f"{name}(reference='{folder}')").scorer_version
+        return make_scorers([f"{name}(reference='{folder}')"], "embedded")[0].scorer_version
 
     before = version()
     shutil.copytree(folder, tmp_path / "else" / "reference")
-    assert scorers.create(f"{name}(reference='{tmp_path}/else/reference')").scorer_version == before
+    assert (
+        make_scorers([f"{name}(reference='{tmp_path}/else/reference')"], "embedded")[0].scorer_version
+        == before
+    )
     Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(folder / "1.png")
     assert version() != before
 
@@ -87,7 +92,7 @@ def test_a_reference_is_its_images(world: Path, tmp_path: Path, name: str) -> No
 @pytest.mark.parametrize("name", ["style_fd", "style_cosine"])
 def test_references_of_styles_are_their_images_and_names(world: Path, tmp_path: Path, name: str) -> None:
     def version(folder: Path) -> str:
-        return scorers.create(f"{name}(references='{folder}')").scorer_version
+        return make_scorers([f"{name}(references='{folder}')"], "embedded")[0].scorer_version
 
     for i, style in enumerate(("a", "b")):
         (tmp_path / "styles" / style).mkdir(parents=True)

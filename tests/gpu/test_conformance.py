@@ -14,7 +14,7 @@ NAMES = [name.partition("(")[0] for name in expected_of(resources.shapes_data(FO
 @pytest.mark.parametrize("name", NAMES)
 def test_every_embedded_scorer_conforms(name: str) -> None:
     golden_images.cache_clear()
-    (scorer,) = make_scorers([name])
+    (scorer,) = make_scorers([name], "embedded")
     scorer.load("cuda")
     found = check(scorer)
     assert found.verdict == "conforms", found.note

@@ -40,7 +40,7 @@ def exact_float32() -> Iterator[None]:
 def scored(name: str, images: ImageSet, device: str, precision: str = "fp32") -> dict[Place, ScoreRow]:
     # What was computed on one device must not be found by the other.
     forget(images)
-    (scorer,) = make_scorers([name], precision=precision)
+    (scorer,) = make_scorers([name], "embedded", precision=precision)
     scorer.load(device)
     rows = scorer.score(images)
     assert not any(row.failed for row in rows), rows[0].note

@@ -18,7 +18,7 @@ MakeSet = Callable[..., ImageSet]
 def test_a_number_is_that_of_the_cpu(name: str, world: Path, make_set: MakeSet) -> None:
     images, found = make_set(prompts=24, k=2), []
     for device in ("cpu", "cuda"):
-        (scorer,) = make_scorers([name])
+        (scorer,) = make_scorers([name], "embedded")
         scorer.load(device)
         forget(images)
         found.append([row.value for row in scorer.score(images)])

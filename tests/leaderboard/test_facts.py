@@ -7,8 +7,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from benchmark.core import resources
 from benchmark.core.errors import UserError
-from benchmark.core.records import Cost
+from benchmark.core.records import Cost, ScorerColumn
+from benchmark.core.store import read_json
 from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table, write_score_table
 from benchmark.leaderboard.score_table import ScoreTable
 from tools.simulated_tables import simulated_table
@@ -79,3 +81,27 @@ def test_each_table_knows_its_own_in_domain_checkpoints(table: ScoreTable) -> No
     ours, theirs = (table.checkpoints[i].id for i in (1, 2))
     joined = join_tables([knowing(ours), knowing(theirs, ours)])
     assert {column.in_domain for column in joined.columns} == {(ours, theirs)}
+
+
+def test_toy_models_of_before_they_were_marked_are_told_by_their_version(tmp_path: Path) -> None:
+    golden = read_json(resources.shapes_data("conformance") / "expected.json")
+    clip = next(scores["version"] for call, scores in golden.items() if call.startswith("clip("))
+    oracle = golden["oracle"]["version"]
+    known = {"clip": (clip, True), "hps": (clip, False), "oracle": (oracle, False), "entropy": ("1", False)}
+    columns = tuple(
+        ScorerColumn(name, version, "alignment", "image", True) for name, (version, _) in known.items()
+    )
+    half = ScorerColumn("clip", clip.replace("@", "+bf16@"), "alignment", "image", True)
+    for marked, version in ((True, 2), (False, 1)):
+        path = write_score_table(
+            replace(simulated_table(n_prompts=4), columns=(*columns, half)), tmp_path / f"{version}.parquet"
+        )
+        if not marked:
+            arrow = pq.read_table(path)
+            facts = json.loads(arrow.schema.metadata[b"fbench"])
+            for column in facts["columns"]:
+                del column["embedded"]
+            facts["version"] = version
+            pq.write_table(arrow.replace_schema_metadata({b"fbench": json.dumps(facts)}), path)
+        told = [column.embedded for column in read_score_table(path).columns]
+        assert told == ([False] * 5 if marked else [*(toy for _, toy in known.values()), True])

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell
 from benchmark.leaderboard.names import display_names
-from benchmark.report import csv_text, json_text, markdown_text, write_exports
+from benchmark.report import csv_text, json_text, latex_text, markdown_text, write_exports
 from benchmark.report.markdown import escape_markdown
 from benchmark.report.numbers import better_or_worse, decimals, p_text
 from benchmark.report.panels import panels
@@ -45,6 +45,23 @@ def test_csv_has_the_columns_that_scripts_depend_on(leaderboard: Leaderboard) ->
     assert frame.loc[0, ["train_seconds", "hacking_pickscore"]].isna().all()
     support = [point.support for point in leaderboard.planes[0].points]
     assert frame["support_true_diversity_pickscore"].tolist() == pytest.approx(support)
+
+
+def test_a_toy_model_is_called_so_in_every_export(leaderboard: Leaderboard) -> None:
+    columns = tuple(dataclasses.replace(c, embedded=c.name == "hps") for c in leaderboard.columns)
+    toy = dataclasses.replace(leaderboard, columns=columns)
+    frame = pd.read_csv(io.StringIO(csv_text(toy)))
+    assert {"hps (embedded)", "hps (embedded)_lo", "pickscore"} <= set(frame.columns)
+    assert "hps" not in frame.columns
+    assert frame["hps (embedded)"].tolist() == pd.read_csv(io.StringIO(csv_text(leaderboard)))["hps"].tolist()
+    assert "hps (embedded)" in latex_text(toy, "long")
+    assert "hps (embedded) ↑" in markdown_text(toy)
+    console = Console(file=io.StringIO(), width=140)
+    print_leaderboard(toy, console)
+    assert isinstance(console.file, io.StringIO)
+    assert "hps (embedded) ↑" in console.file.getvalue()
+    named = {column["name"]: column["embedded"] for column in json.loads(json_text(toy))["columns"]}
+    assert named == {column.name: column.name == "hps" for column in leaderboard.columns}
 
 
 def test_csv_survives_hostile_names(nasty: Leaderboard) -> None:

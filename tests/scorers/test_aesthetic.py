@@ -109,7 +109,7 @@ def test_half_precision_of_the_clip_model_is_within_what_is_stated(
 
 
 def test_the_embedded_world_has_none_and_says_so() -> None:
-    (scorer,) = make_scorers(["aesthetic"])
+    (scorer,) = make_scorers(["aesthetic"], "embedded")
     with pytest.raises(MissingWeightsError, match="the embedded world has no such weights.*leave it out"):
         _ = scorer.weights_hash
 

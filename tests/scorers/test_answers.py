@@ -190,7 +190,7 @@ def test_what_fails_before_there_are_rows_is_one_line(
     )
 
     def walk() -> None:
-        scorers = make_scorers([f"{file}:Mine"])
+        scorers = make_scorers([f"{file}:Mine"], "embedded")
         require_weights(scorers)
         rows_of(images, scorers, tmp_path)
 

@@ -31,7 +31,7 @@ PROMPTS = 22
 
 
 def loaded(name: str) -> Scorer:
-    (scorer,) = make_scorers([name])
+    (scorer,) = make_scorers([name], "embedded")
     scorer.load()
     return scorer
 
@@ -183,7 +183,7 @@ def poisoned(world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nan_in_the_weights_is_refused_and_named(name: str, poisoned: None) -> None:
-    (scorer,) = make_scorers([name])
+    (scorer,) = make_scorers([name], "embedded")
     if not scorer.weights_hash:
         assert not hasattr(scorer, "weights"), "weights without a hash"
         return

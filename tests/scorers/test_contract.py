@@ -38,7 +38,7 @@ def test_facts_are_stated(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_scorer_scores_what_it_should(name: str, world: Path, make_set: MakeSet) -> None:
     images: ImageSet = make_set(prompts=14, k=2)
-    (scorer,) = make_scorers([name])
+    (scorer,) = make_scorers([name], "embedded")
     scorer.load()
     rows = scorer.score(images)
     assert {(r.checkpoint, r.scorer, r.scorer_version) for r in rows} == {
@@ -73,7 +73,7 @@ def test_every_scorer_scores_what_it_should(name: str, world: Path, make_set: Ma
 def test_images_are_decoded_once_for_all_scorers(world: Path, make_set: MakeSet) -> None:
     images: ImageSet = make_set()
     first, *others = make_scorers(
-        ["oracle", "clip", "hps", "pickscore", "lpips", "true_reward", "true_diversity"]
+        ["oracle", "clip", "hps", "pickscore", "lpips", "true_reward", "true_diversity"], "embedded"
     )
     for scorer in (first, *others):
         scorer.load()
@@ -89,7 +89,8 @@ def test_the_truth_is_read_once_for_all_who_state_it(world: Path, make_set: Make
 
     images: ImageSet = make_set()
     for scorer in make_scorers(
-        ["oracle", "scene_rate", "true_taste", "true_taste_heldout", "true_reward", "true_diversity"]
+        ["oracle", "scene_rate", "true_taste", "true_taste_heldout", "true_reward", "true_diversity"],
+        "embedded",
     ):
         scorer.load()
         scorer.score(images)
@@ -106,7 +107,7 @@ def test_a_missing_image_is_a_missing_row_and_a_changed_one_an_error(world: Path
     Image.new("RGB", (64, 64)).save(changed.path)
     bad = replace(failed, status="error", note="the model's latents are not finite", sha256="")
     images = replace(images, records=(gone, changed, bad, *images.records[3:]))
-    clip, lpips = make_scorers(["clip", "lpips"])
+    clip, lpips = make_scorers(["clip", "lpips"], "embedded")
     clip.load()
     lpips.load()
     rows = clip.score(images)
@@ -165,11 +166,11 @@ def test_what_is_typed_wrongly_is_one_line(
     world: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with pytest.raises(UnknownNameError, match="did you mean pickscore"):
-        make_scorers(["picksore"])
+        make_scorers(["picksore"], "embedded")
     with pytest.raises(UserError, match="weight"):
-        make_scorers(["clip(weigths='x')"])
+        make_scorers(["clip(weigths='x')"], "embedded")
     with pytest.raises(UserError, match="named twice"):
-        make_scorers(["clip", "clip(model='ViT-L-14')"])
+        make_scorers(["clip", "clip(model='ViT-L-14')"], "embedded")
     monkeypatch.setenv("FBENCH_WEIGHTS", str(tmp_path))
     (hps,) = make_scorers(["hps"], "published")
     with pytest.raises(MissingWeightsError, match=r"no HPS_v2\.1_compressed\.pt at .*hps, .*fetch hps-v2\.1"):
@@ -183,9 +184,9 @@ def test_lists_of_scorers_may_have_options() -> None:
 def test_the_version_follows_the_weights(world: Path, tmp_path: Path) -> None:
     import shutil
 
-    one = make_scorers(["clip"])[0].scorer_version
+    one = make_scorers(["clip"], "embedded")[0].scorer_version
     folder = shutil.copytree(world / "shapes-clip", tmp_path / "copy")
-    assert make_scorers([f"clip(weights={str(folder)!r})"])[0].scorer_version == one
+    assert make_scorers([f"clip(weights={str(folder)!r})"], "embedded")[0].scorer_version == one
     config = folder / "open_clip_config.json"
     config.write_text(config.read_text() + " ")
-    assert make_scorers([f"clip(weights={str(folder)!r})"])[0].scorer_version != one
+    assert make_scorers([f"clip(weights={str(folder)!r})"], "embedded")[0].scorer_version != one

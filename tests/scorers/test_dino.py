@@ -91,6 +91,6 @@ def test_a_missing_weight_is_named(published: Path) -> None:
 
 
 def test_the_embedded_world_has_none_and_says_so() -> None:
-    (scorer,) = make_scorers(["dino_diversity"])
+    (scorer,) = make_scorers(["dino_diversity"], "embedded")
     with pytest.raises(MissingWeightsError, match="the embedded world has no such weights"):
         _ = scorer.weights_hash

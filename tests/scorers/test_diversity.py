@@ -30,7 +30,7 @@ def some_embeddings(n: int = 7, d: int = 5, seed: int = 0) -> np.ndarray:
 
 
 def values(name: str, images: ImageSet) -> list[float | None]:
-    (scorer,) = make_scorers([name])
+    (scorer,) = make_scorers([name], "embedded")
     scorer.load()
     rows = scorer.score(images)
     assert not any(row.failed for row in rows), [row.note for row in rows]
@@ -134,7 +134,7 @@ def test_the_set_is_mostly_what_prompts_ask_for(world: Path, make_set: MakeSet) 
 def test_all_share_the_features_of_clip(world: Path, make_set: MakeSet) -> None:
     images = make_set()
     names = ["clip", *LEAST]
-    for scorer in make_scorers(names):
+    for scorer in make_scorers(names, "embedded"):
         scorer.load()
         scorer.score(images)
     keys = [key for key in shown(images).source.cache._known if not key.startswith(("values:", "texts:"))]
@@ -147,7 +147,7 @@ def test_an_image_shows_the_value_whose_text_is_nearest(world: Path, make_set: M
     attribute = OpenAttribute("colour", ("red", "green"), (("a red star", "a red heart"), ("a green star",)))
     prompts = tuple(replace(p, attribute=attribute) for p in images.prompt_set)
     asked = replace(images, prompt_set=replace(images.prompt_set, prompts=prompts))
-    (scorer,) = make_scorers(["attribute_diversity"])
+    (scorer,) = make_scorers(["attribute_diversity"], "embedded")
     scorer.load()
     clip = scorer._clip  # type: ignore[attr-defined]
     seen = shown(asked).embeddings(clip)
@@ -161,14 +161,14 @@ def test_a_prompt_without_an_open_attribute_is_undefined(world: Path, make_set: 
     images = make_set(prompts=1, k=2)
     foreign = replace(images.prompt_set.prompts[0], text="an elephant in a zoo")
     images = replace(images, prompt_set=PromptSet("foreign", "1", (foreign,)))
-    (scorer,) = make_scorers(["attribute_diversity"])
+    (scorer,) = make_scorers(["attribute_diversity"], "embedded")
     scorer.load()
     (row,) = scorer.score(images)
     assert (row.status, row.note) == ("missing", "undefined: the prompt names no open attribute")
 
 
 def test_other_weights_do_not_ask_the_embedded_grammar(world: Path, make_set: MakeSet) -> None:
-    (scorer,) = make_scorers([f"attribute_diversity(weights={str(world / 'shapes-clip')!r})"])
+    (scorer,) = make_scorers([f"attribute_diversity(weights={str(world / 'shapes-clip')!r})"], "embedded")
     scorer.load()
     assert all(row.value is None for row in scorer.score(make_set(prompts=2, k=2)))
 
@@ -182,7 +182,7 @@ def test_other_values_of_the_same_prompts_are_scored_again(
         attribute = OpenAttribute("colour", values, tuple((f"a {value} star",) for value in values))
         prompts = tuple(replace(p, attribute=attribute) for p in images.prompt_set)
         asked = replace(images, prompt_set=replace(images.prompt_set, prompts=prompts))
-        made = make_scorers(["attribute_diversity"])
+        made = make_scorers(["attribute_diversity"], "embedded")
         rows = score_all(asked, made, Loaded("cpu"), ScoreCache(tmp_path / "out"), lambda done, of: None)
         forget(asked)
         return [row.value for row in rows]
@@ -192,7 +192,7 @@ def test_other_values_of_the_same_prompts_are_scored_again(
     # A fresh cache says what a stale one must not hide.
     other = scored("blue", "yellow", "pink", "cyan", "purple")
     fresh = ScoreCache(tmp_path / "fresh")
-    assert not fresh.has_any(images.id, make_scorers(["attribute_diversity"])[0])
+    assert not fresh.has_any(images.id, make_scorers(["attribute_diversity"], "embedded")[0])
     assert other != first
 
 
@@ -201,7 +201,7 @@ def test_half_precision_moves_no_value_further_than_stated(name: str, make_set: 
     images = make_set(prompts=25, k=4)
     found = []
     for precision in ("fp32", "bf16"):
-        (scorer,) = make_scorers([name], precision=precision)
+        (scorer,) = make_scorers([name], "embedded", precision=precision)
         scorer.load()
         forget(images)
         found.append(np.array([row.value for row in scorer.score(images)], dtype=float))

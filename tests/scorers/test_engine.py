@@ -36,7 +36,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def scored(images: ImageSet, names: Sequence[str | Scorer], out: Path) -> list[ScoreRow]:
-    made = [make_scorers([n])[0] if isinstance(n, str) else n for n in names]
+    made = [make_scorers([n], "embedded")[0] if isinstance(n, str) else n for n in names]
     return score_all(images, made, Loaded("cpu"), ScoreCache(out), lambda done, of: None)
 
 
@@ -45,7 +45,7 @@ def test_parts_give_what_the_whole_set_gives(
     name: str, world: Path, make_set: MakeSet, tmp_path: Path
 ) -> None:
     images = make_set(prompts=11, k=2)
-    (scorer,) = make_scorers([name])
+    (scorer,) = make_scorers([name], "embedded")
     scorer.load()
     whole = scorer.score(images)
     forget(images)
@@ -123,7 +123,7 @@ def test_another_scorer_and_more_prompts_embed_only_what_is_new(
     assert [r.status for r in rows] == ["ok"] * 12
     counts.clear()
     monkeypatch.setattr(OpenClip, "embed_texts", lambda *_: pytest.fail("the texts were there"))
-    other = make_scorers(["clip(weights='embedded', model='any')"])[0]
+    other = make_scorers(["clip(weights='embedded', model='any')"], "embedded")[0]
     again = scored(images, [other], tmp_path / "out")
     assert not counts
     assert [r.value for r in again] == [r.value for r in rows]
@@ -239,7 +239,7 @@ def test_a_scorer_that_fails_midway_takes_nobody_along(make_set: MakeSet, tmp_pa
 
 def test_scorers_of_one_tower_share_it_while_they_live(world: Path) -> None:
     def loaded(text: str) -> Any:
-        (scorer,) = make_scorers([text])
+        (scorer,) = make_scorers([text], "embedded")
         scorer.load()
         return scorer
 
@@ -257,7 +257,7 @@ def test_a_model_without_its_vocabulary_is_refused_and_never_fed_another_one(
 ) -> None:
     folder = shutil.copytree(world / "shapes-clip", tmp_path / "clip")
     (folder / "bpe.txt.gz").unlink(missing_ok=True)
-    (scorer,) = make_scorers([f"clip(weights={str(folder)!r})"])
+    (scorer,) = make_scorers([f"clip(weights={str(folder)!r})"], "embedded")
     scorer.load()  # the embedded vocabulary is the one it was made for
     config = small_networks.small_config(
         300,
@@ -266,7 +266,7 @@ def test_a_model_without_its_vocabulary_is_refused_and_never_fed_another_one(
         text={"context_length": 32, "width": 32, "heads": 2, "layers": 1},
     )
     small_networks.save_open_clip(open_clip.new_open_clip(config), config, tmp_path / "other")
-    (scorer,) = make_scorers([f"clip(weights={str(tmp_path / 'other')!r})"])
+    (scorer,) = make_scorers([f"clip(weights={str(tmp_path / 'other')!r})"], "embedded")
     with pytest.raises(UnreadableFileError, match=r"knows 300 tokens.*add its merges as bpe\.txt\.gz"):
         scorer.load()
 

@@ -33,7 +33,7 @@ def test_it_is_scipys_of_pillows_grey() -> None:
 
 
 def test_noise_raises_it_so_it_is_texture_and_needs_no_weights(make_set: Callable[..., ImageSet]) -> None:
-    (scorer,) = make_scorers(["entropy"])
+    (scorer,) = make_scorers(["entropy"], "embedded")
     scorer.load()
     images = make_set(prompts=2, k=1)
     clean = [row.value or 0.0 for row in scorer.score(images)]
@@ -48,7 +48,9 @@ def test_noise_raises_it_so_it_is_texture_and_needs_no_weights(make_set: Callabl
 
 
 def test_a_trade_off_plot_refuses_it_by_name(tmp_path: Path) -> None:
-    columns = tuple(scorer.column() for scorer in make_scorers(["true_reward", "lpips", "entropy"]))
+    columns = tuple(
+        scorer.column() for scorer in make_scorers(["true_reward", "lpips", "entropy"], "embedded")
+    )
     board = Leaderboard("suite", (), (), columns)
     with pytest.raises(UserError, match="entropy is of the texture axis"):
         trade_off(tmp_path / "plot.pdf", board, diversity="entropy")

@@ -108,7 +108,7 @@ def test_the_files_are_read_strictly(trunk: Trunk, tmp_path: Path) -> None:
 
 
 def test_copies_have_no_distance_and_sizes_are_not_mixed(tmp_path: Path, world: Path) -> None:
-    (scorer,) = make_scorers(["lpips"])
+    (scorer,) = make_scorers(["lpips"], "embedded")
     scorer.load()
     (tmp_path / "same").mkdir()
     (same,) = scorer.score(image_set(tmp_path / "same", noise(1, 64) * 6))
@@ -120,9 +120,9 @@ def test_copies_have_no_distance_and_sizes_are_not_mixed(tmp_path: Path, world: 
 
 def test_what_is_asked_wrongly_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="one of alex, vgg, squeeze"):
-        make_scorers(["lpips(net='resnet')"])
+        make_scorers(["lpips(net='resnet')"], "embedded")
     with pytest.raises(UserError, match="no embedded network on vgg"):
-        make_scorers(["lpips(net='vgg')"])
+        make_scorers(["lpips(net='vgg')"], "embedded")
     monkeypatch.setenv("FBENCH_WEIGHTS", str(tmp_path))
     (scorer,) = make_scorers(["lpips"], "published")
     with pytest.raises(MissingWeightsError, match=r"no alexnet-owt-7be5be79\.pth"):

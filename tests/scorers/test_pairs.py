@@ -41,7 +41,7 @@ def test_the_mean_over_pairs_is_the_scorers_own_value(
     # Two images at a time, so that the parts have to be put together.
     monkeypatch.setattr(perceptual, "PIXELS", 2 * 64 * 64)
     images = make_set(prompts=6, k=5)
-    (scorer,) = make_scorers([name])
+    (scorer,) = make_scorers([name], "embedded")
     scorer.load()
     assert isinstance(scorer, OfPairs)
     seen = shown(images)

@@ -23,7 +23,7 @@ PER_IMAGE = [n for n in TOWERS if getattr(scorers.get(n), "unit", "") == "image"
 
 
 def values(text: str, images: ImageSet, precision: str = "fp32") -> np.ndarray:
-    (scorer,) = make_scorers([text], precision=precision)
+    (scorer,) = make_scorers([text], "embedded", precision=precision)
     scorer.load()
     forget(images)
     return np.array([row.value for row in scorer.score(images)], dtype=float)
@@ -32,7 +32,7 @@ def values(text: str, images: ImageSet, precision: str = "fp32") -> np.ndarray:
 @pytest.mark.parametrize("name", TOWERS)
 def test_half_precision_is_stated(name: str, world: Path) -> None:
     assert getattr(scorers.get(name), "bf16_tolerance", 0) > 0
-    plain, half = (make_scorers([name], precision=p)[0] for p in ("fp32", "bf16"))
+    plain, half = (make_scorers([name], "embedded", precision=p)[0] for p in ("fp32", "bf16"))
     assert "+bf16@" in half.scorer_version
     assert "bf16" not in plain.scorer_version
 

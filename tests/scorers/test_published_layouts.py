@@ -306,7 +306,7 @@ def test_versions_of_hps_are_told_apart(weights: Path) -> None:
     with pytest.raises(UserError, match="v2.1 and v2.0"):
         published("hps(version='v2')")
     with pytest.raises(UserError, match="embedded weights stand for v2.1"):
-        make_scorers(["hps(version='v2.0')"])
+        make_scorers(["hps(version='v2.0')"], "embedded")
 
 
 def test_openais_weights_keep_their_gelu(weights: Path, world: Path) -> None:

@@ -260,7 +260,7 @@ def kid(
     trunk = weights / "lpips" / FILES["alex"]
 
     def kid(images: list[RGB], reference: Path) -> float:
-        (scorer,) = make_scorers([f"kid(weights={str(trunk)!r}, reference={str(reference)!r})"])
+        (scorer,) = make_scorers([f"kid(weights={str(trunk)!r}, reference={str(reference)!r})"], "embedded")
         _ = scorer.weights_hash
         scorer.load()
         first, *_rest = scorer.score(image_set(tmp_path_factory.mktemp("set"), images))

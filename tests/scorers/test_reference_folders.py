@@ -46,7 +46,7 @@ def folders(tmp_path: Path) -> dict[str, Path]:
 
 
 def scored(name: str, place: Path, asked: ImageSet) -> list[ScoreRow]:
-    (scorer,) = make_scorers([f"{name}(reference={str(place)!r})"])
+    (scorer,) = make_scorers([f"{name}(reference={str(place)!r})"], "embedded")
     scorer.load()
     return scorer.score(asked)
 
@@ -82,9 +82,11 @@ def test_the_same_images_are_the_same_reference_wherever_they_lie(
 def test_an_image_behind_a_link_that_changes_is_another_reference(
     world: Path, folders: dict[str, Path]
 ) -> None:
-    before = make_scorers([f"kid(reference={str(folders['linked'])!r})"])[0].scorer_version
+    before = make_scorers([f"kid(reference={str(folders['linked'])!r})"], "embedded")[0].scorer_version
     pictures(folders["linked"].parents[1] / "elsewhere", "more/0.png", seed=77)
-    assert make_scorers([f"kid(reference={str(folders['linked'])!r})"])[0].scorer_version != before
+    assert (
+        make_scorers([f"kid(reference={str(folders['linked'])!r})"], "embedded")[0].scorer_version != before
+    )
 
 
 def test_an_image_that_cannot_be_had_is_one_line_and_never_left_out(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_styles_are_counted_and_what_is_of_none_is_told(
 ) -> None:
     names = ["pop-art/a.png", "pop-art/b.JPG", "ink/sub/c.webp", "ink/._c.png", "loose.png", ".cache/a.png"]
     folder = pictures(tmp_path / "styles", *names)
-    (scorer,) = make_scorers([f"{name}(references={str(folder)!r})"])
+    (scorer,) = make_scorers([f"{name}(references={str(folder)!r})"], "embedded")
     scorer.load()
     said = capsys.readouterr().err
     assert "reference images by style: ink 1, pop_art 2" in said

@@ -199,7 +199,7 @@ def test_too_few_images_have_no_number(world: Path, make_set: MakeSet) -> None:
 
 
 def test_families_stand_for_their_members(world: Path) -> None:
-    made = make_scorers(["prdc", "style(references='embedded')", "clip"])
+    made = make_scorers(["prdc", "style(references='embedded')", "clip"], "embedded")
     assert [scorer.name for scorer in made] == [
         "precision", "recall", "density", "coverage", "style_fd", "style_cosine", "clip",
     ]  # fmt: skip

@@ -38,7 +38,7 @@ def asking(images: ImageSet, styles: list[str | None]) -> ImageSet:
 
 def test_each_style_is_compared_with_its_own_folder(world: Path, make_set: MakeSet, folder: Path) -> None:
     images = asking(make_set(prompts=24, k=2), ["ink wash", "pop_art", "oil", None])
-    fd, cosine = make_scorers([f"style(references={str(folder)!r})"])
+    fd, cosine = make_scorers([f"style(references={str(folder)!r})"], "embedded")
     for scorer in (fd, cosine):
         scorer.load()
     styled = [r for r in images if images.prompt(r).style in ("ink wash", "pop_art")]
@@ -61,7 +61,7 @@ def test_few_references_are_a_bias_that_is_said(world: Path, make_set: MakeSet, 
     images = asking(make_set(prompts=12, k=2), ["pop art"])
     for extra in sorted((folder / "pop-art").glob("*"))[7:]:
         extra.unlink()
-    (fd,) = make_scorers([f"style_fd(references={str(folder)!r})"])
+    (fd,) = make_scorers([f"style_fd(references={str(folder)!r})"], "embedded")
     fd.load()
     assert fd.score(images)[0].note == "biased: 7 reference images, fewer than 5 d"
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_with_the_references_is_one_line(folder: Path, tmp_path: P
 
 
 def test_no_prompt_of_a_style_is_no_failure(world: Path, make_set: MakeSet, folder: Path) -> None:
-    (fd,) = make_scorers([f"style_fd(references={str(folder)!r})"])
+    (fd,) = make_scorers([f"style_fd(references={str(folder)!r})"], "embedded")
     fd.load()
     (row,) = fd.score(asking(make_set(prompts=3), [None]))
     assert not row.failed

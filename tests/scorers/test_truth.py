@@ -24,7 +24,7 @@ NAMES = ["oracle", "scene_rate", "true_reward", "true_reward_heldout"]
 
 def means(images: ImageSet) -> dict[str, float]:
     found = {}
-    for scorer in make_scorers(NAMES):
+    for scorer in make_scorers(NAMES, "embedded"):
         scorer.load()
         found[scorer.name] = float(np.mean([row.value or 0.0 for row in scorer.score(images)]))
     return found
@@ -50,7 +50,9 @@ def test_right_images_are_worth_more_than_wrong_ones_and_noise_nothing(make_set:
 
 def test_taste_is_of_complete_scenes_alone(make_set: MakeSet) -> None:
     images = make_set(prompts=8, k=4)
-    taste, reward, oracle, scene = make_scorers(["true_taste", "true_reward", "oracle", "scene_rate"])
+    taste, reward, oracle, scene = make_scorers(
+        ["true_taste", "true_reward", "oracle", "scene_rate"], "embedded"
+    )
     for scorer in (taste, reward, oracle, scene):
         scorer.load()
     rows = [list(scorer.score(images)) for scorer in (taste, reward, oracle, scene)]
@@ -71,12 +73,12 @@ def test_taste_is_of_complete_scenes_alone(make_set: MakeSet) -> None:
 
 def test_old_and_new_likings_never_meet_in_a_table() -> None:
     names = ["true_taste", "true_taste_heldout", "true_reward", "true_reward_heldout"]
-    assert {scorer.version for scorer in make_scorers(names)} == {str(TASTE_VERSION)}
+    assert {scorer.version for scorer in make_scorers(names, "embedded")} == {str(TASTE_VERSION)}
 
 
 def test_a_style_is_read_where_it_was_rendered(make_set: MakeSet) -> None:
     images = make_set(prompts=24, k=4)
-    (scorer,) = make_scorers(["true_style"])
+    (scorer,) = make_scorers(["true_style"], "embedded")
     scorer.load()
     styles = {prompt.id: prompt.style for prompt in images.prompt_set}
     rows = list(scorer.score(images))
@@ -89,7 +91,7 @@ def test_a_style_is_read_where_it_was_rendered(make_set: MakeSet) -> None:
 
 def test_copies_have_no_diversity(make_set: MakeSet) -> None:
     images = make_set(prompts=6, k=4)
-    (scorer,) = make_scorers(["true_diversity"])
+    (scorer,) = make_scorers(["true_diversity"], "embedded")
     scorer.load()
     varied = [row.value for row in scorer.score(images) if row.value is not None]
     copies = tuple(replace(r, path=images.records[i // 4 * 4].path, sha256="") for i, r in enumerate(images))

@@ -30,7 +30,7 @@ MakeSet = Callable[..., ImageSet]
 
 
 def values(text: str, images: ImageSet) -> list[float]:
-    (scorer,) = make_scorers([text])
+    (scorer,) = make_scorers([text], "embedded")
     scorer.load()
     rows = scorer.score(images)
     assert all(row.value is not None for row in rows), [row.note for row in rows if row.note]
@@ -156,7 +156,7 @@ def test_kid_is_torchmetrics_on_the_network(world: Path, make_set: MakeSet) -> N
 
 
 def test_frechet_distances_want_five_images_a_dimension(world: Path, make_set: MakeSet) -> None:
-    (fid,) = make_scorers(["fid"])
+    (fid,) = make_scorers(["fid"], "embedded")
     fid.load()
     (row,) = fid.score(make_set(prompts=9, k=2))
     assert (row.status, row.note) == ("missing", "undefined: n < 5d: 18 images, d = 4")

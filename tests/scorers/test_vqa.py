@@ -37,7 +37,7 @@ def test_pixels_are_those_of_the_librarys_processor(size: tuple[int, int]) -> No
 
 def test_it_is_the_first_token_of_the_librarys_own_answer(world: Path, make_set: MakeSet) -> None:
     images = make_set(prompts=4, k=2)
-    (scorer,) = make_scorers(["vqa"])
+    (scorer,) = make_scorers(["vqa"], "embedded")
     scorer.load()
     found = [row.value for row in scorer.score(images)]
     model = BlipForQuestionAnswering.from_pretrained(world / "shapes-vqa").eval()
@@ -57,10 +57,10 @@ def test_it_is_the_first_token_of_the_librarys_own_answer(world: Path, make_set:
 
 
 def test_another_question_is_another_version_and_one_without_the_text_is_refused(world: Path) -> None:
-    one, other = (make_scorers([f"vqa(question={q!r})"])[0] for q in ("is it {text}?", "{text}?"))
+    one, other = (make_scorers([f"vqa(question={q!r})"], "embedded")[0] for q in ("is it {text}?", "{text}?"))
     assert one.scorer_version != other.scorer_version
     with pytest.raises(UserError, match="has no {text}"):
-        make_scorers(["vqa(question='is it?')"])
+        make_scorers(["vqa(question='is it?')"], "embedded")
 
 
 def test_a_vocabulary_without_the_answer_is_refused(world: Path, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_half_precision_is_within_what_is_stated(world: Path, make_set: MakeSet)
     images = make_set(prompts=8, k=1)
     found = []
     for precision in ("fp32", "bf16"):
-        (scorer,) = make_scorers(["vqa"], precision=precision)
+        (scorer,) = make_scorers(["vqa"], "embedded", precision=precision)
         scorer.load()
         forget(images)
         found.append(np.array([row.value for row in scorer.score(images)], dtype=float))
@@ -85,6 +85,6 @@ def test_half_precision_is_within_what_is_stated(world: Path, make_set: MakeSet)
 
 
 def test_the_embedded_world_has_none_and_says_so() -> None:
-    (scorer,) = make_scorers(["vqa"])
+    (scorer,) = make_scorers(["vqa"], "embedded")
     with pytest.raises(MissingWeightsError, match="the embedded world has no such weights"):
         _ = scorer.weights_hash

@@ -329,4 +329,4 @@ def test_the_plan_writes_nothing(settings: Settings) -> None:
     assert "mean rank of true_reward" in lines
     assert "at most 10, those of 20% of the prompts held out" in lines
     assert not settings().out.exists()
-    assert {s.unit for s in make_scorers(["true_reward", "oracle"])} == {"image"}
+    assert {s.unit for s in make_scorers(["true_reward", "oracle"], "embedded")} == {"image"}

@@ -36,7 +36,7 @@ def test_written_features_give_the_same_numbers(
     assert "photos" in written.version
     images, values = make_set(prompts=4), []
     for place in (photos, out):
-        (scorer,) = make_scorers([f"{name}(reference={str(place)!r})"])
+        (scorer,) = make_scorers([f"{name}(reference={str(place)!r})"], "embedded")
         scorer.load()
         values.append([row.value for row in scorer.score(images)])
     assert values[0] == pytest.approx(values[1], rel=1e-6)

@@ -28,7 +28,7 @@ def measure(prompts: int = 12, k: int = 8, rounds: int = 3) -> Measurement:
     from benchmark.scorers.lpips import Lpips
 
     network = load_perceptual(resources.shapes_weights(WEIGHTS))
-    scorer = Lpips()
+    scorer = Lpips("embedded")
     scorer.load("cpu")
     pixels = np.random.default_rng(0).integers(0, 256, (prompts, k, 64, 64, 3), dtype=np.uint8)
     tensors = torch.from_numpy(pixels).permute(0, 1, 4, 2, 3).float() / 127.5 - 1

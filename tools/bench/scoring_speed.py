@@ -90,7 +90,7 @@ def _one(
     name: str, weights: Path, listing: Path, device: str, precision: str, exact: "np.ndarray | None"
 ) -> tuple[Speed, "np.ndarray"]:
     text = f"{name}(weights={str(weights)!r}, precision={precision!r})"
-    (scorer,) = make_scorers([text])
+    (scorer,) = make_scorers([text], "embedded")
     start = time.perf_counter()
     scorer.load(device)
     load = time.perf_counter() - start
@@ -107,7 +107,7 @@ def _one(
     order = np.sign(reference[:, None] - reference[None]) != np.sign(values[:, None] - values[None])
     from_cpu = None
     if device != "cpu" and precision == "fp32":
-        (again,) = make_scorers([text])
+        (again,) = make_scorers([text], "embedded")
         again.load("cpu")
         few = next(iter(parts(image_set)))
         from_cpu = float(abs(_values(again, [few.at(range(EXACT))]) - values[:EXACT]).max())

@@ -25,6 +25,10 @@ fbench doctor
 `fbench doctor` says for each scorer whether it can run, and the command that gets what is missing. A scorer
 takes other weights in its brackets: `--scorers "clip(weights='my_folder'),hps(weights='embedded')"`.
 
+Embedded weights are toy models of the embedded world. Where they stand for published ones the column is
+called `clip (embedded)`, and a warning says when they are shown pictures of another size than 64 x 64, or
+texts that the world's grammar cannot read: their numbers say nothing about those.
+
 ## Which there are
 
 Sizes are as the sources round them. *Unknown* means that the source states none that we could verify: read

@@ -59,7 +59,10 @@ def fold(node: ast.expr, algebra: Algebra[T]) -> T:
             return algebra.apply(_BINARY[type(operator)], fold(left, algebra), fold(right, algebra))
         case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
             return algebra.apply(name, fold(argument, algebra))
-    raise ValueError(f"{_quoted(node)} is not of the language of formulas: {ALLOWED}")
+    hint = _meant(node)
+    raise ValueError(
+        f"{_quoted(node)} is not of the language of formulas: {ALLOWED}{f'; {hint}' if hint else ''}"
+    )
 
 
 def parse(text: str) -> ast.expr:
@@ -205,6 +208,23 @@ def _depth(node: ast.AST) -> int:
         deepest = max(deepest, depth)
         left += [(child, depth + 1) for child in ast.iter_child_nodes(here) if isinstance(child, ast.expr)]
     return deepest
+
+
+_SPELLINGS: Final = {"ln": "log", "pow": "**", "power": "**", "square": "**"}
+"""How the language spells what people write."""
+
+
+def _meant(node: ast.expr) -> str:
+    """How to write what was probably meant; empty where nobody knows."""
+    match node:
+        case ast.BinOp(left=left, op=ast.BitXor(), right=right):
+            return f"a power is {ast.unparse(ast.BinOp(left, ast.Pow(), right))!r}"
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
+            known = _SPELLINGS.get(name, name)
+            return f"did you mean {known}?" if known in (*FUNCTIONS, "**") else ""
+        case ast.Name(id=name) if name.lower() in ("x", "t", "r", "p"):
+            return "the density ratio is u"
+    return ""
 
 
 def _quoted(node: ast.expr) -> str:

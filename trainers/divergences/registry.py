@@ -13,5 +13,9 @@ def _law_abiding(divergence: Divergence) -> None:
 
 
 divergences: Registry[Divergence] = Registry(
-    "divergence", group="fbench.divergences", modules=("trainers.divergences",), accept=_law_abiding
+    "divergence",
+    group="fbench.divergences",
+    modules=("trainers.divergences",),
+    states=Divergence,
+    accept=_law_abiding,
 )

@@ -12,7 +12,7 @@ from torch.nn.functional import logsigmoid, normalize
 
 from benchmark.core.errors import UserError
 from benchmark.core.registry import Registry
-from trainers.divergences import Divergence
+from trainers.divergences import Divergence, divergences
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -122,7 +122,7 @@ class Objective(ABC):
 
 
 objectives: Registry[Objective] = Registry(
-    "objective", group="fbench.objectives", modules=("trainers.objectives",)
+    "objective", group="fbench.objectives", modules=("trainers.objectives",), states=Objective
 )
 
 
@@ -145,6 +145,15 @@ def weighted_mean(losses: Float[Tensor, "*any"], weight: Float[Tensor, "*some"] 
         return losses.mean()
     spread = weight.expand_as(losses)
     return (spread * losses).sum() / spread.sum()
+
+
+def as_divergence(given: Divergence | str) -> Divergence:
+    """A divergence, or the one that a text names, such as `alpha(a=0.5)`.
+
+    Raises:
+        UserError: If nobody registered the name.
+    """
+    return divergences.create(given) if isinstance(given, str) else given
 
 
 def slope_matched_beta(beta: float, divergence: Divergence) -> float:

@@ -8,6 +8,7 @@ from trainers.objectives.base import (
     Objective,
     ObjectiveOutput,
     PairErrors,
+    as_divergence,
     bradley_terry_loss,
     objectives,
     positive,
@@ -26,7 +27,7 @@ class FDPO(Objective):
     arXiv 2309.16240 for language models, arXiv 2409.09774 for images.
 
     Args:
-        divergence: What holds the policy near the reference.
+        divergence: What holds the policy near the reference; a name will do.
         beta: Its weight, in units of reward per nat at slope 1.
 
     Raises:
@@ -39,8 +40,8 @@ class FDPO(Objective):
     paired = True
     couples_batch = False
 
-    def __init__(self, divergence: Divergence, beta: float) -> None:
-        self.divergence, self.beta = divergence, positive("beta", beta)
+    def __init__(self, divergence: Divergence | str, beta: float) -> None:
+        self.divergence, self.beta = as_divergence(divergence), positive("beta", beta)
 
     def __call__(self, errors: PairErrors) -> ObjectiveOutput:
         f, beta = self.divergence, self.beta

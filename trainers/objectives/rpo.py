@@ -8,6 +8,7 @@ from trainers.objectives.base import (
     Objective,
     ObjectiveOutput,
     PairErrors,
+    as_divergence,
     bradley_terry_loss,
     contrast_weights,
     objectives,
@@ -31,7 +32,7 @@ class RPO(Objective):
     images, arXiv 2402.10958 for language models; what the papers leave open: docs/decisions/rpo-weights.md.
 
     Args:
-        divergence: What holds the policy near the reference.
+        divergence: What holds the policy near the reference; a name will do.
         beta: Its weight; on the diagonal it acts as `beta N w_ii`, logged as `diagonal_beta`.
         tau: Temperature of the weights: small compares only the most alike, large all equally.
         weight: `inside` the sigmoid, or `outside` as the weights of a mean of plain losses.
@@ -51,13 +52,13 @@ class RPO(Objective):
 
     def __init__(
         self,
-        divergence: Divergence,
+        divergence: Divergence | str,
         beta: float,
         tau: float = 0.5,
         weight: str = "inside",
         normalisation: str = "row*N",
     ) -> None:
-        self.divergence, self.beta = divergence, positive("beta", beta)
+        self.divergence, self.beta = as_divergence(divergence), positive("beta", beta)
         self.tau = positive("tau", tau)
         self.weight = one_of("weight", weight, ("inside", "outside"))
         self.normalisation = one_of("normalisation", normalisation, ("row*N", "row"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from benchmark.core import hashing
 from benchmark.core.pixels import read_rgb
+from benchmark.core.records.base import Record
 from benchmark.core.records.checkpoints import Checkpoint
 from benchmark.core.records.prompts import Prompt, PromptSet
 from benchmark.core.records.scores import Status
@@ -85,7 +86,7 @@ class ImageRecord:
 
 
 @dataclass(frozen=True)
-class ImageSet:
+class ImageSet(Record):
     """The images of one checkpoint on one prompt set.
 
     Attributes:

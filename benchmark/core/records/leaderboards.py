@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+from benchmark.core.records.base import Record
 from benchmark.core.records.checkpoints import Checkpoint
 from benchmark.core.records.scores import Axis, Unit
 
 
 @dataclass(frozen=True)
-class ScorerColumn:
+class ScorerColumn(Record):
     """The facts about a scorer that a table needs.
 
     Attributes:
@@ -20,6 +21,7 @@ class ScorerColumn:
         primary: Declared by the suite; the others are exploratory.
         in_domain: Ids of the checkpoints trained on the data it was trained on or selected by.
         bounds: The least and the greatest value; None where there is no bound.
+        embedded: Whether a toy model of the embedded world stands for the published one of that name.
     """
 
     name: str
@@ -31,6 +33,17 @@ class ScorerColumn:
     primary: bool = False
     in_domain: tuple[str, ...] = ()
     bounds: tuple[float | None, float | None] = (None, None)
+    embedded: bool = False
+
+    @property
+    def label(self) -> str:
+        """What people read above its numbers: a toy model is not taken for the published one.
+
+        Example:
+            >>> ScorerColumn("clip", "1@943ae805", "alignment", "image", True, embedded=True).label
+            'clip (embedded)'
+        """
+        return f"{self.name} (embedded)" if self.embedded else self.name
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class WorkerSpeed:
+class WorkerSpeed(Record):
     """One worker's part of an evaluation that several did.
 
     Attributes:
@@ -117,7 +130,7 @@ class WorkerSpeed:
 
 
 @dataclass(frozen=True)
-class LeaderboardRow:
+class LeaderboardRow(Record):
     """One checkpoint of a leaderboard.
 
     Attributes:
@@ -142,7 +155,7 @@ class LeaderboardRow:
 
 
 @dataclass(frozen=True)
-class PlanePoint:
+class PlanePoint(Record):
     r"""A checkpoint in the plane of two scorers.
 
     Attributes:
@@ -171,7 +184,7 @@ class PlanePoint:
 
 
 @dataclass(frozen=True)
-class FrontierPoint:
+class FrontierPoint(Record):
     """One setting of something that trades diversity for preference without training.
 
     Attributes:
@@ -198,7 +211,7 @@ class FrontierPoint:
 
 
 @dataclass(frozen=True)
-class Frontier:
+class Frontier(Record):
     """A curve of the base model through the plane.
 
     Attributes:
@@ -248,7 +261,7 @@ class LineDistance:
 
 
 @dataclass(frozen=True)
-class Plane:
+class Plane(Record):
     """The trade-off between two scorers.
 
     Attributes:
@@ -272,7 +285,7 @@ class Plane:
 
 
 @dataclass(frozen=True)
-class Gap:
+class Gap(Record):
     """How much more a checkpoint gained on one scorer than on others.
 
     Attributes:
@@ -324,7 +337,7 @@ class TagCell:
 
 
 @dataclass(frozen=True)
-class Leaderboard:
+class Leaderboard(Record):
     """The result of an evaluation, ready for every export.
 
     Attributes:

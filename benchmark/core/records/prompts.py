@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.core.hashing import sha256_json
+from benchmark.core.records.base import Record
 
 
 @dataclass(frozen=True)
-class OpenAttribute:
+class OpenAttribute(Record):
     """Something that a prompt leaves open, and what it may turn out to be.
 
     Attributes:
@@ -28,6 +29,7 @@ class OpenAttribute:
 
     def __post_init__(self) -> None:
         """Refuses an attribute that cannot be read from an image."""
+        super().__post_init__()
         if not self.name:
             raise ValueError("an open attribute has no name")
         if len(set(self.values)) < 2 or len(set(self.values)) < len(self.values):
@@ -40,7 +42,7 @@ class OpenAttribute:
 
 
 @dataclass(frozen=True)
-class Prompt:
+class Prompt(Record):
     """One text that asks for images.
 
     Attributes:
@@ -62,6 +64,7 @@ class Prompt:
 
     def __post_init__(self) -> None:
         """Refuses what would collide in file names or make an empty request."""
+        super().__post_init__()
         if not self.id or any(c in self.id for c in '/\\:*?"<>|\0') or self.id.startswith("."):
             raise ValueError(f"a prompt's id must be usable as a file name, not {self.id!r}")
         if not self.text.strip():
@@ -80,7 +83,7 @@ class Prompt:
 
 
 @dataclass(frozen=True)
-class PromptSet:
+class PromptSet(Record):
     """Prompts in a fixed order, with where they come from.
 
     Attributes:
@@ -101,6 +104,7 @@ class PromptSet:
 
     def __post_init__(self) -> None:
         """Refuses two prompts under one id: their images would overwrite each other."""
+        super().__post_init__()
         seen: set[str] = set()
         for prompt in self.prompts:
             # Some file systems do not tell upper from lower case.

@@ -111,7 +111,7 @@ class AgainstReference(ABC):
     _reference: references.Reference
 
     def __init__(
-        self, weights: str = locate.EMBEDDED, reference: str = "", features: int | None = None
+        self, weights: str = locate.PUBLISHED, reference: str = "", features: int | None = None
     ) -> None:
         self.weights, self.compared_with = weights, reference
         self.network = FeatureWeights(self.name, weights, features)

@@ -48,7 +48,7 @@ def measure(sets: Mapping[str, ImageSet], out: Path, device: str = "cpu") -> dic
         out: Scores are kept below it.
         device: Where.
     """
-    scorers, loaded, cache = make_scorers(SCORERS), Loaded(device), ScoreCache(out)
+    scorers, loaded, cache = make_scorers(SCORERS, "embedded"), Loaded(device), ScoreCache(out)
     found = {}
     for name, images in sets.items():
         with console_progress(f"scoring {name}") as tell:
