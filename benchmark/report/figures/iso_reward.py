@@ -12,10 +12,8 @@ from benchmark.report.figures.style import (
     LABEL,
     MUTED,
     SMALLEST,
-    dark,
     footnote,
     legend_columns,
-    look,
     shown,
     writer_of,
 )
@@ -24,6 +22,7 @@ from benchmark.report.figures.trade_off_labels import (
     lines_in_words,
     looks_of_lines,
 )
+from benchmark.report.palette import dark, look
 from benchmark.stats.sweeps import NO_OVERLAP, Contrast
 
 _MARKER = 4.6
@@ -59,8 +58,8 @@ def draw_iso_reward(found: EqualLevel) -> Figure:
         _draw_contrasts(below, found)
     else:
         above = below = figure.subplots()
-    for index, curve in enumerate(found.curves):
-        _draw_curve(above, curve, *look(index))
+    for curve in found.curves:
+        _draw_curve(above, curve, *look(found.methods.index(curve.method)))
     if found.common is not None and compared:
         for axes in (above, below):
             axes.axvspan(*found.common, color="#f1f1f1", lw=0, zorder=-1)
@@ -101,9 +100,8 @@ def _draw_curve(axes: Axes, curve: SweepCurve, colour: str, marker: str) -> None
 
 def _draw_lines(axes: Axes, found: EqualLevel) -> None:
     """The optimum under each divergence, behind the curves, as far as it is read off."""
-    methods = [curve.method for curve in found.curves]
     limits = axes.get_xlim(), axes.get_ylim()
-    for line, (colour, dashes) in zip(found.lines, looks_of_lines(found.lines, methods), strict=True):
+    for line, (colour, dashes) in zip(found.lines, looks_of_lines(found.lines, found.methods), strict=True):
         path = [(p.x, p.y) for p in line.points]
         last = max(i for i, p in enumerate(line.points) if not p.hollow)
         axes.plot(
@@ -124,11 +122,10 @@ def _draw_contrasts(axes: Axes, found: EqualLevel) -> None:
         axes.text(0.5, 0.72, NO_OVERLAP, transform=axes.transAxes, ha="center", va="center", color=INK)
         return
     low, high = found.common
-    methods = [curve.method for curve in found.curves]
-    others = [m for m in methods if m != found.reference]
+    others = [curve.method for curve in found.curves if curve.method != found.reference]
     for contrast in drawable:
         at = others.index(contrast.name) - (len(others) - 1) / 2
-        _bar(axes, contrast, at * _DODGE * 4 * (high - low), *look(methods.index(contrast.name)))
+        _bar(axes, contrast, at * _DODGE * 4 * (high - low), *look(found.methods.index(contrast.name)))
     axes.margins(y=0.16)
     axes.locator_params(axis="y", nbins=5)
 
@@ -146,13 +143,13 @@ def _bar(axes: Axes, contrast: Contrast, aside: float, colour: str, marker: str)
 
 def _legend(found: EqualLevel) -> list[Line2D]:
     handles = []
-    for index, curve in enumerate(found.curves):
-        colour, marker = look(index)
+    for curve in found.curves:
+        colour, marker = look(found.methods.index(curve.method))
         handles.append(
             Line2D([], [], color=colour, lw=1.3, marker=marker, ms=_MARKER, mec=dark(colour), mew=0.7,
                    label=shown(curve.method, 36))
         )  # fmt: skip
-    return [*handles, *handles_of_lines(found.lines, [curve.method for curve in found.curves])]
+    return [*handles, *handles_of_lines(found.lines, found.methods)]
 
 
 def _caption(found: EqualLevel) -> str:
