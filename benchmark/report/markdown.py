@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from benchmark.core.records import Leaderboard, LeaderboardRow
 from benchmark.gate import Finding, GateReport
-from benchmark.report.numbers import SIGNIFICANT, better_or_worse, half_width
+from benchmark.report.numbers import SIGNIFICANT, better_or_worse, fixed, half_width
 from benchmark.report.panels import (
     Panel,
     PanelColumn,
@@ -15,6 +15,7 @@ from benchmark.report.panels import (
     remarks,
 )
 from benchmark.report.sections import Section, sections, signature_of
+from benchmark.report.titles import headed
 from benchmark.report.verdict_texts import (
     LEGEND,
     clean,
@@ -94,15 +95,14 @@ def _table(leaderboard: Leaderboard, panel: Panel) -> str:
 
 
 def _heading(column: PanelColumn) -> str:
-    arrow = "↑" if column.facts.higher_is_better else "↓"
-    return f"{escape_markdown(column.facts.name)} {arrow}"
+    return escape_markdown(headed(column.facts))
 
 
 def _cell(row: LeaderboardRow, column: PanelColumn, n: int | None) -> str:
     cell, places = column.cell(row), column.decimals
     if cell.mean is None:
         return "–"
-    mean = f"{cell.mean:.{places}f}"
+    mean = fixed(cell.mean, places)
     width = half_width(cell)
     interval = "" if width is None else f" ±{width:.{places}f}"
     dagger = "†" if row.checkpoint.id in column.facts.in_domain else ""
