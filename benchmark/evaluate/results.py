@@ -17,7 +17,7 @@ from benchmark.core.records import (
     ScoreRow,
 )
 from benchmark.evaluate.costs import costs_of
-from benchmark.evaluate.finished import training_manifests
+from benchmark.evaluate.training_runs import curves_of, training_runs
 from benchmark.generate import console_progress
 from benchmark.leaderboard import (
     ScoreTable,
@@ -95,8 +95,9 @@ def write_results(
     table = read_score_table(path)
     leaderboard = build_leaderboard([table], reference=reference)
     figures = _figures(leaderboard, table, image_sets, out / "figures")
-    manifests = (manifest, *training_manifests(manifest))
-    source = PageSource(leaderboard, table, tuple(image_sets), manifests)
+    runs = training_runs(manifest)
+    curves = tuple(curves_of(folder, run) for folder, run in runs.items())
+    source = PageSource(leaderboard, table, tuple(image_sets), (manifest, *runs.values()), curves)
     with console_progress("pictures of the report page") as tell:
         page = write_page(source, out / "report.html", tell=tell)
     manifest.outputs.clear()

@@ -166,7 +166,8 @@ def print_verdict(report: GateReport, console: Console) -> None:
 
 
 def _print_section(section: Section, console: Console, most: int) -> None:
-    name_width = min(most, max(len(row[0]) for row in (section.header, *section.rows)))
+    longest = max(len(row[0]) for row in (section.header, *section.rows))
+    name_width = min(most, longest, max(_LEAST_NAME, console.width // 2 - 2))
     console.print()
     console.print(Text(section.title, style="bold"))
     for part in section.split(console.width, name=name_width):

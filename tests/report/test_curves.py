@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.report.curve_panels import PANELS, RunCurves, running_mean
 from benchmark.report.figures import curves
-from benchmark.report.figures.curve_panels import PANELS, RunCurves, running_mean
 from benchmark.report.figures.curves import draw_curves
 from benchmark.report.figures.style import (
     COLUMN_INCHES,

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.report.figures.curve_panels import (
+from benchmark.report.curve_panels import (
     PANELS,
     REFERENCE,
     Floats,

@@ -15,6 +15,7 @@ from benchmark.report.figures.style import (
     footnote,
     legend_columns,
     shown,
+    wrapped,
     writer_of,
 )
 from benchmark.report.figures.trade_off_labels import (
@@ -23,9 +24,14 @@ from benchmark.report.figures.trade_off_labels import (
     looks_of_lines,
 )
 from benchmark.report.palette import dark, look
+from benchmark.report.titles import column_title
 from benchmark.stats.sweeps import NO_OVERLAP, Contrast
 
 _MARKER = 4.6
+_TITLE = 7.5
+"""Points, of the finding above the figure."""
+_MIDDLE = 0.5
+"""The share of the common range that the finding is about."""
 _STAR = 9
 _DODGE = 0.012
 """Of the axis, between the intervals of two methods at one level."""
@@ -50,7 +56,7 @@ def draw_iso_reward(found: EqualLevel) -> Figure:
     columns = legend_columns([str(handle.get_label()) for handle in handles], COLUMN_INCHES)
     lines = -(-len(handles) // columns)
     figure = Figure(
-        figsize=(COLUMN_INCHES, (1.12 if compared else 0.8) * COLUMN_INCHES + 0.13 * lines + 0.5),
+        figsize=(COLUMN_INCHES, (1.12 if compared else 0.8) * COLUMN_INCHES + 0.13 * lines + 0.9),
         layout="constrained",
     )
     if compared:
@@ -68,16 +74,41 @@ def draw_iso_reward(found: EqualLevel) -> Figure:
     below.set_xlabel(f"{_name(found.level)}  {_better(found.level)}".rstrip())
     if not found.level.higher_is_better and found.level.axis != "distance":
         above.invert_xaxis()
-    figure.legend(
+    # Bold letters are wider than those that the wrapping measures.
+    title = wrapped(shown(_finding(found), 300), 0.83 * COLUMN_INCHES, _TITLE)
+    legend = figure.legend(
         handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=2.2,
-        columnspacing=1.2, borderaxespad=0.2,
+        columnspacing=1.2, borderaxespad=0.2, title=title,
+        title_fontproperties={"size": _TITLE, "weight": "bold"}, alignment="left",
     )  # fmt: skip
+    legend.get_title().set_color(INK)
     text = footnote(_caption(found), found.signature, COLUMN_INCHES)
     figure.supxlabel(text, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
     return figure
 
 
 iso_reward = writer_of(draw_iso_reward)
+
+
+def _finding(found: EqualLevel) -> str:
+    """What is told apart half-way up the common range, each comparison by itself."""
+    middle = [(c.name, c.interval) for c in found.contrasts if c.share == _MIDDLE and c.interval is not None]
+    if not middle:
+        return ""
+    apart = [(name, i) for name, i in middle if i.lo > 0 or i.hi < 0]
+    told = ", ".join(
+        f"{name} ({_signed(i.value)} [{_signed(i.lo)}, {_signed(i.hi)}])" if len(middle) == 1 else name
+        for name, i in apart or middle
+    )
+    verdict = "differs from" if len(apart) == 1 else "differ from" if apart else "cannot be told apart from"
+    return (
+        f"At equal {column_title(found.level)}, {told} {verdict} {found.reference} "
+        f"in {column_title(found.outcome)}"
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _draw_curve(axes: Axes, curve: SweepCurve, colour: str, marker: str) -> None:
@@ -174,7 +205,7 @@ def _caption(found: EqualLevel) -> str:
 
 
 def _name(column: ScorerColumn) -> str:
-    return f"{column.axis}: {shown(column.name, 30)}"
+    return f"{column.axis}: {shown(column_title(column), 30)}"
 
 
 def _better(column: ScorerColumn) -> str:

@@ -8,6 +8,7 @@ from benchmark.report.latex.text import breakable, document, escape_latex, notes
 from benchmark.report.numbers import SIGNIFICANT, p_text
 from benchmark.report.panels import PanelColumn, by_axis
 from benchmark.report.sections import Section, sections, signature_of
+from benchmark.report.titles import column_title
 
 _ROOM, _SIZE, _GAP = 480, 7, 3.0
 _NAME = 120
@@ -52,7 +53,7 @@ def _scorer(leaderboard: Leaderboard, column: PanelColumn) -> str:
     facts = column.facts
     arrow = r"$\uparrow$" if facts.higher_is_better else r"$\downarrow$"
     details = [facts.axis, *([facts.scale] if facts.scale else []), *(["primary"] if facts.primary else [])]
-    title = rf"\textbf{{{escape_latex(facts.name)}}} {arrow} ({escape_latex(', '.join(details))})"
+    title = rf"\textbf{{{escape_latex(column_title(facts))}}} {arrow} ({escape_latex(', '.join(details))})"
     rows = [
         (_name(row, dagger=row.checkpoint.id in facts.in_domain), *_row(row, column))
         for row in leaderboard.rows

@@ -8,6 +8,7 @@ from benchmark.leaderboard.names import display_names
 from benchmark.report.latex.text import breakable, document, escape_latex, notes, signature, width
 from benchmark.report.numbers import SIGNIFICANT, better_or_worse, fixed, half_width
 from benchmark.report.panels import Panel, PanelColumn, by_axis, fitted
+from benchmark.report.titles import column_title
 
 _MARKS = {1: "+", 0: "", -1: "-"}
 
@@ -116,7 +117,8 @@ def _numbers(cell: LeaderboardCell, places: int) -> tuple[str, str]:
 def _heading_lines(facts: ScorerColumn, form: _Form) -> list[str]:
     """A scorer's name and arrow in lines about as wide as its numbers."""
     lines = [""]
-    for piece in (*facts.name.replace("_", "_\0").split("\0"), f" {'↑' if facts.higher_is_better else '↓'}"):
+    pieces = column_title(facts).replace("_", "_\0").split("\0")
+    for piece in (*pieces, f" {'↑' if facts.higher_is_better else '↓'}"):
         if lines[-1] and width(lines[-1] + piece, form.size[1]) > 5.5 * form.size[1]:
             lines.append("")
         lines[-1] += piece
