@@ -19,7 +19,7 @@ class _Gains:
 
     Attributes:
         name: Of the group.
-        cells: Of its checkpoints, all of which have a difference from the reference.
+        cells: Of its checkpoints, all of which were tested against the reference.
         column: The scorer.
         places: Decimals of its column.
     """
@@ -61,7 +61,7 @@ def finding(
         others: Scorers that may be lost; by default those that the suite declares, or the first of diversity.
 
     Returns:
-        A sentence; empty without a scorer of preference or a checkpoint to compare.
+        A sentence; empty without a scorer of preference, or where nothing was tested on it.
     """
     wanted = preference or first_column(board, "preference")
     groups = seed_groups([row.checkpoint for row in board.rows if row.checkpoint.id != board.reference])
@@ -109,7 +109,7 @@ def _on(board: Leaderboard, groups: Sequence[SeedGroup], column: ScorerColumn) -
     return [
         _Gains(name, of_group, column, places)
         for name, of_group in own
-        if all(cell.difference is not None for cell in of_group)
+        if all(cell.difference is not None and cell.p_value is not None for cell in of_group)
     ]
 
 

@@ -18,7 +18,6 @@ from benchmark.report.panels import (
     by_axis,
     cell_remarks,
     in_domain_note,
-    prompts_beside,
     remarks,
     usual_prompts,
 )
@@ -70,10 +69,11 @@ def print_leaderboard(
     if told:
         console.print(Text(told))
     console.print()
-    for table in tables_of(board, by_axis(board), names, console.width):
+    shown_columns = [column for column in by_axis(leaderboard) if column.facts in columns]
+    for table in tables_of(leaderboard, shown_columns, names, console.width):
         console.print(table)
         console.print()
-    notes = [*_legend(board), *_notes(board, names, verbose=verbose)]
+    notes = [*_legend(board, usual_prompts(leaderboard)), *_notes(board, names, verbose=verbose)]
     for note in notes:
         console.print(Text(note, style="dim"))
     shown = sections(board) if verbose else tag_sections(board)
@@ -109,8 +109,13 @@ def _of_columns(board: Leaderboard, columns: tuple[ScorerColumn, ...]) -> Leader
     return replace(board, columns=columns, rows=rows, by_tag=by_tag)
 
 
-def _legend(board: Leaderboard) -> list[str]:
-    """What the marks mean, those that there are."""
+def _legend(board: Leaderboard, usual: int | None) -> list[str]:
+    """What the marks mean, those that there are.
+
+    Args:
+        board: As it is shown.
+        usual: The prompts that go without saying.
+    """
     cells = [
         (cell, column.higher_is_better)
         for row in board.rows
@@ -119,8 +124,8 @@ def _legend(board: Leaderboard) -> list[str]:
     parts = ["± half the 95 % interval"] if any(cell.lo is not None for cell, _ in cells) else []
     if any(cell.group == 1 for cell, _ in cells):
         parts.append("bold: may be the best")
-    if any(prompts_beside(board, cell) for cell, _ in cells):
-        parts.append(f"n: prompts behind the mean, where not {usual_prompts(board)}")
+    if any(cell.n_prompts not in (None, usual) for cell, _ in cells):
+        parts.append(f"n: prompts behind the mean, where not {usual}")
     lines = [f"{'; '.join(parts)}."] if parts else []
     if any(cell.difference is not None for cell, _ in cells):
         marks = {better_or_worse(cell, higher_is_better=higher) for cell, higher in cells} - {0}

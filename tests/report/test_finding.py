@@ -82,9 +82,12 @@ def test_training_seeds_count_as_one_and_only_together(p: float, gains: bool) ->
         assert told.startswith("None gains taste")
 
 
-def test_nothing_to_compare_is_no_sentence() -> None:
+def test_nothing_tested_is_no_sentence() -> None:
+    """As of methods with too few training seeds: their differences have no p, and stand for no finding."""
     assert finding(board()) == ""
     whole = board(row(dpo("kl"), (0.3, 0.001), (-0.2, 0.01), (2.0, 0.3)))
+    untested = [replace(r, cells=tuple(replace(cell, p_value=None) for cell in r.cells)) for r in whole.rows]
+    assert finding(replace(whole, rows=tuple(untested))) == ""
     bare = replace(
         whole, columns=whole.columns[1:], rows=tuple(replace(r, cells=r.cells[1:]) for r in whole.rows)
     )

@@ -90,6 +90,8 @@ def open_page(chromium: Any, page_file: Path) -> Iterator[Callable[..., Any]]:
     ) -> Any:
         context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
+        # A busy machine is no fault of the page.
+        context.set_default_timeout(180_000)
         context.route("**/*", note)
         tab = context.new_page()
         tab.on("console", lambda message: wrong.append(message.text) if expected else None)

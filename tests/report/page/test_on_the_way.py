@@ -115,8 +115,13 @@ def test_the_parts_can_be_gone_to_without_losing_the_view(open_page: Open) -> No
     told = tab.evaluate("location.hash")
     assert told == "#prompt=p1"
     tab.locator("nav a", has_text="Signature").click()
-    tab.wait_for_function("scrollY > 500")
-    tab.wait_for_function("location.hash === '#prompt=p1'")
+    section = tab.locator("#signature-heading")
+    for _ in range(600):
+        if section.evaluate("e => e.getBoundingClientRect().top < innerHeight"):
+            break
+        tab.wait_for_timeout(100)
+    assert section.evaluate("e => e.getBoundingClientRect().top < innerHeight")
+    assert tab.evaluate("location.hash") == "#prompt=p1"
 
 
 # --- files ------------------------------------------------------------------------------------------
@@ -157,12 +162,14 @@ def test_scorers_and_tags_say_what_they_mean_to_pointer_and_keyboard(
     heading = tab.locator("#board thead button", has_text="lpips")
     heading.hover()
     hint = tab.locator("#hint")
+    assert hint.is_visible()
     assert hint.text_content().startswith("Mean pairwise LPIPS among the images of one prompt.")
     assert "diversity, one number each prompt; higher is better" in hint.text_content()
     tab.mouse.move(0, 0)
     assert not hint.is_visible()
     tag = tab.locator("#prompt-shown .tag", has_text="open_5")
     tag.focus()
+    assert hint.is_visible()
     assert "leaves 5 facts open" in hint.text_content()
     assert tag.get_attribute("aria-describedby") == "hint"
     box = hint.bounding_box()

@@ -19,24 +19,30 @@ function startHints() {
     shown = null;
     hint.hidden = true;
   };
+  const place = () => {
+    if (!shown) return;
+    const at = shown.getBoundingClientRect();
+    const above = at.bottom + hint.offsetHeight + 8 > innerHeight;
+    hint.style.left = `${Math.max(4, Math.min(at.left, innerWidth - hint.offsetWidth - 4))}px`;
+    hint.style.top = `${above ? at.top - hint.offsetHeight - 6 : at.bottom + 6}px`;
+  };
   const show = (event) => {
     const element = event.target.closest("[data-hint]");
-    if (element === shown) return;
+    // The pointer that lies elsewhere takes nothing from the keyboard.
+    if (element === shown || (!element && shown?.matches(":focus-visible"))) return;
     hide();
     if (!element) return;
     shown = element;
     element.setAttribute("aria-describedby", "hint");
     hint.textContent = element.dataset.hint;
     hint.hidden = false;
-    const at = element.getBoundingClientRect();
-    const above = at.bottom + hint.offsetHeight + 8 > innerHeight;
-    hint.style.left = `${Math.max(4, Math.min(at.left, innerWidth - hint.offsetWidth - 4))}px`;
-    hint.style.top = `${above ? at.top - hint.offsetHeight - 6 : at.bottom + 6}px`;
+    place();
   };
   document.addEventListener("mouseover", show);
   document.addEventListener("focusin", show);
   document.addEventListener("focusout", hide);
-  document.addEventListener("scroll", hide, { capture: true, passive: true });
+  // Focus may scroll what it comes to into sight.
+  document.addEventListener("scroll", place, { capture: true, passive: true });
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") hide();
   });
