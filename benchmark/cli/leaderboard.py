@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 _TABLE, _HTML = "table", "html"
+_ALL = "all"
 
 
 @app.command("leaderboard")
@@ -74,7 +75,12 @@ def leaderboard(
         ),
     ] = None,
     scorers: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Show only these scorers, in this order.")
+        str | None,
+        typer.Option(
+            metavar="A,B|all",
+            help="Show only these scorers, in this order. (default all; on a terminal those that the suite "
+            "declares, else one of each axis)",
+        ),
     ] = None,
     axis: Annotated[
         str | None, typer.Option(metavar="A,B", help="Show only scorers of these axes, such as preference.")
@@ -108,6 +114,13 @@ def leaderboard(
             help="What `fbench frontier` wrote, for the trade-offs of html and json; once for each.",
         ),
     ] = None,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose",
+            help="Print all scorers, then notes, the front, gaps, costs, whole ids and the signature.",
+        ),
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Rebuilds and joins leaderboards from scores.
@@ -118,6 +131,7 @@ def leaderboard(
 
     Examples:
       fbench leaderboard runs/eval
+      fbench leaderboard runs/eval --verbose
       fbench leaderboard runs/eval-a runs/eval-b --output both.tex
       fbench leaderboard runs/eval --format csv
       fbench leaderboard runs/eval --sort true_taste --where "divergence=jensen_*" --where "beta<=1"
@@ -134,8 +148,9 @@ def leaderboard(
     from benchmark.leaderboard.notes import method_notes
     from benchmark.leaderboard.view import View, build_view, view_of
 
-    view = View(tuple(where or ()), sort, _listed(scorers), _listed(axis), primary, retest)
-    _refuse_what_does_nothing(form, output, view, latex, page_megabytes, by_tag=by_tag)
+    chosen = () if scorers == _ALL else _listed(scorers)
+    view = View(tuple(where or ()), sort, chosen, _listed(axis), primary, retest)
+    _refuse_what_does_nothing(form, output, view, latex, page_megabytes, by_tag=by_tag, verbose=verbose)
     tables = [read_score_table(path) for path in folders]
     if by_method:
         _refuse_for_methods(form, {"--retest": retest, "--by-tag": by_tag, "--frontier": frontier})
@@ -162,7 +177,8 @@ def leaderboard(
         from benchmark.report.terminal import print_leaderboard
 
         page = console() if output is None else Console(file=StringIO(), width=120)
-        print_leaderboard(board, page)
+        asked = scorers is not None or bool(view.axes) or primary
+        print_leaderboard(board, page, every_scorer=asked, verbose=verbose)
         text = page.file.getvalue() if isinstance(page.file, StringIO) else ""
     else:
         from benchmark.report import TEXT_FORMATS, latex_text
@@ -195,6 +211,7 @@ def _refuse_what_does_nothing(
     page_megabytes: float | None,
     *,
     by_tag: bool,
+    verbose: bool,
 ) -> None:
     """Options that the format has no use for: silence would let a user believe in them."""
     from dataclasses import replace
@@ -207,6 +224,8 @@ def _refuse_what_does_nothing(
         raise UserError(
             f"--page-megabytes is for html, and the format is {form}", do="add --output report.html"
         )
+    if verbose and form != _TABLE:
+        raise UserError(f"--verbose is for a table, and the format is {form}", do="leave it out")
     if latex is not None and form != "latex":
         raise UserError(f"--latex is for latex, and the format is {form}", do="leave one of them out")
     if latex is not None and latex not in LATEX_FORMS:

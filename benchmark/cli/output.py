@@ -94,7 +94,8 @@ def say_evaluation(
     else:
         from benchmark.report.terminal import print_leaderboard
 
-        print_leaderboard(result.leaderboard, console())
+        whole = shlex.join(["fbench", "leaderboard", str(result.folder), "--verbose"])
+        print_leaderboard(result.leaderboard, console(), more=f"run {whole}")
         say(
             f"\n{_clock(seconds or result.seconds)}report.html, tables, scores.parquet and figures/ are in "
             f"{result.folder}"

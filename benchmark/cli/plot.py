@@ -54,8 +54,8 @@ def trade_off(
 ) -> None:
     """Draws preference against diversity: joint 95 % regions, the Pareto front, the base model as a star.
 
-    A ring marks the 95 % confidence set of the front; the share beside it is its support, how often a
-    resample of prompts has it on the front. With --json also the numbers.
+    The title is the finding. A pale point is off the front: outside its 95 % confidence set. With --json also
+    the numbers, and the support: how often a resample of prompts has a checkpoint on the front.
 
     Examples:
       fbench plot trade-off runs/eval

@@ -1,7 +1,6 @@
 """Finished evaluations, from what lies in their folders: images and report page; no model is loaded."""
 
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from benchmark.core.manifest import FILE_NAME, Manifest, read_manifest, read_man
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Leaderboard, Prompt, PromptSet, Sampler
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.evaluate.external_images import read_side_by_side
+from benchmark.evaluate.training_runs import curves_of, training_runs
 from benchmark.generate.index import ImageIndex, image_key
 from benchmark.leaderboard import ScoreTable, read_score_table
 from benchmark.leaderboard.comparability import prompt_ids_in
@@ -114,7 +114,7 @@ def page_source(leaderboard: Leaderboard, table: ScoreTable, places: Sequence[Pa
         The source; where pictures or prompts are gone, a note in their place.
     """
     sets: dict[str, ImageSet] = {}
-    manifests, training, notes = list[Manifest](), list[Manifest](), list[str]()
+    manifests, training, notes = list[Manifest](), dict[Path, Manifest](), list[str]()
     for place in places:
         folder = place if place.is_dir() else place.parent
         if not (folder / FILE_NAME).is_file():
@@ -122,15 +122,16 @@ def page_source(leaderboard: Leaderboard, table: ScoreTable, places: Sequence[Pa
             continue
         try:
             manifests.append(read_manifest(folder))
-            training += training_manifests(manifests[-1])
+            training |= training_runs(manifests[-1])
             for images in read_image_sets(folder):
                 named = _named_as_in(table, images, sets)
                 sets.setdefault(named.checkpoint.id, named)
         except UserError as error:
             notes.append(f"No pictures of {place}: {error}.")
     # In the order of the arguments, each once.
-    unique = {manifest.model_dump_json(): manifest for manifest in (*manifests, *training)}
-    return PageSource(leaderboard, table, tuple(sets.values()), tuple(unique.values()), tuple(notes))
+    unique = {manifest.model_dump_json(): manifest for manifest in (*manifests, *training.values())}
+    curves = tuple(curves_of(folder, manifest) for folder, manifest in training.items())
+    return PageSource(leaderboard, table, tuple(sets.values()), tuple(unique.values()), curves, tuple(notes))
 
 
 def _named_as_in(table: ScoreTable, images: ImageSet, taken: Collection[str]) -> ImageSet:
@@ -154,15 +155,3 @@ def _named_as_in(table: ScoreTable, images: ImageSet, taken: Collection[str]) ->
         prompt_set=replace(images.prompt_set, prompts=prompts),
         records=tuple(replace(record, prompt_id=ids[record.prompt_id]) for record in images),
     )
-
-
-def training_manifests(manifest: Manifest) -> list[Manifest]:
-    """The manifests of the runs that an evaluation's checkpoints come from, where they still lie there."""
-    found = []
-    for spec in manifest.config.get("checkpoint") or ():
-        # RUN or RUN@STEP; what is not the folder of a run has none.
-        folder = Path(str(spec)) if Path(str(spec)).is_dir() else Path(str(spec).rpartition("@")[0] or ".")
-        with suppress(UserError):
-            run = read_manifest(folder) if (folder / FILE_NAME).is_file() else None
-            found += [run] if run is not None and run.kind == "train" else []
-    return found

@@ -20,7 +20,7 @@ from benchmark.core.records import (
     WorkerSpeed,
 )
 from benchmark.evaluate.costs import costs_of
-from benchmark.evaluate.finished import training_manifests
+from benchmark.evaluate.training_runs import curves_of, training_runs
 from benchmark.generate import console_progress
 from benchmark.leaderboard import (
     ScoreTable,
@@ -104,8 +104,11 @@ def write_results(
         leaderboard = build_leaderboard([table], reference=reference)
     with doing("drawing the figures"):
         figures = _figures(leaderboard, table, image_sets, out / "figures")
-    manifests = (manifest, *training_manifests(manifest))
-    source = PageSource(leaderboard, table, tuple(image_sets), manifests, workers=tuple(workers))
+    runs = training_runs(manifest)
+    curves = tuple(curves_of(folder, run) for folder, run in runs.items())
+    source = PageSource(
+        leaderboard, table, tuple(image_sets), (manifest, *runs.values()), curves, workers=tuple(workers)
+    )
     with console_progress("pictures of the report page") as tell:
         page = write_page(source, out / "report.html", tell=tell)
     manifest.outputs.clear()

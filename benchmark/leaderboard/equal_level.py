@@ -79,6 +79,7 @@ class EqualLevel:
         along: The sweep parameter.
         reference: Method that the others are compared with.
         curves: One a method.
+        methods: Of all checkpoints but base models, in the order of their colours.
         common: Levels that all curves have reached, lowest and highest; None without overlap.
         contrasts: Method minus reference at shares of the common range; levels in the scorer's own sign.
         n_seeds: Training seeds behind every point.
@@ -93,6 +94,7 @@ class EqualLevel:
     along: Along
     reference: str
     curves: tuple[SweepCurve, ...]
+    methods: tuple[str, ...]
     common: tuple[float, float] | None
     contrasts: tuple[Contrast, ...]
     n_seeds: int
@@ -157,6 +159,7 @@ def equal_level(
         along=parameter,
         reference=reference_name,
         curves=curves,
+        methods=tuple(dict.fromkeys(objective_and_divergence(c) for c in table.checkpoints if not c.is_base)),
         common=_common(curves, sign),
         contrasts=tuple(replace(c, level=None if c.level is None else sign * c.level) for c in contrasts),
         n_seeds=sweeps[0].level.shape[1],

@@ -3,8 +3,52 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from benchmark.core.records import Checkpoint
+from benchmark.leaderboard.same_method import method_facts, training_seed
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """Checkpoints that are alike but for their training seed.
+
+    Attributes:
+        name: Short, and its own among the groups.
+        ids: Of its checkpoints, in order.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+
+
+def seed_groups(checkpoints: Sequence[Checkpoint]) -> tuple[SeedGroup, ...]:
+    """The groups, in the order of their first checkpoints.
+
+    A base model, and a checkpoint whose seed is not known, stands alone.
+
+    Example:
+        >>> kl = [Checkpoint(f"x{s}", "sd15", "f_dpo", "reverse_kl", {"seed": s}) for s in (0, 1)]
+        >>> [(group.name, group.ids) for group in seed_groups([Checkpoint("base", "sd15"), *kl])]
+        [('base', ('base',)), ('f_dpo reverse_kl', ('x0', 'x1'))]
+    """
+    alike: dict[object, list[Checkpoint]] = {}
+    for c, facts in zip(checkpoints, method_facts(checkpoints), strict=True):
+        alike.setdefault(c.id if training_seed(c) is None else tuple(facts.items()), []).append(c)
+    groups = list(alike.values())
+    # What stands for several runs has none of their seeds in its name.
+    names = display_names([runs[0] if len(runs) == 1 else _without_seed(runs[0]) for runs in groups])
+    return tuple(SeedGroup(names[runs[0].id], tuple(c.id for c in runs)) for runs in groups)
+
+
+def _without_seed(checkpoint: Checkpoint) -> Checkpoint:
+    settings = {name: value for name, value in checkpoint.hyperparameters.items() if name != "seed"}
+    return replace(checkpoint, hyperparameters=settings)
+
+
+def method_order(checkpoints: Sequence[Checkpoint], reference: str) -> tuple[str, ...]:
+    """The methods of all but the reference, each once: a method's place is its colour on every picture."""
+    return tuple(dict.fromkeys(method_name(c) for c in checkpoints if c.id != reference))
 
 
 def display_names(checkpoints: Sequence[Checkpoint]) -> dict[str, str]:

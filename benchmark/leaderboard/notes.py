@@ -33,6 +33,18 @@ _METHOD_GROUPS = (
 _NO_GROUPS = "No tie groups and no bold: fewer than two methods have seeds enough for a claim."
 
 
+_PAIRED, _FROM = "Differences are paired with ", "Differences are from "
+_EFFECTS = "Minimum detectable difference (80 % power, 5 %): "
+_EXPLORATORY = "Exploratory (not declared by the suite): "
+
+
+def says_how_to_read(note: str) -> bool:
+    """Whether a note explains the table, and says nothing of what is in it or of what it cannot claim."""
+    return note.startswith(
+        (_INTERVALS, _METHOD_INTERVALS, _METHOD_GROUPS, _PAIRED, _FROM, _EFFECTS, _EXPLORATORY)
+    )
+
+
 def notes_of(
     columns: Sequence[ScorerColumn], rows: Sequence[LeaderboardRow], reference: str
 ) -> tuple[str, ...]:
@@ -48,7 +60,7 @@ def notes_of(
     """
     return (
         _INTERVALS,
-        f"Differences are paired with {reference}; {_TESTS}",
+        f"{_PAIRED}{reference}; {_TESTS}",
         *_reach_and_scope(columns, rows),
         *_claims([row.checkpoint for row in rows]),
     )
@@ -70,7 +82,7 @@ def method_notes(
     grouped = any(cell.group for row in rows for cell in row.cells)
     return (
         _METHOD_INTERVALS,
-        f"Differences are from {reference}, paired by training seed and prompt, {_METHOD_TESTS}",
+        f"{_FROM}{reference}, paired by training seed and prompt, {_METHOD_TESTS}",
         _METHOD_GROUPS if grouped else _NO_GROUPS,
         *_reach_and_scope(columns, rows),
         *_method_claims(rows, reference),
@@ -86,10 +98,10 @@ def _reach_and_scope(columns: Sequence[ScorerColumn], rows: Sequence[Leaderboard
     ]
     notes = []
     if effects:
-        notes.append(f"Minimum detectable difference (80 % power, 5 %): {', '.join(effects)}.")
+        notes.append(f"{_EFFECTS}{', '.join(effects)}.")
     exploratory = [column.name for column in columns if not column.primary]
     if exploratory and len(exploratory) < len(columns):
-        notes.append(f"Exploratory (not declared by the suite): {', '.join(exploratory)}.")
+        notes.append(f"{_EXPLORATORY}{', '.join(exploratory)}.")
     return notes
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from benchmark.core.records import Leaderboard, LeaderboardRow
 from benchmark.gate import Finding, GateReport
-from benchmark.report.numbers import SIGNIFICANT, better_or_worse, half_width
+from benchmark.report.numbers import SIGNIFICANT, better_or_worse, fixed, half_width
 from benchmark.report.panels import (
     Panel,
     PanelColumn,
@@ -102,7 +102,7 @@ def _cell(row: LeaderboardRow, column: PanelColumn, n: int | None) -> str:
     cell, places = column.cell(row), column.decimals
     if cell.mean is None:
         return "–"
-    mean = f"{cell.mean:.{places}f}"
+    mean = fixed(cell.mean, places)
     width = half_width(cell)
     interval = "" if width is None else f" ±{width:.{places}f}"
     dagger = "†" if row.checkpoint.id in column.facts.in_domain else ""

@@ -33,6 +33,28 @@ def decimals(cells: Iterable[LeaderboardCell]) -> int:
     return min(max(places, 0), 4)
 
 
+def fixed(value: float, places: int) -> str:
+    """A number with so many decimals; nothing is less than nothing.
+
+    Example:
+        >>> fixed(1.25, 1), fixed(-0.04, 1)
+        ('1.2', '0.0')
+    """
+    text = f"{value:.{places}f}"
+    return text.removeprefix("-") if not float(text) else text
+
+
+def signed(value: float, places: int) -> str:
+    """A difference: what is not 0 to these decimals has its sign.
+
+    Example:
+        >>> signed(0.26, 1), signed(-0.26, 1), signed(-0.04, 1)
+        ('+0.3', '-0.3', '0.0')
+    """
+    text = fixed(value, places)
+    return f"+{text}" if float(text) > 0 else text
+
+
 def round_to(value: float, digits: int) -> float:
     """A number with so many significant digits.
 

@@ -1,6 +1,6 @@
 """Wide leaderboards in panels that fit a page or a terminal, scorers of one axis side by side."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import get_args
@@ -13,13 +13,13 @@ from benchmark.core.records import (
     ScorerColumn,
 )
 from benchmark.report.numbers import decimals
-from benchmark.report.titles import column_title
+from benchmark.report.titles import column_title, headed
 
 _AXES: tuple[Axis, ...] = get_args(Axis)
 _SELECTED = frozenset(("true_diversity", "true_taste", "true_taste_heldout"))
 _ACCEPTED = "scene_rate"
-# The arrow beside a name, and the space between columns.
-_BESIDE_NAME = 5
+# The space between columns.
+_BESIDE_NAME = 3
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,7 @@ def panels(leaderboard: Leaderboard, *, room: int, least: int) -> tuple[Panel, .
         The panels; a leaderboard without scorers has one empty one.
     """
     columns = by_axis(leaderboard)
-    return fitted(
-        columns, [max(least, len(column_title(column.facts)) + _BESIDE_NAME) for column in columns], room
-    )
+    return fitted(columns, [max(least, len(headed(column.facts)) + _BESIDE_NAME) for column in columns], room)
 
 
 def fitted(columns: Sequence[PanelColumn], widths: Sequence[float], room: float) -> tuple[Panel, ...]:
@@ -99,21 +97,39 @@ def by_axis(leaderboard: Leaderboard) -> tuple[PanelColumn, ...]:
     return tuple(sorted(columns, key=lambda column: _AXES.index(column.facts.axis)))
 
 
-def remarks(leaderboard: Leaderboard) -> tuple[str, ...]:
-    """Remarks of single cells and rows, collected for the foot of a table."""
+def remarks(leaderboard: Leaderboard, names: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Remarks of single cells and rows, and sizes, collected for the foot of a table.
+
+    Args:
+        leaderboard: Whose.
+        names: Of the checkpoints by id, as the table has them; by default their ids.
+    """
+    return (*cell_remarks(leaderboard, names), *_sizes(leaderboard, names or {}))
+
+
+def cell_remarks(leaderboard: Leaderboard, names: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """Why numbers are not there, or are not what they seem."""
+    called = _Called(names or {})
     found: list[str] = []
     for i, facts in enumerate(leaderboard.columns):
         notes: dict[str, list[str]] = {}
         for row in leaderboard.rows:
             if row.cells[i].note:
-                notes.setdefault(row.cells[i].note, []).append(row.checkpoint.id)
+                notes.setdefault(row.cells[i].note, []).append(called[row.checkpoint.id])
         for note, ids in notes.items():
             of = "" if len(ids) == len(leaderboard.rows) else f" ({', '.join(ids)})"
-            found.append(f"{facts.name}{of}: {note}.")
-    gaps = [f"{row.checkpoint.id} {row.n_missing}" for row in leaderboard.rows if row.n_missing]
+            found.append(f"{column_title(facts)}{of}: {note}.")
+    gaps = [f"{called[row.checkpoint.id]} {row.n_missing}" for row in leaderboard.rows if row.n_missing]
     if gaps:
         found.append(f"Missing scores: {', '.join(gaps)}.")
-    return (*found, *_sizes(leaderboard))
+    return tuple(found)
+
+
+class _Called(dict[str, str]):
+    """Names by id; what has none is called by its id."""
+
+    def __missing__(self, id_: str) -> str:
+        return id_
 
 
 def prompts_beside(leaderboard: Leaderboard, cell: LeaderboardCell) -> int | None:
@@ -127,15 +143,15 @@ def usual_prompts(leaderboard: Leaderboard) -> int | None:
     return max(known, default=None)
 
 
-def _sizes(leaderboard: Leaderboard) -> Iterator[str]:
+def _sizes(leaderboard: Leaderboard, names: Mapping[str, str]) -> Iterator[str]:
     """How many prompts are behind the means, and what it does to a mean where they are not all."""
     usual = usual_prompts(leaderboard)
     if usual is None:
         return
     yield f"n, the prompts behind a mean: {usual}, where nothing else is said."
-    partial = []
+    called, partial = _Called(names), []
     for i, facts in enumerate(leaderboard.columns):
-        cells = {row.checkpoint.id: row.cells[i] for row in leaderboard.rows}
+        cells = {called[row.checkpoint.id]: row.cells[i] for row in leaderboard.rows}
         if any(prompts_beside(leaderboard, cell) for cell in cells.values()):
             own = (f"{id_} {_size(cell)}" for id_, cell in cells.items() if cell.n_prompts is not None)
             yield f"n of {facts.name}, in brackets that of the difference: {', '.join(own)}."

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmark.core.records import Gap, Leaderboard, Plane, ScorerColumn, TagCell
-from benchmark.report.numbers import decimals
+from benchmark.report.numbers import decimals, fixed, signed
 from benchmark.report.titles import headed
 
 UNKNOWN = "–"
@@ -66,7 +66,7 @@ class Section:
 
 def sections(board: Leaderboard) -> tuple[Section, ...]:
     """The tables beside that of the scores, as far as the leaderboard has them."""
-    found = [beside(board), *_tags(board)]
+    found = [beside(board), *tag_sections(board)]
     return tuple(section for section in found if section is not None and len(section.header) > 1)
 
 
@@ -130,8 +130,8 @@ def gap_text(gap: Gap) -> str:
         '+0.20 [+0.05, +0.35]'
     """
     if gap.lo is None or gap.hi is None:
-        return f"{gap.value:+.2f}"
-    return f"{gap.value:+.2f} [{gap.lo:+.2f}, {gap.hi:+.2f}]"
+        return signed(gap.value, 2)
+    return f"{signed(gap.value, 2)} [{signed(gap.lo, 2)}, {signed(gap.hi, 2)}]"
 
 
 def _front(plane: Plane, *, alone: bool) -> list[tuple[str, dict[str, str]]]:
@@ -149,7 +149,7 @@ def _front_note(plane: Plane) -> str:
     )
 
 
-def _tags(board: Leaderboard) -> Iterator[Section]:
+def tag_sections(board: Leaderboard) -> Iterator[Section]:
     """A section for each scorer: a line a tag, the reference's mean, then the others' differences."""
     for column in board.columns:
         cells = [cell for cell in board.by_tag if cell.scorer == column.name]
@@ -167,7 +167,7 @@ def _tag_section(board: Leaderboard, column: ScorerColumn, cells: Sequence[TagCe
     rows = []
     for tag, own in by_tag.items():
         reference = own[board.reference]
-        mean = UNKNOWN if reference.mean is None else f"{reference.mean:.{places}f}"
+        mean = UNKNOWN if reference.mean is None else fixed(reference.mean, places)
         rows.append((tag, str(reference.n_prompts), mean, *(tag_text(own[id_], places) for id_ in others)))
     return Section(
         f"{headed(column)} by tag",
@@ -182,5 +182,5 @@ def tag_text(cell: TagCell, places: int) -> str:
     if cell.difference is None:
         return UNKNOWN
     if cell.lo is None or cell.hi is None:
-        return f"{cell.difference:+.{places}f}"
-    return f"{cell.difference:+.{places}f} [{cell.lo:+.{places}f}, {cell.hi:+.{places}f}]"
+        return signed(cell.difference, places)
+    return f"{signed(cell.difference, places)} [{signed(cell.lo, places)}, {signed(cell.hi, places)}]"

@@ -1,25 +1,28 @@
 """Leaderboards and verdicts on a terminal."""
 
-import re
+from collections.abc import Mapping
+from dataclasses import replace
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from benchmark.core.records import Leaderboard, LeaderboardRow
+from benchmark.core.records import Leaderboard, ScorerColumn
 from benchmark.gate import GateReport, Outcome
-from benchmark.report.numbers import SIGNIFICANT, better_or_worse, half_width
+from benchmark.leaderboard.names import display_names
+from benchmark.leaderboard.notes import says_how_to_read
+from benchmark.report.finding import finding
+from benchmark.report.numbers import SIGNIFICANT, better_or_worse
 from benchmark.report.panels import (
-    Panel,
-    PanelColumn,
+    by_axis,
+    cell_remarks,
     in_domain_note,
-    panels,
-    prompts_beside,
     remarks,
+    usual_prompts,
 )
-from benchmark.report.sections import Section, sections, signature_of
-from benchmark.report.titles import headed
+from benchmark.report.sections import Section, sections, signature_of, tag_sections
+from benchmark.report.terminal_table import folded, tables_of
 from benchmark.report.verdict_texts import (
     LEGEND,
     clean,
@@ -31,37 +34,122 @@ from benchmark.report.verdict_texts import (
 
 _CELL_WIDTH = 16
 _NAME_WIDTH = 34
-_MARKS = {1: (" ▲", "green"), 0: ("  ", ""), -1: (" ▼", "red")}
 _COLOURS: dict[Outcome, str] = {"pass": "green", "regression": "red", "inconclusive": "yellow"}
 _LEAST_NAME = 14
 _LEFT: JustifyMethod = "left"
 _RIGHT: JustifyMethod = "right"
 
 
-def print_leaderboard(leaderboard: Leaderboard, console: Console) -> None:
-    """Prints as many scorers side by side as the terminal is wide, then notes and signature.
+def print_leaderboard(
+    leaderboard: Leaderboard,
+    console: Console,
+    *,
+    every_scorer: bool = False,
+    verbose: bool = False,
+    more: str = "add --verbose",
+) -> None:
+    """Prints the finding, a table, and what its marks mean.
 
-    Under each mean stand its n, where it is over fewer prompts than others, and the paired difference from
-    the reference, with a mark where it is beyond chance; nothing depends on colour.
+    The table holds the scorers that the suite declares, or else the first one of each axis. Beside or under
+    each mean stand its n, where it is over fewer prompts than others, and the paired difference from the
+    reference, with a mark where it is beyond chance; nothing depends on colour.
 
     Args:
         leaderboard: What to show.
         console: Where.
+        every_scorer: Whether all scorers are shown.
+        verbose: Whether everything is: all scorers, then notes, the front, gaps, costs, ids and signature.
+        more: How a reader gets that.
     """
-    name_width = min(_NAME_WIDTH, max([len(row.checkpoint.id) for row in leaderboard.rows] + [10]))
+    columns = leaderboard.columns if every_scorer or verbose else _first_to_see(leaderboard)
+    board = _of_columns(leaderboard, columns)
+    names = display_names([row.checkpoint for row in board.rows])
     console.print(Text(leaderboard.suite, style="bold"))
-    for panel in panels(leaderboard, room=console.width - name_width - 2, least=_CELL_WIDTH + 3):
-        console.print(_table(leaderboard, panel, name_width))
-    legend = (
-        f"bold: may be the best; second line: difference from {leaderboard.reference}, "
-        f"▲ better, ▼ worse (Holm-adjusted p < {SIGNIFICANT})."
+    told = finding(leaderboard)
+    if told:
+        console.print(Text(told))
+    console.print()
+    shown_columns = [column for column in by_axis(leaderboard) if column.facts in columns]
+    for table in tables_of(leaderboard, shown_columns, names, console.width):
+        console.print(table)
+        console.print()
+    notes = [*_legend(board, usual_prompts(leaderboard)), *_notes(board, names, verbose=verbose)]
+    for note in notes:
+        console.print(Text(note, style="dim"))
+    shown = sections(board) if verbose else tag_sections(board)
+    for section in shown:
+        _print_section(_named(section, names), console, _NAME_WIDTH)
+    if verbose:
+        for id_, name in names.items():
+            if name != id_:
+                console.print(Text(f"{name} = {id_}", style="dim"), soft_wrap=True)
+        console.print(Text(signature_of(leaderboard), style="dim"), soft_wrap=True)
+    else:
+        hidden = len(leaderboard.columns) - len(columns)
+        others = f"{hidden} more scorers, " if hidden else ""
+        console.print(
+            Text(f"For {others}notes, the front, costs and the signature {more}.", style="dim"),
+            soft_wrap=True,
+        )
+
+
+def _first_to_see(board: Leaderboard) -> tuple[ScorerColumn, ...]:
+    """The scorers that the suite declares, else the first one of each axis."""
+    declared = tuple(column for column in board.columns if column.primary)
+    of_axes = {column.axis: column for column in reversed(board.columns)}
+    return declared or tuple(column for column in board.columns if of_axes[column.axis] is column)
+
+
+def _of_columns(board: Leaderboard, columns: tuple[ScorerColumn, ...]) -> Leaderboard:
+    """The same rows with these scorers alone; every number stays what it is."""
+    at = [board.columns.index(column) for column in columns]
+    names = {column.name for column in columns}
+    rows = tuple(replace(row, cells=tuple(row.cells[i] for i in at)) for row in board.rows)
+    by_tag = tuple(cell for cell in board.by_tag if cell.scorer in names)
+    return replace(board, columns=columns, rows=rows, by_tag=by_tag)
+
+
+def _legend(board: Leaderboard, usual: int | None) -> list[str]:
+    """What the marks mean, those that there are.
+
+    Args:
+        board: As it is shown.
+        usual: The prompts that go without saying.
+    """
+    cells = [
+        (cell, column.higher_is_better)
+        for row in board.rows
+        for cell, column in zip(row.cells, board.columns, strict=True)
+    ]
+    parts = ["± half the 95 % interval"] if any(cell.lo is not None for cell, _ in cells) else []
+    if any(cell.group == 1 for cell, _ in cells):
+        parts.append("bold: may be the best")
+    if any(cell.n_prompts not in (None, usual) for cell, _ in cells):
+        parts.append(f"n: prompts behind the mean, where not {usual}")
+    lines = [f"{'; '.join(parts)}."] if parts else []
+    if any(cell.difference is not None for cell, _ in cells):
+        marks = {better_or_worse(cell, higher_is_better=higher) for cell, higher in cells} - {0}
+        words = [word for mark, word in ((1, "▲ better"), (-1, "▼ worse")) if mark in marks]
+        tested = f"{', '.join(words)} with a Holm-adjusted p < {SIGNIFICANT}"
+        untested = f"none with a Holm-adjusted p < {SIGNIFICANT}"
+        lines.append(f"Signed: difference from {board.reference}; {tested if words else untested}.")
+    note = in_domain_note(board, "†")
+    return [*lines, *([note] if note else [])]
+
+
+def _notes(board: Leaderboard, names: Mapping[str, str], *, verbose: bool) -> list[str]:
+    if verbose:
+        return [*board.notes, *remarks(board, names)]
+    return [*(note for note in board.notes if not says_how_to_read(note)), *cell_remarks(board, names)]
+
+
+def _named(section: Section, names: Mapping[str, str]) -> Section:
+    """A section with the table's names in place of ids."""
+    return replace(
+        section,
+        header=tuple(names.get(word, word) for word in section.header),
+        rows=tuple((names.get(first, first), *rest) for first, *rest in section.rows),
     )
-    for note in (legend, in_domain_note(leaderboard, "†"), *leaderboard.notes, *remarks(leaderboard)):
-        if note:
-            console.print(Text(note, style="dim"))
-    for section in sections(leaderboard):
-        _print_section(section, console, name_width)
-    console.print(Text(signature_of(leaderboard), style="dim"), soft_wrap=True)
 
 
 def print_verdict(report: GateReport, console: Console) -> None:
@@ -82,12 +170,13 @@ def print_verdict(report: GateReport, console: Console) -> None:
     console.print(Text(clean(report.signature), style="dim"), soft_wrap=True)
 
 
-def _print_section(section: Section, console: Console, name_width: int) -> None:
+def _print_section(section: Section, console: Console, most: int) -> None:
+    longest = max(len(row[0]) for row in (section.header, *section.rows))
+    name_width = min(most, longest, max(_LEAST_NAME, console.width // 2 - 2))
+    console.print()
+    console.print(Text(section.title, style="bold"))
     for part in section.split(console.width, name=name_width):
-        table = Table(
-            box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title_justify="left", title_style="bold"
-        )
-        table.title = Text(section.title)
+        table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
         table.add_column(Text(part.header[0]), max_width=name_width, overflow="fold")
         for name in part.header[1:]:
             lines = (folded(line, _CELL_WIDTH) for line in name.split("\n"))
@@ -95,61 +184,9 @@ def _print_section(section: Section, console: Console, name_width: int) -> None:
         for name, *cells in part.rows:
             table.add_row(Text(folded(name, name_width)), *map(Text, cells))
         console.print(table)
+        console.print()
     for note in section.notes:
         console.print(Text(note, style="dim"))
-
-
-def folded(name: str, width: int) -> str:
-    r"""A long name in lines, broken after the signs that such names are made of.
-
-    Example:
-        >>> folded("rpo-reverse_kl-beta1.0-seed0", 16)
-        'rpo-reverse_kl-\nbeta1.0-seed0'
-    """
-    lines = [""]
-    for piece in re.split(r"(?<=[-_/.])", name):
-        if lines[-1] and len(lines[-1]) + len(piece) > width:
-            lines.append("")
-        lines[-1] += piece
-    return "\n".join(lines)
-
-
-def _table(leaderboard: Leaderboard, panel: Panel, name_width: int) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("checkpoint", max_width=name_width, overflow="fold")
-    for column in panel.columns:
-        table.add_column(_heading(column), justify="right", min_width=_CELL_WIDTH, no_wrap=True)
-    for row in leaderboard.rows:
-        name = Text(folded(row.checkpoint.id, name_width))
-        if not row.ranked:
-            name.append("\nnot ranked", style="dim")
-        beside = (prompts_beside(leaderboard, column.cell(row)) for column in panel.columns)
-        cells = (_cell(row, column, n) for column, n in zip(panel.columns, beside, strict=True))
-        table.add_row(name, *cells)
-    return table
-
-
-def _heading(column: PanelColumn) -> Text:
-    return Text.assemble(f"{headed(column.facts)}\n", (column.facts.axis, "dim not bold"))
-
-
-def _cell(row: LeaderboardRow, column: PanelColumn, n: int | None) -> Text:
-    cell, places = column.cell(row), column.decimals
-    if cell.mean is None:
-        return Text("–  ")
-    width = half_width(cell)
-    dagger = "† " if row.checkpoint.id in column.facts.in_domain else "  "
-    text = Text.assemble(
-        (f"{cell.mean:.{places}f}", "bold" if cell.group == 1 else ""),
-        ("" if width is None else f" ±{width:.{places}f}", "dim"),
-        dagger,
-    )
-    if n is not None:
-        text.append(f"\nn = {n}  ", style="dim")
-    if cell.difference is not None:
-        mark, colour = _MARKS[better_or_worse(cell, higher_is_better=column.facts.higher_is_better)]
-        text.append(f"\n{cell.difference:+.{places}f}{mark}", style=colour or "dim")
-    return text
 
 
 def _verdict_table(report: GateReport, width: int) -> Table:
@@ -165,9 +202,9 @@ def _verdict_table(report: GateReport, width: int) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0), pad_edge=False)
     for heading, justify in [("scorer", _LEFT), *((heading, _RIGHT) for heading in headings)]:
         table.add_column(heading, justify=justify, no_wrap=True)
-    for finding, row in zip(report.verdict.findings, rows, strict=True):
+    for found, row in zip(report.verdict.findings, rows, strict=True):
         name = Text.assemble(
-            f"{folded(clean(finding.scorer), room)}\n  ", (finding.outcome, _COLOURS[finding.outcome])
+            f"{folded(clean(found.scorer), room)}\n  ", (found.outcome, _COLOURS[found.outcome])
         )
         table.add_row(name, *map(Text, row.values()))
     return table

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmark.core.errors import ConfigError, MissingFileError, UnknownNameError, UserError, pasted
+from benchmark.report.curve_panels import RunCurves
 from benchmark.report.figures import gradient_field as write_figure
-from benchmark.report.figures.curve_panels import RunCurves
 from benchmark.report.figures.gradient_field import Cloud, GradientField
 from trainers.checkpoints import read_checkpoints
 from trainers.log_ratio_cloud import read_log_ratios

@@ -25,7 +25,7 @@ from benchmark.core.records import (
 from benchmark.leaderboard import ScoreTable, build_leaderboard, rows_to_frame
 from benchmark.leaderboard.equal_level import EqualLevel, equal_level
 from benchmark.leaderboard.win_rate_table import win_rates_of
-from benchmark.report.figures.curve_panels import RunCurves
+from benchmark.report.curve_panels import RunCurves
 from benchmark.report.figures.curves import draw_curves
 from benchmark.report.figures.gradient_field import Cloud, GradientField, draw_gradient_field
 from benchmark.report.figures.iso_reward import draw_iso_reward

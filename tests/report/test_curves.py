@@ -12,10 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.core.errors import UnknownNameError, UserError
+from benchmark.report.curve_panels import PANELS, RunCurves, running_mean
 from benchmark.report.figures import curves
-from benchmark.report.figures.curve_panels import PANELS, RunCurves, running_mean
 from benchmark.report.figures.curves import draw_curves
-from benchmark.report.figures.style import COLOURS, COLUMN_INCHES
+from benchmark.report.figures.style import (
+    COLUMN_INCHES,
+)
+from benchmark.report.palette import COLOURS
 
 FULL = (
     "loss", "held-out-loss", "accuracy", "held-out-accuracy", "log-ratios", "slope", "knee", "grad-norm",

@@ -15,18 +15,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from benchmark.report.figures.style import (
-    COLOURS,
     COLUMN_INCHES,
     FORMATS,
-    MARKERS,
     PAGE_INCHES,
     SMALLEST,
     figure_style,
-    look,
     save,
     shown,
     wrapped,
 )
+from benchmark.report.palette import COLOURS, MARKERS, look
 
 _spec = importlib.util.spec_from_file_location(
     "figure_gallery", Path(__file__).with_name("figure_gallery.py")

@@ -15,10 +15,11 @@ from rich.console import Console
 from benchmark.core.records import Leaderboard, LeaderboardCell
 from benchmark.leaderboard import ScoreTable, build_leaderboard
 from benchmark.leaderboard.frontiers import frontiers_of
+from benchmark.leaderboard.names import display_names
 from benchmark.report import csv_text, json_text, markdown_text
 from benchmark.report.figures.trade_off_points import trade_off_of
 from benchmark.report.latex import latex_text
-from benchmark.report.numbers import decimals
+from benchmark.report.numbers import decimals, fixed
 from benchmark.report.page.content import PageSource, content_of, plan_of
 from benchmark.report.terminal import print_leaderboard
 from tools.simulated_tables import simulated_table
@@ -151,10 +152,11 @@ def test_every_surface_says_the_same_number(seed: int, share: float) -> None:
 def test_printed_tables_have_the_digits_and_the_n(seed: int, share: float) -> None:
     board = board_with_gaps(seed, share)
     console = Console(width=400, file=io.StringIO(), record=True)
-    print_leaderboard(board, console)
+    print_leaderboard(board, console, verbose=True)
     terminal, markdown = console.export_text(), markdown_text(board)
     forms = {form: latex_text(board, form) for form in ("paper", "column", "long")}
     usual = max(cell.n_prompts or 0 for _, cell in sampled(board))
+    names = display_names([row.checkpoint for row in board.rows])
     assert all(
         f"n, the prompts behind a mean: {usual}" in text for text in (terminal, markdown, forms["paper"])
     )
@@ -164,7 +166,7 @@ def test_printed_tables_have_the_digits_and_the_n(seed: int, share: float) -> No
             cell, id_ = row.cells[i], row.checkpoint.id
             if cell.n_prompts is None:
                 continue
-            mean = f"{cell.mean:.{places}f}"
+            mean = fixed(cell.mean, places)
             assert re.search(rf"\| {id_}[^\n]*[|*] ?\**{re.escape(mean)}\**", markdown)
             assert all(mean in text for text in (terminal, *forms.values()))
             size = f"{id_} {cell.n_prompts}"
@@ -172,10 +174,9 @@ def test_printed_tables_have_the_digits_and_the_n(seed: int, share: float) -> No
                 assert re.search(
                     rf"\| {id_}[^\n]*{re.escape(mean)}\**[^|\n]*\(n={cell.n_prompts}\)", markdown
                 )
-                assert re.search(rf"n = {cell.n_prompts}\b", terminal)
-                assert all(
-                    size in " ".join(text.split()) for text in (terminal, forms["paper"], forms["column"])
-                )
+                assert re.search(rf"\bn {cell.n_prompts}\b", terminal)
+                assert f"{names[id_]} {cell.n_prompts}" in " ".join(terminal.split())
+                assert all(size in " ".join(text.split()) for text in (forms["paper"], forms["column"]))
             assert re.search(rf"hfill {cell.n_prompts} &", forms["long"])
 
 

@@ -14,6 +14,7 @@ from rich.console import Console
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell
 from benchmark.leaderboard.names import display_names
 from benchmark.report import csv_text, json_text, latex_text, markdown_text, write_exports
+from benchmark.report.finding import finding
 from benchmark.report.markdown import escape_markdown
 from benchmark.report.numbers import better_or_worse, decimals, p_text
 from benchmark.report.panels import panels
@@ -111,26 +112,81 @@ def test_markdown_marks_the_best_group_and_the_differences(leaderboard: Leaderbo
 # --- terminal -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("width", [40, 80, 200])
-def test_the_terminal_shows_all_scorers_at_any_width(leaderboard: Leaderboard, width: int) -> None:
+def printed(board: Leaderboard, width: int, **options: bool) -> str:
     console = Console(width=width, file=io.StringIO(), record=True)
-    print_leaderboard(leaderboard, console)
-    text = console.export_text()
+    print_leaderboard(board, console, **options)  # type: ignore[arg-type]  # all of them are yes or no
+    return str(console.export_text())
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_everything_is_shown_at_any_width_when_asked(leaderboard: Leaderboard, width: int) -> None:
+    text = printed(leaderboard, width, verbose=True)
     for column in leaderboard.columns:
         assert column.name in text
     assert leaderboard.signature in text
-    scores = text[: text.index("Beside the scores")]
-    dpo = [line for line in scores.splitlines() if line.strip().startswith("dpo")]
-    assert len(dpo) == {40: 5, 80: 2, 200: 1}[width]
+    assert "Beside the scores" in text
+    assert "f_dpo reverse_kl = dpo" in text
     # The signature alone is one line, so that it can be copied.
     assert max(len(line.rstrip()) for line in text.splitlines()[:-1]) <= width
 
 
+def test_eighty_columns_hold_the_declared_scorers_in_one_table(leaderboard: Leaderboard) -> None:
+    text = printed(leaderboard, 80)
+    assert text.count("checkpoint ") == 1
+    names = [column.name for column in leaderboard.columns]
+    heading = "".join(text[: text.index("──")].split("checkpoint")[0].split())
+    shown = {name for name in names if name in text}
+    assert shown >= {column.name for column in leaderboard.columns if column.primary}
+    assert "clip" not in heading
+    assert "Signature" not in text
+    assert leaderboard.signature not in text
+    assert "For 2 more scorers, notes, the front, costs and the signature add --verbose." in text
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= 80
+    assert text.splitlines()[1].startswith(finding(leaderboard)[:40])
+    assert "clip" in printed(leaderboard, 80, every_scorer=True)
+
+
+def test_without_declared_scorers_each_axis_has_one(leaderboard: Leaderboard) -> None:
+    columns = tuple(dataclasses.replace(column, primary=False) for column in leaderboard.columns)
+    text = printed(dataclasses.replace(leaderboard, columns=columns), 120)
+    table = text[text.index("checkpoint ") - 200 : text.index("±")]
+    names = [column.name for column in leaderboard.columns]
+    assert {name for name in names if f"{name} " in table} == {*names} - {"hps"}
+
+
+def test_the_legend_explains_only_the_marks_that_there_are(leaderboard: Leaderboard) -> None:
+    rows = [
+        dataclasses.replace(
+            row,
+            cells=tuple(
+                dataclasses.replace(cell, group=None, p_value=None, n_prompts=40 - (cell.scorer == "hps"))
+                for cell in row.cells
+            ),
+        )
+        for row in leaderboard.rows
+    ]
+    columns = tuple(dataclasses.replace(column, in_domain=()) for column in leaderboard.columns)
+    bare = printed(dataclasses.replace(leaderboard, rows=tuple(rows), columns=columns), 200)
+    assert not any(mark in bare for mark in ("▲", "▼", "†", "bold"))
+    assert bare.count("n 39") == len(rows)
+    assert "n: prompts behind the mean, where not 40." in bare
+    full = printed(leaderboard, 200)
+    assert all(mark in full for mark in ("▲ better", "▼ worse", "† the scorer", "bold: may be the best"))
+    assert "n: prompts" not in full
+
+
+def test_the_digits_of_a_column_stand_below_each_other(leaderboard: Leaderboard) -> None:
+    text = printed(leaderboard, 80)
+    places = {
+        line.index("±") for line in text.splitlines() if line.startswith(("base", "f_dpo")) and "±" in line
+    }
+    assert len(places) == 1
+    assert "-0.0 " not in text.replace("\n", " ")
+
+
 def test_the_terminal_takes_names_as_they_are(nasty: Leaderboard) -> None:
-    console = Console(width=120, file=io.StringIO(), record=True)
     markup = dataclasses.replace(nasty, suite="[red]x[/red]")
-    print_leaderboard(markup, console)
-    assert "[red]x[/red]" in console.export_text()
+    assert "[red]x[/red]" in printed(markup, 120)
 
 
 # --- the parts ----------------------------------------------------------------------------------

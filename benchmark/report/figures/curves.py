@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
 from benchmark.core.errors import UnknownNameError, UserError
-from benchmark.report.figures.curve_panels import (
+from benchmark.report.curve_panels import (
     PANELS,
     REFERENCE,
     Floats,
@@ -19,7 +19,6 @@ from benchmark.report.figures.curve_panels import (
     running_mean,
 )
 from benchmark.report.figures.style import (
-    COLOURS,
     COLUMN_INCHES,
     INK,
     MUTED,
@@ -27,11 +26,11 @@ from benchmark.report.figures.style import (
     RULE,
     SMALLEST,
     legend_columns,
-    look,
     plain_ticks,
     shown,
     writer_of,
 )
+from benchmark.report.palette import COLOURS, look
 
 _Look = tuple[str, str | tuple[int, tuple[float, float]], str]
 """Colour, dashes and marker."""

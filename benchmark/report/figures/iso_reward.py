@@ -12,11 +12,10 @@ from benchmark.report.figures.style import (
     LABEL,
     MUTED,
     SMALLEST,
-    dark,
     footnote,
     legend_columns,
-    look,
     shown,
+    wrapped,
     writer_of,
 )
 from benchmark.report.figures.trade_off_labels import (
@@ -24,9 +23,15 @@ from benchmark.report.figures.trade_off_labels import (
     lines_in_words,
     looks_of_lines,
 )
+from benchmark.report.palette import dark, look
+from benchmark.report.titles import column_title
 from benchmark.stats.sweeps import NO_OVERLAP, Contrast
 
 _MARKER = 4.6
+_TITLE = 7.5
+"""Points, of the finding above the figure."""
+_MIDDLE = 0.5
+"""The share of the common range that the finding is about."""
 _STAR = 9
 _DODGE = 0.012
 """Of the axis, between the intervals of two methods at one level."""
@@ -52,7 +57,7 @@ def draw_iso_reward(found: EqualLevel) -> Figure:
     columns = legend_columns([str(handle.get_label()) for handle in handles], COLUMN_INCHES)
     lines = -(-len(handles) // columns)
     figure = Figure(
-        figsize=(COLUMN_INCHES, (1.12 if compared else 0.8) * COLUMN_INCHES + 0.13 * lines + 0.5),
+        figsize=(COLUMN_INCHES, (1.12 if compared else 0.8) * COLUMN_INCHES + 0.13 * lines + 0.9),
         layout="constrained",
     )
     if compared:
@@ -60,8 +65,8 @@ def draw_iso_reward(found: EqualLevel) -> Figure:
         _draw_contrasts(below, found)
     else:
         above = below = figure.subplots()
-    for index, curve in enumerate(found.curves):
-        _draw_curve(above, curve, *look(index))
+    for curve in found.curves:
+        _draw_curve(above, curve, *look(found.methods.index(curve.method)))
     if found.common is not None and compared:
         for axes in (above, below):
             axes.axvspan(*found.common, color="#f1f1f1", lw=0, zorder=-1)
@@ -70,16 +75,41 @@ def draw_iso_reward(found: EqualLevel) -> Figure:
     below.set_xlabel(f"{_name(found.level)}  {_better(found.level)}".rstrip())
     if not found.level.higher_is_better and found.level.axis != "distance":
         above.invert_xaxis()
-    figure.legend(
+    # Bold letters are wider than those that the wrapping measures.
+    title = wrapped(shown(_finding(found), 300), 0.83 * COLUMN_INCHES, _TITLE)
+    legend = figure.legend(
         handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handlelength=2.2,
-        columnspacing=1.2, borderaxespad=0.2,
+        columnspacing=1.2, borderaxespad=0.2, title=title,
+        title_fontproperties={"size": _TITLE, "weight": "bold"}, alignment="left",
     )  # fmt: skip
+    legend.get_title().set_color(INK)
     text = footnote(_caption(found), found.signature, COLUMN_INCHES)
     figure.supxlabel(text, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
     return figure
 
 
 iso_reward = writer_of(draw_iso_reward)
+
+
+def _finding(found: EqualLevel) -> str:
+    """What is told apart half-way up the common range, each comparison by itself."""
+    middle = [(c.name, c.interval) for c in found.contrasts if c.share == _MIDDLE and c.interval is not None]
+    if not middle:
+        return ""
+    apart = [(name, i) for name, i in middle if i.lo > 0 or i.hi < 0]
+    told = ", ".join(
+        f"{name} ({_signed(i.value)} [{_signed(i.lo)}, {_signed(i.hi)}])" if len(middle) == 1 else name
+        for name, i in apart or middle
+    )
+    verdict = "differs from" if len(apart) == 1 else "differ from" if apart else "cannot be told apart from"
+    return (
+        f"At equal {column_title(found.level)}, {told} {verdict} {found.reference} "
+        f"in {column_title(found.outcome)}"
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _draw_curve(axes: Axes, curve: SweepCurve, colour: str, marker: str) -> None:
@@ -106,9 +136,8 @@ def _draw_curve(axes: Axes, curve: SweepCurve, colour: str, marker: str) -> None
 
 def _draw_lines(axes: Axes, found: EqualLevel) -> None:
     """The optimum under each divergence, behind the curves, as far as it is read off."""
-    methods = [curve.method for curve in found.curves]
     limits = axes.get_xlim(), axes.get_ylim()
-    for line, (colour, dashes) in zip(found.lines, looks_of_lines(found.lines, methods), strict=True):
+    for line, (colour, dashes) in zip(found.lines, looks_of_lines(found.lines, found.methods), strict=True):
         path = [(p.x, p.y) for p in line.points]
         last = max(i for i, p in enumerate(line.points) if not p.hollow)
         axes.plot(
@@ -129,11 +158,10 @@ def _draw_contrasts(axes: Axes, found: EqualLevel) -> None:
         axes.text(0.5, 0.72, NO_OVERLAP, transform=axes.transAxes, ha="center", va="center", color=INK)
         return
     low, high = found.common
-    methods = [curve.method for curve in found.curves]
-    others = [m for m in methods if m != found.reference]
+    others = [curve.method for curve in found.curves if curve.method != found.reference]
     for contrast in drawable:
         at = others.index(contrast.name) - (len(others) - 1) / 2
-        _bar(axes, contrast, at * _DODGE * 4 * (high - low), *look(methods.index(contrast.name)))
+        _bar(axes, contrast, at * _DODGE * 4 * (high - low), *look(found.methods.index(contrast.name)))
     axes.margins(y=0.16)
     axes.locator_params(axis="y", nbins=5)
 
@@ -151,13 +179,13 @@ def _bar(axes: Axes, contrast: Contrast, aside: float, colour: str, marker: str)
 
 def _legend(found: EqualLevel) -> list[Line2D]:
     handles = []
-    for index, curve in enumerate(found.curves):
-        colour, marker = look(index)
+    for curve in found.curves:
+        colour, marker = look(found.methods.index(curve.method))
         handles.append(
             Line2D([], [], color=colour, lw=1.3, marker=marker, ms=_MARKER, mec=dark(colour), mew=0.7,
                    label=shown(curve.method, 36))
         )  # fmt: skip
-    return [*handles, *handles_of_lines(found.lines, [curve.method for curve in found.curves])]
+    return [*handles, *handles_of_lines(found.lines, found.methods)]
 
 
 def _caption(found: EqualLevel) -> str:
@@ -186,7 +214,7 @@ def _caption(found: EqualLevel) -> str:
 
 
 def _name(column: ScorerColumn) -> str:
-    return f"{column.axis}: {shown(column.name, 30)}"
+    return f"{column.axis}: {shown(column_title(column), 30)}"
 
 
 def _better(column: ScorerColumn) -> str:

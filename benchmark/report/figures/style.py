@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import matplotlib as mpl
-from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
@@ -27,12 +26,6 @@ FORMATS = (".png", ".pdf", ".svg")
 INK = "#222222"
 MUTED = "#6b6b6b"
 RULE = "#c9c9c9"
-
-# After Okabe and Ito, without their yellow, which nobody sees on white, and in an order in which neighbours
-# differ by 20 in lightness L*; under simulated protanopia and deuteranopia any two differ by 18 in CIELAB.
-COLOURS = ("#0072B2", "#E69F00", "#117755", "#6FC1EE", "#D55E00", "#3A3A3A", "#CC79A7", "#552277")
-# Shapes tell the methods apart without any colour.
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "p")
 
 FRONTIER_DASHES = ((1, 0), (5, 1.5), (5, 1.5, 1, 1.5), (1, 1.2))
 """Of lines that need no training and are no method's: grey, told apart by these."""
@@ -68,28 +61,6 @@ _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "fbench",
 }
-
-
-def dark(colour: str) -> str:
-    """The colour, dark enough for small letters on white.
-
-    Example:
-        >>> dark("#ffffff")
-        '#999999'
-    """
-    red, green, blue = to_rgb(colour)
-    return to_hex((0.6 * red, 0.6 * green, 0.6 * blue))
-
-
-def look(index: int) -> tuple[str, str]:
-    """Colour and marker of the method of this number; no two of the first 64 share both.
-
-    Example:
-        >>> look(0), look(8)
-        (('#0072B2', 'o'), ('#0072B2', 's'))
-    """
-    colours = len(COLOURS)
-    return COLOURS[index % colours], MARKERS[(index + index // colours) % len(MARKERS)]
 
 
 def shown(name: str, letters: int = 44) -> str:

@@ -1,15 +1,14 @@
 """The trade-off figure: preference against diversity."""
 
-import itertools
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.core.records import Frontier, Leaderboard, ScorerColumn
 from benchmark.leaderboard import signature_about
+from benchmark.report.figures.label_places import Label, Room
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
     FRONTIER_DASHES,
@@ -18,30 +17,32 @@ from benchmark.report.figures.style import (
     MUTED,
     RULE,
     SMALLEST,
-    dark,
     footnote,
     legend_columns,
-    look,
     shown,
     wrapped,
     writer_of,
 )
 from benchmark.report.figures.trade_off_labels import (
     FEW,
-    Boxes,
-    Label,
     frontier_labels,
     handles_of_lines,
     lines_in_words,
     looks_of_lines,
-    methods_of,
+    named_points,
     namings,
-    place_labels,
 )
 from benchmark.report.figures.trade_off_points import Point, TradeOff, trade_off_of
+from benchmark.report.finding import finding
+from benchmark.report.palette import dark, look
+from benchmark.report.titles import column_title
 
-_MARKER, _STAR, _RING = 4.6, 9.0, 8.6
+_MARKER, _STAR = 4.6, 9.0
 """Sizes in points."""
+_PALE = 0.3
+"""Opacity of what is beaten."""
+_TITLE = 7.5
+"""Points, of the finding above the figure."""
 
 
 def draw_trade_off(
@@ -52,16 +53,17 @@ def draw_trade_off(
     """Draws preference against diversity, the reference as a star at the cross-hair.
 
     A point stands at the means of the table, each over the prompts that it has. Its ellipse is the joint 95 %
-    region of these two less the reference's: prompts that are hard for all do not widen it. A ring marks the
-    95 % confidence set of the Pareto front, with the support in brackets; the dashed steps are the front of
-    the means alone. Hollow points are past the highest preference of their sweep. Lines in the colour of a
+    region of these two less the reference's: prompts that are hard for all do not widen it. A pale point is
+    outside the 95 % confidence set of the Pareto front; the dashed steps are the front of the means alone.
+    Hollow points are past the highest preference of their sweep. Lines in the colour of a
     method are the optimum under its divergence, dotted where too few images of the pool weigh to be read off:
     that end is cut off at the edge. Two scorers without a
     common plane, such as one of whole sets, have bars of the two paired differences instead, laid at the
-    reference's means, and no front. Both axes point to the better side.
+    reference's means, and no front. Both axes point to the better side. The title is the finding: who gained
+    most, and what it lost.
 
     Labels are whole names if few methods have one checkpoint each, else what tells the checkpoints of a
-    method apart, and numbers where that does not fit.
+    method apart, and numbers where that does not fit; training seeds of the same have one label.
 
     Args:
         leaderboard: What to draw.
@@ -76,10 +78,11 @@ def draw_trade_off(
         UserError: If the leaderboard has no scorer for an axis, or nothing to draw.
     """
     plot = trade_off_of(leaderboard, preference, diversity)
-    for naming in namings(plot.points):
-        at_points, entries = naming(plot.points)
+    named = named_points(plot.points)
+    for naming in namings(named):
+        at_points, entries = naming(named)
         figure, axes = _figure(leaderboard, plot, entries, COLUMN_INCHES)
-        if _label(axes, plot, at_points):
+        if _label(axes, plot, named, at_points):
             break
     return figure
 
@@ -92,28 +95,32 @@ def _figure(
 ) -> tuple[Figure, Axes]:
     """The figure without the labels at its points, laid out for good."""
     handles = [
-        _handle(look(i), wrapped(entries[method], width - 0.4, LABEL, indent="  "))
-        for i, method in enumerate(methods_of(plot.points))
-        if entries
+        _handle(look(plot.methods.index(method)), wrapped(entry, width - 0.4, LABEL, indent="  "))
+        for method, entry in entries.items()
     ]
-    handles += handles_of_lines(plot.lines, methods_of(plot.points))
+    handles += handles_of_lines(plot.lines, plot.methods)
     shown_scorers = (plot.across.name, plot.upward.name)
     signature = signature_about(leaderboard.signature, leaderboard.columns, shown_scorers)
     note = footnote(_caption(leaderboard, plot), signature, width)
     columns = legend_columns([str(h.get_label()) for h in handles], width)
     # The axes keep their size, whatever stands above and below them.
     lines = sum(str(handle.get_label()).count("\n") + 1 for handle in handles) / columns
-    height = 0.8 * width + 0.125 * lines + 0.1 * (note.count("\n") + 1)
+    told = finding(leaderboard, plot.upward, [plot.across]).removesuffix(".").replace("beta ", "β ")
+    # Bold letters are wider than those that the wrapping measures.
+    title = wrapped(shown(told, 300), 0.83 * width, _TITLE)
+    height = 0.85 * width + 0.125 * lines + 0.14 * (title.count("\n") + 1) + 0.1 * (note.count("\n") + 1)
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     _draw(axes, plot)
     axes.set_xlabel(_axis_label(plot.across) + "  →")
     axes.set_ylabel(_axis_label(plot.upward) + "  →")
-    if handles:
-        figure.legend(
+    if handles or title:
+        legend = figure.legend(
             handles=handles, loc="outside upper left", ncols=columns, fontsize=LABEL, handletextpad=0.4,
             handlelength=2.0 if plot.lines else 1.0, columnspacing=1.0, borderaxespad=0.2, labelspacing=0.3,
+            title=title, title_fontproperties={"size": _TITLE, "weight": "bold"}, alignment="left",
         )  # fmt: skip
+        legend.get_title().set_color(INK)
     figure.supxlabel(note, fontsize=SMALLEST, color=MUTED, x=0.02, ha="left")
     engine = figure.get_layout_engine()
     assert engine is not None, "the figure was made with one"
@@ -132,24 +139,20 @@ def _handle(looks: tuple[str, str], label: str) -> Line2D:
 
 
 def _draw(axes: Axes, plot: TradeOff) -> None:
-    methods = methods_of(plot.points)
     first, *others = plot.points
     if plot.has_reference:
-        axes.axvline(first.x, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
-        axes.axhline(first.y, color=RULE, lw=0.7, dashes=(4, 3), zorder=0)
+        axes.axvline(first.x, color=RULE, lw=0.5, zorder=0)
+        axes.axhline(first.y, color=RULE, lw=0.5, zorder=0)
     _draw_frontiers(axes, plot.sampled)
-    _draw_lines(axes, plot.lines, methods)
+    _draw_lines(axes, plot.lines, plot.methods)
     for point in others:
-        _draw_point(axes, point, *look(methods.index(point.method)), 0.14 if len(others) < FEW else 0.07)
-    axes.plot(first.x, first.y, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, ls="none", zorder=5)
-    for point in plot.points:
-        if point.support is not None:
-            ring = _RING + 3.4 * (point is first)
-            axes.plot(
-                point.x, point.y, marker="o", ms=ring, mfc="none", mec=INK, mew=0.7, ls="none", zorder=6
-            )
+        _draw_point(axes, point, *look(plot.methods.index(point.method)), few=len(others) < FEW)
+    axes.plot(
+        first.x, first.y, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, ls="none", zorder=5,
+        alpha=_PALE if first.beaten else 1,
+    )  # fmt: skip
     axes.margins(0.12)
-    _draw_hollow(axes, plot.lines, methods)
+    _draw_hollow(axes, plot.lines, plot.methods)
     axes.locator_params(nbins=6)
     if not plot.across.higher_is_better:
         axes.invert_xaxis()
@@ -166,11 +169,17 @@ def _draw_frontiers(axes: Axes, frontiers: Sequence[Frontier]) -> None:
         )  # fmt: skip
 
 
+def _solid(line: Frontier) -> list[tuple[float, float]]:
+    """As far as it is read off."""
+    return [(p.x, p.y) for p in line.points if not p.hollow]
+
+
 def _draw_lines(axes: Axes, lines: Sequence[Frontier], methods: Sequence[str]) -> None:
     """The optimum under each divergence, as far as it is read off."""
     for line, (colour, dashes) in zip(lines, looks_of_lines(lines, methods), strict=True):
-        solid = [(p.x, p.y) for p in line.points if not p.hollow]
-        axes.plot(*zip(*solid, strict=True), color=colour, lw=1.0, dashes=dashes, alpha=0.8, zorder=2.4)
+        axes.plot(
+            *zip(*_solid(line), strict=True), color=colour, lw=1.0, dashes=dashes, alpha=0.8, zorder=2.4
+        )
 
 
 def _draw_hollow(axes: Axes, lines: Sequence[Frontier], methods: Sequence[str]) -> None:
@@ -186,17 +195,20 @@ def _draw_hollow(axes: Axes, lines: Sequence[Frontier], methods: Sequence[str]) 
     axes.set(xlim=limits[0], ylim=limits[1])
 
 
-def _draw_point(axes: Axes, point: Point, colour: str, marker: str, alpha: float) -> None:
+def _draw_point(axes: Axes, point: Point, colour: str, marker: str, *, few: bool) -> None:
+    ink = _PALE if point.beaten else 1.0
     if point.outline is not None:
-        axes.fill(*point.outline.T, facecolor=colour, alpha=alpha, lw=0, zorder=1)
-        axes.plot(*point.outline.T, color=colour, lw=0.7, zorder=2)
+        axes.fill(*point.outline.T, facecolor=colour, alpha=0.1 if few else 0.04, lw=0, zorder=1)
+        axes.plot(
+            *point.outline.T, color=colour, lw=0.7 if few else 0.5, alpha=ink if few else 0.5 * ink, zorder=2
+        )
     if point.bars is not None:
         (left, right), (low, high) = point.bars
         axes.plot([left, right], [point.y, point.y], color=colour, lw=0.9, zorder=2)
         axes.plot([point.x, point.x], [low, high], color=colour, lw=0.9, zorder=2)
     axes.plot(
         point.x, point.y, marker=marker, ms=_MARKER, color=colour if point.used else "white",
-        mec=dark(colour), mew=0.7, ls="none", zorder=4,
+        mec=dark(colour), mew=0.7, ls="none", zorder=4, alpha=ink,
     )  # fmt: skip
 
 
@@ -218,55 +230,35 @@ def _front_steps(axes: Axes, plot: TradeOff) -> list[tuple[float, float]]:
     return steps
 
 
-def _label(axes: Axes, plot: TradeOff, texts: Sequence[str]) -> bool:
+def _label(axes: Axes, plot: TradeOff, named: Sequence[Point], texts: Sequence[str]) -> bool:
     """Writes the labels; whether all of them found a free place."""
-    methods = methods_of(plot.points)
     labels = []
-    for i, (point, text) in enumerate(zip(plot.points, texts, strict=True)):
-        colour = INK if i == 0 else dark(look(methods.index(point.method))[0])
+    for i, (point, text) in enumerate(zip(named, texts, strict=True)):
+        colour = INK if i == 0 else dark(look(plot.methods.index(point.method))[0])
         if text:
             labels.append(Label(point.x, point.y, text, colour))
     names, scale = frontier_labels(plot.sampled)
-    hard = _around(axes, [(p.x, p.y) for p in plot.points], _RING + 0.5)
-    along = _around(axes, [(p.x, p.y) for f in plot.sampled for p in f.points], 3.5)
-    drawn = [[(p.x, p.y) for p in f.points if not p.hollow] for f in plot.frontiers]
-    paths = [_front_steps(axes, plot), *drawn]
+    room = Room(axes)
+    room.keep_free([(p.x, p.y) for p in plot.points], 2 * _MARKER)
+    room.keep_free([(p.x, p.y) for f in plot.sampled for p in f.points], 3.5)
+    for path in (_front_steps(axes, plot), *(_solid(f) for f in plot.frontiers)):
+        room.avoid_line(path)
     if plot.has_reference:
-        (x, y), (left, right), (low, high) = (labels[0].x, labels[0].y), axes.get_xlim(), axes.get_ylim()
-        paths += [[(x, low), (x, high)], [(left, y), (right, y)]]
-    edges = [place for point in plot.points for place in _edge(point)]
-    soft = _around(axes, [*edges, *(place for path in paths for place in _along(path))], 2.0)
-    return place_labels(axes, [*labels, *names, *scale], np.concatenate([hard, along]), soft)
-
-
-def _edge(point: Point) -> list[tuple[float, float]]:
-    """Places along its ellipse or its bars."""
-    if point.outline is not None:
-        return [(float(x), float(y)) for x, y in point.outline[::3]]
-    if point.bars is None:
-        return []
-    (left, right), (low, high) = point.bars
-    return _along([(left, point.y), (right, point.y)]) + _along([(point.x, low), (point.x, high)])
-
-
-def _along(path: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Places along a line."""
-    return [
-        (float(x), float(y))
-        for start, end in itertools.pairwise(path)
-        for x, y in np.linspace(start, end, 25)
-    ]
-
-
-def _around(axes: Axes, places: Sequence[tuple[float, float]], size: float) -> Boxes:
-    """Boxes of so many points about places in data units, in pixels."""
-    half = size * axes.figure.dpi / 144
-    pixels = axes.transData.transform(np.asarray(places).reshape(-1, 2))
-    return np.hstack([pixels - half, pixels + half])
+        first, (left, right), (low, high) = plot.points[0], axes.get_xlim(), axes.get_ylim()
+        room.avoid_line([(first.x, low), (first.x, high)])
+        room.avoid_line([(left, first.y), (right, first.y)])
+    for point in plot.points:
+        if point.outline is not None:
+            room.avoid_region(point.outline)
+        if point.bars is not None:
+            (left, right), (low, high) = point.bars
+            room.avoid_line([(left, point.y), (right, point.y)])
+            room.avoid_line([(point.x, low), (point.x, high)])
+    return room.write([*labels, *names, *scale])
 
 
 def _axis_label(column: ScorerColumn) -> str:
-    return f"{column.axis}: {shown(column.name, 30)}"
+    return f"{column.axis}: {shown(column_title(column), 30)}"
 
 
 def _caption(leaderboard: Leaderboard, plot: TradeOff) -> str:
@@ -279,15 +271,20 @@ def _caption(leaderboard: Leaderboard, plot: TradeOff) -> str:
         sentences.append(f"Bars: 95 % intervals of paired differences from {reference}, laid at its means.")
     sentences.append(_sizes(plot))
     if plot.front:
-        sentences.append(
-            "Rings: 95 % confidence set of the Pareto front, in brackets the support. "
-            "Dashes: front of the means."
-        )
+        sentences.append(f"{_front_words(plot)} Dashes: front of the means.")
     if plot.lines:
         sentences.append(lines_in_words(plot.lines))
+    if len({point.name for point in plot.points}) < len(plot.points):
+        sentences.append("One label a setting: its points are training seeds.")
     if not all(point.used for point in plot.points):
         sentences.append(f"Hollow: past the highest {shown(plot.upward.name, 30)} of its sweep.")
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _front_words(plot: TradeOff) -> str:
+    if any(point.beaten for point in plot.points):
+        return "Pale: off the Pareto front (outside its 95 % confidence set)."
+    return "All may be on the Pareto front (95 % confidence set)."
 
 
 def _sizes(plot: TradeOff) -> str:

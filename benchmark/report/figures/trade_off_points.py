@@ -17,7 +17,8 @@ from benchmark.core.records import (
     PlanePoint,
     ScorerColumn,
 )
-from benchmark.leaderboard.names import display_names, method_name
+from benchmark.leaderboard.names import method_name, method_order, seed_groups
+from benchmark.report.finding import first_column
 from benchmark.stats.curves import used_points
 from benchmark.stats.pareto import on_front
 from benchmark.stats.region import Region
@@ -31,7 +32,7 @@ class Point:
 
     Attributes:
         id: Of the checkpoint.
-        name: Short, and its own.
+        name: Short, and its own but for other training seeds of the same.
         method: Objective and divergence.
         detail: What tells it from others of its method; empty for the only one.
         x: Diversity.
@@ -40,7 +41,7 @@ class Point:
         bars: Where there is no region, ends of the two intervals of the paired difference, laid at the
             reference's means: beside the point where the two checkpoints have numbers of other prompts.
         n: Prompts behind x and behind y; None for a scorer of whole sets.
-        support: Share of resamples on the front; None where it may not be on it, or nothing is known.
+        beaten: Whether it is outside the 95 % confidence set of the Pareto front.
         used: False past the highest preference of its sweep.
     """
 
@@ -53,7 +54,7 @@ class Point:
     outline: NDArray[np.float64] | None = None
     bars: tuple[Ends, Ends] | None = None
     n: tuple[int | None, int | None] = (None, None)
-    support: float | None = None
+    beaten: bool = False
     used: bool = True
 
 
@@ -66,6 +67,7 @@ class TradeOff:
         upward: Scorer of the vertical axis.
         points: The checkpoints, the reference first where it is there.
         has_reference: Whether it is.
+        methods: Of all checkpoints of the leaderboard but the reference, in the order of their colours.
         front: Means that no other mean dominates, from the left to the right; empty without a plane.
         frontiers: What needs no training.
     """
@@ -74,6 +76,7 @@ class TradeOff:
     upward: ScorerColumn
     points: tuple[Point, ...]
     has_reference: bool
+    methods: tuple[str, ...]
     front: tuple[tuple[float, float], ...] = ()
     frontiers: tuple[Frontier, ...] = ()
 
@@ -111,7 +114,8 @@ def trade_off_of(leaderboard: Leaderboard, preference: str | None, diversity: st
     if upward.axis == "preference":
         late = past_maximum(checkpoints, {p.id: _sign(upward) * p.y for p in points})
         points = [replace(point, used=point.id not in late) for point in points]
-    plot = TradeOff(across, upward, tuple(points), points[0].id == leaderboard.reference)
+    methods = method_order(checkpoints, leaderboard.reference)
+    plot = TradeOff(across, upward, tuple(points), points[0].id == leaderboard.reference, methods)
     if plane is None:
         return plot
     return replace(plot, front=_front(plot), frontiers=plane.frontiers)
@@ -178,7 +182,7 @@ def _of_plane(leaderboard: Leaderboard, plane: Plane) -> list[Point]:
     return [
         replace(
             named[p.checkpoint], x=p.x, y=p.y, outline=_outline(p), n=(p.n_x, p.n_y),
-            support=p.support if p.may_be_on_front else None,
+            beaten=not p.may_be_on_front,
         )
         for p in plane.points
         if p.checkpoint in named
@@ -210,13 +214,12 @@ def _of_cells(leaderboard: Leaderboard, across: ScorerColumn, upward: ScorerColu
 
 def _names(leaderboard: Leaderboard) -> dict[str, Point]:
     """Every checkpoint under its names, nowhere yet."""
-    checkpoints = [row.checkpoint for row in leaderboard.rows]
-    names = display_names(checkpoints)
+    checkpoints = {row.checkpoint.id: row.checkpoint for row in leaderboard.rows}
     named = {}
-    for c in checkpoints:
-        name, method = names[c.id], method_name(c)
-        detail = name.removeprefix(method).lstrip(", ") if name.startswith(method) else name
-        named[c.id] = Point(c.id, name, method, detail.replace("beta ", "β "), 0.0, 0.0)
+    for group in seed_groups(list(checkpoints.values())):
+        method = method_name(checkpoints[group.ids[0]])
+        detail = group.name.removeprefix(method).lstrip(", ").replace("beta ", "β ")
+        named |= {id_: Point(id_, group.name, method, detail, 0.0, 0.0) for id_ in group.ids}
     return named
 
 
@@ -253,11 +256,11 @@ def _scorer(leaderboard: Leaderboard, axis: Axis, name: str | None) -> ScorerCol
                 f"{name} is of the texture axis, which has no better or worse", do="name another scorer"
             )
         return by_name[name]
-    candidates = [column for column in leaderboard.columns if column.axis == axis]
-    if not candidates:
+    column = first_column(leaderboard, axis)
+    if column is None:
         raise UserError(
             f"this leaderboard has no scorer of the {axis} axis",
             allowed=", ".join(by_name),
             do=f"name one, or evaluate with a {axis} scorer",
         )
-    return next((column for column in candidates if column.primary), candidates[0])
+    return column

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
-from benchmark.leaderboard.names import display_names, method_name
+from benchmark.leaderboard.names import display_names, method_name, method_order, seed_groups
 from benchmark.leaderboard.win_rate_table import WinRate
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
@@ -16,15 +16,14 @@ from benchmark.report.figures.style import (
     MUTED,
     PAGE_INCHES,
     SMALLEST,
-    dark,
     footnote,
-    look,
     plain_ticks,
     shown,
     text_inches,
     wrapped,
     writer_of,
 )
+from benchmark.report.palette import dark, look
 
 _PANELS = 8
 """Scorers at most: more of them do not fit a page."""
@@ -61,7 +60,9 @@ def draw_win_rate_bars(
         raise UserError("no checkpoint has a pair to win against the reference")
     panels = scorers[:_PANELS]
     bars = {rate.checkpoint for rate in known}
-    drawn = [c for c in checkpoints if c.id in bars]
+    by_id = {c.id: c for c in checkpoints}
+    # Training seeds of the same setting stand together.
+    drawn = [by_id[id_] for group in seed_groups(checkpoints) for id_ in group.ids if id_ in bars]
     (reference,) = [c for c in checkpoints if c.id not in {rate.checkpoint for rate in rates}]
     width = COLUMN_INCHES if len(panels) <= 2 else PAGE_INCHES
     columns = min(len(panels), 2 if width < PAGE_INCHES else _COLUMNS)
@@ -69,13 +70,14 @@ def draw_win_rate_bars(
     note = footnote(_caption(reference.id, len(scorers)), signature, width)
     height = rows * (_LINE * len(drawn) + 0.42) + 0.25 + 0.1 * (note.count("\n") + 1)
     own = display_names(checkpoints)
-    names = [shown(own[c.id], 34) for c in drawn]
+    names = [shown(own[c.id].replace("beta ", "β "), 38) for c in drawn]
+    methods = method_order(checkpoints, reference.id)
     side = (width - max(text_inches(name, LABEL) for name in names)) / columns - 0.15
     figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     places = list(grid.flat)
     for index, (place, scorer) in enumerate(zip(places, panels, strict=False)):
-        _draw(place, [rate for rate in known if rate.scorer == scorer], drawn)
+        _draw(place, [rate for rate in known if rate.scorer == scorer], drawn, methods)
         place.tick_params(axis="y", labelsize=LABEL, labelcolor=INK)
         place.set_title(wrapped(shown(scorer, 40), side, 7.5), fontsize=7.5, pad=3)
         if index + columns >= len(panels):
@@ -93,8 +95,7 @@ def draw_win_rate_bars(
 win_rate_bars = writer_of(draw_win_rate_bars)
 
 
-def _draw(axes: Axes, rates: Sequence[WinRate], drawn: Sequence[Checkpoint]) -> None:
-    methods = list(dict.fromkeys(method_name(c) for c in drawn))
+def _draw(axes: Axes, rates: Sequence[WinRate], drawn: Sequence[Checkpoint], methods: Sequence[str]) -> None:
     line = {c.id: i for i, c in enumerate(drawn)}
     for rate in rates:
         assert rate.share is not None, "only known shares are drawn"

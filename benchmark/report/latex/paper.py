@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from benchmark.core.records import Leaderboard, LeaderboardCell, LeaderboardRow, ScorerColumn
 from benchmark.leaderboard.names import display_names
 from benchmark.report.latex.text import breakable, document, escape_latex, notes, signature, width
-from benchmark.report.numbers import SIGNIFICANT, better_or_worse, half_width
+from benchmark.report.numbers import SIGNIFICANT, better_or_worse, fixed, half_width
 from benchmark.report.panels import Panel, PanelColumn, by_axis, fitted
 from benchmark.report.titles import column_title
 
@@ -111,7 +111,7 @@ def _column_width(leaderboard: Leaderboard, column: PanelColumn, form: _Form) ->
 
 def _numbers(cell: LeaderboardCell, places: int) -> tuple[str, str]:
     half = half_width(cell)
-    return f"{cell.mean:.{places}f}", "" if half is None else f"±{half:.{places}f}"
+    return fixed(cell.mean, places), "" if half is None else f"±{half:.{places}f}"
 
 
 def _heading_lines(facts: ScorerColumn, form: _Form) -> list[str]:

@@ -9,5 +9,6 @@ comes from outside (prompts, names, notes) travels as JSON and reaches the page 
 from benchmark.report.page.content import PageSource
 from benchmark.report.page.pictures import PICTURE_MEGABYTES
 from benchmark.report.page.render import page_html, write_page
+from benchmark.report.page.training import TrainingRun
 
-__all__ = ["PICTURE_MEGABYTES", "PageSource", "page_html", "write_page"]
+__all__ = ["PICTURE_MEGABYTES", "PageSource", "TrainingRun", "page_html", "write_page"]

@@ -19,6 +19,7 @@ from benchmark.core.records import (
 )
 from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.names import without_knee
+from benchmark.report.finding import finding
 from benchmark.report.numbers import round_to
 
 _FINE = 7
@@ -41,7 +42,16 @@ def planes_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str
     for row in board.rows:
         if row.checkpoint.divergence:
             trained.setdefault(without_knee(row.checkpoint.divergence), positions[row.checkpoint.id])
-    return [_plane(plane, scorers, positions, trained) for plane in board.planes]
+    return [
+        {"finding": _finding(board, plane), **_plane(plane, scorers, positions, trained)}
+        for plane in board.planes
+    ]
+
+
+def _finding(board: Leaderboard, plane: Plane) -> str:
+    """What the plane shows, of its two scorers alone."""
+    column = {column.name: column for column in board.columns}
+    return finding(board, column[plane.upward], [column[plane.across]])
 
 
 def _plane(

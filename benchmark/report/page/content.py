@@ -1,7 +1,7 @@
 """The page's content as plain values: the scripts in `assets/` read exactly this."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from benchmark.core.manifest import Manifest
@@ -18,11 +18,17 @@ from benchmark.core.records import (
 )
 from benchmark.leaderboard import ScoreTable
 from benchmark.leaderboard.by_tag import prompt_tags, tag_cells
-from benchmark.leaderboard.names import display_names, method_name
+from benchmark.leaderboard.names import display_names, method_name, method_order, seed_groups
+from benchmark.prompt_sets.tags import tag_meaning
+from benchmark.report.data_files import csv_text
+from benchmark.report.finding import finding
 from benchmark.report.numbers import better_or_worse, decimals
 from benchmark.report.page.by_position import gaps_of, missing_rows, planes_of, score_arrays, tags_of
+from benchmark.report.page.training import TrainingRun, training_of
 from benchmark.report.panels import remarks
 from benchmark.report.sections import signature_of
+from benchmark.report.titles import column_title
+from benchmark.scorers import scorers
 from benchmark.stats.jackknife import LEAVE_OUT
 
 
@@ -35,6 +41,7 @@ class PageSource:
         table: The rows it was built from.
         image_sets: What was scored; empty where the images are not at hand.
         manifests: Of the evaluations, then of the training runs.
+        training: What the runs behind the checkpoints logged, where they still lie where they lay.
         notes: Sentences about the page itself, such as why it holds no pictures.
         workers: The part of each worker, where several did the work.
     """
@@ -43,6 +50,7 @@ class PageSource:
     table: ScoreTable
     image_sets: tuple[ImageSet, ...] = ()
     manifests: tuple[Manifest, ...] = ()
+    training: tuple[TrainingRun, ...] = ()
     notes: tuple[str, ...] = ()
     workers: tuple[WorkerSpeed, ...] = ()
 
@@ -114,17 +122,26 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
     places = [decimals(row.cells[i] for row in board.rows) for i in range(len(board.columns))]
     positions = {checkpoint.id: i for i, checkpoint in enumerate(plan.checkpoints)}
     missing, undefined = missing_rows(source.table, plan.checkpoints, plan.prompts)
+    names = display_names(plan.checkpoints)
+    methods = method_order(plan.checkpoints, board.reference)
+    by_tag = tags_of(board.columns, _by_tag(source, plan), places, positions)
+    tags = dict.fromkeys(tag for prompt in plan.prompts for tag in prompt_tags(prompt))
     return {
         "suite": board.suite,
+        "finding": finding(board),
         "signature": signature_of(board),
         "reference": board.reference,
-        "notes": [*board.notes, *remarks(board)],
+        "notes": [*board.notes, *remarks(board, names)],
         "pageNotes": [*([plan.note] if plan.note else []), *source.notes],
         "scorers": [_scorer(c, p, plan.checkpoints) for c, p in zip(board.columns, places, strict=True)],
-        "checkpoints": _checkpoints(board),
+        "methods": list(methods),
+        "checkpoints": _checkpoints(board, names, methods),
         "planes": planes_of(board, positions),
         "gaps": gaps_of(board, positions),
-        "byTag": tags_of(board.columns, _by_tag(source, plan), places, positions),
+        "byTag": by_tag,
+        "tagMeanings": {tag: tag_meaning(tag) for tag in (*tags, *by_tag["tags"]) if tag_meaning(tag)},
+        "training": training_of(source.training, methods),
+        "csvHeader": csv_text(replace(board, rows=())),
         "prompts": [{"id": p.id, "text": p.text, "tags": list(prompt_tags(p))} for p in plan.prompts],
         "seeds": list(plan.seeds),
         "scores": score_arrays(
@@ -164,6 +181,8 @@ def _scorer(column: ScorerColumn, places: int, checkpoints: Sequence[Checkpoint]
     known = set(column.in_domain)
     return {
         "name": column.name,
+        "title": column_title(column),
+        "about": _about(column.name),
         "version": column.version,
         "axis": column.axis,
         "unit": column.unit,
@@ -175,8 +194,18 @@ def _scorer(column: ScorerColumn, places: int, checkpoints: Sequence[Checkpoint]
     }
 
 
-def _checkpoints(board: Leaderboard) -> list[dict[str, Any]]:
-    names = display_names([row.checkpoint for row in board.rows])
+def _about(name: str) -> str:
+    """A scorer's own line; empty for one of another package, which is not imported only to be described."""
+    return next((e.describe() for e in scorers if e.name == name and not e.lazy), "")
+
+
+def _checkpoints(
+    board: Leaderboard, names: Mapping[str, str], methods: Sequence[str]
+) -> list[dict[str, Any]]:
+    header = csv_text(replace(board, rows=()))
+    groups = {
+        id_: group.name for group in seed_groups([r.checkpoint for r in board.rows]) for id_ in group.ids
+    }
     higher = [column.higher_is_better for column in board.columns]
     found = []
     for row in board.rows:
@@ -186,7 +215,8 @@ def _checkpoints(board: Leaderboard) -> list[dict[str, Any]]:
             {
                 "id": checkpoint.id,
                 "name": names[checkpoint.id],
-                "method": method_name(checkpoint),
+                "group": groups[checkpoint.id],
+                "look": None if checkpoint.id == board.reference else methods.index(method_name(checkpoint)),
                 "base": checkpoint.base_model,
                 "objective": checkpoint.objective,
                 "divergence": checkpoint.divergence,
@@ -199,6 +229,7 @@ def _checkpoints(board: Leaderboard) -> list[dict[str, Any]]:
                 "missing": row.n_missing,
                 "cost": _cost(row.cost),
                 "cells": cells,
+                "csv": csv_text(replace(board, rows=(row,))).removeprefix(header),
             }
         )
     return found

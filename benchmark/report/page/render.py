@@ -12,10 +12,12 @@ from benchmark.core.store import write_text
 from benchmark.generate import Progress
 from benchmark.report.page.content import PageSource, content_of, plan_of
 from benchmark.report.page.pictures import PICTURE_MEGABYTES, pictures_of
+from benchmark.report.palette import COLOURS, dark, on_dark
 
 _ASSETS: Final = Path(__file__).parent / "assets"
 _SCRIPTS: Final = (
     "dom",
+    "hints",
     "filter",
     "sorting",
     "leaderboard",
@@ -25,7 +27,10 @@ _SCRIPTS: Final = (
     "hacking",
     "tags",
     "pictures",
+    "zoom",
+    "curves",
     "records",
+    "state",
     "main",
 )
 """In the order in which they stand in the page; one scope holds them all."""
@@ -103,7 +108,18 @@ def safe_json(value: Any) -> str:
 
 
 def _style() -> str:
-    return (_ASSETS / "page.css").read_text(encoding="utf-8")
+    return palette_css() + (_ASSETS / "page.css").read_text(encoding="utf-8")
+
+
+def palette_css() -> str:
+    """The methods' colours as those of the figures, lighter where the page is dark, and their edges."""
+    light = "".join(f"--m{i}: {c}; --e{i}: {dark(c)}; " for i, c in enumerate(COLOURS))
+    night = "".join(f"--m{i}: {on_dark(c)}; --e{i}: {on_dark(c)}; " for i, c in enumerate(COLOURS))
+    classes = "".join(f".m{i} {{ color: var(--m{i}); --edge: var(--e{i}); }}\n" for i in range(len(COLOURS)))
+    return (
+        f":root {{ {light}}}\n@media screen and (prefers-color-scheme: dark) {{ :root {{ {night}}} }}\n"
+        f"{classes}"
+    )
 
 
 def _script() -> str:

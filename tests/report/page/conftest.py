@@ -75,7 +75,7 @@ def open_page(chromium: Any, page_file: Path) -> Iterator[Callable[..., Any]]:
 
     def note(route: Any) -> None:
         url = route.request.url
-        if url.startswith(("file:", "data:")):
+        if url.startswith(("file:", "data:", "blob:")):
             route.continue_()
         else:
             wrong.append(f"asked for {url}")
@@ -85,15 +85,19 @@ def open_page(chromium: Any, page_file: Path) -> Iterator[Callable[..., Any]]:
         wrong.append(f"said {dialog.message}")
         dialog.dismiss()
 
-    def open_page(*, file: Path = page_file, width: int = 1280, expected: bool = True, **options: Any) -> Any:
+    def open_page(
+        *, file: Path = page_file, width: int = 1280, expected: bool = True, at: str = "", **options: Any
+    ) -> Any:
         context = chromium.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
+        # A busy machine is no fault of the page.
+        context.set_default_timeout(180_000)
         context.route("**/*", note)
         tab = context.new_page()
         tab.on("console", lambda message: wrong.append(message.text) if expected else None)
         tab.on("pageerror", lambda error: wrong.append(str(error)))
         tab.on("dialog", refuse)
-        tab.goto(file.as_uri())
+        tab.goto(file.as_uri() + (f"#{at}" if at else ""))
         tab.wait_for_selector("html[data-ready]", state="attached", timeout=0)
         return tab
 

@@ -71,7 +71,7 @@ def test_tags_are_chosen_by_scorer_or_by_tag(open_page: Open, source: PageSource
     assert rows.locator("th").all_text_contents() == ["pickscore ↑3 prompts", "lpips ↑3 prompts"]
     assert rows.first.locator("td .mean").all_text_contents() == ["21.0"] * 3
     tab.fill("#filter-text", "kl-1")
-    assert rows.first.locator("td").count() == 1
+    assert rows.first.locator("td").count() == 2
 
 
 def test_tags_come_from_the_prompts_where_the_leaderboard_has_none(

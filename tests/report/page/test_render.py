@@ -15,7 +15,7 @@ from benchmark.report import page as package
 from benchmark.report.page import PageSource, page_html
 from benchmark.report.page.content import plan_of
 from benchmark.report.page.pictures import pictures_of
-from benchmark.report.page.render import safe_json
+from benchmark.report.page.render import palette_css, safe_json
 from benchmark.report.sections import signature_of
 
 ASSETS = Path(package.__file__).parent / "assets"
@@ -91,6 +91,9 @@ def luminance(colour: str) -> float:
 def test_colours_stand_out_as_wcag_asks(theme: int) -> None:
     blocks = re.findall(r":root \{(.*?)\}", (ASSETS / "page.css").read_text(encoding="utf-8"), re.DOTALL)
     colours = dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6});", blocks[theme]))
+    # Fills are those of the figures; what is seen of a mark on any ground is its edge.
+    edges = re.findall(r":root \{ (.*?) \}", palette_css(), re.DOTALL)
+    colours |= dict(re.findall(r"--(e\d): (#[0-9a-f]{6});", edges[theme]))
 
     def contrast(one: str, other: str) -> float:
         low, high = sorted((luminance(colours[one]), luminance(colours[other])))
@@ -99,7 +102,7 @@ def test_colours_stand_out_as_wcag_asks(theme: int) -> None:
     # AA: 4.5 for text (1.4.3), 3 for what a picture or a control needs to be understood (1.4.11).
     for text in ("ink", "muted", "link", "good", "bad"):
         assert min(contrast(text, "paper"), contrast(text, "tint")) >= 4.5, text
-    for mark in ("focus", *(f"m{i}" for i in range(8))):
+    for mark in ("focus", *(f"e{i}" for i in range(8))):
         assert contrast(mark, "paper") >= 3.0, mark
 
 

@@ -40,7 +40,10 @@ def test_points_tell_their_numbers_to_pointer_and_keyboard(open_page: Open, sour
     cell = row.cells[at]
     assert cell.mean is not None
     own = source.leaderboard.planes[0].points[1]
-    told = [f"{cell.mean:.1f} [{cell.lo:.1f}, ", f"on the Pareto front (95 %); support {own.support:.2f}"]
+    told = [
+        f"{cell.mean:.1f} [{cell.lo:.1f}, ",
+        f"on the Pareto front (95 %); support {100 * own.support:.0f} %",
+    ]
     point = tab.locator("#plot .point[data-checkpoint='1']")
     tab.mouse.move(*centre(tab, point))
     assert all(text in tab.locator("#tip").text_content() for text in told)
@@ -59,7 +62,8 @@ def test_points_tell_their_numbers_to_pointer_and_keyboard(open_page: Open, sour
 def test_a_point_filters_and_lets_go(open_page: Open) -> None:
     tab = open_page()
     tab.mouse.click(*centre(tab, tab.locator("#plot .point[data-checkpoint='1']")))
-    assert shown_rows(tab) == tab.locator("#compare thead th[scope=col]").count() == 1
+    # Beside the reference, which is always shown.
+    assert shown_rows(tab) == tab.locator("#compare thead th[scope=col]").count() == 2
     other = tab.locator("#plot .point[data-checkpoint='0']")
     other.focus()
     tab.keyboard.press("Enter")
@@ -84,7 +88,7 @@ def test_axes_choose_the_plane_and_others_have_bars(open_page: Open) -> None:
     tab.select_option("#axis-y", label="hps (preference)")
     assert tab.locator("#plot .point").count() == 5
     assert tab.locator("#plot .point line").count() == 10
-    assert tab.locator("#plot .region, #plot .front, #plot .ring").count() == 0
+    assert tab.locator("#plot .region, #plot .front, #plot .beaten").count() == 0
     assert not tab.locator("#layers").is_visible()
     assert tab.locator("#plot-caption").text_content().startswith("Bars are 95 % intervals")
 
@@ -136,18 +140,15 @@ def small(source: PageSource, tmp_path: Path) -> Path:
     )
 
 
-def test_rings_and_support_mark_what_may_be_on_the_front(open_page: Open, small: Path) -> None:
+def test_what_is_off_the_front_is_pale_and_the_support_is_told(open_page: Open, small: Path) -> None:
     tab = open_page(file=small)
-    point = tab.locator("#plot .point")
-    ringed = {
-        point.nth(i).get_attribute("data-checkpoint"): point.nth(i).locator(".ring").count()
-        for i in range(point.count())
-    }
-    assert ringed == {"0": 1, "1": 1, "4": 0}
+    beaten = tab.locator("#plot .point.beaten")
+    assert [beaten.nth(i).get_attribute("data-checkpoint") for i in range(beaten.count())] == ["4"]
+    assert "Pale points are off the Pareto front" in tab.locator("#plot-caption").text_content()
     labels = tab.locator("#plot .label").all_text_contents()
-    assert {"base (0.90)", "f_dpo reverse_kl, beta 1 (0.60)"} < set(labels)
-    beaten = tab.locator("#plot .point[data-checkpoint='4']").get_attribute("aria-label") or ""
-    assert "is not on the Pareto front (95 %); support 0.00" in beaten
+    assert {"base", "f_dpo reverse_kl, beta 1"} < set(labels)
+    told = beaten.get_attribute("aria-label") or ""
+    assert "is not on the Pareto front (95 %); support 0 %" in told
 
 
 def test_the_line_of_the_front_goes_through_its_members_alone(open_page: Open, small: Path) -> None:
@@ -175,10 +176,10 @@ def test_the_numbers_are_a_table_too(open_page: Open, small: Path) -> None:
     tab = open_page(file=small)
     tab.locator("#numbers summary").press("Enter")
     rows = tab.locator("#numbers-table tbody tr")
-    assert rows.locator("td:nth-child(4)").all_text_contents() == ["0.90", "0.60", "0.00"]
+    assert rows.locator("td:nth-child(4)").all_text_contents() == ["90 %", "60 %", "0 %"]
     assert rows.locator("td:nth-child(5)").all_text_contents() == ["may be", "may be", "is not"]
     tab.fill("#filter-text", "kl-1")
-    assert rows.count() == 1
+    assert rows.count() == 2
 
 
 def test_layers_can_be_hidden_and_stay_hidden(open_page: Open, source: PageSource) -> None:

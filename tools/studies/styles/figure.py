@@ -12,11 +12,10 @@ from benchmark.report.figures.style import (
     MUTED,
     PAGE_INCHES,
     SMALLEST,
-    dark,
     footnote,
-    look,
     writer_of,
 )
+from benchmark.report.palette import dark, look
 from tools.studies.styles.findings import METHODS
 from tools.studies.styles.records import Findings, Point
 

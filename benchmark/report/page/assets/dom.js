@@ -45,7 +45,7 @@ const signed = (value, places) => (Number(rounded(value, places)) > 0 ? "+" : ""
 const size = (n) => (n === null ? "" : `n ${n.toLocaleString("en")}`);
 const interval = (lo, hi, places) => (lo === null || hi === null ? "" : `[${number(lo, places)}, ${number(hi, places)}]`);
 const probability = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
-const duration = (s) => (s < 99.5 ? `${s.toFixed(s < 9.95 ? 1 : 0)} s` : s < 5970 ? `${(s / 60).toFixed(0)} min` : `${(s / 3600).toFixed(1)} h`);
+const share = (part) => `${(100 * part).toFixed(0)} %`;
 const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 const short = (text, letters) => {
   const all = Array.from(text);

@@ -4,8 +4,10 @@ const filter = { text: "", objective: "", divergence: "", chosen: new Set() };
 const watchers = [];
 const NONE = "(none)";
 
+// The reference stays: without it the others' numbers say little.
 function isShown(i) {
   const c = checkpoints[i];
+  if (c.id === content.reference) return true;
   if (filter.chosen.size && !filter.chosen.has(i)) return false;
   if (filter.objective && (c.objective ?? NONE) !== filter.objective) return false;
   if (filter.divergence && (c.divergence ?? NONE) !== filter.divergence) return false;
@@ -20,7 +22,10 @@ function onFilter(watcher) {
 
 function filterChanged() {
   const shown = shownCheckpoints();
-  byId("filter-state").textContent = `${shown.length} of ${count(checkpoints.length, "checkpoint")} shown.`;
+  const alone = shown.every((i) => checkpoints[i].id === content.reference) && shown.length < checkpoints.length;
+  byId("filter-state").textContent = alone
+    ? "No checkpoint fits the filter; the reference is always shown."
+    : `${shown.length} of ${count(checkpoints.length, "checkpoint")} shown${shown.length < checkpoints.length ? ", the reference always" : ""}.`;
   byId("filter-clear").hidden = shown.length === checkpoints.length;
   for (const box of byId("filter-list").querySelectorAll("input")) box.checked = filter.chosen.has(Number(box.value));
   for (const watcher of watchers) watcher(shown);

@@ -2,18 +2,15 @@
 
 const SHAPES = [
   "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0 -5 0Z", "M-4.6 -4.6H4.6V4.6H-4.6Z", "M0 -6L5.6 4.4H-5.6Z", "M0 -6.4L6 0L0 6.4L-6 0Z",
-  "M0 6L5.6 -4.4H-5.6Z", "M-2 -6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z", "M0 -6L5.7 -1.9L3.5 4.9H-3.5L-5.7 -1.9Z", "M-5 -3L-3 -5L0 -2L3 -5L5 -3L2 0L5 3L3 5L0 2L-3 5L-5 3L-2 0Z",
+  "M0 6L5.6 -4.4H-5.6Z", "M-2 -6H2V-2H6V2H2V6H-2V2H-6V-2H-2Z", "M-5 -3L-3 -5L0 -2L3 -5L5 -3L2 0L5 3L3 5L0 2L-3 5L-5 3L-2 0Z", "M0 -6L5.7 -1.9L3.5 4.9H-3.5L-5.7 -1.9Z",
 ];
 const STAR = "M0 -8L2.1 -2.8L7.6 -2.5L3.3 1.1L4.7 6.5L0 3.4L-4.7 6.5L-3.3 1.1L-7.6 -2.5L-2.1 -2.8Z";
-const METHODS = known(checkpoints.filter((c) => c.id !== content.reference).map((c) => c.method));
 const FRONTIERS = known(content.planes.flatMap((plane) => plane.frontiers.map((frontier) => frontier.name)));
 const hidden = new Set();
 
-function styleOf(i) {
-  if (checkpoints[i].id === content.reference) return { shape: STAR, colour: "m-base" };
-  const at = METHODS.indexOf(checkpoints[i].method);
-  return { shape: SHAPES[at % SHAPES.length], colour: `m${at % 8}` };
-}
+// The method of a number has the colour and the shape that it has in the figures.
+const lookAt = (at) => ({ shape: SHAPES[(at + Math.floor(at / 8)) % SHAPES.length], colour: `m${at % 8}` });
+const styleOf = (i) => (checkpoints[i].look === null ? { shape: STAR, colour: "m-base" } : lookAt(checkpoints[i].look));
 
 // Frontiers are the base model's: its ink, told apart by their dashes.
 const dashOf = (name) => `d${FRONTIERS.indexOf(name) % 4}`;
@@ -50,7 +47,7 @@ function drawLegend(plane) {
     el("li", {}, svg("svg", { width: 16, height: 16, viewBox: "-9 -9 18 18", "aria-hidden": "true", ...attributes }, svg("path", { d: shape })), foreign(text));
   byId("legend").replaceChildren(
     key({ class: "m-base" }, STAR, content.reference),
-    ...METHODS.map((method, at) => key({ class: `m${at % 8}` }, SHAPES[at % SHAPES.length], method)),
-    ...(plane === null ? [] : [el("li", {}, sample({ class: "m-base" }, svg("circle", { class: "ring", r: 7 })), "may be on the Pareto front (95 %)")]),
+    ...content.methods.map((method, at) => key({ class: lookAt(at).colour }, lookAt(at).shape, method)),
+    ...(plane?.points.some((p) => !p.may) ? [key({ class: "m-base beaten" }, SHAPES[0], "pale: off the Pareto front (95 %)")] : []),
   );
 }

@@ -6,10 +6,12 @@ const FACTS = [
   { key: "divergence", text: "divergence" },
   { key: "beta", text: "beta" },
 ];
+// As the other tables say them.
+const cost = (value) => rounded(value, value >= 100 ? 0 : value >= 10 ? 1 : 2);
 const COSTS = [
-  { key: "training", text: "training", show: duration },
-  { key: "evaluation", text: "evaluation", show: duration },
-  { key: "memory", text: "memory", show: (gigabytes) => `${gigabytes.toFixed(1)} GB` },
+  { key: "training", text: "train s", show: cost },
+  { key: "evaluation", text: "eval s", show: cost },
+  { key: "memory", text: "memory GB", show: cost },
 ].filter(({ key }) => checkpoints.some((c) => c.cost[key] !== null));
 // What goes without saying beside a mean: a note below the table says it once.
 const USUAL = Math.max(...checkpoints.flatMap((c) => c.cells.map((cell) => cell.n ?? 0)));
@@ -48,8 +50,8 @@ function drawHeader() {
   const names = el("tr", {}, board.heading("name", "checkpoint"), ...FACTS.map((fact) => board.heading(fact.key, fact.text, { class: "fact" })));
   for (const s of columns) {
     const arrow = el("span", { "aria-hidden": "true" }, s.higher ? " ↑" : " ↓");
-    const cell = board.heading(s.j, s.name, { class: "number" });
-    cell.firstChild.append(arrow, spoken(s.higher ? ", higher is better" : ", lower is better"));
+    const cell = board.heading(s.j, s.title, { class: "number" });
+    hinted(cell.firstChild, about(s)).append(arrow, spoken(s.higher ? ", higher is better" : ", lower is better"));
     names.append(cell);
   }
   names.append(...[{ key: "missing", text: "missing" }, ...shownCosts()].map(({ key, text }) => board.heading(key, text, { class: "number" })));
@@ -61,7 +63,7 @@ function drawRows() {
   const rows = board.sorted(shownCheckpoints()).map((i) => {
     const c = checkpoints[i];
     const name = el("th", { scope: "row" }, foreign(c.name));
-    if (c.id !== c.name) name.append(foreign(c.id, { class: "id" }));
+    if (c.id !== c.name && byId("details").checked) name.append(foreign(c.id, { class: "id" }));
     if (!c.ranked) name.append(el("span", { class: "warning" }, "not ranked"));
     if (c.note) name.append(el("span", { class: "warning" }, c.note));
     const row = el("tr", {}, name, ...FACTS.map((fact) => el("td", { class: "fact" }, foreign(String(c[fact.key] ?? "–")))));
@@ -85,10 +87,19 @@ function cellOf(i, s) {
   box.append(el("small", {}, [interval(cell.lo, cell.hi, s.places), cell.n === USUAL ? "" : size(cell.n)].filter(Boolean).join(", ")));
   if (byId("details").checked && cell.diff !== null) {
     box.append(el("small", {}, `${signed(cell.diff, s.places)} ${interval(cell.diffLo, cell.diffHi, s.places)}`));
-    const rest = [size(cell.diffN), cell.p === null ? "" : probability(cell.p), cell.win === null ? "" : `wins ${(100 * cell.win).toFixed(0)} %`];
+    const rest = [size(cell.diffN), cell.p === null ? "" : `${probability(cell.p)} adjusted`, cell.win === null ? "" : `wins ${(100 * cell.win).toFixed(0)} %`];
     box.append(el("small", {}, rest.filter(Boolean).join(", ")));
+    box.append(el("small", { class: "disagree" }, disagreement(cell)));
   }
   return box;
+}
+
+// An interval is for its own comparison alone, a p for all of its scorer: what the one finds the other may not.
+function disagreement(cell) {
+  if (cell.p === null || cell.diffLo === null || cell.diffHi === null) return "";
+  const alone = cell.diffLo > 0 || cell.diffHi < 0;
+  if (alone === (cell.verdict !== 0)) return "";
+  return alone ? "beyond 0 alone, not after adjusting" : "adjusted p below 0.05, interval holds 0";
 }
 
 function startLeaderboard() {
@@ -99,16 +110,20 @@ function startLeaderboard() {
     drawRows();
   });
   byId("details").addEventListener("change", drawRows);
-  byId("details-reference").textContent = checkpoints.find((c) => c.id === content.reference)?.name ?? content.reference;
+  byId("columns").value = scorers.some((s) => s.primary) ? "primary" : "all";
   byId("leaderboard-caption").append(
-    "Mean with its 95 % interval. A number in a box is the tie group: 1 and bold may be the best. ▲ better, ▼ worse than ",
+    "Mean with its 95 % interval. Bold may be the best; the number in a box is the tie group. ▲ better, ▼ worse than ",
     foreign(content.reference),
-    " (Holm-adjusted p < 0.05). ",
+    " by Holm-adjusted p < 0.05. ",
     scorers.some((s) => s.inDomain.length) ? "† the scorer knows the data this checkpoint was trained on. " : "",
-    COSTS.length ? "Costs are wall time and peak memory; – is not known. " : "",
+    USUAL > 0 ? `n: prompts behind a mean, where not ${USUAL}. ` : "",
     "A click on a heading sorts.",
   );
-  byId("notes").append(...content.notes.map((note) => el("li", { dir: "auto" }, note)));
+  byId("notes").append(
+    el("li", {}, "Differences have 95 % intervals, each for its own comparison alone. Their p is adjusted (Holm) over the checkpoints of a scorer, and so are ▲ and ▼; where the two disagree the cell says so."),
+    ...content.notes.map((note) => el("li", { dir: "auto" }, note)),
+    COSTS.length ? el("li", {}, "Costs are wall time and peak memory; – is not known.") : "",
+  );
   drawHeader();
   onFilter(drawRows);
 }

@@ -54,15 +54,18 @@ function drawPrompt() {
   byId("prompt-state").textContent = none ? "No prompt fits." : `Prompt ${view.at + 1} of ${view.list.length.toLocaleString("en")}`;
   byId("seed-value").textContent = seeds.length ? String(seeds[Number(byId("seed").value)]) : "";
   byId("seed").disabled = byId("all-seeds").checked;
+  const held = document.activeElement.closest("#compare .zoom")?.dataset.at;
   byId("prompt-shown").replaceChildren();
   byId("compare").replaceChildren();
   if (none) return;
   byId("prompt-choice").value = view.at;
   byId("prompt-shown").append(
     el("p", { class: "text", dir: "auto", tabindex: prompts[p].text.length > 400 ? 0 : null }, prompts[p].text),
-    el("p", { class: "id" }, foreign(prompts[p].id), ...prompts[p].tags.map((tag) => foreign(tag, { class: "tag" }))),
+    el("p", { class: "id" }, foreign(prompts[p].id), ...prompts[p].tags.map((tag) => tagged(tag, { class: "tag" }))),
   );
   byId("compare").append(comparison(p, shownCheckpoints(), shownSeeds()));
+  // Who is at a picture stays there when the prompt turns.
+  if (held !== undefined) (byId("compare").querySelector(`.zoom[data-at="${held}"]`) ?? byId("compare")).focus();
 }
 
 function comparison(p, shown, ks) {
@@ -74,7 +77,8 @@ function comparison(p, shown, ks) {
     pictures.append(el("td", {}, el("div", { class: kind }, ...ks.map((k) => picture(drawn, p, c, k)))));
   }
   const best = shown.map(() => 0);
-  const rows = scorers.flatMap((s, j) => {
+  const rows = shownScorers().flatMap((s) => {
+    const { j } = s;
     if (!scores[j]) return [];
     const values = shown.map((c) => scoreOf(j, c, p, ks));
     const there = values.filter((v) => v !== null);
@@ -87,9 +91,9 @@ function comparison(p, shown, ks) {
       return won ? fill(cell, {}, el("span", { class: "mark", "aria-hidden": "true" }, "★"), spoken(" won")) : cell;
     });
     const unit = s.unit === "prompt" ? "all k" : ks.length > 1 ? "mean" : "";
-    return [el("tr", {}, el("th", { scope: "row" }, ...breakable(s.name), el("span", { "aria-hidden": "true" }, s.higher ? "\u00a0↑" : "\u00a0↓"), el("small", {}, unit)), ...cells)];
+    return [el("tr", {}, el("th", { scope: "row" }, hinted(el("span", {}, ...breakable(s.title)), about(s)), el("span", { "aria-hidden": "true" }, s.higher ? "\u00a0↑" : "\u00a0↓"), el("small", {}, unit)), ...cells)];
   });
-  const table = el("table", { class: "compare" }, el("caption", {}, "★ won on this scorer, among the checkpoints shown"), el("thead", {}, names, pictures), el("tbody", {}, ...rows));
+  const table = el("table", { class: "compare" }, el("caption", {}, "★ won on this scorer, among the checkpoints shown; the scorers are those of the leaderboard above"), el("thead", {}, names, pictures), el("tbody", {}, ...rows));
   if (rows.length && shown.length > 1) {
     table.append(el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "scorers won"), ...best.map((n) => el("td", { class: "number" }, String(n))))));
   }
@@ -102,7 +106,8 @@ function picture(drawn, p, c, k) {
   const fault = faults.get(`${c} ${p} ${k}`);
   if (encoded) {
     const alt = `${checkpoints[c].name}, k = ${seeds[k]}: ${short(prompts[p].text, 100)}`;
-    return el("img", { src: `data:image/webp;base64,${encoded}`, alt, class: content.pictures.small ? "small" : "" });
+    const image = el("img", { src: `data:image/webp;base64,${encoded}`, alt, class: content.pictures.small ? "small" : "" });
+    return el("button", { type: "button", class: "zoom", "data-at": `${c} ${k}`, onclick: () => openZoom(c, k) }, image);
   }
   if (fault) return el("span", { class: "gone" }, foreign(short(fault, 90)));
   if (row || !content.pictures.total) return el("span", { class: "gone" }, "no picture");
@@ -116,7 +121,7 @@ function startPictures() {
   const tags = known(prompts.flatMap((prompt) => prompt.tags)).sort();
   options(byId("prompt-tag"), [["", "any"], ...tags.map((tag) => [tag, tag])]);
   const measured = scorers.map((s, j) => [j, s]).filter(([j]) => scores[j]);
-  options(byId("prompt-order"), [["", "as in the set"], ...measured.map(([j, s]) => [j, `${s.name} most apart`])]);
+  options(byId("prompt-order"), [["", "as in the set"], ...measured.map(([j, s]) => [j, `${s.title} most apart`])]);
   fill(byId("seed"), { max: Math.max(0, seeds.length - 1) });
   byId("seed-label").hidden = byId("all-label").hidden = seeds.length < 2;
   byId("drawn-label").hidden = content.pictures.kept === 0 || !content.pictures.note;
@@ -133,11 +138,13 @@ function startPictures() {
   // Where the arrows mean nothing else, they turn the pages.
   document.addEventListener("keydown", (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const busy = event.target.closest("input, select, summary, pre, .wide, .text, .point, .stop") || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
+    const scrolls = event.target.closest(".wide, .text") && !event.target.closest(".zoom");
+    const busy = scrolls || event.target.closest("input, select, summary, pre, dialog, .point, .stop") || event.altKey || event.ctrlKey || event.metaKey || event.shiftKey;
     if (!by || busy) return;
     event.preventDefault();
     step(by);
   });
+  byId("columns").addEventListener("change", drawPrompt);
   search();
   onFilter(drawPrompt);
 }

@@ -31,17 +31,17 @@ function reach([x, y], region) {
   return { x: [x - across, x + across], y: [y - up, y + up] };
 }
 
-// The region's edge in pixels: its axes are the eigenvectors of the covariance in pixels.
+// The region's edge in pixels, its turn in radians: its axes are the eigenvectors of the covariance in pixels.
 function ellipse([x, y], [vxx, vxy, vyy, q], across, up) {
   const [a, b, d] = [vxx * across.each ** 2, vxy * across.each * up.each, vyy * up.each ** 2];
   const [middle, apart] = [(a + d) / 2, Math.hypot((a - d) / 2, b)];
   const half = (variance) => Math.sqrt(q * Math.max(0, variance));
-  const angle = (Math.atan2(2 * b, a - d) * 90) / Math.PI;
-  return {
-    rx: half(middle + apart), ry: half(middle - apart),
-    transform: `translate(${across.at(x)} ${up.at(y)}) rotate(${angle})`,
-  };
+  const turn = Math.atan2(2 * b, a - d) / 2;
+  return { cx: across.at(x), cy: up.at(y), rx: half(middle + apart), ry: half(middle - apart), turn };
 }
+
+const ellipseMark = ({ cx, cy, rx, ry, turn }, attributes) =>
+  svg("ellipse", { ...attributes, rx, ry, transform: `translate(${cx} ${cy}) rotate(${(turn * 180) / Math.PI})` });
 
 // The edge of what the points in pixels dominate, from the left edge to the bottom.
 function frontLine(points, left, bottom) {
@@ -64,27 +64,53 @@ function drawAxes(picture, width, height, across, up, x, y) {
     axes.append(svg("text", { x: MARGIN.left - 6, y: up.at(v) + 4, "text-anchor": "end" }, number(v, vertical.places)));
   }
   const middle = (MARGIN.top + bottom) / 2;
-  axes.append(svg("text", { class: "title", x: (MARGIN.left + right) / 2, y: height - 10, "text-anchor": "middle" }, `${short(scorers[x].name, 40)} → better`));
-  axes.append(svg("text", { class: "title", "text-anchor": "middle", transform: `translate(14 ${middle}) rotate(-90)` }, `${short(scorers[y].name, 40)} → better`));
+  axes.append(svg("text", { class: "title", x: (MARGIN.left + right) / 2, y: height - 10, "text-anchor": "middle" }, `${short(scorers[x].title, 40)} → better`));
+  axes.append(svg("text", { class: "title", "text-anchor": "middle", transform: `translate(14 ${middle}) rotate(-90)` }, `${short(scorers[y].title, 40)} → better`));
   picture.append(axes);
 }
 
 const box = (x, y, width, height) => ({ x, y, right: x + width, bottom: y + height });
 const overlaps = (a, b) => a.x < b.right && b.x < a.right && a.y < b.bottom && b.y < a.bottom;
 
-// Texts beside their places, as long as they cover nothing: the first ones are the more important.
-function drawLabels(picture, labels, taken, width, height) {
-  for (const { x, y, text, ...attributes } of labels) {
+// Whether a place in pixels is within a region's ellipse.
+function within({ cx, cy, rx, ry, turn }, x, y) {
+  const [dx, dy] = [x - cx, y - cy];
+  const [u, v] = [dx * Math.cos(turn) + dy * Math.sin(turn), dy * Math.cos(turn) - dx * Math.sin(turn)];
+  return rx > 0 && ry > 0 && (u / rx) ** 2 + (v / ry) ** 2 < 1;
+}
+
+const WAYS = Array.from({ length: 16 }, (_, n) => (n * Math.PI) / 8);
+const REACHES = [10, 18, 28, 40, 55, 75, 100, 130];
+
+// The place about a point at which a text covers least and is near: off marks and texts, off regions if it can.
+function freePlace(x, y, length, taken, regions, width, height) {
+  const places = REACHES.flatMap((far) => WAYS.map((way) => {
+    const [across, up] = [Math.cos(way), Math.sin(way)];
+    const centre = [x + across * far + Math.sign(across.toFixed(6)) * length / 2, y + up * far + Math.sign(up.toFixed(6)) * 7];
+    return { far, ...box(centre[0] - length / 2, centre[1] - 7, length, 14) };
+  })).filter((b) => b.x >= MARGIN.left && b.right <= width && b.y > 0 && b.bottom < height && !taken.some((t) => overlaps(t, b)));
+  const covered = (b) => regions.reduce((sum, region) => {
+    const samples = [0, 0.25, 0.5, 0.75, 1].flatMap((s) => [b.y, b.bottom].map((v) => within(region, b.x + s * length, v)));
+    return sum + samples.filter(Boolean).length / samples.length;
+  }, 0);
+  const worth = places.map((b) => ({ ...b, cost: 200 * covered(b) + b.far }));
+  return worth.length ? worth.reduce((a, b) => (b.cost < a.cost ? b : a)) : null;
+}
+
+// The first texts are the more important; one that is far from its place has a line to it.
+function drawLabels(picture, labels, taken, regions, width, height) {
+  for (const { x, y, text, colour, ...attributes } of labels) {
     const label = svg("text", { "aria-hidden": "true", ...attributes }, text);
     picture.append(label);
     const length = label.getComputedTextLength();
-    const free = [[11, -8], [-11 - length, -8], [11, 18], [-11 - length, 18], [-length / 2, -14], [-length / 2, 24]]
-      .map(([dx, dy]) => box(x + dx, y + dy - 11, length, 14))
-      .find((b) => b.x >= MARGIN.left && b.right <= width && b.y > 0 && b.bottom < height && !taken.some((t) => overlaps(t, b)));
-    if (!free) label.remove();
-    else {
-      taken.push(free);
-      fill(label, { x: free.x, y: free.y + 11 });
+    const free = freePlace(x, y, length, taken, regions, width, height);
+    label.remove();
+    if (!free) continue;
+    taken.push(free);
+    if (free.far > REACHES[1]) {
+      const ends = { x2: Math.max(free.x, Math.min(x, free.right)), y2: y < free.y ? free.y : y > free.bottom ? free.bottom : y };
+      picture.append(svg("line", { class: `leader ${colour ?? ""}`, x1: x, y1: y, ...ends }));
     }
+    picture.append(fill(label, { x: free.x, y: free.y + 11 }));
   }
 }

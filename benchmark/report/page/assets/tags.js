@@ -7,7 +7,7 @@ function startTags() {
   byId("tags-some").hidden = !tagNames.length;
   if (!tagNames.length) return;
   const group = (label, kind, pairs) => el("optgroup", { label }, ...pairs.map(([at, name]) => el("option", { value: `${kind} ${at}`, dir: "auto" }, short(name, 60))));
-  const measured = scorers.map((s, j) => [j, s.name]).filter(([j]) => tagCells[j]);
+  const measured = scorers.map((s, j) => [j, s.title]).filter(([j]) => tagCells[j]);
   const primary = measured.filter(([j]) => scorers[j].primary);
   byId("tag-choice").append(group("one scorer, all tags", "scorer", measured), group("one tag, all scorers", "tag", tagNames.map((name, t) => [t, name])));
   byId("tag-choice").value = `scorer ${(primary[0] ?? measured[0])[0]}`;
@@ -21,12 +21,12 @@ function startTags() {
 function drawTags(shown) {
   const [kind, at] = byId("tag-choice").value.split(" ");
   const lines = kind === "scorer"
-    ? tagNames.map((name, t) => ({ name, j: Number(at), t }))
-    : scorers.map((s, j) => ({ name: `${s.name} ${s.higher ? "↑" : "↓"}`, j, t: Number(at) })).filter(({ j }) => tagCells[j]);
-  const rows = lines.map(({ name, j, t }) => {
+    ? tagNames.map((name, t) => ({ heading: tagged(name), j: Number(at), t }))
+    : scorers.map((s, j) => ({ heading: hinted(foreign(`${s.title} ${s.higher ? "↑" : "↓"}`), about(s)), j, t: Number(at) })).filter(({ j }) => tagCells[j]);
+  const rows = lines.map(({ heading, j, t }) => {
     const cells = tagCells[j][t];
     const most = Math.max(...cells.map((cell) => cell?.[0] ?? 0));
-    return el("tr", {}, el("th", { scope: "row" }, foreign(name), el("small", {}, count(most, "prompt"))), ...shown.map((i) => tagCell(cells[i], scorers[j])));
+    return el("tr", {}, el("th", { scope: "row" }, heading, el("small", {}, count(most, "prompt"))), ...shown.map((i) => tagCell(cells[i], scorers[j])));
   });
   const table = byId("tag-table");
   table.tHead.replaceChildren(el("tr", {}, el("th", { scope: "col" }, kind === "scorer" ? "tag" : "scorer"), ...shown.map((i) => el("th", { scope: "col", class: "number" }, foreign(checkpoints[i].name)))));

@@ -2,7 +2,7 @@
 
 const UPWARDS = ["preference", "alignment", "style"];
 const RIGHTWARDS = ["diversity", "distance"];
-const LABELLED = 10;
+const LABELLED = 12;
 
 const axesChosen = () => [Number(byId("axis-x").value), Number(byId("axis-y").value)];
 const planeOf = (x, y) => content.planes.find((plane) => plane.x === x && plane.y === y) ?? null;
@@ -36,13 +36,24 @@ function describe(p, x, y) {
   const one = (j) => {
     const [cell, places] = [c.cells[j], scorers[j].places];
     const difference = cell.diff === null ? "" : `; difference ${signed(cell.diff, places)} ${[interval(cell.diffLo, cell.diffHi, places), size(cell.diffN)].filter(Boolean).join(", ")}`;
-    return `${scorers[j].name} ${number(cell.mean, places)} ${behind(cell, places)}${difference}${cell.group ? `; group ${cell.group}` : ""}`;
+    const tested = cell.p === null ? "" : `; ${probability(cell.p)}, Holm-adjusted`;
+    return `${scorers[j].title} ${number(cell.mean, places)} ${behind(cell, places)}${difference}${tested}${cell.group ? `; group ${cell.group}` : ""}`;
   };
   return { name: c.name, id: c.id, lines: [one(y), one(x), ...(p.support === undefined ? [] : [standing(p)])] };
 }
 
-const nameOf = (p, letters) => short(checkpoints[p.i].name, letters) + (p.may ? ` (${p.support.toFixed(2)})` : "");
-const standing = (p) => `${p.may ? "may be" : "is not"} on the Pareto front (95 %); support ${p.support.toFixed(2)}`;
+const standing = (p) => `${p.may ? "may be" : "is not"} on the Pareto front (95 %); support ${share(p.support)}`;
+
+// One point of each setting: of several training seeds the one nearest to their middle.
+function namedPoints(points) {
+  const groups = Map.groupBy(points, (p) => checkpoints[p.i].group);
+  return [...groups.values()].map((group) => {
+    const middle = [0, 1].map((n) => group.reduce((sum, p) => sum + p.at[n], 0) / group.length);
+    const spread = [0, 1].map((n) => Math.max(...group.map((p) => Math.abs(p.at[n] - middle[n]))) || 1);
+    const far = (p) => Math.hypot(...[0, 1].map((n) => (p.at[n] - middle[n]) / spread[n]));
+    return group.reduce((a, b) => (far(b) < far(a) ? b : a));
+  });
+}
 
 function drawPlot() {
   const [x, y] = axesChosen();
@@ -65,7 +76,8 @@ function drawPlot() {
   const pixels = ([u, v]) => [across.at(u), up.at(v)];
   followPointer(picture);
   drawAxes(picture, width, height, across, up, x, y);
-  if (plane && isDrawn("regions")) picture.append(...points.map((p) => drawRegion(p, across, up)).filter(Boolean));
+  const regions = plane && isDrawn("regions") ? points.filter((p) => p.region).map((p) => ({ i: p.i, ...ellipse(p.at, p.region, across, up) })) : [];
+  picture.append(...regions.map((region) => ellipseMark(region, { class: `region ${styleOf(region.i).colour}${regions.length > LABELLED ? " many" : ""}`, "data-checkpoint": region.i })));
   const centre = points.find((p) => checkpoints[p.i].id === content.reference);
   if (centre) {
     const [px, py] = pixels(centre.at);
@@ -78,7 +90,8 @@ function drawPlot() {
   picture.append(...frontiers.map((f) => drawFrontier({ ...f, points: f.points.filter((p) => !p.hollow || inside(p.at)) }, across, up, x, y)));
   picture.append(...points.map((p) => drawPoint(p, across, up, x, y, plane === null)));
   // Names last: they need the text's true length.
-  const labels = points.length > LABELLED ? [] : points.map((p) => ({ at: p.at, text: nameOf(p, width < 480 ? 22 : 36), class: "label", "data-checkpoint": p.i }));
+  const named = namedPoints(points);
+  const labels = named.length > LABELLED ? [] : named.map((p) => ({ at: p.at, text: short(checkpoints[p.i].group, width < 480 ? 22 : 36), class: "label", colour: styleOf(p.i).colour, "data-checkpoint": p.i }));
   for (const { divergence, points: along } of frontiers.filter((f) => f.divergence)) {
     labels.push({ at: along.findLast((p) => !p.hollow).at, text: `optimum ${short(divergence, 24)}`, class: "label minor" });
   }
@@ -87,12 +100,7 @@ function drawPlot() {
     labels.push(...ends.map(([p, text]) => ({ at: p.at, text, class: "label minor" })));
   }
   const taken = [...points.map((p) => p.at), ...further].map(pixels).map(([px, py]) => box(px - 9, py - 9, 18, 18));
-  drawLabels(picture, labels.map(({ at, ...label }) => ({ x: across.at(at[0]), y: up.at(at[1]), ...label })), taken, width, height - MARGIN.bottom);
-}
-
-function drawRegion(p, across, up) {
-  if (!p.region) return null;
-  return svg("ellipse", { class: `region ${styleOf(p.i).colour}`, "data-checkpoint": p.i, ...ellipse(p.at, p.region, across, up) });
+  drawLabels(picture, labels.map(({ at, ...label }) => ({ x: across.at(at[0]), y: up.at(at[1]), ...label })), taken, regions, width - MARGIN.right, height - MARGIN.bottom);
 }
 
 function drawPoint(p, across, up, x, y, bars) {
@@ -100,7 +108,7 @@ function drawPoint(p, across, up, x, y, bars) {
   const told = describe(p, x, y);
   const [px, py] = [across.at(p.at[0]), up.at(p.at[1])];
   const group = svg("g", {
-    class: `point ${colour}`, tabindex: 0, role: "button", "data-checkpoint": p.i,
+    class: `point ${colour}${p.may === false ? " beaten" : ""}`, tabindex: 0, role: "button", "data-checkpoint": p.i,
     "aria-label": [told.name, ...told.lines].join(". "), "aria-pressed": String(filter.chosen.has(p.i)),
     onkeydown: (event) => {
       if (event.key === "Enter" || event.key === " ") {
@@ -117,7 +125,6 @@ function drawPoint(p, across, up, x, y, bars) {
   }
   group.append(svg("circle", { class: "target", cx: px, cy: py, r: 12 }));
   group.append(svg("path", { d: shape, transform: `translate(${px} ${py})` }));
-  if (p.may) group.append(svg("circle", { class: "ring", cx: px, cy: py, r: shape === STAR ? 11 : 9 }));
   return group;
 }
 
@@ -129,7 +136,7 @@ function drawFrontier(frontier, across, up, x, y) {
   const line = (places, kind) => svg("polyline", { class: kind, points: places.map((place) => place.join(",")).join(" ") });
   group.append(line(at.slice(0, solid), "line"), line(at.slice(Math.max(0, solid - 1)), "thin"));
   const stops = frontier.points.map((p, n) => {
-    const value = (j, v, n) => [`${scorers[j].name} ${number(v, scorers[j].places)}`, size(n)].filter(Boolean).join(", ");
+    const value = (j, v, n) => [`${scorers[j].title} ${number(v, scorers[j].places)}`, size(n)].filter(Boolean).join(", ");
     const weight = p.share === null ? [] : [`effective sample size ${(100 * p.share).toFixed(0)} % of the pool${p.hollow ? ", too small to be read off" : ""}`];
     const told = { name: `${frontier.name}, ${p.label}`, lines: [value(y, p.at[1], p.n[1]), value(x, p.at[0], p.n[0]), ...weight, "the base model, without training"] };
     const stop = svg("g", {
@@ -143,7 +150,7 @@ function drawFrontier(frontier, across, up, x, y) {
         next.focus();
       },
     });
-    if (p.region) stop.append(svg("ellipse", { class: "region", ...ellipse(p.at, p.region, across, up) }));
+    if (p.region) stop.append(ellipseMark(ellipse(p.at, p.region, across, up), { class: "region" }));
     stop.append(svg("circle", { class: "target", cx: at[n][0], cy: at[n][1], r: 8 }), svg("circle", { class: p.hollow ? "dot hollow" : "dot", cx: at[n][0], cy: at[n][1], r: frontier.divergence ? 1.75 : 3 }));
     addMark({ px: at[n][0], py: at[n][1], told, parts: [stop], pick: () => {} }, stop);
     return stop;
@@ -198,9 +205,10 @@ function followPointer(picture) {
 }
 
 function drawCaption(plane) {
+  byId("plot-finding").textContent = plane?.finding ?? "";
   const reference = foreign(checkpoints.find((c) => c.id === content.reference)?.name ?? content.reference);
   const marks = plane
-    ? ["A point is the table's two means, each over the prompts that have a number. Ellipses are joint 95 % regions of their differences from those of ", reference, ". Rings mark the 95 % confidence set of the Pareto front, with the support: the share of resamples in which a checkpoint is on the front, which is no probability. Dashes are the front of the means. "]
+    ? ["A point is the table's two means, each over the prompts that have a number. Ellipses are joint 95 % regions of their differences from those of ", reference, `. ${plane.points.some((p) => !p.may) ? "Pale points are off the Pareto front: outside its 95 % confidence set" : "All points may be on the Pareto front (95 % confidence set)"}. Dashes are the front of the means. `]
     : ["Bars are 95 % intervals of paired differences from ", reference, ", laid at its mean. "];
   if (plane?.frontiers.some((f) => f.divergence)) marks.push("Lines named optimum are what a divergence would reach if training were perfect, by weights on images of the base, laid at the base; dotted and hollow where the effective sample size is too small. ");
   byId("plot-caption").replaceChildren(...marks, "Hover or focus tells the numbers; a click or Enter filters the page by the checkpoint.");
@@ -220,12 +228,12 @@ function selection(x, y) {
 
 function drawNumbers(plane, x, y, shown) {
   const points = pointsOf(plane, x, y).filter((p) => shown.includes(p.i)).sort((a, b) => (b.support ?? 0) - (a.support ?? 0) || a.i - b.i);
-  const titles = ["checkpoint", scorers[y].name, scorers[x].name, ...(plane ? ["support", "front"] : [])];
+  const titles = ["checkpoint", scorers[y].title, scorers[x].title, ...(plane ? ["support", "front"] : [])];
   const value = (p, axis, j) => el("td", { class: "number" }, number(p.at[axis], scorers[j].places), el("small", {}, behind(checkpoints[p.i].cells[j], scorers[j].places)));
   const rows = points.map((p) => el("tr", {}, el("th", { scope: "row" }, foreign(checkpoints[p.i].name)), value(p, 1, y), value(p, 0, x),
-    ...(plane ? [el("td", { class: "number" }, p.support.toFixed(2)), el("td", {}, p.may ? "may be" : "is not")] : [])));
+    ...(plane ? [el("td", { class: "number" }, share(p.support)), el("td", {}, p.may ? "may be" : "is not")] : [])));
   byId("numbers-table").replaceChildren(
-    el("caption", {}, "Means; small, their 95 % intervals and the prompts behind them"),
+    el("caption", {}, `Means; small, their 95 % intervals and the prompts behind them${plane ? ". Support: the share of resamples in which a checkpoint is on the front, which is no probability" : ""}`),
     el("thead", {}, el("tr", {}, ...titles.map((title, n) => el("th", { scope: "col", class: n > 0 && n < 4 ? "number" : null }, title)))), el("tbody", {}, ...rows));
 }
 
@@ -242,7 +250,7 @@ function markShown(shown) {
 function startTradeOff() {
   const choices = (axes) =>
     axes.flatMap((axis) => scorers.map((s, j) => [j, s]).filter(([, s]) => s.axis === axis))
-      .map(([j, s]) => [j, `${s.name} (${s.axis})`]);
+      .map(([j, s]) => [j, `${s.title} (${s.axis})`]);
   const [upwards, rightwards] = [choices(UPWARDS), choices(RIGHTWARDS)];
   const possible = upwards.length > 0 && rightwards.length > 0;
   byId("trade-off-none").hidden = possible;
