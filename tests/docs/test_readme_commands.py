@@ -4,7 +4,7 @@ import contextlib
 import re
 import shlex
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,18 +28,13 @@ SMALL = {
     "eval": "--scorers true_reward,oracle,lpips --limit 2 --images-per-prompt 2 --steps 2 --batch-size 4 "
     "--device cpu",
     "score": "--device cpu",
-    "sweep": "--config small.toml --data pairs.parquet --steps 2 --batch-size 2 --device cpu",
-    "divergence": "",
     "leaderboard": "",
     "gate": "--scorers oracle --margin oracle=9",
     "regress": "--dry-run",
     "plot": "",
     "list": "",
     "doctor": "",
-    "weights": "",
 }
-# The least that may stand where the text says `...`.
-REST = {"train": "--preset shapes-f-dpo-reverse-kl"}
 
 
 def commands_of(text: str) -> list[Command]:
@@ -107,8 +102,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Result]:
     )
     Image.new("RGB", (64, 64), "red").save(images_of_mine(folder) / "star.png")
     (folder / "my_images" / "star.txt").write_text("a red star")
-    (code,) = re.findall(r"^```python\n(.*?class LeCam.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-    (folder / "mine.py").write_text(code)
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         # A dry run that would fetch says so; where the network is forbidden it is refused.
         patch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -126,12 +119,11 @@ def rows_of(path: Path) -> Iterator[pa.RecordBatch]:
 
 def made_small(words: Command) -> list[str]:
     """The command with small numbers in the place of its own: an option is given once."""
-    rest, small = REST.get(words[1], "").split(), SMALL[words[1]].split()
-    written = [part for word in words[1:] for part in (rest if word == "..." else [word])]
+    small = SMALL[words[1]].split()
     options = {word for word in small if word.startswith("--")}
     kept = [
         word
-        for before, word in zip(["", *written], written, strict=False)
+        for before, word in pairwise(words)
         if word not in options and before not in options
     ]
     return kept + small

@@ -13,6 +13,7 @@ from typing import Any
 from benchmark.core.registry import Entry
 from benchmark.scorers import FAMILIES
 from benchmark.scorers.base import Scorer, scorers
+from tools.docs.tables import table_row
 
 _HEAD = """# Scorers
 
@@ -57,8 +58,8 @@ def markdown(entries: Iterable[Entry[Scorer]] = scorers) -> str:
 
 def _row(kind: Any) -> str:
     better = "higher" if kind.higher_is_better else "lower"
-    facts = (f"[`{kind.name}`](#{kind.name})", kind.unit, kind.axis, better, kind.scale, _paragraphs(kind)[0])
-    return f"| {' | '.join(_cell(fact) for fact in facts)} |"
+    link = f"[`{kind.name}`](#{kind.name})"
+    return table_row(link, kind.unit, kind.axis, better, kind.scale, _paragraphs(kind)[0])
 
 
 def _section(kind: Any) -> str:
@@ -103,11 +104,6 @@ def _options(kind: Callable[..., Any]) -> Iterator[tuple[str, str, str]]:
 
 def _doc(kind: object) -> str:
     return inspect.getdoc(kind) or ""
-
-
-def _cell(text: str) -> str:
-    # In a table a bar ends the cell.
-    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":
