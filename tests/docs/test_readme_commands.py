@@ -4,8 +4,9 @@ import contextlib
 import re
 import shlex
 from collections.abc import Iterator
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -92,7 +93,7 @@ HERE = [words for words in commands_of(README) if is_run_here(words)]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Result]:
+def ran(tmp_path_factory: pytest.TempPathFactory, page_blocks: Any) -> dict[Command, Result]:
     """The commands in the README's order, in one folder, so that what one makes the next one finds."""
     folder = tmp_path_factory.mktemp("readme")
     prefs = resources.shapes_data("shapes-prefs") / "heldout.parquet"
@@ -105,7 +106,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Result]:
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         # A dry run that would fetch says so; where the network is forbidden it is refused.
         patch.delenv("HF_HUB_OFFLINE", raising=False)
-        return {words: CliRunner().invoke(app, made_small(words)) for words in HERE}
+        small = {words: page_blocks.with_options(list(words[1:]), SMALL[words[1]]) for words in HERE}
+        return {words: CliRunner().invoke(app, small[words]) for words in HERE}
 
 
 def images_of_mine(folder: Path) -> Path:
@@ -115,18 +117,6 @@ def images_of_mine(folder: Path) -> Path:
 
 def rows_of(path: Path) -> Iterator[pa.RecordBatch]:
     return pq.ParquetFile(path).iter_batches(batch_size=8)  # type: ignore[no-any-return]
-
-
-def made_small(words: Command) -> list[str]:
-    """The command with small numbers in the place of its own: an option is given once."""
-    small = SMALL[words[1]].split()
-    options = {word for word in small if word.startswith("--")}
-    kept = [
-        word
-        for before, word in pairwise(words)
-        if word not in options and before not in options
-    ]
-    return kept + small
 
 
 @pytest.mark.parametrize("words", HERE, ids=shlex.join)
