@@ -9,7 +9,9 @@ import fbench
 
 ROOT = Path(__file__).resolve().parents[2]
 CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-ENTRIES = re.findall(r"^@article\{.*?^\}", (ROOT / "docs" / "citing.md").read_text(), re.MULTILINE | re.DOTALL)
+ENTRIES = re.findall(
+    r"^@article\{.*?^\}", (ROOT / "docs" / "citing.md").read_text(), re.MULTILINE | re.DOTALL
+)
 
 
 def test_it_is_this_version_under_this_licence() -> None:

@@ -16,7 +16,6 @@ from PIL import Image
 from safetensors import safe_open
 from typer.testing import Result
 
-from benchmark.core import resources
 from benchmark.leaderboard import read_score_table
 from benchmark.weights.catalogue import RELEASES
 
@@ -63,7 +62,7 @@ def _images(folder: Path, names: Sequence[str], seed: int) -> None:
 
 
 def _pairs(path: Path, count: int) -> None:
-    held_out = resources.shapes_data("shapes-prefs") / "heldout.parquet"
+    held_out = ROOT / "benchmark" / "shapes" / "data" / "shapes-prefs" / "heldout.parquet"
     rows = next(pq.ParquetFile(held_out).iter_batches(count))
     pq.write_table(pa.Table.from_batches([rows]), path)
 
@@ -130,7 +129,7 @@ def test_images_from_elsewhere_are_scored_with_everything(
     _worked(done, "weights", "doctor", "score", "score", "leaderboard", "score")
     asked = next(words for words, _ in done if words[0] == "score")
     scored = read_score_table(tmp_path / "runs" / "mine")
-    assert {row.scorer for row in scored.rows} == set(asked[asked.index("--scorers") + 1].split(","))
+    assert {column.name for column in scored.columns} == set(asked[asked.index("--scorers") + 1].split(","))
     assert {one.id for one in read_score_table(tmp_path / "runs" / "both").checkpoints} == {"mine", "theirs"}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cli.app import COMMANDS, command
-from tools.docs.tables import escaped
+from tools.docs.lines import escaped, wrapped
 
 _HEAD = r"""# Commands
 
@@ -56,7 +56,7 @@ def _prose(text: str) -> Iterator[str]:
             lines = [line.strip() for line in paragraph.splitlines()[1:]]
             yield "```sh\n" + "\n".join(lines) + "\n```\n"
         else:
-            yield " ".join(paragraph.split()) + "\n"
+            yield wrapped(" ".join(paragraph.split())) + "\n"
 
 
 def _row(parameter: Any) -> str:

@@ -14,7 +14,7 @@ from benchmark.core.settings import Setting
 from benchmark.evaluate.config import EvalConfig, ScoreConfig
 from benchmark.workflows.frontier.config import FrontierConfig
 from benchmark.workflows.pairs.config import PairsConfig
-from tools.docs.tables import table_row
+from tools.docs.lines import table_row
 from trainers.config import TrainConfig
 
 CONFIGS: Final[dict[str, type[Config]]] = {
@@ -30,14 +30,14 @@ Written by `python -m tools.docs.settings_page docs/settings.md` from the fields
 it so.
 
 A setting is given by its flag, by `--set KEY=VALUE` (`fbench train` and `sweep`), or in a TOML, YAML or JSON
-file for `--config`. Flags overrule the file, and both overrule a preset. An unknown key or an impossible value
-is refused in one line. `fbench sweep` takes the settings of `fbench train`, several values each for what
-varies; options that are no settings, such as `--dry-run` and `--json`, are on the page
+file for `--config`. Flags overrule the file, and both overrule a preset. An unknown key or an impossible
+value is refused in one line. `fbench sweep` takes the settings of `fbench train`, several values each for
+what varies. Options that are no settings, such as `--dry-run` and `--json`, are on the page
 [Commands](commands.md). Which settings make another run is on the page [What is the same run](identity.md).
 
 | environment variable | what |
 |:--|:--|
-| `FBENCH_CACHE` | folder of the cache of latents, text embeddings and prompt sets; default `~/.cache/fbench` |
+| `FBENCH_CACHE` | folder of the caches: latents, text embeddings, prompt sets; default `~/.cache/fbench` |
 | `FBENCH_WEIGHTS` | folder of published scorer weights; default `~/.cache/fbench/weights` |
 | `FBENCH_PROMPTS` | folder of published prompt sets; default `~/.cache/fbench/prompts` |
 | `HF_HOME`, `HF_HUB_OFFLINE` | those of huggingface_hub: its cache, and no network |
