@@ -33,13 +33,9 @@ def drawn(latex: str, *, block: bool = False) -> str:
 
     text = _SYNONYMS.sub(lambda found: _KNOWN[found[1]], " ".join(latex.split()))
     buffer = io.StringIO()
-    look = {
-        "font.size": _SIZE,
-        "mathtext.fontset": "stix",
-        "svg.hashsalt": latex,
-        "savefig.facecolor": "none",
-    }
-    with rc_context(look):
+    with rc_context(
+        {"font.size": _SIZE, "mathtext.fontset": "stix", "svg.hashsalt": latex, "savefig.facecolor": "none"}
+    ):
         depth = math_to_image(f"${text}$", buffer, format="svg", dpi=72)
     svg = buffer.getvalue()
     # Its style sheet would be that of the whole page.
