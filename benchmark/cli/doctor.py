@@ -80,7 +80,7 @@ def _mark(*, present: bool) -> str:
 
 
 EMBEDDED_MODELS = (
-    "shapes-sd", "shapes-flow", "shapes-clip", "shapes-hps", "shapes-pickscore", "shapes-imagereward",
+    "shapes-sd", "shapes-clip", "shapes-hps", "shapes-pickscore", "shapes-imagereward",
     "shapes-features", "shapes-perceptual", "oracle", "oracle_label", "truth",
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,18 +29,13 @@ SMALL = {
     "eval": "--scorers true_reward,oracle,lpips --limit 2 --images-per-prompt 2 --steps 2 --batch-size 4 "
     "--device cpu",
     "score": "--device cpu",
-    "sweep": "--config small.toml --data pairs.parquet --steps 2 --batch-size 2 --device cpu",
-    "divergence": "",
     "leaderboard": "",
     "gate": "--scorers oracle --margin oracle=9",
     "regress": "--dry-run",
     "plot": "",
     "list": "",
     "doctor": "",
-    "weights": "",
 }
-# The least that may stand where the text says `...`.
-REST = {"train": "--preset shapes-f-dpo-reverse-kl"}
 
 
 def commands_of(text: str) -> list[Command]:
@@ -97,7 +93,7 @@ HERE = [words for words in commands_of(README) if is_run_here(words)]
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Result]:
+def ran(tmp_path_factory: pytest.TempPathFactory, page_blocks: Any) -> dict[Command, Result]:
     """The commands in the README's order, in one folder, so that what one makes the next one finds."""
     folder = tmp_path_factory.mktemp("readme")
     prefs = resources.shapes_data("shapes-prefs") / "heldout.parquet"
@@ -107,12 +103,11 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[Command, Result]:
     )
     Image.new("RGB", (64, 64), "red").save(images_of_mine(folder) / "star.png")
     (folder / "my_images" / "star.txt").write_text("a red star")
-    (code,) = re.findall(r"^```python\n(.*?class LeCam.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-    (folder / "mine.py").write_text(code)
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         # A dry run that would fetch says so; where the network is forbidden it is refused.
         patch.delenv("HF_HUB_OFFLINE", raising=False)
-        return {words: CliRunner().invoke(app, made_small(words)) for words in HERE}
+        small = {words: page_blocks.with_options(list(words[1:]), SMALL[words[1]]) for words in HERE}
+        return {words: CliRunner().invoke(app, small[words]) for words in HERE}
 
 
 def images_of_mine(folder: Path) -> Path:
@@ -122,19 +117,6 @@ def images_of_mine(folder: Path) -> Path:
 
 def rows_of(path: Path) -> Iterator[pa.RecordBatch]:
     return pq.ParquetFile(path).iter_batches(batch_size=8)  # type: ignore[no-any-return]
-
-
-def made_small(words: Command) -> list[str]:
-    """The command with small numbers in the place of its own: an option is given once."""
-    rest, small = REST.get(words[1], "").split(), SMALL[words[1]].split()
-    written = [part for word in words[1:] for part in (rest if word == "..." else [word])]
-    options = {word for word in small if word.startswith("--")}
-    kept = [
-        word
-        for before, word in zip(["", *written], written, strict=False)
-        if word not in options and before not in options
-    ]
-    return kept + small
 
 
 @pytest.mark.parametrize("words", HERE, ids=shlex.join)

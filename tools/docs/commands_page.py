@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.cli.app import COMMANDS, command
+from tools.docs.lines import escaped, wrapped
 
 _HEAD = r"""# Commands
 
@@ -55,22 +56,17 @@ def _prose(text: str) -> Iterator[str]:
             lines = [line.strip() for line in paragraph.splitlines()[1:]]
             yield "```sh\n" + "\n".join(lines) + "\n```\n"
         else:
-            yield " ".join(paragraph.split()) + "\n"
+            yield wrapped(" ".join(paragraph.split())) + "\n"
 
 
 def _row(parameter: Any) -> str:
-    what = _cell(parameter.help or "")
-    # In a table a bar ends the cell, also within code.
-    value = f"`{_cell(parameter.metavar)}`" if parameter.metavar else ""
+    what = escaped(parameter.help or "")
+    value = f"`{escaped(parameter.metavar)}`" if parameter.metavar else ""
     if parameter.param_type_name == "argument":
         return f"| {value or f'`{parameter.name.upper()}`'} | {what} |"
     names = " / ".join(f"`{name}`" for name in [*parameter.opts, *parameter.secondary_opts])
     default = f" (default {parameter.default})" if isinstance(parameter.default, Path) else ""
     return f"| {names} {value}".rstrip() + f" | {what}{default} |"
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.docs.lines import wrapped
 from trainers.presets import FLOW, Preset
 from trainers.presets.published import PUBLISHED
-from trainers.presets.shapes import SHAPES, SHAPES_FLOW, STYLES
+from trainers.presets.shapes import SHAPES, STYLES
 
 _HEAD = """# Presets
 
@@ -30,7 +31,6 @@ share goes through the network in: more of them need less memory and give the sa
 """
 _GROUPS = (
     ("The embedded world", SHAPES),
-    ("The embedded world by flow matching", SHAPES_FLOW),
     ("Styles on the embedded world", STYLES),
     ("Stable Diffusion on Pick-a-Pic", PUBLISHED),
     ("Flow-matching models", FLOW),
@@ -51,19 +51,20 @@ def _group(presets: Sequence[Preset]) -> list[str]:
         for key, value in presets[0].values.items()
         if all(preset.values.get(key) == value for preset in presets)
     }
-    return [f"All of them: {_settings(shared)}.\n", *(_section(preset, shared) for preset in presets)]
+    shown = wrapped(f"All of them: {_settings(shared)}.")
+    return [f"{shown}\n", *(_section(preset, shared) for preset in presets)]
 
 
 def _section(preset: Preset, shared: dict[str, object]) -> str:
     own = {key: value for key, value in preset.values.items() if key not in shared}
-    lines = [
-        f"### `{preset.name}`\n",
-        f"{preset.summary}.\n",
-        f"* settings: {_settings(own)}",
-        f"* source: {preset.source}",
-        f"* should give: {preset.gives}",
-    ]
-    return "\n".join([*lines, *([f"* note: {preset.note}"] if preset.note else []), ""])
+    facts = {
+        "settings": _settings(own),
+        "source": preset.source,
+        "should give": preset.gives,
+        "note": preset.note,
+    }
+    items = [wrapped(f"{name}: {fact}", "* ") for name, fact in facts.items() if fact]
+    return "\n".join([f"### `{preset.name}`\n", f"{wrapped(preset.summary)}.\n", *items, ""])
 
 
 def _settings(values: dict[str, object]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from benchmark.core.registry import Entry
 from benchmark.scorers import FAMILIES
 from benchmark.scorers.base import Scorer, scorers
+from tools.docs.lines import table_row, wrapped
 
 _HEAD = """# Scorers
 
@@ -57,30 +58,35 @@ def markdown(entries: Iterable[Entry[Scorer]] = scorers) -> str:
 
 def _row(kind: Any) -> str:
     better = "higher" if kind.higher_is_better else "lower"
-    facts = (f"[`{kind.name}`](#{kind.name})", kind.unit, kind.axis, better, kind.scale, _paragraphs(kind)[0])
-    return f"| {' | '.join(_cell(fact) for fact in facts)} |"
+    link = f"[`{kind.name}`](#{kind.name})"
+    return table_row(link, kind.unit, kind.axis, better, kind.scale, _paragraphs(kind)[0])
 
 
 def _section(kind: Any) -> str:
     lines = [f"## `{kind.name}` {{#{kind.name}}}\n"]
-    lines += [f"{text}\n" for text in _paragraphs(kind)]
-    lines += [f"* version: {kind.version}"]
-    lines += [f"* in-domain for: {', '.join(kind.in_domain_for)}"] if kind.in_domain_for else []
-    tolerance = getattr(kind, "bf16_tolerance", None)
-    lines += [f"* bf16 tolerance: {tolerance:g}"] if tolerance else []
-    lines += list(_weights(kind))
-    lines += [f"* source: {kind.reference}"] if kind.reference else []
-    lines += [f"* `{name}`, default `{default}`: {text}" for name, default, text in _options(kind)]
+    lines += [f"{wrapped(text)}\n" for text in _paragraphs(kind)]
+    lines += [wrapped(fact, "* ") for fact in _facts(kind)]
     return "\n".join(lines) + "\n"
+
+
+def _facts(kind: Any) -> Iterator[str]:
+    yield f"version: {kind.version}"
+    if kind.in_domain_for:
+        yield f"in-domain for: {', '.join(kind.in_domain_for)}"
+    if tolerance := getattr(kind, "bf16_tolerance", None):
+        yield f"bf16 tolerance: {tolerance:g}"
+    yield from _weights(kind)
+    if kind.reference:
+        yield f"source: {kind.reference}"
+    for name, default, text in _options(kind):
+        yield f"`{name}`, default `{default}`: {text}"
 
 
 def _weights(kind: Any) -> Iterator[str]:
     for options, releases in getattr(kind, "published", {}).items():
         call = f" with `{options}`" if options else ""
         names = ", ".join(f"`{name}`" for name in releases)
-        yield (
-            f"* published weights{call}: {names}" if names else f"* published weights{call}: none are needed"
-        )
+        yield f"published weights{call}: {names or 'none are needed'}"
 
 
 def _paragraphs(kind: Any) -> list[str]:
@@ -103,11 +109,6 @@ def _options(kind: Callable[..., Any]) -> Iterator[tuple[str, str, str]]:
 
 def _doc(kind: object) -> str:
     return inspect.getdoc(kind) or ""
-
-
-def _cell(text: str) -> str:
-    # In a table a bar ends the cell.
-    return text.replace("|", "\\|")
 
 
 if __name__ == "__main__":
