@@ -151,7 +151,7 @@ def train_and_prepare(share: Share) -> dict[str, float]:
     from benchmark.evaluate.run import prepare
     from trainers.train import train_many
 
-    spent = [{"start": time.monotonic() - begin}]
+    spent: list[Mapping[str, float]] = [{"start": time.monotonic() - begin}]
     if share.first:
         spent.append(prepare(share.first))
     if share.runs:

@@ -76,7 +76,7 @@ def test_a_picture_that_is_not_there_is_a_row(arrays: list[Any], tmp_path: Path)
         (lambda a: score(a, ["a"], ["entropy"]), "4 images and 1 prompts; allowed: one prompt an image"),
         (lambda a: score([], [], ["entropy"]), "0 images and 0 prompts"),
         (lambda a: score([a[0] / 255], "a", ["entropy"]), "image 0 is an array of float64 in (64, 64, 3)"),
-        (lambda _: score(cast("list[Any]", [3]), "a", ["entropy"]), "image 0 is of type int"),
+        (lambda _: score([cast("Any", 3)], "a", ["entropy"]), "image 0 is of type int"),
         (lambda a: score(a, " ", ["entropy"]), "has no text"),
         (lambda a: score(a, "a", ["entrpy"]), "did you mean entropy"),
         (lambda a: score(a, "a", ["entropy"]).values("clip"), "allowed: entropy"),

@@ -116,10 +116,10 @@ def test_spreads_are_found_again_in_runs_of_known_ones() -> None:
         generator.normal(0, 0.3, (8, 1)) + prompts + response + generator.normal(0, 0.5, (8, 2000))
         for response in (0.0, generator.normal(0.2, 0.4, 2000))
     ]
-    rest, seeds = spreads._variances(runs[0])
+    rest, seeds = spreads.variances_of(runs[0])
     assert rest == pytest.approx(0.25, rel=0.05)
     assert 0.1 < seeds**0.5 < 0.5
-    assert spreads._between_methods(*runs) == pytest.approx(0.16, rel=0.1)
+    assert spreads.response_of(*runs) == pytest.approx(0.16, rel=0.1)
     base = prompts + generator.normal(0, 0.5, 2000)
     assert spreads._from_base(runs[1], base) == pytest.approx(0.16, rel=0.2)
     runs[0][3, :500] = np.nan

@@ -10,7 +10,7 @@ from benchmark.evaluate.costs import Tally, costs_of
 from benchmark.evaluate.results import columns_of, score_table
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
 from benchmark.generate import console_progress, generate, with_distances
-from benchmark.leaderboard import ScoreTable
+from benchmark.leaderboard import ScoreTable, rows_to_frame
 from benchmark.models import load_pipeline, open_checkpoint
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.scorers import make_scorers
@@ -66,7 +66,7 @@ class Judge:
             raise MissingRowsError(failed, len(rows), config.out)
         columns = columns_of(self._scorers, [images.checkpoint for images in sets], config.primary_names)
         columns += (PathKl().column(()),) if any(sample.paths) else ()
-        return compact(score_table(rows, sets, columns, costs_of(sets, config.out)))
+        return compact(score_table(rows_to_frame(rows), sets, columns, costs_of(sets, config.out)))
 
     def _look(self, spec: str, images_per_prompt: int, config: EvalConfig) -> tuple[ImageSet, list[ScoreRow]]:
         checkpoint, policy = open_checkpoint(spec, self._base)
