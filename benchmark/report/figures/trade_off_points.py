@@ -215,7 +215,7 @@ def _of_cells(leaderboard: Leaderboard, across: ScorerColumn, upward: ScorerColu
 def _names(leaderboard: Leaderboard) -> dict[str, Point]:
     """Every checkpoint under its names, nowhere yet."""
     checkpoints = {row.checkpoint.id: row.checkpoint for row in leaderboard.rows}
-    named = {}
+    named = dict[str, Point]()
     for group in seed_groups(list(checkpoints.values())):
         method = method_name(checkpoints[group.ids[0]])
         detail = group.name.removeprefix(method).lstrip(", ").replace("beta ", "β ")

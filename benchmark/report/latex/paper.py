@@ -110,6 +110,7 @@ def _column_width(leaderboard: Leaderboard, column: PanelColumn, form: _Form) ->
 
 
 def _numbers(cell: LeaderboardCell, places: int) -> tuple[str, str]:
+    assert cell.mean is not None, "only known means are written"
     half = half_width(cell)
     return fixed(cell.mean, places), "" if half is None else f"±{half:.{places}f}"
 
