@@ -12,7 +12,7 @@ from benchmark.report.page import TrainingRun
 
 def training_runs(manifest: Manifest) -> dict[Path, Manifest]:
     """The runs that an evaluation's checkpoints come from, where they still lie there, by their folders."""
-    found: dict[Path, Manifest] = {}
+    found = dict[Path, Manifest]()
     for spec in manifest.config.get("checkpoint") or ():
         # RUN or RUN@STEP; what is not the folder of a run has none.
         folder = Path(str(spec)) if Path(str(spec)).is_dir() else Path(str(spec).rpartition("@")[0] or ".")

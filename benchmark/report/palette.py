@@ -10,8 +10,9 @@ COLOURS: Final = ("#0072B2", "#E69F00", "#117755", "#6FC1EE", "#D55E00", "#3A3A3
 MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "p")
 
 _DARK: Final = 0.6
-_LEAST_LIGHTNESS: Final = 0.62
-"""Of a colour on a dark ground: below it the dark ones of the eight are not seen."""
+_LEAST_LUMINANCE: Final = 0.14
+"""Of a colour on a dark ground: 3 to 1 against it, as WCAG asks of what a picture needs to be understood."""
+_STEP: Final = 0.02
 
 
 def look(index: int) -> tuple[str, str]:
@@ -36,14 +37,24 @@ def dark(colour: str) -> str:
 
 
 def on_dark(colour: str) -> str:
-    """The same hue, light enough for a dark ground.
+    """The colour, or where it is too dark for a dark ground, the same hue just light enough.
 
     Example:
-        >>> on_dark("#E69F00"), on_dark("#3A3A3A")
-        ('#ffc33d', '#9e9e9e')
+        >>> on_dark("#E69F00")
+        '#e69f00'
+        >>> on_dark("#3A3A3A")
+        '#6d6d6d'
     """
     hue, lightness, saturation = rgb_to_hls(*_parts(colour))
-    return _hex(*hls_to_rgb(hue, max(lightness, _LEAST_LIGHTNESS), saturation))
+    while _luminance(*hls_to_rgb(hue, lightness, saturation)) < _LEAST_LUMINANCE:
+        lightness += _STEP
+    return _hex(*hls_to_rgb(hue, lightness, saturation))
+
+
+def _luminance(*parts: float) -> float:
+    """Relative luminance, as WCAG defines it."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+    return sum(weight * v for weight, v in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def _parts(colour: str) -> tuple[float, float, float]:

@@ -166,6 +166,7 @@ def test_printed_tables_have_the_digits_and_the_n(seed: int, share: float) -> No
             cell, id_ = row.cells[i], row.checkpoint.id
             if cell.n_prompts is None or cell.mean is None:
                 continue
+            assert cell.mean is not None
             mean = fixed(cell.mean, places)
             assert re.search(rf"\| {id_}[^\n]*[|*] ?\**{re.escape(mean)}\**", markdown)
             assert all(mean in text for text in (terminal, *forms.values()))

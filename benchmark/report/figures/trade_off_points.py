@@ -19,9 +19,9 @@ from benchmark.core.records import (
 )
 from benchmark.leaderboard.names import method_name, method_order, seed_groups
 from benchmark.report.finding import first_column
-from benchmark.stats.curves import used_points
 from benchmark.stats.pareto import on_front
 from benchmark.stats.region import Region
+from benchmark.stats.sweeps import used_points
 
 Ends = tuple[float, float]
 
@@ -215,7 +215,7 @@ def _of_cells(leaderboard: Leaderboard, across: ScorerColumn, upward: ScorerColu
 def _names(leaderboard: Leaderboard) -> dict[str, Point]:
     """Every checkpoint under its names, nowhere yet."""
     checkpoints = {row.checkpoint.id: row.checkpoint for row in leaderboard.rows}
-    named: dict[str, Point] = {}
+    named = dict[str, Point]()
     for group in seed_groups(list(checkpoints.values())):
         method = method_name(checkpoints[group.ids[0]])
         detail = group.name.removeprefix(method).lstrip(", ").replace("beta ", "β ")

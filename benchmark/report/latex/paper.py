@@ -110,7 +110,7 @@ def _column_width(leaderboard: Leaderboard, column: PanelColumn, form: _Form) ->
 
 
 def _numbers(cell: LeaderboardCell, places: int) -> tuple[str, str]:
-    assert cell.mean is not None
+    assert cell.mean is not None, "only known means are written"
     half = half_width(cell)
     return fixed(cell.mean, places), "" if half is None else f"±{half:.{places}f}"
 
@@ -118,7 +118,7 @@ def _numbers(cell: LeaderboardCell, places: int) -> tuple[str, str]:
 def _heading_lines(facts: ScorerColumn, form: _Form) -> list[str]:
     """A scorer's name and arrow in lines about as wide as its numbers."""
     lines = [""]
-    pieces = column_title(facts).replace("_", "_\0").replace(" (", "\0 (").split("\0")
+    pieces = column_title(facts).replace("_", "_\0").split("\0")
     for piece in (*pieces, f" {'↑' if facts.higher_is_better else '↓'}"):
         if lines[-1] and width(lines[-1] + piece, form.size[1]) > 5.5 * form.size[1]:
             lines.append("")
