@@ -1,5 +1,6 @@
 """The connection to a Ray cluster: begun for a command, ended with it, whatever happens between."""
 
+import os
 import signal
 import socket
 import threading
@@ -47,6 +48,9 @@ def connected(cluster: Cluster) -> Iterator[None]:
     own = {
         "num_cpus": allowed_cores(), "include_dashboard": False, "object_store_memory": _OBJECTS,
     } if cluster.address == LOCAL else {}  # fmt: skip
+    if cluster.address == LOCAL:
+        # Its workers are the command's own work; Ray would have them stand behind every other process.
+        os.environ.setdefault("RAY_worker_niceness", "0")
     before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address=cluster.address, **own, **_QUIET)

@@ -23,7 +23,7 @@ def ray_cluster() -> Iterator[Any]:
 @pytest.fixture
 def two_machines(ray_cluster: Any) -> Iterator[Cluster]:
     """How a command would use it."""
-    yield Cluster(address=ray_cluster.address, retries=3, patience=120.0)
+    yield Cluster(address=ray_cluster.address, retries=3, patience=900.0)
     import ray
 
     ray.shutdown()

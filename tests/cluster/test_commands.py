@@ -68,7 +68,7 @@ def test_when_the_head_dies_the_command_ends_and_the_same_one_goes_on(
     tmp_path: Path, tiny_pipeline_folder: Path
 ) -> None:
     pytest.importorskip("ray")
-    (tmp_path / "prompts.txt").write_text("\n".join(f"a ring of {n} stones" for n in range(64)))
+    (tmp_path / "prompts.txt").write_text("\n".join(f"a ring of {n} stones" for n in range(32)))
     (tmp_path / "mine.py").write_text(
         "from benchmark.scorers.base import ImageScorer\n"
         "class Light(ImageScorer):\n"
@@ -78,7 +78,7 @@ def test_when_the_head_dies_the_command_ends_and_the_same_one_goes_on(
     )
     words = [
         "eval", "--base", str(tiny_pipeline_folder), "--prompts", "prompts.txt", "--scorers", "mine.py:Light",
-        "--images-per-prompt", "4", "--steps", "20", "--batch-size", "4", "--out", "out",
+        "--images-per-prompt", "4", "--steps", "10", "--batch-size", "4", "--out", "out",
         "--precision", "fp32",
     ]  # fmt: skip
     command = [sys.executable, "-m", "fbench", *words, "--ray", "local", "--workers", "1"]
@@ -95,10 +95,10 @@ def test_when_the_head_dies_the_command_ends_and_the_same_one_goes_on(
     assert "the head of the Ray cluster at" in said.splitlines()[-1]
     assert "the same command goes on" in said
     made = {file.name for file in tmp_path.glob("out/images/base/*.png")}
-    assert 0 < len(made) < 256
+    assert 0 < len(made) < 128
     again = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert again.returncode == 0, again.stderr
     assert json.loads((tmp_path / "out" / "manifest.json").read_text())["status"] == "success"
-    assert len(list(tmp_path.glob("out/images/base/*.png"))) == 256
+    assert len(list(tmp_path.glob("out/images/base/*.png"))) == 128

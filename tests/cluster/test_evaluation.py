@@ -63,7 +63,7 @@ class Deadly(ImageScorer):
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ray-evaluation")
     (folder / "mine.py").write_text(SCORERS)
-    texts = ["a red star", "two hearts", *(f"a ring of {n} stones" for n in range(46))]
+    texts = ["a red star", "two hearts", *(f"a ring of {n} stones" for n in range(22))]
     (folder / "prompts.txt").write_text("\n".join(texts))
     return folder
 
@@ -72,7 +72,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(place: Path, tiny_pipeline_folder: Path) -> Callable[..., EvalConfig]:
     def make(out: str, *scorers: str, **changes: object) -> EvalConfig:
         plain = {
-            "base": str(tiny_pipeline_folder), "prompts": str(place / "prompts.txt"), "steps": 20,
+            "base": str(tiny_pipeline_folder), "prompts": str(place / "prompts.txt"), "steps": 10,
             "scorers": [f"{place / 'mine.py'}:{name}" for name in scorers or ("Light", "Spread", "Away")],
             "images_per_prompt": 4, "batch_size": 4, "precision": "fp32", "out": place / out,
         }  # fmt: skip
@@ -133,9 +133,9 @@ def test_killed_workers_and_a_machine_that_goes_change_nothing(
             return there
 
         os.kill(wait_for(1)[0], signal.SIGKILL)
-        wait_for(40)
+        wait_for(16)
         ray_cluster.remove_node(third, allow_graceful=False)
-        os.kill(wait_for(60)[-1], signal.SIGKILL)
+        os.kill(wait_for(32)[-1], signal.SIGKILL)
 
     stop = threading.Event()
     disturbance = threading.Thread(target=disturb, daemon=True)
@@ -159,7 +159,7 @@ def test_a_scorer_that_kills_its_worker_costs_its_own_rows_alone(
     deadly = rows[rows["scorer"] == "deadly"]
     assert set(deadly["status"]) == {"error"}
     assert deadly["note"].str.contains("given up after 1 tries").all()
-    assert result.n_missing == len(deadly) == 192
+    assert result.n_missing == len(deadly) == 96
 
 
 def test_a_shard_by_hand_is_no_work_for_a_cluster(

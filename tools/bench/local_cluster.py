@@ -30,6 +30,8 @@ def local_cluster(machines: int) -> Iterator[Any]:
     import_ray()
     from ray.cluster_utils import Cluster
 
+    # As the plain command: Ray has workers stand behind every other process of a machine.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     cluster = _started(machines, Cluster)
     try:
         yield cluster
