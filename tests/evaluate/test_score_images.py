@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from benchmark.evaluate.score_images import score
 from benchmark.leaderboard import read_score_table
 
 TEXTS = ["a red star", "a blue ring", "a red star", "a ring"]
+NO_PICTURES: list[Any] = [3]
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_a_picture_that_is_not_there_is_a_row(arrays: list[Any], tmp_path: Path)
         (lambda a: score(a, ["a"], ["entropy"]), "4 images and 1 prompts; allowed: one prompt an image"),
         (lambda a: score([], [], ["entropy"]), "0 images and 0 prompts"),
         (lambda a: score([a[0] / 255], "a", ["entropy"]), "image 0 is an array of float64 in (64, 64, 3)"),
-        (lambda _: score([cast("Any", 3)], "a", ["entropy"]), "image 0 is of type int"),
+        (lambda _: score(NO_PICTURES, "a", ["entropy"]), "image 0 is of type int"),
         (lambda a: score(a, " ", ["entropy"]), "has no text"),
         (lambda a: score(a, "a", ["entrpy"]), "did you mean entropy"),
         (lambda a: score(a, "a", ["entropy"]).values("clip"), "allowed: entropy"),
