@@ -6,7 +6,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -76,6 +76,35 @@ def compiled(build: Build, network: nn.Module) -> nn.Module:
     return cast(nn.Module, torch.compile(network, dynamic=False)) if pays else network
 
 
+class Together:
+    """Several optimisers, each of its own parameters, as one."""
+
+    def __init__(self, *parts: torch.optim.Optimizer) -> None:
+        """Takes them in the order in which their states are kept."""
+        self._parts = parts
+        self.param_groups = [group for part in parts for group in part.param_groups]
+
+    def zero_grad(self) -> None:
+        """Clears all gradients."""
+        for part in self._parts:
+            part.zero_grad()
+
+    def step(self) -> None:
+        """Moves all parameters."""
+        for part in self._parts:
+            part.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What they remember."""
+        return {"parts": [part.state_dict() for part in self._parts]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from there; groups are new objects afterwards."""
+        for part, own in zip(self._parts, state["parts"], strict=True):
+            part.load_state_dict(own)
+        self.param_groups = [group for part in self._parts for group in part.param_groups]
+
+
 @dataclass
 class Fit:
     """What one run of `fit` leaves behind: the log by step, and the seconds it took over all resumptions."""
@@ -96,11 +125,11 @@ def fit(
     warmup: int = 100,
     decay: float = 0.01,
     average: float = 0.0,
-    parameters: Iterable[dict[str, Any]] | None = None,
+    optimiser_of: Callable[[nn.ModuleDict, float], Together] | None = None,
     validate: Callable[[nn.ModuleDict], dict[str, float]] | None = None,
     validate_every: int = 0,
 ) -> Fit:
-    """Minimises `loss(step, generator)` by AdamW with warm-up and a cosine to zero.
+    """Minimises `loss(step, generator)` by AdamW, or another optimiser, with warm-up and a cosine to zero.
 
     The generator of a step depends on (seed, name, step, rank) alone, so an interrupted run goes on as if it
     had not been. With `average` > 0 an exponential moving average of the weights replaces them at the end;
@@ -108,8 +137,10 @@ def fit(
     initialised.
     """
     rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    optimiser = torch.optim.AdamW(
-        parameters or models.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=decay
+    optimiser = (
+        optimiser_of(models, lr)
+        if optimiser_of
+        else torch.optim.AdamW(models.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=decay)
     )
     base_rates = [group["lr"] for group in optimiser.param_groups]
     smooth = copy.deepcopy(models) if average else None
@@ -175,7 +206,7 @@ def fit(
 def _save(
     path: Path,
     models: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimiser: torch.optim.Optimizer | Together,
     smooth: nn.Module | None,
     step: int,
     done: Fit,
