@@ -28,9 +28,10 @@ def check(words: list[str]) -> None:
     config = getattr(leaf, "config", None)
     placeholder = any(re.fullmatch(r"[A-Z][A-Z_]*", word) for word in rest)
     if config is not None and not context.params.get("config") and not placeholder:
-        from benchmark.cli import options
+        from benchmark.cli import cluster, options
 
-        config().resolve(None, options.settings_of(context, out="out"))
+        given = options.settings_of(context, out="out")
+        config().resolve(None, {name: given[name] for name in given.keys() - cluster.OPTIONS})
 
 
 def find(words: list[str]) -> tuple[Any, list[str]]:
