@@ -15,16 +15,23 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @pytest.fixture(scope="module")
 def known() -> dict[str, Any]:
-    found: dict[str, Any] = read_json(ROOT / "results" / "cluster.json")
+    results = ROOT / "results" / "cluster.json"
+    if not results.is_file():
+        pytest.skip(
+            "nothing is measured: python -m tools.studies.cluster measure, on a machine that is quiet"
+        )
+    found: dict[str, Any] = read_json(results)
     return found
 
 
+@pytest.mark.optional
 def test_the_page_says_what_was_measured(known: dict[str, Any]) -> None:
     page = ROOT / "docs" / "cluster.md"
     for name, text in texts(known).items():
         assert between_marks(page, name, text) == page.read_text()
 
 
+@pytest.mark.optional
 def test_every_fault_left_the_images_and_scores_of_one_process(known: dict[str, Any]) -> None:
     rows = [Row(**one) for one in known.values() if "images" in one]
     assert len(rows) == 7
