@@ -47,6 +47,6 @@ def test_every_fault_left_the_images_and_scores_of_one_process(known: dict[str, 
 def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("<!-- figures -->\n")
     with pytest.raises(
-        UserError, match="has no place for figures; <!-- figures --> and <!-- end of figures -->"
+        UserError, match="has no place for figures; allowed: <!-- figures --> and <!-- end of figures -->"
     ):
         between_marks(tmp_path / "page.md", "figures", "")
