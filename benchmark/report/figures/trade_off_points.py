@@ -19,9 +19,9 @@ from benchmark.core.records import (
 )
 from benchmark.leaderboard.names import method_name, method_order, seed_groups
 from benchmark.report.finding import first_column
+from benchmark.stats.curves import used_points
 from benchmark.stats.pareto import on_front
 from benchmark.stats.region import Region
-from benchmark.stats.sweeps import used_points
 
 Ends = tuple[float, float]
 
