@@ -254,7 +254,10 @@ class TrainConfig(Config):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.warmup is not None and self.warmup > self.steps:
-            raise ValueError(f"warmup is {self.warmup}, more than the {self.steps} steps")
+            raise ValueError(
+                f"warmup is {self.warmup}, more than the {self.steps} steps; "
+                f"set warmup to at most {self.steps}, or train more steps"
+            )
         if self.micro_batches > self.batch_size:
             raise ValueError(
                 f"micro_batches is {self.micro_batches}, more than the batch of {self.batch_size}"

@@ -93,6 +93,8 @@ def plan(config: TrainConfig) -> str:
     )
     what = config.objective + (f" under {recipe.divergence!r}" if recipe.divergence else "")
     what += f", beta {recipe.beta:g}" if recipe.beta is not None else ""
+    if config.slope_matched:
+        what += f" ({config.beta:g} slope-matched)" if config.beta is not None else " (slope-matched)"
     what += f", log-ratio scale {scale:g} ({recipe.scale_setting})" if scale is not None else ""
     epochs = config.steps * config.batch_size / len(data.train)
     watched, bad = len(data.held_out), len(data.bad)

@@ -99,7 +99,10 @@ def test_who_stated_what_is_wrong_is_blamed(refused: Refused, tmp_path: Path) ->
     assert both.startswith(f"error: {wrong} and the command line: beta is -1.0")
     # What each of them states is possible, and only together it is not.
     line = refused("train", "--config", right, "--steps", 9)
-    assert line == f"error: {right} and the command line: warmup is 50, more than the 9 steps"
+    assert line == (
+        f"error: {right} and the command line: warmup is 50, more than the 9 steps; "
+        "set warmup to at most 9, or train more steps"
+    )
     assert refused("train", "--config", right, "--set", "lrr=3").startswith("error: unknown key 'lrr'")
 
 

@@ -41,6 +41,11 @@ def test_every_objective_can_be_planned(settings: Settings, name: str, tmp_path:
     assert ("log-ratio scale 100" in line) == (name not in ("sft", "mapo"))
 
 
+def test_a_plan_says_which_beta_was_given_where_slopes_are_matched(settings: Settings) -> None:
+    given = stated("f_dpo", divergence="jensen_shannon", slope_matched=True)
+    assert ", beta 1.4 (0.7 slope-matched), log-ratio scale" in plan(settings(**given)).splitlines()[0]
+
+
 @every_objective
 def test_every_objective_trains(settings: Settings, name: str) -> None:
     if name == "rpo":
