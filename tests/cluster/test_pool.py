@@ -47,6 +47,21 @@ def _endless() -> None:
     signal.pause()
 
 
+@dataclass(frozen=True)
+class FirstAlone:
+    """Lets the first worker begin and no other, as where the other machine is broken."""
+
+    mark: Path
+
+    def __call__(self) -> Callable[[Callable[[], Any]], Any]:
+        self.mark.touch(exist_ok=False)
+        return lambda act: act()
+
+
+def _slow() -> None:
+    time.sleep(3)
+
+
 def _bug() -> None:
     raise ZeroDivisionError("a bug of ours")
 
@@ -70,7 +85,7 @@ class Outcome:
     pids: set[int]
 
 
-def run(cluster: Cluster, units: dict[str, Callable[[], Any]]) -> Outcome:
+def run(cluster: Cluster, units: dict[str, Callable[[], Any]], prepare: Any = _prepare) -> Outcome:
     outcome = Outcome({}, {}, set())
 
     def answered(unit: Unit, answer: Any, worker: Worker) -> Iterable[Unit]:
@@ -82,7 +97,7 @@ def run(cluster: Cluster, units: dict[str, Callable[[], Any]]) -> Outcome:
         return ()
 
     with connected(cluster):
-        pool = Pool(cluster, Needs(), _prepare)
+        pool = Pool(cluster, Needs(), prepare)
         try:
             pool.run([Unit(words, act) for words, act in units.items()], answered, lost)
         finally:
@@ -106,6 +121,17 @@ def test_a_unit_whose_worker_dies_is_done_again_and_given_up_after_the_retries(
     assert len(list((tmp_path / "hopeless").iterdir())) == 3
     said = capfd.readouterr().err
     assert said.count("lost unlucky") == said.count("lost hopeless") == 2
+
+
+def test_a_worker_that_cannot_begin_is_left_out_and_the_others_go_on(
+    two_machines: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    units: dict[str, Callable[[], Any]] = {f"slow {i}": _slow for i in range(6)}
+    outcome = run(replace(two_machines, retries=1), units, FirstAlone(tmp_path / "mark"))
+    assert outcome.answers.keys() == units.keys()
+    said = capfd.readouterr().err
+    assert said.count("it is begun again") == 1
+    assert said.count("could not begin 2 times (FileExistsError") == said.count("it is left out") == 1
 
 
 def test_what_a_user_can_put_right_ends_everything_at_once(two_machines: Cluster) -> None:
