@@ -58,7 +58,7 @@ def run_jobs(
         UserError: what a user can put right, from whichever worker.
     """
     found: dict[tuple[int, ...], list[Answer]] = {}
-    positions = {Unit(words(job), job): (i,) for i, job in enumerate(jobs)}
+    positions: dict[Unit, tuple[int, ...]] = {Unit(words(job), job): (i,) for i, job in enumerate(jobs)}
     units = list(positions)
 
     def answered(unit: Unit, answer: list[Answer], _worker: Worker | None = None) -> Iterable[Unit]:

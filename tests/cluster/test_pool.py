@@ -14,6 +14,7 @@ import pytest
 
 from benchmark.cluster import pool as pools
 from benchmark.cluster.connection import connected
+from benchmark.cluster.jobs import run_jobs
 from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
@@ -132,6 +133,26 @@ def test_a_worker_that_cannot_begin_is_left_out_and_the_others_go_on(
     said = capfd.readouterr().err
     assert said.count("it is begun again") == 1
     assert said.count("could not begin 2 times (FileExistsError") == said.count("it is left out") == 1
+
+
+def _all(acts: tuple[Callable[[], Any], ...]) -> list[Any]:
+    return [act() for act in acts]
+
+
+def test_a_job_that_ends_every_worker_is_done_in_parts(two_machines: Cluster, tmp_path: Path) -> None:
+    """As members of a sweep that are trained together: one that cannot be leaves the others alone."""
+    (tmp_path / "marks").mkdir()
+    answers = run_jobs(
+        replace(two_machines, retries=1),
+        _all,
+        [(Dies(tmp_path / "marks", 99), platform.node), (platform.system,)],
+        lambda _job, why: [why],
+        parts=lambda job: [(act,) for act in job],
+        out=tmp_path / "out",
+        words=lambda job: f"{len(job)} acts",
+    )
+    assert answers[0].startswith("given up after 2 tries")
+    assert answers[1:] == [platform.node(), platform.system()]
 
 
 def test_what_a_user_can_put_right_ends_everything_at_once(two_machines: Cluster) -> None:
