@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from benchmark.cluster.settings import Surroundings
-from benchmark.core.errors import FbenchError, InUseError
+from benchmark.core.errors import DiskFullError, FbenchError, InUseError, RefusedBySystemError
 from benchmark.core.system import refusal_of
 
 Task = TypeVar("Task")
@@ -69,13 +69,20 @@ def _outcome(act: Callable[[], Any]) -> "Done[Any] | Refused | Failed":
     begin = time.monotonic()
     try:
         return Done(act(), time.monotonic() - begin)
-    except InUseError as error:
-        # The lock of a worker that died a moment ago, which a file server still holds for it.
-        return Failed(str(error), "")
     except FbenchError as error:
-        return Refused(error)
+        return _refused(error)
     except Exception as error:  # noqa: BLE001  # whatever it is, the one who asked must hear of it
         refusal = refusal_of(error)
         if refusal is not None:
-            return Refused(refusal)
+            return _refused(refusal)
         return Failed(" ".join(f"{type(error).__name__}: {error}".split())[:300], traceback.format_exc())
+
+
+def _refused(error: FbenchError) -> "Refused | Failed":
+    """What a user must put right, or what may be otherwise on another machine, or in a moment.
+
+    Memory, a mount that is gone or a damaged disk are of one machine; a lock may be that of a worker that
+    died a moment ago, which a file server still holds for it. A full disk is the shared folder's.
+    """
+    of_one = isinstance(error, InUseError | RefusedBySystemError) and not isinstance(error, DiskFullError)
+    return Failed(str(error), "") if of_one else Refused(error)

@@ -4,12 +4,14 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from benchmark.cluster.settings import LOCAL, Cluster
+from benchmark.core.console import notice
 from benchmark.core.devices import allowed_cores
 from benchmark.core.errors import UserError
 
@@ -18,6 +20,10 @@ _OBJECTS: Final = 1 << 28
 _QUIET: Final = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
 _PATIENCE: Final = 10.0
 """Seconds in which a head answers that is there."""
+_SAY: Final = 60.0
+"""Seconds between two lines that say which machine is waited for."""
+
+Answer = TypeVar("Answer")
 
 
 def import_ray() -> ModuleType:
@@ -55,6 +61,10 @@ def connected(cluster: Cluster) -> Iterator[None]:
     try:
         ray.init(address=cluster.address, **own, **_QUIET)
     except Exception as error:  # Ray raises bare ones where a process of its own does not come up
+        if cluster.address == LOCAL:
+            raise UserError(
+                f"Ray does not start here ({_first_line(error)})", do="look at /tmp/ray"
+            ) from error
         raise UserError(
             f"there is no Ray cluster at {cluster.address} ({_first_line(error)})",
             allowed="auto, local or the address of a head, such as 10.0.0.1:6379",
@@ -92,6 +102,56 @@ def alive_nodes() -> list[dict[str, Any]]:
     """The machines of the cluster, the head first."""
     nodes: list[dict[str, Any]] = [node for node in import_ray().nodes() if node["Alive"]]
     return sorted(nodes, key=lambda node: ("node:__internal_head__" not in node["Resources"], node["NodeID"]))
+
+
+def ask_machines(
+    question: Callable[[], Answer], nodes: Sequence[Mapping[str, Any]], patience: float, doing: str
+) -> list[Answer]:
+    """Asks machines of the cluster, all at the same time.
+
+    Args:
+        question: Called in a process on each.
+        nodes: As of `alive_nodes`.
+        patience: Seconds until a machine that has not answered is refused.
+        doing: What a machine does meanwhile, for the lines that say so.
+
+    Returns:
+        The answers, in the order of the nodes.
+
+    Raises:
+        UserError: that names a machine which does not answer.
+    """
+    ray = import_ray()
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+
+    # Without a core of its own: a machine whose cores are all taken answers as well.
+    ask = ray.remote(num_cpus=0, max_retries=1)(_answer)
+    refs = [
+        ask.options(scheduling_strategy=On(node["NodeID"], soft=False)).remote(question) for node in nodes
+    ]
+    names = {ref: node["NodeManagerHostname"] for ref, node in zip(refs, nodes, strict=True)}
+    found, silent, begin = dict[Any, Answer](), list(refs), time.monotonic()
+    while silent:
+        ended, silent = ray.wait(silent, num_returns=len(silent), timeout=min(_SAY, patience))
+        for ref in ended:
+            try:
+                found[ref] = ray.get(ref)
+            except ray.exceptions.RayError as error:
+                raise UserError(
+                    f"machine {names[ref]} does not answer ({_first_line(error)})", do="look at its logs"
+                ) from error
+        passed = time.monotonic() - begin
+        if silent and passed >= patience:
+            raise UserError(
+                f"machine {names[silent[0]]} has not answered for {passed:.0f} s", do="look at its logs"
+            )
+        if silent:
+            notice(f"machine {names[silent[0]]} {doing} since {passed:.0f} s")
+    return [found[ref] for ref in refs]
+
+
+def _answer(question: Callable[[], Answer]) -> Answer:
+    return question()
 
 
 def gpus_of_workers(cluster: Cluster) -> float:

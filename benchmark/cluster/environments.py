@@ -12,16 +12,21 @@ import sys
 import sysconfig
 import venv
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from filelock import FileLock
 
-from benchmark.cluster.connection import alive_nodes, import_ray
+from benchmark.cluster.connection import alive_nodes, ask_machines
 from benchmark.cluster.settings import Surroundings
 from benchmark.core.environment import OWN_PACKAGES
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.store import write_text
+
+_PATIENCE: Final = 3600.0
+"""Seconds in which packages are fetched and installed on a machine."""
 
 
 def python_with(packages: Sequence[str], surroundings: Surroundings) -> str:
@@ -37,15 +42,9 @@ def python_with(packages: Sequence[str], surroundings: Surroundings) -> str:
     Raises:
         UserError: if the packages cannot be installed, or the path is not the same everywhere.
     """
-    ray = import_ray()
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
-
-    make = ray.remote(num_cpus=0, max_retries=1)(_made)
-    refs = [
-        make.options(scheduling_strategy=On(node["NodeID"], soft=False)).remote(tuple(packages), surroundings)
-        for node in alive_nodes()
-    ]
-    answers: list[tuple[str, str]] = ray.get(refs)
+    answers = ask_machines(
+        partial(_made, tuple(packages), surroundings), alive_nodes(), _PATIENCE, "makes an environment"
+    )
     for _, trouble in answers:
         if trouble:
             raise UserError(f"no environment with {', '.join(packages)} can be made: {trouble}")
@@ -94,5 +93,5 @@ def make_environment(packages: Sequence[str]) -> Path:
         line = f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n"
         (own / "cluster.pth").write_text(line, "utf-8")
         # Last: now it is whole.
-        write_text(place / OWN_PACKAGES, json.dumps(list(packages)))
+        write_text(place / OWN_PACKAGES, json.dumps(sorted(packages)))
     return python

@@ -17,7 +17,6 @@ from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
 from benchmark.cluster.units import LOCK, Facts, Loading, Opening, Preparation
-from benchmark.core.console import notice
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageSet, ScoreRow, WorkerSpeed
 from benchmark.evaluate.plan import EvalPlan
@@ -62,7 +61,10 @@ class ClusterWork:
         self._pools: dict[Needs, list[Scorer]] = {main: []}
         for scorer in agenda.scorers:
             self._pools.setdefault(_needs(scorer, main), []).append(scorer)
-        self._main = Pool(cluster, main, Preparation(agenda.config, cluster.cpus))
+        versions = {scorer.name: scorer.scorer_version for scorer in agenda.scorers}
+        self._preparation = Preparation(agenda.config, cluster.cpus, versions)
+        self._main = Pool(cluster, main, self._preparation)
+        self._others: dict[Needs, Pool] = {}
         stack.callback(self._main.close)
 
     @property
@@ -82,6 +84,9 @@ class ClusterWork:
             compare_machines(
                 self._cluster, config.out, (config.scorer_texts, config.weights, config.scorer_precision)
             )
+            # Whether machines have room for them, and their packages, is known before any image is made.
+            others = [needs for needs in self._pools if needs != self._main.needs]
+            self._others = {needs: Pool(self._cluster, needs, self._preparation) for needs in others}
             units = [Unit(f"opening {spec}", Opening(spec), spec) for spec in config.checkpoint]
             self._main.run(units, self._take_opened, _refuse_lost)
             checkpoints = distinct(self._agenda, [self._opened[spec] for spec in config.checkpoint])
@@ -97,9 +102,7 @@ class ClusterWork:
         for needs, scorers in self._pools.items():
             first = needs == self._main.needs
             with self._clock("generate and score" if first else "score"), ExitStack() as stack:
-                pool = self._main
-                if not first:
-                    pool = Pool(self._cluster, needs, Preparation(self._agenda.config, self._cluster.cpus))
+                pool = self._others.get(needs, self._main)
                 stack.callback(pool.close)
                 self._run(pool, scorers, ledgers, make=first)
         (self._agenda.config.out / LOCK).unlink(missing_ok=True)
@@ -125,13 +128,8 @@ class ClusterWork:
             )
             pool.run(flow.all_units() if make else flow.units_of_scoring(), flow.answered, flow.lost)
 
-    def _take_opened(self, unit: Unit, answer: tuple[Checkpoint, Facts], worker: Worker) -> Iterable[Unit]:
+    def _take_opened(self, unit: Unit, answer: tuple[Checkpoint, Facts], _worker: Worker) -> Iterable[Unit]:
         self._opened[unit.task.spec], facts = answer
-        if self._facts and facts.hardware != self._facts[0].hardware:
-            notice(
-                f"{worker.node} computes on {facts.hardware}, and another machine on "
-                f"{self._facts[0].hardware}: images may differ in their last bits"
-            )
         self._facts.append(facts)
         return ()
 
@@ -156,7 +154,8 @@ class ClusterWork:
 
 def _needs(scorer: Scorer, main: Needs) -> Needs:
     gpus = main.gpus if scorer.gpus is None else scorer.gpus
-    return replace(main, gpus=gpus, memory=int(scorer.memory_gb * 1e9), packages=scorer.packages)
+    packages = tuple(sorted(scorer.packages))
+    return replace(main, gpus=gpus, memory=int(scorer.memory_gb * 1e9), packages=packages)
 
 
 def _nothing(*_: Any) -> Iterable[Unit]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from benchmark.cluster.connection import connected, gpus_of_workers
 from benchmark.cluster.machines import compare_machines
@@ -20,10 +20,10 @@ Answer = TypeVar("Answer")
 class _Preparation(Generic[Job, Answer]):
     """What a worker does once before jobs: it sets its threads."""
 
-    task: Callable[[Job], Answer]
+    task: Callable[[Job], list[Answer]]
     threads: int
 
-    def __call__(self) -> Callable[[Job], Answer]:
+    def __call__(self) -> Callable[[Job], list[Answer]]:
         import torch
 
         torch.set_num_threads(self.threads)
@@ -32,41 +32,49 @@ class _Preparation(Generic[Job, Answer]):
 
 def run_jobs(
     cluster: Cluster,
-    task: Callable[[Job], Answer],
+    task: Callable[[Job], list[Answer]],
     jobs: Sequence[Job],
-    lost: Callable[[Job, str], Answer],
+    lost: Callable[[Job, str], list[Answer]],
     *,
+    parts: Callable[[Job], Sequence[Job]],
     out: Path,
     words: Callable[[Job], str],
 ) -> list[Answer]:
-    """Does each job on some worker; one whose worker dies is done again.
+    """Does each job on some worker; one whose worker dies is done again, at last in parts.
 
     Args:
         cluster: Which, and how its workers are used.
         task: A function of a module; must go on where an earlier try was broken off.
         jobs: Whatever can be sent to another process.
-        lost: Gives the answer for a job that was given up, and why it was.
+        lost: Gives the answers for a job that was given up, and why it was.
+        parts: Gives the parts of a job that can be done alone; the job itself where it has none.
         out: The folder that all machines must share.
         words: What a job is called.
 
     Returns:
-        The answers, in the order of the jobs.
+        The answers of all jobs, in their order.
 
     Raises:
         UserError: what a user can put right, from whichever worker.
     """
-    found: dict[int, Answer] = {}
+    found: dict[tuple[int, ...], list[Answer]] = {}
+    positions: dict[Unit, tuple[int, ...]] = {Unit(words(job), job): (i,) for i, job in enumerate(jobs)}
+    units = list(positions)
 
-    def take(unit: Unit, answer: Any) -> Iterable[Unit]:
+    def answered(unit: Unit, answer: list[Answer], _worker: Worker | None = None) -> Iterable[Unit]:
         found[positions[unit]] = answer
-        tell(len(found), len(jobs))
+        tell(len(found), len(positions))
         return ()
 
-    def answered(unit: Unit, answer: Any, worker: Worker) -> Iterable[Unit]:  # noqa: ARG001
-        return take(unit, answer)
+    def given_up(unit: Unit, why: str) -> Iterable[Unit]:
+        alone = parts(unit.task)
+        if len(alone) < 2:
+            return answered(unit, lost(unit.task, why))
+        place = positions.pop(unit)
+        new = {Unit(words(job), job): (*place, i) for i, job in enumerate(alone)}
+        positions.update(new)
+        return list(new)
 
-    units = [Unit(words(job), job) for job in jobs]
-    positions = {unit: i for i, unit in enumerate(units)}
     with connected(cluster):
         compare_machines(cluster, out)
         needs = Needs(cluster.cpus, gpus_of_workers(cluster))
@@ -74,7 +82,7 @@ def run_jobs(
         try:
             with console_progress(f"runs on {len(pool.workers)} workers") as tell:
                 tell(0, len(jobs))
-                pool.run(units, answered, lambda unit, why: take(unit, lost(unit.task, why)))
+                pool.run(units, answered, given_up)
         finally:
             pool.close()
-    return [found[i] for i in range(len(jobs))]
+    return [answer for place in sorted(found) for answer in found[place]]

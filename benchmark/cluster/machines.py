@@ -10,12 +10,14 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from benchmark.cluster.connection import alive_nodes, import_ray
+from benchmark.cluster.connection import alive_nodes, ask_machines
 from benchmark.cluster.settings import LOCAL, Cluster, Surroundings
+from benchmark.core.console import notice
 from benchmark.core.environment import package_versions
 from benchmark.core.errors import FbenchError, UserError
 from benchmark.core.store import write_text
@@ -37,6 +39,8 @@ class Account:
         code: Hash of the source files of `benchmark` and `trainers`.
         packages: Versions of what numbers depend on.
         weights: Version of each scorer, with the hash of its weights and references.
+        processor: What instructions it has, as torch calls them.
+        gpus: Of which kind, as Ray calls it; empty without.
     """
 
     name: str
@@ -45,6 +49,8 @@ class Account:
     code: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
     weights: Mapping[str, str] = field(default_factory=dict)
+    processor: str = ""
+    gpus: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,7 @@ class Question:
 def compare_machines(
     cluster: Cluster, out: Path, scorers: tuple[tuple[str, ...], str, str] = ((), "", "")
 ) -> None:
-    """Asks every machine of the cluster, and refuses one that differs from this one.
+    """Asks every machine of the cluster, refuses one that differs from this one, and tells of other hardware.
 
     Args:
         cluster: How workers are used.
@@ -79,16 +85,18 @@ def compare_machines(
     """
     out = out.absolute()
     nonce = out / f"{_NONCE}{secrets.token_hex(8)}"
-    scratch = str(cluster.scratch.absolute()) if cluster.scratch is not None else None
-    asked = Question(nonce, secrets.token_hex(16), Surroundings(scratch=scratch), scorers)
+    asked = Question(nonce, secrets.token_hex(16), Surroundings.of(cluster), scorers)
     write_text(nonce, asked.secret)
     try:
         own = _own_account(asked)
         # A cluster that this process began is this machine.
-        nodes = [] if cluster.address == LOCAL else [node["NodeID"] for node in alive_nodes()]
-        others = _accounts(nodes, asked)
+        nodes = [] if cluster.address == LOCAL else alive_nodes()
+        others = ask_machines(
+            partial(_account, asked), nodes, 10 * _PATIENCE, "looks at its code and weights"
+        )
         refuse_unlike(own, others, out)
         _refuse_unseen([one.name for one in others], nonce, out)
+        notice(other_hardware([replace(a, gpus=_gpus(n)) for a, n in zip(others, nodes, strict=True)]))
     finally:
         for file in out.glob(f"{_NONCE}*"):
             file.unlink(missing_ok=True)
@@ -127,21 +135,24 @@ def refuse_unlike(own: Account, others: Iterable[Account], out: Path) -> None:
                 )
 
 
-def _accounts(nodes: Sequence[str], asked: Question) -> list[Account]:
-    ray = import_ray()
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
+def other_hardware(machines: Sequence[Account]) -> str:
+    """A line that names machines of several kinds; empty where all are of one.
 
-    # Without a core of its own: a machine whose cores are all taken answers as well.
-    ask = ray.remote(num_cpus=0, max_retries=1)(_account)
-    refs = [ask.options(scheduling_strategy=On(node, soft=False)).remote(asked) for node in nodes]
-    try:
-        found: list[Account] = ray.get(refs, timeout=10 * _PATIENCE)
-    except (ray.exceptions.RayError, TimeoutError) as error:
-        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise UserError(
-            f"a machine of the cluster does not answer ({first.strip()[:200]})", do="look at its logs"
-        ) from error
-    return found
+    Where some have GPUs, those without are none that compute.
+    """
+    kinds: dict[str, str] = {}
+    for one in [m for m in machines if m.gpus] or machines:
+        kinds.setdefault(one.gpus or one.processor, one.name)
+    if len(kinds) < 2:
+        return ""
+    said = ", ".join(f"{name} has {kind}" for kind, name in kinds.items())
+    return f"{said}: images may differ in their last bits"
+
+
+def _gpus(node: Mapping[str, Any]) -> str:
+    return ", ".join(
+        sorted(name.partition(":")[2] for name in node["Resources"] if name.startswith("accelerator_type:"))
+    )
 
 
 def _account(asked: Question) -> Account:
@@ -162,12 +173,14 @@ def _own_account(asked: Question) -> Account:
     name = platform.node()
     texts, weights, precision = asked.scorers
     try:
-        # One with packages of its own is compared where these are: by its worker.
+        # One with packages of its own is compared where these are: by its worker, as it begins.
         made = [s for s in make_scorers(texts, weights, precision) if not s.packages] if texts else []
         versions = {scorer.name: scorer.scorer_version for scorer in made}
     except FbenchError as error:
         return Account(name, trouble=str(error))
-    return Account(name, code=_code(), packages=package_versions(), weights=versions)
+    return Account(
+        name, code=_code(), packages=package_versions(), weights=versions, processor=device_words("cpu")
+    )
 
 
 def _refuse_unseen(names: Sequence[str], nonce: Path, out: Path) -> None:
@@ -192,8 +205,6 @@ def _appears(path: Path, content: str) -> bool:
             list(path.parent.iterdir())
             if path.read_text("utf-8") == content:
                 return True
-        if not path.parent.is_dir():
-            return False
         time.sleep(0.1)
     return False
 

@@ -6,8 +6,8 @@ while, a line says on what.
 """
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -61,6 +61,7 @@ class Worker:
         restarts: How often it began anew.
         units: Units that it finished.
         seconds: What the last one took.
+        failed_starts: How often in a row it could not begin; after too many it stays empty.
     """
 
     number: int
@@ -68,6 +69,7 @@ class Worker:
     restarts: int = 0
     units: int = 0
     seconds: float = 0.0
+    failed_starts: int = 0
     actor: Any = None
     waiting: Any = None
     ready: bool = False
@@ -91,13 +93,10 @@ class Pool:
     def __init__(self, cluster: Cluster, needs: Needs, prepare: Prepare[Any, Any]) -> None:
         self._cluster, self.needs, self._prepare = cluster, needs, prepare
         self.workers = [Worker(i + 1) for i in range(workers_that_fit(cluster, needs))]
-        self._surroundings = Surroundings(
-            scratch=str(cluster.scratch.absolute()) if cluster.scratch is not None else None
-        )
+        self._surroundings = Surroundings.of(cluster, hide_gpus=not needs.gpus)
         packages = needs.packages
         self._python = python_with(packages, self._surroundings) if packages else ""
         self._tries: dict[Unit, int] = {}
-        self._failed_starts = 0
         self._moved = self._head_seen = time.monotonic()
         self._finished = self._stalls = 0
 
@@ -132,7 +131,7 @@ class Pool:
         ray = import_ray()
         idle = sum(worker.actor is not None and worker.unit is None for worker in self.workers)
         for worker in self.workers:
-            if worker.actor is not None or idle >= units:
+            if worker.actor is not None or idle >= units or self._is_given_up(worker):
                 continue
             idle += 1
             options: dict[str, Any] = {"num_cpus": self.needs.cpus, "num_gpus": self.needs.gpus}
@@ -148,7 +147,7 @@ class Pool:
     def _hand_out(self, queue: deque[Unit]) -> None:
         for worker in self.workers:
             if worker.ready and worker.unit is None and queue:
-                unit = _best(queue, worker.group, [w.group for w in self.workers if w.unit])
+                unit = _best(queue, worker.group, Counter(w.group for w in self.workers if w.unit))
                 queue.remove(unit)
                 worker.unit, worker.group, worker.since = unit, unit.group, time.monotonic()
                 worker.waiting = worker.actor.do.remote(unit.task)
@@ -178,7 +177,7 @@ class Pool:
             raise outcome.error
         if isinstance(outcome, Done):
             if unit is None:
-                worker.ready, worker.node, self._failed_starts = True, outcome.answer, 0
+                worker.ready, worker.node, worker.failed_starts = True, outcome.answer, 0
                 return ()
             self._finished += 1
             worker.units, worker.seconds = worker.units + 1, outcome.seconds
@@ -207,14 +206,22 @@ class Pool:
         return lost(unit, f"given up after {tried} tries: {why}")
 
     def _refuse_starts(self, worker: Worker, why: str, trace: str) -> None:
-        """Workers that cannot begin are begun again some times, but not for ever."""
-        self._failed_starts += 1
-        if self._failed_starts <= self._cluster.retries * len(self.workers):
+        """Begins a worker again some times; then it is left out, and the others go on."""
+        worker.failed_starts += 1
+        if not self._is_given_up(worker):
             notice(f"worker {worker.number} could not begin ({why}); it is begun again")
+            return
+        if not all(self._is_given_up(one) for one in self.workers):
+            notice(
+                f"worker {worker.number} could not begin {worker.failed_starts} times ({why}); it is left out"
+            )
             return
         if trace:
             raise RuntimeError(f"no worker can begin:\n{trace}")
         raise UserError(f"no worker can begin on the Ray cluster ({why})", do="look at its machines and logs")
+
+    def _is_given_up(self, worker: Worker) -> bool:
+        return worker.failed_starts > self._cluster.retries
 
     def _look_around(self) -> None:
         now = time.monotonic()
@@ -264,9 +271,9 @@ class Pool:
         worker.ready = False
 
 
-def _best(queue: Sequence[Unit], own: str, others: Sequence[str]) -> Unit:
+def _best(queue: Sequence[Unit], own: str, others: Mapping[str, int]) -> Unit:
     """The next unit: of the worker's own group, else of one that the fewest are at, else the first."""
-    return min(queue, key=lambda unit: (unit.group != own, others.count(unit.group)))
+    return min(queue, key=lambda unit: (unit.group != own, others.get(unit.group, 0)))
 
 
 def _line(error: BaseException) -> str:

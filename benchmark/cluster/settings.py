@@ -1,8 +1,9 @@
 """What a user says of a cluster, and what a worker needs of it."""
 
 import os
+import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -51,6 +52,10 @@ class Cluster:
         ):
             if value is not None and value < least:
                 raise ConfigError(f"--{name} is {value:g}", allowed=f"at least {least}")
+        if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
+            raise ConfigError(
+                f"--gpus-per-worker is {self.gpus:g}", allowed="a part of one GPU, or whole ones"
+            )
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,18 @@ class Surroundings:
     )
     scratch: str | None = None
 
+    @classmethod
+    def of(cls, cluster: Cluster, *, hide_gpus: bool = False) -> "Surroundings":
+        """Those of this process, for a cluster's workers.
+
+        Args:
+            cluster: Says where scratch is.
+            hide_gpus: For workers that asked for none: newer versions of Ray let them see all of a machine's.
+        """
+        scratch = str(cluster.scratch.absolute()) if cluster.scratch is not None else None
+        own = cls(scratch=scratch)
+        return replace(own, variables={**own.variables, "CUDA_VISIBLE_DEVICES": ""}) if hide_gpus else own
+
     def enter(self) -> None:
         """Makes this process's surroundings these.
 
@@ -82,3 +99,4 @@ class Surroundings:
             for name in ("cache", "tmp"):
                 (place / name).mkdir(parents=True, exist_ok=True)
             os.environ |= {"FBENCH_CACHE": str(place / "cache"), "TMPDIR": str(place / "tmp")}
+            tempfile.tempdir = None  # what Python found before, and would keep to

@@ -3,10 +3,13 @@
 Every unit leaves files named by content, so that it can be done twice, by whomever, and found by all.
 """
 
-from collections.abc import Iterator, Sequence
+import platform
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from benchmark.cluster.actor import Do
 from benchmark.cluster.machines import device_words
@@ -23,6 +26,8 @@ from benchmark.scorers import Scorer
 
 LOCK = ".lock-workers"
 """Held by workers beside the command's own, so that they notice when the folder is removed."""
+_PATIENCE: Final = 30.0
+"""Seconds in which a machine sees the images that another one made; NFS keeps what it knows for a while."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,23 @@ class Evaluator:
 
     Args:
         config: The settings.
+        versions: Of each scorer, as the command has them.
+
+    Raises:
+        UserError: if a scorer is another one here.
     """
 
-    def __init__(self, config: EvalConfig) -> None:
+    def __init__(self, config: EvalConfig, versions: Mapping[str, str]) -> None:
         self.fresh = 0
         self.work = WorkHere(plan(config), self._counting)
         self.scorers = {scorer.name: scorer for scorer in self.work.agenda.scorers}
+        for name, scorer in self.scorers.items():
+            if scorer.scorer_version != versions[name]:
+                raise UserError(
+                    f"machine {platform.node()} has {name} {scorer.scorer_version}, and the command "
+                    f"{versions[name]}",
+                    do="make the weights the same on all machines",
+                )
         self._lock = held(config.out, shared_settings(config), shared=True, name=LOCK)
         self._lock.__enter__()
 
@@ -91,13 +107,14 @@ class Preparation:
 
     config: EvalConfig
     threads: int
+    versions: Mapping[str, str]
 
     def __call__(self) -> "Do[Task, object]":
         """Begins an evaluation."""
         import torch
 
         torch.set_num_threads(self.threads)
-        return Evaluator(self.config)
+        return Evaluator(self.config, self.versions)
 
 
 class Task:
@@ -181,6 +198,7 @@ class Scoring(Task):
 
     def do(self, state: Evaluator) -> dict[str, list[ScoreRow]]:
         """The rows of each scorer of images or prompts."""
+        wait_for(self.part)
         return state.work.score_part(self.part, state.named(self.scorers), self.suffix)
 
 
@@ -193,11 +211,28 @@ class Summing(Task):
 
     def do(self, state: Evaluator) -> dict[str, list[ScoreRow]]:
         """The rows of each scorer, which are kept as well."""
+        wait_for(self.images)
         # What others have kept meanwhile is not known to a cache that was read before.
         state.work.cache = ScoreCache(state.agenda.config.out)
         scorers = state.named(self.scorers)
         rows = state.work.score(self.images, scorers)
         return {s.name: [row for row in rows if row.scorer == s.name] for s in scorers}
+
+
+def wait_for(images: ImageSet) -> None:
+    """Waits until this machine sees the images that others made.
+
+    Raises:
+        FileNotFoundError: if one does not appear; as rows without an image they would be kept for good.
+    """
+    end = time.monotonic() + _PATIENCE
+    for record in images.ok:
+        while not record.path.is_file():
+            if time.monotonic() > end:
+                raise FileNotFoundError(f"{record.path} was made and is not seen on {platform.node()}")
+            # A client of NFS that has looked in vain looks again when the folder is listed.
+            list(record.path.parent.glob("*"))
+            time.sleep(0.2)
 
 
 def parts_of(prompts: Sequence[Prompt], images_per_prompt: int, workers: int) -> list[tuple[Prompt, ...]]:
@@ -214,7 +249,7 @@ def parts_of(prompts: Sequence[Prompt], images_per_prompt: int, workers: int) ->
 
 
 def shards_of(prompts: int, images_per_prompt: int, batch: int) -> list[Shard]:
-    """Shards of at least 32 images and whole batches, as far as prompts allow.
+    """Shards of whole prompts and about 32 images, or about a batch where that is more.
 
     Example:
         >>> [shard.suffix for shard in shards_of(48, 4, 16)][:2]

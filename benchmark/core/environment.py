@@ -59,7 +59,7 @@ OWN_PACKAGES = "fbench-packages.json"
 
 
 def own_packages() -> tuple[str, ...]:
-    """The packages that this process's environment was made for, as of `Scorer.packages`; usually none."""
+    """The packages that this process's environment was made for, sorted; usually none."""
     place = Path(sys.prefix) / OWN_PACKAGES
     return tuple(json.loads(place.read_text("utf-8"))) if place.is_file() else ()
 

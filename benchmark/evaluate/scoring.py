@@ -89,7 +89,7 @@ class Loaded:
         """
         for scorer in scorers:
             if scorer.name not in self._ready:
-                if scorer.packages and scorer.packages != own_packages():
+                if scorer.packages and tuple(sorted(scorer.packages)) != own_packages():
                     raise UserError(
                         f"scorer {scorer.name} needs packages of its own: {', '.join(scorer.packages)}",
                         do="give --ray (or --ray local), which makes an environment with them",

@@ -31,11 +31,16 @@ def sweep_on_cluster(what: Sweep, cluster: Cluster) -> SweepResult:
 
     def train(jobs: Sequence[Groups]) -> "list[list[RunResult | RunFailure]]":
         units = [[group] for groups in jobs for group in groups]
-        return run_jobs(cluster, train_groups, units, _lost, out=what.out, words=_words)
+        return [run_jobs(cluster, train_groups, units, _lost, parts=_parts, out=what.out, words=_words)]
 
     with connected(cluster):
         workers = workers_that_fit(cluster, Needs(cluster.cpus, gpus_of_workers(cluster)))
         return sweep(replace(what, workers=workers), train)
+
+
+def _parts(groups: Groups) -> list[Groups]:
+    """Each member alone: one that kills its worker leaves the others alone."""
+    return [[(run,)] for group in groups for run in group]
 
 
 def _lost(groups: Groups, why: str) -> "list[RunResult | RunFailure]":

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cluster.connection import connected
-from benchmark.cluster.machines import Account, compare_machines, refuse_unlike
+from benchmark.cluster.machines import Account, compare_machines, other_hardware, refuse_unlike
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
 
@@ -34,6 +34,18 @@ def test_what_differs_is_said(other: Account, said: str) -> None:
     with pytest.raises(UserError) as refusal:
         refuse_unlike(OWN, [OWN, replace(other, name="b")], Path("/out"))
     assert said in " ".join(str(refusal.value).split())
+
+
+def test_machines_of_several_kinds_are_named() -> None:
+    """Where some have GPUs, a head without any computes nothing."""
+    head, old, new = (
+        Account("head", processor="cpu AVX2"),
+        Account("a", gpus="A100"),
+        Account("b", gpus="H100"),
+    )
+    assert other_hardware([head, old, old]) == other_hardware([head]) == other_hardware([]) == ""
+    assert other_hardware([head, old, new]).startswith("a has A100, b has H100: images may differ")
+    assert "other has cpu AVX512" in other_hardware([head, Account("other", processor="cpu AVX512")])
 
 
 def test_machines_that_share_a_folder_are_asked_and_leave_nothing(

@@ -14,6 +14,7 @@ import pytest
 
 from benchmark.cluster import pool as pools
 from benchmark.cluster.connection import connected
+from benchmark.cluster.jobs import run_jobs
 from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
@@ -47,6 +48,21 @@ def _endless() -> None:
     signal.pause()
 
 
+@dataclass(frozen=True)
+class FirstAlone:
+    """Lets the first worker begin and no other, as where the other machine is broken."""
+
+    mark: Path
+
+    def __call__(self) -> Callable[[Callable[[], Any]], Any]:
+        self.mark.touch(exist_ok=False)
+        return lambda act: act()
+
+
+def _slow() -> None:
+    time.sleep(3)
+
+
 def _bug() -> None:
     raise ZeroDivisionError("a bug of ours")
 
@@ -70,7 +86,7 @@ class Outcome:
     pids: set[int]
 
 
-def run(cluster: Cluster, units: dict[str, Callable[[], Any]]) -> Outcome:
+def run(cluster: Cluster, units: dict[str, Callable[[], Any]], prepare: Any = _prepare) -> Outcome:
     outcome = Outcome({}, {}, set())
 
     def answered(unit: Unit, answer: Any, worker: Worker) -> Iterable[Unit]:
@@ -82,7 +98,7 @@ def run(cluster: Cluster, units: dict[str, Callable[[], Any]]) -> Outcome:
         return ()
 
     with connected(cluster):
-        pool = Pool(cluster, Needs(), _prepare)
+        pool = Pool(cluster, Needs(), prepare)
         try:
             pool.run([Unit(words, act) for words, act in units.items()], answered, lost)
         finally:
@@ -106,6 +122,37 @@ def test_a_unit_whose_worker_dies_is_done_again_and_given_up_after_the_retries(
     assert len(list((tmp_path / "hopeless").iterdir())) == 3
     said = capfd.readouterr().err
     assert said.count("lost unlucky") == said.count("lost hopeless") == 2
+
+
+def test_a_worker_that_cannot_begin_is_left_out_and_the_others_go_on(
+    two_machines: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    units: dict[str, Callable[[], Any]] = {f"slow {i}": _slow for i in range(6)}
+    outcome = run(replace(two_machines, retries=1), units, FirstAlone(tmp_path / "mark"))
+    assert outcome.answers.keys() == units.keys()
+    said = capfd.readouterr().err
+    assert said.count("it is begun again") == 1
+    assert said.count("could not begin 2 times (FileExistsError") == said.count("it is left out") == 1
+
+
+def _all(acts: tuple[Callable[[], Any], ...]) -> list[Any]:
+    return [act() for act in acts]
+
+
+def test_a_job_that_ends_every_worker_is_done_in_parts(two_machines: Cluster, tmp_path: Path) -> None:
+    """As members of a sweep that are trained together: one that cannot be leaves the others alone."""
+    (tmp_path / "marks").mkdir()
+    answers = run_jobs(
+        replace(two_machines, retries=1),
+        _all,
+        [(Dies(tmp_path / "marks", 99), platform.node), (platform.system,)],
+        lambda _job, why: [why],
+        parts=lambda job: [(act,) for act in job],
+        out=tmp_path / "out",
+        words=lambda job: f"{len(job)} acts",
+    )
+    assert answers[0].startswith("given up after 2 tries")
+    assert answers[1:] == [platform.node(), platform.system()]
 
 
 def test_what_a_user_can_put_right_ends_everything_at_once(two_machines: Cluster) -> None:
