@@ -1,9 +1,11 @@
 """Options of commands that can work on a Ray cluster."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from benchmark.core.errors import ConfigError
 
@@ -20,8 +22,6 @@ Ray = Annotated[
     typer.Option(
         "--ray",
         metavar="[ADDRESS]",
-        is_flag=False,
-        flag_value="auto",
         help="auto (where there is no word), local, or host:port of a head.",
         rich_help_panel=_CLUSTER,
     ),
@@ -56,6 +56,33 @@ Scratch = Annotated[
         rich_help_panel=_CLUSTER,
     ),
 ]
+
+
+def addressed(words: Sequence[str]) -> list[str]:
+    """The words of a command line, with `auto` behind a ``--ray`` that no address follows.
+
+    Example:
+        >>> addressed(["--ray", "--retries", "1"]), addressed(["--ray", "local"])
+        (['--ray', 'auto', '--retries', '1'], ['--ray', 'local'])
+    """
+    following = [*words[1:], "-"]
+    pairs = zip(words, following, strict=True)
+    return [
+        one
+        for word, then in pairs
+        for one in ([word, "auto"] if word == "--ray" and then.startswith("-") else [word])
+    ]
+
+
+class ClusterCommand(TyperCommand):
+    """A command whose ``--ray`` may stand without an address, which Typer's options cannot."""
+
+    def make_parser(self, ctx: Any) -> Any:
+        """The reader of its words."""
+        parser = super().make_parser(ctx)
+        read = parser.parse_args
+        parser.parse_args = lambda args: read(args=addressed(args))  # type: ignore[method-assign]
+        return parser
 
 
 def cluster_of(

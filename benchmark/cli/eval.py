@@ -9,7 +9,9 @@ from benchmark.cli.output import say_evaluation, say_plan
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
 
-@app.command("eval", cls=options.command_of("benchmark.evaluate.config:EvalConfig"))
+@app.command(
+    "eval", cls=options.command_of("benchmark.evaluate.config:EvalConfig", ray_options.ClusterCommand)
+)
 def evaluate(
     context: typer.Context,
     weights_folder: options.WeightsFolder = None,

@@ -51,7 +51,7 @@ _MACHINE = ("device", "scorer_precision", "precision", "offline")
 """Settings that many commands have: after the options of a command's own."""
 
 
-def command_of(config: str) -> type[TyperCommand]:
+def command_of(config: str, kind: type[TyperCommand] = TyperCommand) -> type[TyperCommand]:
     """The class of a command that has an option, or an argument, for each setting of a config with a flag.
 
     They are made when the command is used, so that ``fbench --help`` imports no config. First stand the
@@ -60,9 +60,10 @@ def command_of(config: str) -> type[TyperCommand]:
 
     Args:
         config: Where it lives: `module:Class`.
+        kind: What the command is otherwise.
     """
 
-    class SettingsCommand(TyperCommand):
+    class SettingsCommand(kind):  # type: ignore[misc, valid-type]  # made for each command
         """A command with the options of its settings."""
 
         _own: list[Any]

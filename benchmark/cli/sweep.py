@@ -23,7 +23,7 @@ _AXIS_NAMES = ("objective", "divergence", "beta", "lr", "seed")
 _OWN_OPTIONS = frozenset({"workers", "at_once", *ray_options.OPTIONS})
 
 
-@app.command("sweep")
+@app.command("sweep", cls=ray_options.ClusterCommand)
 def sweep(
     context: typer.Context,
     objective: Annotated[
