@@ -147,6 +147,8 @@ def test_killed_workers_and_a_machine_that_goes_change_nothing(
     assert images_in(config.out) == images_in(alone.folder)
     pd.testing.assert_frame_equal(table_in(config.out), table_in(alone.folder))
     assert result.n_missing == 0
+    # Ray may take half a minute to see that a machine is gone, and the next command would ask it.
+    ray_cluster.wait_for_nodes(timeout=120)
 
 
 def test_a_scorer_that_kills_its_worker_costs_its_own_rows_alone(
