@@ -22,7 +22,8 @@ from typing import Final
 from benchmark.core.errors import EXIT_USER
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-GROUND: Final = "benchmark/core/"
+GROUND: Final = ("benchmark/core/", "benchmark/cli/silence.py", "benchmark/cli/streams.py")
+"""Records and errors, and the lines that say on a slow machine that a command is at work."""
 FOUND: Final = "files.json"
 
 
