@@ -64,9 +64,11 @@ def addressed(words: Sequence[str]) -> list[str]:
     Example:
         >>> addressed(["--ray", "--retries", "1"]), addressed(["--ray", "local"])
         (['--ray', 'auto', '--retries', '1'], ['--ray', 'local'])
+        >>> addressed([])
+        []
     """
     following = [*words[1:], "-"]
-    pairs = zip(words, following, strict=True)
+    pairs = zip(words, following, strict=False)
     return [
         one
         for word, then in pairs
