@@ -46,8 +46,7 @@ def test_weights_are_published_ones_unless_told_otherwise(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["shapes-core", "shapes-validation", "shapes-style"])
 def test_texts_of_the_embedded_world_are_known(name: str) -> None:
-    for prompt in load_prompt_set(name):
-        parse(prompt.text)
+    assert not any(map(_is_strange, load_prompt_set(name)))
 
 
 @pytest.mark.parametrize("name", ["open-100", "open-attributes"])
