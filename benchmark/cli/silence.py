@@ -9,7 +9,7 @@ from threading import Event, Thread
 from typing import Final
 
 from benchmark.cli import streams
-from benchmark.core.console import now_doing
+from benchmark.core.console import is_spoken_for, now_doing
 
 FIRST: Final = 0.7
 AGAIN: Final = 10.0
@@ -47,8 +47,9 @@ def _watch(over: Event, start: float) -> None:
         silent_since = streams.last_written() or start
         allowed = FIRST if streams.last_written() is None else AGAIN
         left = silent_since + allowed - time.monotonic()
-        if left <= 0:
-            passed = time.monotonic() - start
+        passed = time.monotonic() - start
+        # A first line comes before workers have begun; later ones are theirs.
+        if left <= 0 and not (is_spoken_for() and passed > AGAIN):
             _say(f"{now_doing() or 'at work'}{f', {passed:.0f} s so far' if passed > AGAIN else ''}")
         pause = max(left, FIRST) if left > 0 else AGAIN
 

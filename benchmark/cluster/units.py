@@ -5,6 +5,7 @@ Every unit leaves files named by content, so that it can be done twice, by whome
 
 import platform
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,12 +118,12 @@ class Preparation:
         return Evaluator(self.config, self.versions)
 
 
-class Task:
+class Task(ABC):
     """A unit's task."""
 
+    @abstractmethod
     def do(self, state: Evaluator) -> object:
         """Does it."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ def notice(text: str) -> None:
 
 
 _DOING: list[str] = []
+_SPEAKING: list[None] = []
 
 
 @contextmanager
@@ -32,6 +33,21 @@ def doing(what: str) -> Iterator[None]:
         yield
     finally:
         _DOING.remove(what)
+
+
+@contextmanager
+def workers_speak() -> Iterator[None]:
+    """Leaves it to worker processes, which show progress of their own, to break the silence."""
+    _SPEAKING.append(None)
+    try:
+        yield
+    finally:
+        _SPEAKING.pop()
+
+
+def is_spoken_for() -> bool:
+    """Whether worker processes show how this one's work goes on."""
+    return bool(_SPEAKING)
 
 
 def now_doing() -> str:

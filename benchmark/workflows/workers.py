@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from benchmark.core.console import workers_speak
 from benchmark.core.errors import EXIT_TERMINATED, FbenchError, UserError
 from benchmark.core.interrupts import terminable
 from benchmark.core.system import refusal_of
@@ -58,7 +59,8 @@ def run_workers(task: Callable[[Job], Answer], jobs: Sequence[Job]) -> list[Answ
             worker.start()
             # Only the worker may hold this end: then its death is seen at the other one.
             send.close()
-        answers = _answers([receive for receive, _ in pipes])
+        with workers_speak():
+            answers = _answers([receive for receive, _ in pipes])
     except BaseException:
         for worker in workers:
             if worker.pid is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from benchmark.cli import silence, streams
-from benchmark.core.console import doing, now_doing
+from benchmark.core.console import doing, now_doing, workers_speak
 
 _SLOW = """
 import sys, time
@@ -94,6 +94,14 @@ def test_the_first_line_comes_within_a_second_and_later_ones_after_silence(
     ]
     # One that falls silent later on is asked again.
     assert [at for at, _ in heard(20, writes=(0.1, 5))] == [pytest.approx(15, abs=1.5)]
+
+
+def test_workers_that_show_their_progress_are_not_talked_over(
+    heard: Callable[..., list[tuple[float, str]]],
+) -> None:
+    with workers_speak():
+        assert [text for _, text in heard(35)] == ["at work"]
+    assert len(heard(35)) > 1
 
 
 def test_the_line_says_what_is_done_where_that_is_known(
