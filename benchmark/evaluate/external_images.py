@@ -10,13 +10,12 @@ from benchmark.core.console import notice
 from benchmark.core.errors import NotComparableError, UnreadableFileError, UserError
 from benchmark.core.hashing import sha256_file, sha256_json
 from benchmark.core.naming import fit_name, name_of, told_apart
-from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, PromptSet, Sampler
+from benchmark.core.records import EXTERNAL, Checkpoint, ImageRecord, ImageSet, PromptSet, Sampler
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.layouts import Layout, find_rows, layout_of
 from benchmark.evaluate.listing import Row, prompts_of
 from benchmark.leaderboard.comparability import prompt_difference, prompt_ids_in
 
-EXTERNAL = "external"
 ENDINGS = (".jsonl", ".json", ".ndjson", ".csv", ".tsv", ".parquet", ".txt")
 """Endings of a listing's file that are not part of its name."""
 

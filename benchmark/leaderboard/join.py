@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from benchmark.core.errors import ConfigError, NotComparableError, UnknownNameError
 from benchmark.core.naming import name_of, told_apart
+from benchmark.core.records import EXTERNAL
 from benchmark.leaderboard.comparability import (
     first_difference,
     prompt_difference,
@@ -121,10 +122,6 @@ def _distinct_rows(rows: pd.DataFrame) -> pd.DataFrame:
             do="leave one of the two evaluations of this checkpoint out",
         )
     return kept.drop(columns="_gap").sort_index()
-
-
-_EXTERNAL: Final = "external"
-"""Base model of images that were made elsewhere, whose checkpoints are called as their folders are."""
 
 
 def comparable(tables: Sequence[ScoreTable], scorers: Sequence[str] = ()) -> list[ScoreTable]:
@@ -246,7 +243,7 @@ def _told_apart(tables: list[ScoreTable]) -> list[ScoreTable]:
     places: dict[tuple[str, str | None], Path] = {}
     for i, table in enumerate(tables):
         for c in table.checkpoints:
-            if c.base_model == _EXTERNAL:
+            if c.base_model == EXTERNAL:
                 places.setdefault((c.id, c.revision), _place(table, i))
     names = dict(zip(places, told_apart([id_ for id_, _ in places], [*places.values()]), strict=True))
     if all(id_ == name for (id_, _), name in names.items()):

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from benchmark.core.records import Checkpoint
+from benchmark.core.records import EXTERNAL, Checkpoint
 from benchmark.leaderboard.same_method import method_facts, training_seed
 
 
@@ -80,8 +80,17 @@ def display_names(checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
 
 
 def method_name(checkpoint: Checkpoint) -> str:
-    """Objective and divergence; the id of a base model, or of a row that stands for a method's runs."""
-    if checkpoint.objective is None or "seeds" in checkpoint.hyperparameters:
+    """Objective and divergence; the id of a base model, or of a row that stands for a method's runs.
+
+    What was trained or drawn elsewhere says neither, and keeps its id.
+
+    Example:
+        >>> method_name(Checkpoint("x", "sd15", "f_dpo", "reverse_kl", {"beta": 1.0}))
+        'f_dpo reverse_kl'
+        >>> method_name(Checkpoint("mine", "sd15", "external"))
+        'mine'
+    """
+    if checkpoint.objective in (None, EXTERNAL) or "seeds" in checkpoint.hyperparameters:
         return checkpoint.id
     return objective_and_divergence(checkpoint)
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, Leaderboard, Plane, PlanePoint, ScorerColumn
-from benchmark.leaderboard.names import objective_and_divergence
+from benchmark.leaderboard.names import method_name
 from benchmark.leaderboard.score_arrays import cells_of, failed_of
 from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.arrays import RESAMPLES, FloatArray, IntArray
@@ -227,8 +227,8 @@ def _hypervolume_notes(
     """
     methods: dict[str, list[int]] = {}
     for i, checkpoint in enumerate(checkpoints):
-        methods.setdefault(_method_of(checkpoint), []).append(i)
-    own = next(_method_of(c) for c in checkpoints if c.id == reference)
+        methods.setdefault(method_name(checkpoint), []).append(i)
+    own = next(method_name(c) for c in checkpoints if c.id == reference)
     own_members = methods.pop(own)
     found = []
     for name, members in methods.items():
@@ -245,20 +245,6 @@ def _hypervolume_notes(
         f"{'; '.join(found)}."
     )
     return (sentence,)
-
-
-def _method_of(checkpoint: Checkpoint) -> str:
-    """Objective and divergence; the id where there is no divergence and no setting tells runs apart.
-
-    Example:
-        >>> _method_of(Checkpoint("x", "sd15", "f_dpo", "reverse_kl", {"beta": 1.0}))
-        'f_dpo reverse_kl'
-        >>> _method_of(Checkpoint("mine", "sd15", "external"))
-        'mine'
-    """
-    if checkpoint.objective is None or not checkpoint.hyperparameters:
-        return checkpoint.id
-    return objective_and_divergence(checkpoint)
 
 
 def _sized(name: str, members: Sequence[int]) -> str:

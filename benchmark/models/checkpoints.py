@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmark.core import hashing
 from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError, pasted
-from benchmark.core.records import Checkpoint
+from benchmark.core.records import EXTERNAL, Checkpoint
 from benchmark.core.store import read_json
 from benchmark.models.adapters import adapter_files, adapter_place, is_adapter
 from benchmark.models.facts import Family, checkpoint_forms, looks_like_hub_id
@@ -16,8 +16,6 @@ from benchmark.models.files import LORA_FILE, content_hash, hash_with_unread_fil
 from benchmark.models.hub import download
 
 RECORD = "checkpoint.json"
-EXTERNAL = "external"
-"""The objective of a checkpoint that does not say how it was trained."""
 
 _STEP = re.compile(r"^step-(\d+)$")
 

@@ -3,7 +3,7 @@
 Nothing else passes from one stage to the next: no bare dicts, no tuples whose order one must know.
 """
 
-from benchmark.core.records.checkpoints import Checkpoint, Hyperparameter
+from benchmark.core.records.checkpoints import EXTERNAL, Checkpoint, Hyperparameter
 from benchmark.core.records.images import ImageRecord, ImageSet, Sampler
 from benchmark.core.records.leaderboards import (
     Cost,
@@ -24,6 +24,7 @@ from benchmark.core.records.prompts import ImageRef, OpenAttribute, PreferencePa
 from benchmark.core.records.scores import UNDEFINED, Axis, ScoreRow, Status, Unit
 
 __all__ = [
+    "EXTERNAL",
     "UNDEFINED",
     "Axis",
     "Checkpoint",

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 Hyperparameter = float | int | str | bool | None
+EXTERNAL = "external"
+"""What stands for an objective, a base model or a sampler that is not known, because it is from elsewhere."""
 
 
 @dataclass(frozen=True)
