@@ -108,7 +108,10 @@ def trade_off_of(leaderboard: Leaderboard, preference: str | None, diversity: st
     plane = next((p for p in leaderboard.planes if (p.across, p.upward) == (across.name, upward.name)), None)
     points = _of_plane(leaderboard, plane) if plane else _of_cells(leaderboard, across, upward)
     if not points:
-        raise UserError(f"no checkpoint has both {across.name} and {upward.name}")
+        raise UserError(
+            f"no checkpoint has both {across.name} and {upward.name}",
+            do="evaluate more prompts or images; `fbench leaderboard --verbose` says what is missing",
+        )
     points.sort(key=lambda point: point.id != leaderboard.reference)
     checkpoints = [row.checkpoint for row in leaderboard.rows]
     if upward.axis == "preference":
