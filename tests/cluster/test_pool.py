@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import signal
 import sys
 import time
@@ -179,7 +180,7 @@ def test_a_unit_that_does_not_end_is_taken_from_its_worker_and_said_meanwhile(
     assert outcome.lost.keys() == {"endless"}
     said = capfd.readouterr().err
     assert "no unit has ended for" in said
-    assert "worker 1 has been at endless" in said
+    assert re.search(r"worker \d has been at endless", said)
 
 
 def test_workers_that_have_no_room_are_said_and_not_waited_for_for_ever(

@@ -237,13 +237,17 @@ def test_a_scorer_that_fails_midway_takes_nobody_along(make_set: MakeSet, tmp_pa
     assert [r.status for r in by_name["counting"]] == ["ok"] * 10
 
 
-def test_scorers_of_one_tower_share_it_while_they_live(world: Path) -> None:
-    def loaded(text: str) -> Any:
-        (scorer,) = make_scorers([text], "embedded")
+def test_scorers_of_one_tower_share_it_while_they_live(world: Path, tmp_path: Path) -> None:
+    # A copy, because a scorer of another test may still be at work with the embedded one.
+    folder = str(shutil.copytree(world / "shapes-clip", tmp_path / "clip"))
+
+    def loaded(name: str, **settings: str) -> Any:
+        given = "".join(f", {key}={value!r}" for key, value in settings.items())
+        (scorer,) = make_scorers([f"{name}(weights={folder!r}{given})"], "embedded")
         scorer.load()
         return scorer
 
-    clip, again, half = loaded("clip"), loaded("style_cosine"), loaded("clip(precision='bf16')")
+    clip, again, half = loaded("clip"), loaded("style_cosine"), loaded("clip", precision="bf16")
     assert clip._clip is again._clip
     assert clip._clip is not half._clip
     tower = weakref.ref(clip._clip)
