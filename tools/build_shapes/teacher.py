@@ -10,10 +10,10 @@ from typing import Self
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel
 
-from tools.build_shapes.fitting import Build, autocast
+from tools.build_shapes.fitting import Build, autocast, compiled
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Teacher:
         signal: Share of the image in the variance at each timestep, falling.
     """
 
-    unet: UNet2DConditionModel
+    unet: nn.Module
     encoder: CLIPTextModel
     signal: Tensor
 
@@ -37,7 +37,7 @@ class Teacher:
         unet = UNet2DConditionModel.from_pretrained(folder / "unet").float().requires_grad_(False).eval()
         encoder = CLIPTextModel.from_pretrained(folder / "text_encoder").float().requires_grad_(False).eval()
         signal = DDIMScheduler.from_pretrained(folder / "scheduler").alphas_cumprod.double()
-        return cls(unet.to(memory_format=torch.channels_last), encoder, signal)
+        return cls(compiled(build, unet.to(memory_format=torch.channels_last)), encoder, signal)
 
     def timestep(self, signal: Tensor) -> Tensor:
         """The timestep, between two whole ones, at which the image has this share of the variance, (n,).
