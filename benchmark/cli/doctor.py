@@ -83,7 +83,7 @@ def _mark(*, present: bool) -> str:
 
 
 EMBEDDED_MODELS = (
-    "shapes-sd", "shapes-clip", "shapes-hps", "shapes-pickscore", "shapes-imagereward",
+    "shapes-sd", "shapes-flow", "shapes-clip", "shapes-hps", "shapes-pickscore", "shapes-imagereward",
     "shapes-features", "shapes-perceptual", "oracle", "oracle_label", "truth",
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from benchmark.core.errors import NotComparableError
+from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.records import Sampler
 from benchmark.generate.sampling import TextCache, batches
 from benchmark.models.conditioning import Conditioning
@@ -45,6 +45,7 @@ def path_kl(
 
     Raises:
         NotComparableError: if the two do not share the noise schedule: then the divergence is infinite.
+        UserError: if no step of so few draws noise.
         no_gaussian_steps: if their family's sampler draws none.
     """
     steps = _shared_steps(policy, reference, sampler)
@@ -100,5 +101,10 @@ def _shared_steps(
     if not torch.equal(one.t, other.t) or not torch.allclose(one.sigma, other.sigma, rtol=1e-9, atol=0):
         raise NotComparableError(
             f"{policy.name} and its reference have other noise schedules, so their paths have no distance"
+        )
+    if not len(one):
+        raise UserError(
+            f"none of {sampler.steps} sampling steps of {policy.name} draws noise: its paths have no density",
+            do="give more --steps, or leave out --distance and path_kl",
         )
     return one, other

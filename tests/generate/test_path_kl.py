@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmark.core.errors import NotComparableError
+from benchmark.core.errors import NotComparableError, UserError
 from benchmark.core.records import Checkpoint, ImageSet, Prompt, PromptSet, Sampler
 from benchmark.generate import generate, sample_walks, with_distances
 from benchmark.generate import path_kl as room
@@ -119,6 +119,13 @@ def test_other_noise_schedules_are_not_comparable(tiny_pipeline: Pipeline) -> No
     scheduler = type(tiny_pipeline.scheduler).from_config(tiny_pipeline.scheduler.config, beta_end=0.03)
     with pytest.raises(NotComparableError, match="noise schedules"):
         nats(replace(tiny_pipeline, scheduler=scheduler), tiny_pipeline)
+
+
+def test_a_sampler_without_noise_gives_no_distance_and_not_zero(
+    tiny_pipeline: Pipeline, moved: Pipeline
+) -> None:
+    with pytest.raises(UserError, match="none of 1 sampling steps .* draws noise.*more --steps"):
+        nats(moved, tiny_pipeline, replace(SAMPLER, steps=1))
 
 
 @pytest.fixture

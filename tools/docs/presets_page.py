@@ -7,7 +7,7 @@ from pathlib import Path
 from tools.docs.lines import wrapped
 from trainers.presets import FLOW, Preset
 from trainers.presets.published import PUBLISHED
-from trainers.presets.shapes import SHAPES, STYLES
+from trainers.presets.shapes import SHAPES, SHAPES_FLOW, STYLES
 
 _HEAD = """# Presets
 
@@ -31,6 +31,7 @@ share goes through the network in: more of them need less memory and give the sa
 """
 _GROUPS = (
     ("The embedded world", SHAPES),
+    ("The embedded world by flow matching", SHAPES_FLOW),
     ("Styles on the embedded world", STYLES),
     ("Stable Diffusion on Pick-a-Pic", PUBLISHED),
     ("Flow-matching models", FLOW),

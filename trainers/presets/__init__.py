@@ -15,11 +15,13 @@ from trainers.presets.published import PUBLISHED
 from trainers.presets.qwen_image import QWEN_IMAGE
 from trainers.presets.sana import SANA
 from trainers.presets.sd3 import SD3
-from trainers.presets.shapes import SHAPES, STYLES
+from trainers.presets.shapes import SHAPES, SHAPES_FLOW, STYLES
 
 FLOW: tuple[Preset, ...] = (*SD3, *FLUX, *SANA, *QWEN_IMAGE)
 """Of flow-matching models."""
-PRESETS: Mapping[str, Preset] = {found.name: found for found in (*SHAPES, *STYLES, *PUBLISHED, *FLOW)}
+PRESETS: Mapping[str, Preset] = {
+    found.name: found for found in (*SHAPES, *SHAPES_FLOW, *STYLES, *PUBLISHED, *FLOW)
+}
 
 
 def preset(name: str) -> Preset:

@@ -89,6 +89,27 @@ SHAPES: tuple[Preset, ...] = (
     ),
 )
 
+_FLOW: Mapping[str, Any] = {**_PAIRED, "base": "shapes_flow"}
+
+SHAPES_FLOW: tuple[Preset, ...] = (
+    *(
+        Preset(
+            f"shapes-flow-f-dpo-{name}",
+            f"f-DPO of the embedded flow-matching model under {words}",
+            {**_FLOW, "slope_matched": True, "objective": "f_dpo", "divergence": divergence},
+            _SOURCE,
+        )
+        for name, (divergence, words) in DIVERGENCES.items()
+    ),
+    Preset(
+        "shapes-flow-rpo",
+        "Diffusion-RPO of the embedded flow-matching model",
+        {**_FLOW, "objective": "rpo", "divergence": "reverse_kl"},
+        _SOURCE,
+    ),
+)
+"""Settings of the UNet's recipes, unless the flow model asks for others."""
+
 
 # --- styles ----------------------------------------------------------------------------------------
 

@@ -42,8 +42,10 @@ def folder_facts(folder: Path, family: Family, latent_shape: LatentShape | None 
     vae = read_json(folder / "vae" / "config.json", "an autoencoder's config")
     try:
         shape, factor = (latent_shape or plain_latents)(index, transformer, vae)
-    except (KeyError, TypeError, ValueError) as error:
+    except KeyError as error:
         raise UnreadableFileError(folder, "a diffusers pipeline", f"its configs lack {error}") from error
+    except (TypeError, ValueError) as error:
+        raise UnreadableFileError(folder, "a diffusers pipeline", str(error)) from error
     return ModelFacts(
         # The folder may be moved, and two folders may have one name: loading adds the weights' hash.
         name=folder.resolve().name,
@@ -53,6 +55,23 @@ def folder_facts(folder: Path, family: Family, latent_shape: LatentShape | None 
         latent_shape=shape,
         local=lambda: folder,
     )
+
+
+def index_number(index: Config, key: str, default: int) -> int:
+    """A whole number that the index of a folder states.
+
+    Args:
+        index: Of the folder.
+        key: Under which.
+        default: Where it states none.
+
+    Raises:
+        ValueError: if it states something else.
+    """
+    found = index.get(key, default)
+    if isinstance(found, bool) or not isinstance(found, int) or found < 0:
+        raise ValueError(f"{key} in {INDEX} is {found!r} and should be a whole number")
+    return found
 
 
 def own_facts(folder: Path, family: Family) -> ModelFacts:
@@ -87,9 +106,18 @@ def plain_latents(index: Config, transformer: Config, vae: Config) -> tuple[Shap
 
 
 def plain_shape(transformer: Config) -> Shape:
-    """Of latents that a transformer reads as they are."""
-    side = int(transformer["sample_size"])
-    return int(transformer["in_channels"]), side, side
+    """Of latents that a transformer reads as they are.
+
+    Raises:
+        ValueError: if it says more than a velocity of them, such as a learned variance.
+    """
+    side, channels = int(transformer["sample_size"]), int(transformer["in_channels"])
+    said = transformer.get("out_channels")
+    if said not in (None, channels):
+        raise ValueError(
+            f"its transformer reads {channels} channels and says {said}; a velocity has as many as it reads"
+        )
+    return channels, side, side
 
 
 def packed_shape(index: Config, transformer: Config) -> Shape:
@@ -99,5 +127,5 @@ def packed_shape(index: Config, transformer: Config) -> Shape:
         index: Of the folder, which may state it.
         transformer: Its config.
     """
-    side = int(index.get(SIDE_KEY, SIDE))
+    side = index_number(index, SIDE_KEY, SIDE)
     return int(transformer["in_channels"]) // 4, side, side

@@ -11,6 +11,7 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError, UserErr
 from benchmark.core.hashing import sha256_json
 from benchmark.models.facts import read_index
 from benchmark.models.families.base import Precision
+from benchmark.models.flow.facts import index_number
 from benchmark.models.loading import weights_sha256
 
 TOKENS_KEY: Final = "_max_sequence_length"
@@ -24,8 +25,14 @@ def token_count(folder: Path, default: int) -> int:
     Args:
         folder: Of a pipeline, whose index may state it.
         default: Of diffusers' pipeline.
+
+    Raises:
+        UserError: if it states something that is no number.
     """
-    return int(str(read_index(folder).get(TOKENS_KEY, default)))
+    try:
+        return index_number(read_index(folder), TOKENS_KEY, default)
+    except ValueError as error:
+        raise UnreadableFileError(folder, "a diffusers pipeline", error) from error
 
 
 def load_tokenizer(kind: Any, folder: Path, *, states_length: bool = True) -> Any:

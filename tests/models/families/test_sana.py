@@ -55,6 +55,17 @@ def edit(file: Path, **changes: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
+def test_a_learned_variance_is_refused(folder: Path, tmp_path: Path) -> None:
+    place = shutil.copytree(folder, tmp_path / "learned")
+    config = place / "transformer" / "config.json"
+    channels = json.loads(config.read_text())["in_channels"]
+    edit(config, out_channels=2 * channels)
+    with pytest.raises(
+        UserError, match=rf"reads {channels} channels and says {2 * channels}; a velocity"
+    ):
+        model_facts(str(place))
+
+
 def test_a_folder_is_sampled_as_its_scheduler_says(by_euler: Path) -> None:
     assert model_facts(str(by_euler)).sampler.name == "euler"
     pipeline = opened(by_euler)

@@ -78,6 +78,9 @@ def test_without_t5_as_many_zeros_as_diffusers_has(without_t5: Path, tmp_path: P
     found = sample(opened(none), PROMPTS, SEEDS, SAMPLER)
     assert far(found, diffusers_images(none, PROMPTS, SEEDS, SAMPLER, max_sequence_length=0)) <= 1
     assert far(found, ours) > 1
+    edit(none / "model_index.json", **{TOKENS_KEY: "many"})
+    with pytest.raises(UserError, match=f"{TOKENS_KEY} in model_index.json is 'many' and should be a whole"):
+        opened(none)
 
 
 def test_pefts_own_folders_are_refused_by_what_they_state(base: SD3Pipeline, tmp_path: Path) -> None:

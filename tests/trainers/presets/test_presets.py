@@ -42,7 +42,7 @@ def test_what_the_embedded_recipes_learn_from_is_in_the_package(name: str) -> No
     assert find_source(str(PRESETS[name].values["data"]))
 
 
-@pytest.mark.parametrize("base", ["shapes", "sd15"])
+@pytest.mark.parametrize("base", ["shapes", "shapes-flow", "sd15"])
 def test_every_divergence_of_the_table_has_a_recipe(base: str) -> None:
     beginning = "f-dpo-sd15-" if base == "sd15" else f"{base}-f-dpo-"
     named = {
