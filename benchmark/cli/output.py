@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from benchmark.cli import streams
+from benchmark.core.words import number_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,7 +86,9 @@ def say_evaluation(
         if as_json:
             say_json({"folder": result.folder, "images": made})
         else:
-            say(f"{made} images are in {result.folder}; the same command without --shard scores them")
+            say(
+                f"{number_of(made, 'image')} in {result.folder}; the same command without --shard scores them"
+            )
         return
     if as_json:
         from benchmark.report import json_text

@@ -7,6 +7,7 @@ import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say, say_json
+from benchmark.core.words import number_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -52,4 +53,4 @@ def reference(
         )
         return
     say(f"{written.scorer} {written.version}")
-    say(f"wrote {out}: {written.images:,} images, {written.features:,} features each")
+    say(f"wrote {out}: {number_of(written.images, 'image')}, {number_of(written.features, 'feature')} each")

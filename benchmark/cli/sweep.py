@@ -11,6 +11,7 @@ from benchmark.cli import options
 from benchmark.cli.output import say_json, say_next, say_plan, say_table
 from benchmark.core.config import load_config_file, parse_settings
 from benchmark.core.errors import ConfigError, UserError
+from benchmark.core.words import number_of
 
 if TYPE_CHECKING:
     from benchmark.workflows.sweep import Sweep, SweepResult
@@ -139,8 +140,9 @@ def _plan(what: "Sweep") -> list[str]:
 
     members = what.members()
     check(members)
-    return [f"{len(members)} runs in {what.out}, {what.workers} at a time:"] + [
-        f"{run.out.name}: {run.objective} {run.divergence or ''}, {run.steps} steps of {run.batch_size} pairs"
+    return [f"{number_of(len(members), 'run')} in {what.out}, {what.workers} at a time:"] + [
+        f"{run.out.name}: {run.objective} {run.divergence or ''}, {number_of(run.steps, 'step')} of "
+        f"{number_of(run.batch_size, 'pair')}"
         for run in members
     ]
 

@@ -9,6 +9,7 @@ from benchmark.cli import options
 from benchmark.cli.app import Group
 from benchmark.cli.output import say, say_json, say_table
 from benchmark.core.errors import UserError
+from benchmark.core.words import number_of
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode="rich")
 
@@ -144,7 +145,9 @@ def verify_weights(
     faults += [f"{v.release}/{v.file} is missing" for v in verified if v.verdict == "missing" and names]
     faults += [f"{call}: {why}" for call, why in opened.items() if why]
     if faults:
-        raise UserError(f"{len(faults)} faults in the published weights, the first one {faults[0]}")
+        raise UserError(
+            f"{number_of(len(faults), 'fault')} in the published weights, the first one {faults[0]}"
+        )
 
 
 def _open(names: Iterable[str]) -> dict[str, str]:

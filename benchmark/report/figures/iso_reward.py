@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.core.records import ScorerColumn
+from benchmark.core.words import number_of
 from benchmark.leaderboard.equal_level import EqualLevel, SweepCurve
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
@@ -205,9 +206,9 @@ def _caption(found: EqualLevel) -> str:
         parts.append("No overlap: more than 5 % of the resamples have no common range.")
     elif len(found.curves) > 1:
         parts.append("Grey: the common range. Below: differences at 25, 50 and 75 % of it, 95 % intervals.")
-    seeds = f"{found.n_seeds} training seed{'s' * (found.n_seeds > 1)}"
+    seeds = number_of(found.n_seeds, "training seed")
     fewest = f"{found.n_prompts_least} to " if found.n_prompts_least < found.n_prompts else ""
-    parts.append(f"{seeds}, means over {fewest}{found.n_prompts} prompts.")
+    parts.append(f"{seeds}, means over {fewest}{number_of(found.n_prompts, 'prompt')}.")
     parts += [lines_in_words(found.lines)] if found.lines else []
     notes = {c.note for c in found.contrasts if c.note not in ("", NO_OVERLAP)}
     return " ".join([*parts, *sorted(notes)])

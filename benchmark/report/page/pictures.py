@@ -11,6 +11,7 @@ from typing import Final
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt
+from benchmark.core.words import number_of
 from benchmark.generate import Progress
 
 PICTURE_MEGABYTES: Final = 64.0
@@ -157,12 +158,13 @@ def _note(
 ) -> str:
     counts = [sum(k == at for _, k in rows) for at in range(len(seeds))]
     held = [
-        f"k = {seed} of {'all ' if count == prompts else ''}{count:,} prompts"
+        f"k = {seed} of {'all ' if count == prompts else ''}{number_of(count, 'prompt')}"
         for seed, count in zip(seeds, counts, strict=True)
         if count
     ]
     which = f": {', '.join(held)}" if held else ""
     return (
-        f"To take at most {megabytes:g} MB, this page holds {found.kept:,} of {found.total:,} pictures"
-        f"{which}. Prompts were taken at even distances; scores are complete."
+        f"To take at most {megabytes:g} MB, this page holds {found.kept:,} of "
+        f"{number_of(found.total, 'picture')}{which}. Prompts were taken at even distances; "
+        "scores are complete."
     )
