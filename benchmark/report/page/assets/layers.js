@@ -47,7 +47,7 @@ function drawLegend(plane) {
     el("li", {}, svg("svg", { width: 16, height: 16, viewBox: "-9 -9 18 18", "aria-hidden": "true", ...attributes }, svg("path", { d: shape })), foreign(text));
   byId("legend").replaceChildren(
     key({ class: "m-base" }, STAR, content.reference),
-    ...content.methods.map((method, at) => key({ class: lookAt(at).colour }, lookAt(at).shape, method)),
+    ...content.methods.map(([method, at]) => key({ class: lookAt(at).colour }, lookAt(at).shape, method)),
     ...(plane?.points.some((p) => !p.may) ? [key({ class: "m-base beaten" }, SHAPES[0], "pale: off the Pareto front (95 %)")] : []),
   );
 }

@@ -220,7 +220,7 @@ function drawCaption(plane) {
 
 // What a mean over the prompts that have a number hides.
 function selection(x, y) {
-  const partial = [x, y].filter((j) => checkpoints.some((c) => c.cells[j].n !== null && c.cells[j].n !== USUAL)).map((j) => scorers[j].name);
+  const partial = [x, y].filter((j) => checkpoints.some((c) => c.cells[j].n !== null && c.cells[j].n !== USUAL)).map((j) => scorers[j].title);
   if (!partial.length) return [];
   const accepted = partial.some((name) => name.startsWith("true_")) && scorers.some((s) => s.name === "scene_rate");
   return [`${partial.join(" and ")}: a prompt without a number is not in the mean. Where a worse checkpoint lacks more of them its mean flatters it, and a checkpoint that repairs hard prompts is measured on them too; the paired difference, over prompts that both have, says more.${accepted ? " Only accepted scenes enter: scene_rate stands beside it." : ""}`];
