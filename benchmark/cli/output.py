@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,22 @@ def say_table(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
         say("  ".join([*cells, row[-1]]).rstrip())
+
+
+def say_wrapped(text: str, *, indent: int) -> None:
+    """Words in lines of at most 80 columns.
+
+    Args:
+        text: Broken at its spaces alone.
+        indent: Spaces before each line.
+    """
+    before = " " * indent
+    say(
+        textwrap.fill(
+            text, 80, initial_indent=before, subsequent_indent=before, break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )  # fmt: skip
 
 
 def say_evaluation(

@@ -7,7 +7,7 @@ import typer
 
 from benchmark.cli import options
 from benchmark.cli.app import Group
-from benchmark.cli.output import say, say_json, say_table
+from benchmark.cli.output import say, say_json, say_table, say_wrapped
 from benchmark.core.errors import UserError
 from benchmark.core.words import number_of
 
@@ -60,20 +60,16 @@ def list_weights(
     if as_json:
         say_json({"folder": published_folder(), "weights": listed})
         return
-    say(f"in {published_folder()}, and in the caches of huggingface_hub and torch\n")
-    say_table(
-        [
-            [
-                release.name,
-                ", ".join(users_of(release.name)) or "-",
-                release.licence,
-                readable_size(release.size),
-                release.source,
-                str(find(release) or "missing"),
-            ]
-            for release in RELEASES
-        ]
-    )
+    say(f"looked for in {published_folder()}, and in the caches of huggingface_hub and torch")
+    for release in RELEASES:
+        place = find(release)
+        size = readable_size(release.size) if release.size else "unknown size"
+        say(f"\n{release.name:<20} {'here' if place else 'missing':<8} {size:<13} licence {release.licence}")
+        say_wrapped(f"for {', '.join(users_of(release.name)) or 'no scorer'}", indent=2)
+        # What is copied stands on a line of its own, however long.
+        say(f"  from {release.source}")
+        if place:
+            say(f"  at {place}")
 
 
 @app.command("fetch")

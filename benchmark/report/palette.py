@@ -1,10 +1,12 @@
 """The colours and shapes by which methods are told apart, on figures and on the page alike."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from colorsys import hls_to_rgb, rgb_to_hls
 from itertools import count
 from typing import Final
 from zlib import crc32
+
+from benchmark.leaderboard.names import without_knee
 
 # After Okabe and Ito, without their yellow, which nobody sees on white, and in an order in which neighbours
 # differ by 20 in lightness L*; under simulated protanopia and deuteranopia any two differ by 18 in CIELAB.
@@ -60,6 +62,25 @@ def _from(first: int) -> Iterable[int]:
     """All numbers, each colour once before any comes again."""
     colours = len(COLOURS)
     return (colours * row + (first + step) % colours for row in count() for step in range(colours))
+
+
+def numbers_of_lines(divergences: Iterable[str], methods: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    """The number of each divergence's optimum, and whether a method was trained under that divergence.
+
+    Args:
+        divergences: Without their knees.
+        methods: Such as ``f_dpo reverse_kl``; an optimum has the number of the first under its divergence.
+
+    Example:
+        >>> numbers_of_lines(["reverse_kl", "forward_kl"], ["f_dpo reverse_kl"])
+        {'reverse_kl': (1, True), 'forward_kl': (5, False)}
+    """
+    like: dict[str, str] = {}
+    for method in methods:
+        like.setdefault(without_knee(method.partition(" ")[2]), method)
+    names = {divergence: like.get(divergence, f"f_dpo {divergence}") for divergence in divergences}
+    numbers = numbers_of(methods, names.values())
+    return {divergence: (numbers[name], divergence in like) for divergence, name in names.items()}
 
 
 def looks_of(methods: Iterable[str]) -> dict[str, tuple[str, str]]:

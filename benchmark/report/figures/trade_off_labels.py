@@ -6,7 +6,6 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from benchmark.core.records import Frontier
-from benchmark.leaderboard.names import without_knee
 from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW
 from benchmark.report.figures.label_places import Label
 from benchmark.report.figures.style import (
@@ -17,7 +16,7 @@ from benchmark.report.figures.style import (
     shown,
 )
 from benchmark.report.figures.trade_off_points import Point
-from benchmark.report.palette import COLOURS, look, numbers_of
+from benchmark.report.palette import COLOURS, look, numbers_of_lines
 
 FEW = 8
 """Points up to which whole names are tried beside them."""
@@ -105,15 +104,9 @@ def looks_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[tu
         lines: The optima.
         methods: Such as ``f_dpo reverse_kl``; the first under a divergence counts.
     """
-    own: dict[str, str] = {}
-    for method in methods:
-        own.setdefault(without_knee(method.partition(" ")[2]), method)
-    others = {d: f"f_dpo {d}" for line in lines if (d := line.divergence) not in own}
-    number = numbers_of(methods, others.values())
-    like = own | others
-    return [
-        (look(number[like[line.divergence]])[0], FRONTIER_DASHES[line.divergence in others]) for line in lines
-    ]
+    numbers = numbers_of_lines([line.divergence for line in lines], methods)
+    found = [numbers[line.divergence] for line in lines]
+    return [(look(number)[0], FRONTIER_DASHES[not trained]) for number, trained in found]
 
 
 def handles_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[Line2D]:

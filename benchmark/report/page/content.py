@@ -138,7 +138,7 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "scorers": [_scorer(c, p, plan.checkpoints) for c, p in zip(board.columns, places, strict=True)],
         "methods": [[method, numbers[method]] for method in methods],
         "checkpoints": _checkpoints(board, names, numbers),
-        "planes": planes_of(board, positions),
+        "planes": planes_of(board, positions, methods),
         "gaps": gaps_of(board, positions),
         "byTag": by_tag,
         "tagMeanings": {tag: tag_meaning(tag) for tag in (*tags, *by_tag["tags"]) if tag_meaning(tag)},

@@ -92,9 +92,7 @@ function drawPlot() {
   // Names last: they need the text's true length.
   const named = namedPoints(points);
   const labels = named.length > LABELLED ? [] : named.map((p) => ({ at: p.at, text: short(checkpoints[p.i].group, width < 480 ? 22 : 36), class: "label", colour: styleOf(p.i).colour, "data-checkpoint": p.i }));
-  for (const { divergence, points: along } of frontiers.filter((f) => f.divergence)) {
-    labels.push({ at: along.findLast((p) => !p.hollow).at, text: `optimum ${short(divergence, 24)}`, class: "label minor" });
-  }
+  // Optima lie so close that the boxes of the layers name them, and no text beside them.
   for (const { name, points: along } of frontiers.filter((f) => f.points.length && !f.divergence)) {
     const ends = [[along.at(-1), `${short(name, 30)}: ${short(along.at(-1).label, 14)}`], ...(along.length > 1 ? [[along[0], short(along[0].label, 14)]] : [])];
     labels.push(...ends.map(([p, text]) => ({ at: p.at, text, class: "label minor" })));
