@@ -123,7 +123,7 @@ def pictures_of(
         if any(row and any(row) for row in of_prompt):
             found.blocks[p] = json.dumps(of_prompt, separators=(",", ":"))
     found.kept = len(kept)
-    if tell:
+    if tell and found.kept < found.total:
         tell(found.kept, found.kept)
     found.small = bool(kept) and max(one.side for one in kept) < _SIDES[-1]
     reduced = [one for one in kept if one.side < one.made]

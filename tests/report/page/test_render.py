@@ -242,6 +242,17 @@ def test_pictures_are_as_large_as_there_is_room_for_all(tmp_path: Path) -> None:
     assert size(least.blocks) <= 0.02 * room * 1e6
 
 
+def test_the_end_is_told_once_however_many_pictures_are_kept(source: PageSource) -> None:
+    plan = plan_of(source)
+    for megabytes in (64.0, 0.02):
+        told: list[tuple[int, int]] = []
+        found = pictures_of(
+            source.image_sets, plan.checkpoints, plan.prompts, plan.seeds, megabytes,
+            lambda done, total, told=told: told.append((done, total)),
+        )  # fmt: skip
+        assert [(done, total) for done, total in told if done == total] == [(found.kept, found.kept)]
+
+
 def test_a_picture_that_was_changed_is_a_fault_and_not_shown(source: PageSource, tmp_path: Path) -> None:
     from dataclasses import replace
 
