@@ -19,7 +19,10 @@ def reference(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The .npz to write.")],
     weights: Annotated[
-        str, typer.Option(metavar="embedded|published", help="Where the scorer names none.")
+        str,
+        typer.Option(
+            metavar="embedded|published", help="Weights, where the scorer names none. (default published)"
+        ),
     ] = "published",
     weights_folder: options.WeightsFolder = None,
     device: options.Device = None,

@@ -28,21 +28,27 @@ _OWN_OPTIONS = frozenset({"workers", "at_once", *ray_options.OPTIONS})
 def sweep(
     context: typer.Context,
     objective: Annotated[
-        list[str] | None, typer.Option(help="As in `fbench train`.", rich_help_panel=_AXES)
+        list[str] | None, typer.Option(help="As in `fbench train`; once for each.", rich_help_panel=_AXES)
     ] = None,
     divergence: Annotated[
         list[str] | None,
         typer.Option(
-            help="As in `fbench train`; objectives that take none get one run.", rich_help_panel=_AXES
+            help="As in `fbench train`, once for each; objectives that take none get one run.",
+            rich_help_panel=_AXES,
         ),
     ] = None,
     beta: Annotated[
-        list[float] | None, typer.Option(help="Weight of the divergence.", rich_help_panel=_AXES)
+        list[float] | None,
+        typer.Option(help="Weight of the divergence; once for each.", rich_help_panel=_AXES),
     ] = None,
-    lr: Annotated[list[float] | None, typer.Option(help="Learning rate.", rich_help_panel=_AXES)] = None,
+    lr: Annotated[
+        list[float] | None, typer.Option(help="Learning rate; once for each.", rich_help_panel=_AXES)
+    ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(help="Runs of a seed see the same batches.", rich_help_panel=_AXES),
+        typer.Option(
+            help="Training seed, once for each; runs of one seed see the same batches.", rich_help_panel=_AXES
+        ),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="A recipe of `fbench list presets`.", rich_help_panel=_COMMON)

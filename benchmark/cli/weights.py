@@ -13,8 +13,10 @@ from benchmark.core.words import number_of
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode="rich")
 
-Names = Annotated[
-    list[str] | None, typer.Argument(metavar="NAME...", help="Of `fbench weights list`. (default all)")
+_OF_THE_LIST = "Names of `fbench weights list`."
+Fetched = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help=_OF_THE_LIST)]
+Verified = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME...]", help=f"{_OF_THE_LIST} (default all)")
 ]
 
 
@@ -74,8 +76,8 @@ def list_weights(
 
 @app.command("fetch")
 def fetch_weights(
-    names: Names = None,
-    everything: Annotated[bool, typer.Option("--all", help="Fetch all there are.")] = False,
+    names: Fetched = None,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch all, in place of names.")] = False,
     weights_folder: options.WeightsFolder = None,
     offline: options.Offline = False,
     as_json: options.AsJson = False,
@@ -109,7 +111,7 @@ def fetch_weights(
 
 @app.command("verify")
 def verify_weights(
-    names: Names = None,
+    names: Verified = None,
     load: Annotated[
         bool, typer.Option("--load", help="Also open them, strictly, as their scorers do.")
     ] = False,
