@@ -14,7 +14,7 @@ from benchmark.report import csv_text
 from benchmark.report.curve_panels import RunCurves
 from benchmark.report.finding import finding
 from benchmark.report.page import PageSource, TrainingRun, write_page
-from benchmark.report.palette import looks_of
+from benchmark.report.palette import FAMILIAR, looks_of
 
 Open = Callable[..., Any]
 
@@ -250,7 +250,10 @@ def test_training_curves_are_drawn_in_their_methods_colours(
     assert first.locator("polyline").count() == 2
     assert len(first.locator("polyline").first.get_attribute("points").split()) == 120
     assert tab.locator("#curves .loser").count() == 2
-    assert "m0" in first.locator(".curve").first.get_attribute("class").split()
+    assert (
+        f"m{FAMILIAR.index('f_dpo reverse_kl')}"
+        in first.locator(".curve").first.get_attribute("class").split()
+    )
     assert "m-base" in first.locator(".curve").last.get_attribute("class").split()
     bare = open_page()
     assert not bare.locator("#training").is_visible()
