@@ -87,7 +87,7 @@ TABLES = {
     "sd15": table(SD15, columns=[replace(c, primary=c.name == "oracle") for c in COLUMNS]),
     "none-primary": table(SD15, columns=[replace(c, primary=False) for c in FEW]),
 }
-TABLES |= {f"{n}-prompts": table({BASE: 0.0, KL: 0.0, JS: 0.0}, 0.02, prompts=n) for n in (4, 50)}
+TABLES |= {f"{n}-prompts": table({BASE: 0.0, KL: 0.0, JS: 0.0}, 0.0, prompts=n) for n in (4, 50)}
 TABLES["cfg5"] = replace(TABLES["new"], signature=SIGNATURE.replace("cfg:3.0", "cfg:5.0"))
 
 
