@@ -64,7 +64,7 @@ class TrainConfig(Config):
         "owner/name[:split]. (default {default})", WHAT, "content", "method", "shared"
     )] = "shapes-prefs"
     data_limit: Annotated[PositiveInt | None, TrainSetting(
-        "Learn from the first so many pairs at most.", WHAT, "value", "no", "shared"
+        "Learn from the first pairs only, so many.", WHAT, "value", "no", "shared"
     )] = None
     ties: Annotated[Literal["drop", "half"], TrainSetting(
         "Leave ties out, or learn from both orders with half the weight. (default {default})",
@@ -86,10 +86,11 @@ class TrainConfig(Config):
         WHAT, "value", "method", "own", flag="none"
     )] = False
     beta: Annotated[PositiveFloat | None, TrainSetting(
-        "Weight of the divergence; always stated for shapes.", WHAT, "value", "method", "own"
+        "Weight of the divergence. (default 1, or the objective's own; for shapes it must be given)",
+        WHAT, "value", "method", "own"
     )] = None
     log_ratio_scale: Annotated[PositiveFloat | Literal["auto"] | None, TrainSetting(
-        "From prediction errors to nats; always stated for shapes.",
+        "Factor from prediction errors to nats. (default auto; for shapes it must be given)",
         WHAT, "value", "method", "own", metavar="X|auto"
     )] = None
     estimator: Annotated[Literal["denoising", "transition"], TrainSetting(
@@ -104,7 +105,8 @@ class TrainConfig(Config):
         "Divide beta by f''(1), so that all divergences start alike.", WHAT, "value", "method", "own"
     )] = False
     share_t: Annotated[Literal["batch", "pair"] | None, TrainSetting(
-        "Who shares a timestep.", WHAT, "value", "method", "own", metavar="pair|batch"
+        "Who shares a timestep: the two images of a pair, or all of a batch. (default the objective's)",
+        WHAT, "value", "method", "own", metavar="pair|batch"
     )] = None
     t_density: Annotated[str | None, TrainSetting(
         "From which density flow models draw sigma: `uniform`, `logit_normal(mean=0, std=1, shift=3)`, with "
@@ -131,7 +133,7 @@ class TrainConfig(Config):
         HOW, "value", "method", "own", flag="none"
     )] = "all"
     flip: Annotated[bool, TrainSetting(
-        "See half of the pairs of a batch in the mirror. (default no)", HOW, "value", "method", "shared"
+        "Mirror half of the pairs of a batch. (default no)", HOW, "value", "method", "shared"
     )] = False
     steps: Annotated[PositiveInt, TrainSetting(
         "Optimiser steps. (default {default})", HOW, "value", "method", "own"
@@ -182,7 +184,7 @@ class TrainConfig(Config):
         HOW, "value", "no", "shared", flag="none"
     )] = False
     seed: Annotated[NonNegativeInt, TrainSetting(
-        "Of data order, timesteps, noise and adapter. (default {default})",
+        "Seed of data order, timesteps, noise and adapter. (default {default})",
         HOW, "value", "hyperparameter", "own"
     )] = 0
     save_every: Annotated[PositiveInt | None, TrainSetting(

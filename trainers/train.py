@@ -10,6 +10,7 @@ from benchmark.core import locks
 from benchmark.core import manifest as manifests
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import UserError
+from benchmark.core.words import number_of
 from benchmark.models import model_facts, whereabouts
 from trainers.config import TrainConfig
 from trainers.pairs import PreferenceData
@@ -98,14 +99,17 @@ def plan(config: TrainConfig) -> str:
     what += f", log-ratio scale {scale:g} ({recipe.scale_setting})" if scale is not None else ""
     epochs = config.steps * config.batch_size / len(data.train)
     watched, bad = len(data.held_out), len(data.bad)
+    size = f"{number_of(len(data.train), 'pair')}, {watched} held out, {number_of(data.ties, 'tie')}"
+    batch = f"{number_of(config.batch_size, 'pair')} x {number_of(config.draws, 'draw')}"
+    draws = f"{watched} x {number_of(config.held_out_draws, 'held-out draw')}"
     lines = [
         f"train      {weights} of {facts.name} with {what}",
         f"weights    {source}",
-        f"data       {data.name}: {len(data.train)} pairs, {watched} held out, {data.ties} ties, {bad} bad",
-        f"steps      {config.steps} of {config.batch_size} pairs x {config.draws} draws: {epochs:.2g} epochs",
+        f"data       {data.name}: {size}, {bad} bad",
+        f"steps      {config.steps} of {batch}: {epochs:.2g} epochs",
         f"timestep   one for each {recipe.plan.share_t}",
         f"rate       {config.lr:g}, {config.lr_schedule} after {config.rising} steps",
-        f"checkpoint every {config.saves} steps, loss on {watched} x {config.held_out_draws} held-out draws",
+        f"checkpoint every {number_of(config.saves, 'step')}, loss on {draws}",
         f"device     {choose_device(config.device)}, precision {config.precision}, seed {config.seed}",
         f"folder     {config.out}" + (" (exists, goes on)" if (config.out / "resume.pt").is_file() else ""),
     ]

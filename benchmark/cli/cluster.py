@@ -22,7 +22,7 @@ Ray = Annotated[
     typer.Option(
         "--ray",
         metavar="[ADDRESS]",
-        help="auto (where there is no word), local, or host:port of a head.",
+        help="Work on a Ray cluster: auto (also where no address is given), local, or host:port of a head.",
         rich_help_panel=_CLUSTER,
     ),
 ]
@@ -38,13 +38,14 @@ Gpus = Annotated[
     typer.Option(help="GPUs of a worker. (default 1 where the cluster has any)", rich_help_panel=_CLUSTER),
 ]
 Retries = Annotated[
-    int, typer.Option(help="How often work is done again whose worker died.", rich_help_panel=_CLUSTER)
+    int,
+    typer.Option(help="How often a piece of work is repeated whose worker died.", rich_help_panel=_CLUSTER),
 ]
 Patience = Annotated[
     float,
     typer.Option(
         metavar="SECONDS",
-        help="After which a piece of work is taken from its worker.",
+        help="Time after which a piece of work is taken from its worker.",
         rich_help_panel=_CLUSTER,
     ),
 ]
@@ -52,7 +53,7 @@ Scratch = Annotated[
     Path | None,
     typer.Option(
         metavar="FOLDER",
-        help="On each machine's own disk, for caches and temporary files.",
+        help="For caches and temporary files, on each machine's own disk.",
         rich_help_panel=_CLUSTER,
     ),
 ]

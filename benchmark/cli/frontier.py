@@ -7,6 +7,7 @@ import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say, say_json, say_next, say_plan, say_table
+from benchmark.core.words import number_of
 
 if TYPE_CHECKING:
     from benchmark.core.records import Plane
@@ -91,10 +92,11 @@ def _say_pool(result: "FrontierResult") -> None:
     from benchmark.leaderboard.optimum_lines import optimum_lines
 
     reward = optimum_lines(result.table)[0].reward
-    say(f"{len(result.betas)} betas, in units of {reward}: {', '.join(f'{b:.3g}' for b in result.betas)}")
+    betas = ", ".join(f"{beta:.3g}" for beta in result.betas)
+    say(f"{number_of(len(result.betas), 'beta')}, in units of {reward}: {betas}")
     if result.n_dropped:
         total = sum(len(images) for images in result.image_sets)
-        say(f"{result.n_dropped} of {total} images have no {reward} and are not in the pool")
+        say(f"{result.n_dropped} of {number_of(total, 'image')} without {reward}: not in the pool")
 
 
 def _say_optima(result: "FrontierResult", plane: "Plane", evaluation: Path) -> None:

@@ -32,8 +32,8 @@ def gate(
         str | None,
         typer.Option(
             metavar="A,B,...",
-            help="Gated ones. (default in shapes true_taste, oracle, true_diversity and scene_rate, else "
-            "the primary ones)",
+            help="Scorers to gate on. (default in shapes true_taste, oracle, true_diversity and scene_rate, "
+            "else the primary ones)",
         ),
     ] = None,
     margin: verdict.Margin = None,

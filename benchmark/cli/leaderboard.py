@@ -38,7 +38,8 @@ def leaderboard(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="Id that differences are against, or a method after --by-method. (default the base model)"
+            help="Id of the checkpoint that the others are compared with, or a method after --by-method. "
+            "(default the base model)"
         ),
     ] = None,
     by_method: Annotated[

@@ -38,7 +38,7 @@ WeightsFolder = Annotated[
     typer.Option(
         "--weights-folder",
         metavar="FOLDER",
-        help="Of published weights. (default $FBENCH_WEIGHTS, or ~/.cache/fbench/weights)",
+        help="Folder of published weights. (default $FBENCH_WEIGHTS, or ~/.cache/fbench/weights)",
     ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help=OFFLINE.help)]

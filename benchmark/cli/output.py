@@ -4,12 +4,14 @@ import json
 import os
 import re
 import shlex
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import typer
 
 from benchmark.cli import streams
+from benchmark.core.words import number_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -67,6 +69,22 @@ def say_table(rows: Sequence[Sequence[str]]) -> None:
         say("  ".join([*cells, row[-1]]).rstrip())
 
 
+def say_wrapped(text: str, *, indent: int) -> None:
+    """Words in lines of at most 80 columns.
+
+    Args:
+        text: Broken at its spaces alone.
+        indent: Spaces before each line.
+    """
+    before = " " * indent
+    say(
+        textwrap.fill(
+            text, 80, initial_indent=before, subsequent_indent=before, break_long_words=False,
+            break_on_hyphens=False,
+        )
+    )  # fmt: skip
+
+
 def say_evaluation(
     result: "EvalResult", *, as_json: bool, seconds: Mapping[str, float] | None = None
 ) -> None:
@@ -85,7 +103,9 @@ def say_evaluation(
         if as_json:
             say_json({"folder": result.folder, "images": made})
         else:
-            say(f"{made} images are in {result.folder}; the same command without --shard scores them")
+            say(
+                f"{number_of(made, 'image')} in {result.folder}; the same command without --shard scores them"
+            )
         return
     if as_json:
         from benchmark.report import json_text

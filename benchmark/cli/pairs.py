@@ -4,6 +4,7 @@ import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say, say_json, say_next, say_plan
+from benchmark.core.words import number_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -42,12 +43,14 @@ def pairs(
         say_json(result)
         return
     if not result.labelled_by:
-        say(f"{result.images} images of {result.checkpoint} are listed in {settings.out / 'images.jsonl'}")
+        listing = settings.out / "images.jsonl"
+        say(f"{listing} lists {number_of(result.images, 'image')} of {result.checkpoint}")
         say("next: label them, and give the same command --labels FILE, or --scorers")
         return
     say(
-        f"{'were there' if result.reused else 'made'}: {result.pairs} pairs and {result.held_out} held-out "
-        f"ones, {result.ties} of them ties, of {result.images} images labelled by {result.labelled_by}"
+        f"{'were there' if result.reused else 'made'}: {number_of(result.pairs, 'pair')} and "
+        f"{result.held_out} held out, {number_of(result.ties, 'tie')} among them, of "
+        f"{number_of(result.images, 'image')} labelled by {result.labelled_by}"
     )
     say_next("fbench", "train", *_recipe(settings.base), "--base", settings.base, "--data", result.folder)
 

@@ -17,7 +17,8 @@ Output = Annotated[
 ]
 Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Evaluation folders.")]
 Reference = Annotated[
-    str | None, typer.Option(help="Id that differences are against. (default the base model)")
+    str | None,
+    typer.Option(help="Id of the checkpoint that the others are compared with. (default the base model)"),
 ]
 
 
@@ -105,7 +106,9 @@ def iso_reward(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="The others are compared with it. (default the one of reverse_kl, or the first)"),
+        typer.Option(
+            help="Method that the others are compared with. (default the one of reverse_kl, or the first)"
+        ),
     ] = None,
     frontier: Annotated[
         list[Path] | None,

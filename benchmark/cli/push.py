@@ -25,7 +25,7 @@ def push(
         Path | None,
         typer.Option(metavar="EVAL", help="A folder of `fbench eval` that has the checkpoint, for the card."),
     ] = None,
-    step: Annotated[int | None, typer.Option(help="Which checkpoint. (default the last)")] = None,
+    step: Annotated[int | None, typer.Option(help="Step of the checkpoint. (default the last)")] = None,
     private: Annotated[
         bool, typer.Option("--private", help="Make the repository private, if it is not there yet.")
     ] = False,

@@ -7,6 +7,7 @@ import typer
 
 from benchmark.cli import options
 from benchmark.cli.output import say, say_json
+from benchmark.core.words import number_of
 
 app = typer.Typer(add_completion=False, rich_markup_mode="rich")
 
@@ -18,7 +19,10 @@ def reference(
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The .npz to write.")],
     weights: Annotated[
-        str, typer.Option(metavar="embedded|published", help="Where the scorer names none.")
+        str,
+        typer.Option(
+            metavar="embedded|published", help="Weights, where the scorer names none. (default published)"
+        ),
     ] = "published",
     weights_folder: options.WeightsFolder = None,
     device: options.Device = None,
@@ -52,4 +56,4 @@ def reference(
         )
         return
     say(f"{written.scorer} {written.version}")
-    say(f"wrote {out}: {written.images:,} images, {written.features:,} features each")
+    say(f"wrote {out}: {number_of(written.images, 'image')}, {number_of(written.features, 'feature')} each")

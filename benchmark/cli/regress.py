@@ -32,7 +32,7 @@ def regress(
         str | None,
         typer.Option(
             metavar="A,B,...",
-            help="Gated ones. (default true_taste, oracle, true_diversity and scene_rate)",
+            help="Scorers to gate on. (default true_taste, oracle, true_diversity and scene_rate)",
         ),
     ] = None,
     margin: verdict.Margin = None,

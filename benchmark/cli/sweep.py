@@ -11,6 +11,7 @@ from benchmark.cli import options
 from benchmark.cli.output import say_json, say_next, say_plan, say_table
 from benchmark.core.config import load_config_file, parse_settings
 from benchmark.core.errors import ConfigError, UserError
+from benchmark.core.words import number_of
 
 if TYPE_CHECKING:
     from benchmark.workflows.sweep import Sweep, SweepResult
@@ -27,21 +28,27 @@ _OWN_OPTIONS = frozenset({"workers", "at_once", *ray_options.OPTIONS})
 def sweep(
     context: typer.Context,
     objective: Annotated[
-        list[str] | None, typer.Option(help="As in `fbench train`.", rich_help_panel=_AXES)
+        list[str] | None, typer.Option(help="As in `fbench train`; once for each.", rich_help_panel=_AXES)
     ] = None,
     divergence: Annotated[
         list[str] | None,
         typer.Option(
-            help="As in `fbench train`; objectives that take none get one run.", rich_help_panel=_AXES
+            help="As in `fbench train`, once for each; objectives that take none get one run.",
+            rich_help_panel=_AXES,
         ),
     ] = None,
     beta: Annotated[
-        list[float] | None, typer.Option(help="Weight of the divergence.", rich_help_panel=_AXES)
+        list[float] | None,
+        typer.Option(help="Weight of the divergence; once for each.", rich_help_panel=_AXES),
     ] = None,
-    lr: Annotated[list[float] | None, typer.Option(help="Learning rate.", rich_help_panel=_AXES)] = None,
+    lr: Annotated[
+        list[float] | None, typer.Option(help="Learning rate; once for each.", rich_help_panel=_AXES)
+    ] = None,
     seed: Annotated[
         list[int] | None,
-        typer.Option(help="Runs of a seed see the same batches.", rich_help_panel=_AXES),
+        typer.Option(
+            help="Training seed, once for each; runs of one seed see the same batches.", rich_help_panel=_AXES
+        ),
     ] = None,
     preset: Annotated[
         str | None, typer.Option(help="A recipe of `fbench list presets`.", rich_help_panel=_COMMON)
@@ -139,8 +146,9 @@ def _plan(what: "Sweep") -> list[str]:
 
     members = what.members()
     check(members)
-    return [f"{len(members)} runs in {what.out}, {what.workers} at a time:"] + [
-        f"{run.out.name}: {run.objective} {run.divergence or ''}, {run.steps} steps of {run.batch_size} pairs"
+    return [f"{number_of(len(members), 'run')} in {what.out}, {what.workers} at a time:"] + [
+        f"{run.out.name}: {run.objective} {run.divergence or ''}, {number_of(run.steps, 'step')} of "
+        f"{number_of(run.batch_size, 'pair')}"
         for run in members
     ]
 

@@ -7,13 +7,16 @@ import typer
 
 from benchmark.cli import options
 from benchmark.cli.app import Group
-from benchmark.cli.output import say, say_json, say_table
+from benchmark.cli.output import say, say_json, say_table, say_wrapped
 from benchmark.core.errors import UserError
+from benchmark.core.words import number_of
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode="rich")
 
-Names = Annotated[
-    list[str] | None, typer.Argument(metavar="NAME...", help="Of `fbench weights list`. (default all)")
+_OF_THE_LIST = "Names of `fbench weights list`."
+Fetched = Annotated[list[str] | None, typer.Argument(metavar="NAME...", help=_OF_THE_LIST)]
+Verified = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME...]", help=f"{_OF_THE_LIST} (default all)")
 ]
 
 
@@ -59,26 +62,22 @@ def list_weights(
     if as_json:
         say_json({"folder": published_folder(), "weights": listed})
         return
-    say(f"in {published_folder()}, and in the caches of huggingface_hub and torch\n")
-    say_table(
-        [
-            [
-                release.name,
-                ", ".join(users_of(release.name)) or "-",
-                release.licence,
-                readable_size(release.size),
-                release.source,
-                str(find(release) or "missing"),
-            ]
-            for release in RELEASES
-        ]
-    )
+    say(f"looked for in {published_folder()}, and in the caches of huggingface_hub and torch")
+    for release in RELEASES:
+        place = find(release)
+        size = readable_size(release.size) if release.size else "unknown size"
+        say(f"\n{release.name:<20} {'here' if place else 'missing':<8} {size:<13} licence {release.licence}")
+        say_wrapped(f"for {', '.join(users_of(release.name)) or 'no scorer'}", indent=2)
+        # What is copied stands on a line of its own, however long.
+        say(f"  from {release.source}")
+        if place:
+            say(f"  at {place}")
 
 
 @app.command("fetch")
 def fetch_weights(
-    names: Names = None,
-    everything: Annotated[bool, typer.Option("--all", help="Fetch all there are.")] = False,
+    names: Fetched = None,
+    everything: Annotated[bool, typer.Option("--all", help="Fetch all, in place of names.")] = False,
     weights_folder: options.WeightsFolder = None,
     offline: options.Offline = False,
     as_json: options.AsJson = False,
@@ -112,7 +111,7 @@ def fetch_weights(
 
 @app.command("verify")
 def verify_weights(
-    names: Names = None,
+    names: Verified = None,
     load: Annotated[
         bool, typer.Option("--load", help="Also open them, strictly, as their scorers do.")
     ] = False,
@@ -144,7 +143,9 @@ def verify_weights(
     faults += [f"{v.release}/{v.file} is missing" for v in verified if v.verdict == "missing" and names]
     faults += [f"{call}: {why}" for call, why in opened.items() if why]
     if faults:
-        raise UserError(f"{len(faults)} faults in the published weights, the first one {faults[0]}")
+        raise UserError(
+            f"{number_of(len(faults), 'fault')} in the published weights, the first one {faults[0]}"
+        )
 
 
 def _open(names: Iterable[str]) -> dict[str, str]:

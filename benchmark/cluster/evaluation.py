@@ -19,6 +19,7 @@ from benchmark.cluster.settings import Cluster
 from benchmark.cluster.units import LOCK, Facts, Loading, Opening, Preparation
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageSet, ScoreRow, WorkerSpeed
+from benchmark.core.words import number_of
 from benchmark.evaluate.plan import EvalPlan
 from benchmark.evaluate.run import Workplace
 from benchmark.evaluate.scoring import ScoreCache
@@ -116,7 +117,7 @@ class ClusterWork:
 
     def _run(self, pool: Pool, scorers: Sequence[Scorer], ledgers: Sequence[Ledger], *, make: bool) -> None:
         what = f"{'images and scores' if make else ', '.join(s.name for s in scorers)}"
-        with console_progress(f"{what} on {len(pool.workers)} workers") as tell:
+        with console_progress(f"{what} on {number_of(len(pool.workers), 'worker')}") as tell:
             flow = Flow(
                 self._agenda,
                 scorers,

@@ -10,6 +10,7 @@ from benchmark.cluster.machines import compare_machines
 from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
+from benchmark.core.words import number_of
 from benchmark.generate import console_progress
 
 Job = TypeVar("Job")
@@ -80,7 +81,7 @@ def run_jobs(
         needs = Needs(cluster.cpus, gpus_of_workers(cluster))
         pool = Pool(cluster, needs, _Preparation(task, cluster.cpus))
         try:
-            with console_progress(f"runs on {len(pool.workers)} workers") as tell:
+            with console_progress(f"runs on {number_of(len(pool.workers), 'worker')}") as tell:
                 tell(0, len(jobs))
                 pool.run(units, answered, given_up)
         finally:

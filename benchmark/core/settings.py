@@ -34,6 +34,8 @@ class Setting:
 
 SettingType = TypeVar("SettingType", bound=Setting)
 
-DEVICE: Final = Setting("auto, cpu, cuda, cuda:1 or mps. (default auto)", "", "never")
-PRECISION: Final = Setting("auto (bf16 where the hardware has it), fp32, bf16 or fp16.", "", "value")
+DEVICE: Final = Setting("Where to compute: auto, cpu, cuda, cuda:1 or mps. (default auto)", "", "never")
+PRECISION: Final = Setting(
+    "Of the networks: auto (bf16 where the hardware has it), fp32, bf16 or fp16. (default auto)", "", "value"
+)
 OFFLINE: Final = Setting("Forbid every network access.", "", "never", flag="switch")

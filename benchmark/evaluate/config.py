@@ -50,12 +50,14 @@ PROMPT_COLUMN: Final = Setting(
     "never",
     metavar="NAME",
 )
-SAMPLER: Final = Setting("(default the base model's, as below)", IMAGES, "value")
-STEPS: Final = Setting("Denoising steps.", IMAGES, "value")
-GUIDANCE: Final = Setting("Scale of classifier-free guidance.", IMAGES, "value")
+SAMPLER: Final = Setting(
+    "Name of the sampler, such as ddim or euler. (default the base model's)", IMAGES, "value"
+)
+STEPS: Final = Setting("Denoising steps. (default the base model's)", IMAGES, "value")
+GUIDANCE: Final = Setting("Scale of classifier-free guidance. (default the base model's)", IMAGES, "value")
 ETA: Final = Setting("Noise added back per step.", IMAGES, "value", flag="none")
-BATCH_SIZE: Final = Setting("Images a forward pass.", IMAGES, "value")
-K: Final = Setting("K. (default {default})", IMAGES, "value")
+BATCH_SIZE: Final = Setting("Images in one forward pass. (default the base model's)", IMAGES, "value")
+K: Final = Setting("Images of each prompt, K. (default {default})", IMAGES, "value")
 
 
 class EvalConfig(Config):
@@ -76,27 +78,28 @@ class EvalConfig(Config):
         WHAT, "content", metavar="A,B,...", flag="commas"
     )] = ()
     primary: Annotated[Scorers, Setting(
-        "Declared before looking; the rest is exploratory.",
+        "Scorers that the question is about, declared before looking; the others are exploratory.",
         WHAT, "value", metavar="A,B,...", flag="commas"
     )] = ()
     reference: Annotated[str | None, Setting(
-        "Id that differences are against. (default the base model)", WHAT, "value"
+        "Id of the checkpoint that the others are compared with. (default the base model)", WHAT, "value"
     )] = None
     images_per_prompt: Annotated[int, Field(ge=1), K] = 4
-    seed: Annotated[int, Setting("The evaluation's. (default {default})", IMAGES, "value")] = 0
+    seed: Annotated[int, Setting("Seed of the images' noise. (default {default})", IMAGES, "value")] = 0
     sampler: Annotated[str | None, SAMPLER] = None
     steps: Annotated[int | None, Field(ge=1), STEPS] = None
     guidance: Annotated[float | None, Field(ge=0), GUIDANCE] = None
     eta: Annotated[float | None, Field(ge=0, le=1), ETA] = None
     batch_size: Annotated[int | None, Field(ge=1), BATCH_SIZE] = None
     noise: Annotated[Literal["per_image", "shared"], Setting(
-        "shared is for older protocols.", IMAGES, "value"
+        "Every image starts from noise of its own, or image k of all prompts from the same, as older "
+        "protocols have it. (default {default})", IMAGES, "value"
     )] = "per_image"
     distance: Annotated[bool, Setting(
         "Measure how far the sampling paths are from the base model's: the scorer path_kl.", IMAGES, "value"
     )] = False
     limit: Annotated[int | None, Field(ge=1), Setting(
-        "Only the first so many prompts.", RUN, "value"
+        "Use the first prompts only, so many.", RUN, "value"
     )] = None
     shard: Annotated[str | None, Setting(
         "Make this part of the images and score nothing.", RUN, "never", metavar="i/n"
@@ -158,17 +161,17 @@ class ScoreConfig(Config):
         "Of `fbench list scorers`.", "", "content", metavar="A,B,...", flag="commas"
     )] = ()
     primary: Annotated[Scorers, Setting(
-        "Declared before looking; the rest is exploratory.", "", "value", flag="none"
+        "Scorers that the question is about; the others are exploratory.", "", "value", flag="none"
     )] = ()
     layout: Annotated[Layout | None, Setting(
-        "What PATH is. (default what each looks like)", "", "value"
+        "How the images of PATH are laid out. (default what each looks like)", "", "value"
     )] = None
     prompts: Annotated[Path | None, Setting(
         "For hps: the folder of anime.json and so on, or a file of {style: texts}. (default the images' own "
         "folder)", "", "content", metavar="FOLDER|FILE"
     )] = None
     weights: Annotated[Literal["embedded", "published"], Setting(
-        "For scorers that name none. (default {default})", "", "content"
+        "Weights of scorers that name none. (default {default})", "", "content"
     )] = "published"
     device: Annotated[str, DEVICE] = "auto"
     scorer_precision: ScorerPrecision = "fp32"

@@ -11,6 +11,7 @@ from benchmark.core.errors import NotComparableError, UnreadableFileError, UserE
 from benchmark.core.hashing import sha256_file, sha256_json
 from benchmark.core.naming import fit_name, name_of, told_apart
 from benchmark.core.records import EXTERNAL, Checkpoint, ImageRecord, ImageSet, PromptSet, Sampler
+from benchmark.core.words import number_of
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.layouts import Layout, find_rows, layout_of
 from benchmark.evaluate.listing import Row, prompts_of
@@ -142,7 +143,8 @@ def names_of(paths: Sequence[Path], given: Sequence[str] = ()) -> list[str]:
         return told_apart([name_of(path, ENDINGS) or EXTERNAL for path in paths], paths)
     if len(given) != len(paths):
         raise UserError(
-            f"{len(paths)} paths and {len(given)} of --name", do="give one for each path, in order, or none"
+            f"{number_of(len(paths), 'path')} and {len(given)} of --name",
+            do="give one for each path, in order, or none",
         )
     for name, count in Counter(given).items():
         if count > 1:
@@ -169,7 +171,7 @@ def of_same_prompts(images: ImageSet, first: ImageSet) -> ImageSet:
     ids = prompt_ids_in(ours, theirs)
     k, own_k = len(first.seeds), len(images.seeds)
     if ids is None or k != own_k:
-        counts = f"up to {k} images a prompt in one and {own_k} in the other"
+        counts = f"up to {number_of(k, 'image')} a prompt in one and {own_k} in the other"
         why = prompt_difference(ours, theirs) if ids is None else counts
         raise NotComparableError(
             f"{first.checkpoint.id} and {images.checkpoint.id} are not comparable: {why}",

@@ -15,6 +15,7 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError, UserErr
 from benchmark.core.image_files import ImageFiles, counted, find_images
 from benchmark.core.store import read_json
 from benchmark.core.strict import table_rows
+from benchmark.core.words import number_of
 from benchmark.evaluate.listing import Row
 
 Layout: TypeAlias = Literal["jsonl", "folder", "hps", "geneval"]
@@ -152,7 +153,7 @@ def _listed_twice(rows: Iterable[Row]) -> str:
     )
     names = [image for (image, *_), count in counts.items() if count > 1]
     dots = " ..." if len(names) > 3 else ""
-    number = "1 image stands" if len(names) == 1 else f"{len(names):,} images stand"
+    number = number_of(len(names), "image stands", "images stand")
     sentence = f"{number} more than once under one prompt, and count so often: {', '.join(names[:3])}{dots}"
     return sentence if names else ""
 

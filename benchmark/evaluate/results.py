@@ -19,6 +19,7 @@ from benchmark.core.records import (
     ScorerColumn,
     WorkerSpeed,
 )
+from benchmark.core.words import number_of
 from benchmark.evaluate.costs import costs_of
 from benchmark.evaluate.training_runs import curves_of, training_runs
 from benchmark.generate import console_progress
@@ -209,5 +210,5 @@ def _figures(
 
 def suite_of(prompt_set: PromptSet, images_per_prompt: int, *, ragged: bool = False) -> str:
     """The prompt set and its size, in words; in a ragged one some prompts have fewer images."""
-    size = f"{len(prompt_set)} prompts x {'up to ' if ragged else ''}{images_per_prompt} images"
-    return f"{prompt_set.name}@{prompt_set.version}: {size}"
+    k = f"{'up to ' if ragged else ''}{number_of(images_per_prompt, 'image')}"
+    return f"{prompt_set.name}@{prompt_set.version}: {number_of(len(prompt_set), 'prompt')} x {k}"

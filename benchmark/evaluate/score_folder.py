@@ -11,6 +11,7 @@ from benchmark.core.errors import MissingRowsError, UserError, pasted
 from benchmark.core.locks import held
 from benchmark.core.manifest import earlier_attempt, track
 from benchmark.core.records import ImageSet
+from benchmark.core.words import number_of
 from benchmark.evaluate.config import ScoreConfig
 from benchmark.evaluate.costs import Tally
 from benchmark.evaluate.external_images import read_side_by_side
@@ -43,7 +44,7 @@ class ScorePlan:
         sets = zip(self.image_sets, self.config.path, strict=True)
         return [
             *(
-                f"images       {len(images)} of {len(images.prompt_set)} prompts in {path}, "
+                f"images       {len(images)} of {number_of(len(images.prompt_set), 'prompt')} in {path}, "
                 f"called {images.checkpoint.id}{_lacking(images)}"
                 for images, path in sets
             ),

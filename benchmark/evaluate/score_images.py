@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import ImageSet, ScorerColumn, ScoreRow
+from benchmark.core.words import number_of
 from benchmark.evaluate.config import PUBLISHED_SCORERS
 from benchmark.evaluate.external_images import image_set
 from benchmark.evaluate.scoring import Loaded, ScoreCache, score_all
@@ -143,7 +144,7 @@ def score(
     texts = [prompts] * len(images) if isinstance(prompts, str) else list(prompts)
     if len(texts) != len(images) or not texts:
         raise UserError(
-            f"{len(images)} images and {len(texts)} prompts",
+            f"{number_of(len(images), 'image')} and {number_of(len(texts), 'prompt')}",
             allowed="one prompt an image, or one text for all",
         )
     names = tuple(split_scorers(scorers)) if isinstance(scorers, str) else tuple(scorers)

@@ -7,6 +7,7 @@ import pandas as pd
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint, ScorerColumn
+from benchmark.core.words import number_of
 from benchmark.gate.decision import Verdict, decide
 from benchmark.gate.margins import NO_MARGINS, SET_MARGIN, default_margin, fill_margin, method_margin
 from benchmark.leaderboard.score_arrays import cells_of, failed_of, set_values_of
@@ -218,7 +219,9 @@ def _check_runs(which: str, seeds: Sequence[int], least: int) -> None:
         raise UserError(f"two {which} runs have training seed {twice}", do="leave one of them out")
     if len(seeds) < least:
         raise UserError(
-            f"{len(seeds)} {which} runs", allowed=f"at least {least}", do="train it with more --seed values"
+            number_of(len(seeds), f"{which} run"),
+            allowed=f"at least {least}",
+            do="train it with more --seed values",
         )
 
 

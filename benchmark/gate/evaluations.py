@@ -1,12 +1,13 @@
 """The gate on finished evaluations: from what a user names to a verdict on it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
-from benchmark.gate.decision import GateReport
+from benchmark.gate.decision import GateReport, Verdict
 from benchmark.gate.differences import BASELINE_RUNS, CANDIDATE_RUNS, gate_checkpoints, gate_methods
 from benchmark.gate.margins import NO_MARGINS
 from benchmark.leaderboard import ScoreTable, join_tables, read_score_table
@@ -14,9 +15,13 @@ from benchmark.leaderboard.join import comparable
 from benchmark.leaderboard.names import display_names
 from benchmark.leaderboard.same_method import method_facts
 from benchmark.models import draws_embedded_world
+from benchmark.stats.one_sided import ALPHA
 
 SHAPES_GATED = ("true_taste", "oracle", "true_diversity", "scene_rate")
 """Gated by default in the embedded world."""
+
+FEW_PROMPTS = 50
+"""Below so many the bounds of two checkpoints are not known to hold: the fewest that were simulated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,10 +71,11 @@ def gate_evaluations(
     notes = _notes(compared, gated)
     table = compared.table
     if len(ours) == len(theirs) == 1:
+        verdict = gate_checkpoints(table, theirs[0], ours[0], gated, margins=margins)
         return GateReport(
-            gate_checkpoints(table, theirs[0], ours[0], gated, margins=margins), "checkpoint",
-            theirs[0], ours[0], table.suite, table.signature, table.n_prompts, table.images_per_prompt,
-            notes=notes, remedy="Evaluate both on more prompts, or with a larger --images-per-prompt.",
+            verdict, "checkpoint", theirs[0], ours[0], table.suite, table.signature, table.n_prompts,
+            table.images_per_prompt, notes=(*_few_prompts(verdict, table), *notes),
+            remedy="Evaluate both on more prompts, or with a larger --images-per-prompt.",
         )  # fmt: skip
     if len(theirs) < BASELINE_RUNS or len(ours) < CANDIDATE_RUNS:
         raise UserError(
@@ -85,6 +91,31 @@ def gate_evaluations(
         table.images_per_prompt, len(theirs), len(ours),
         notes=notes, remedy="Train and evaluate the candidate with more --seed values.",
     )  # fmt: skip
+
+
+def _few_prompts(verdict: Verdict, table: ScoreTable) -> tuple[str, ...]:
+    r"""A warning where bounds rest on few prompts, on which a fault need not show at all.
+
+    Of a fault on a share $q$ of all prompts, $n$ prompts hold none with probability $(1 - q)^n$.
+    """
+    sets = {column.name for column in table.columns if column.unit == "set"}
+    few = {
+        found.scorer: n
+        for found in verdict.findings
+        if not math.isnan(found.bounds.df)
+        and (n := table.n_prompts if found.scorer in sets else round(found.bounds.df) + 1) < FEW_PROMPTS
+    }
+    if not few:
+        return ()
+    least = min(few.values())
+    hidden = 100 * (1 - ALPHA ** (1 / least))
+    named = ", ".join(f"{scorer} {n}" for scorer, n in few.items())
+    text = (
+        f"Warning, few prompts: {named}. Below {FEW_PROMPTS} the bounds may be wrong more often than in 5 % "
+        f"of the cases: a fault on {hidden:.0f} % of all prompts shows on none of {least} in one case of "
+        "twenty."
+    )
+    return (text,)
 
 
 def _default_scorers(compared: ComparedCheckpoints) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from benchmark.core import hashing, store
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, PromptSet, Sampler
+from benchmark.core.words import number_of
 from benchmark.generate.index import ImageIndex, image_key
 from benchmark.generate.progress import Progress
 from benchmark.generate.seeds import Shard, image_seed
@@ -91,7 +92,9 @@ def generate(
     done = {cell: cell.record(sha) for cell in cells if (sha := index.find(cell.path.name, cell.key))}
     missing = [cell for cell in cells if cell not in done]
     # Twice what an uncompressed image takes, for the worst of noise.
-    store.require_space(place, len(missing) * 2 * 3 * pipeline.image_size**2, f"{len(missing)} images")
+    store.require_space(
+        place, len(missing) * 2 * 3 * pipeline.image_size**2, number_of(len(missing), "image")
+    )
     tell = progress or _silence
     tell(len(done), len(cells))
     try:

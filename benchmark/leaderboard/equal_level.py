@@ -79,7 +79,7 @@ class EqualLevel:
         along: The sweep parameter.
         reference: Method that the others are compared with.
         curves: One a method.
-        methods: Of all checkpoints but base models, in the order of their colours.
+        methods: Of all checkpoints but base models.
         common: Levels that all curves have reached, lowest and highest; None without overlap.
         contrasts: Method minus reference at shares of the common range; levels in the scorer's own sign.
         n_seeds: Training seeds behind every point.

@@ -47,7 +47,7 @@ def _without_seed(checkpoint: Checkpoint) -> Checkpoint:
 
 
 def method_order(checkpoints: Sequence[Checkpoint], reference: str) -> tuple[str, ...]:
-    """The methods of all but the reference, each once: a method's place is its colour on every picture."""
+    """The methods of all but the reference, each once."""
     return tuple(dict.fromkeys(method_name(c) for c in checkpoints if c.id != reference))
 
 

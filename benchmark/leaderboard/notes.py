@@ -92,14 +92,14 @@ def method_notes(
 def _reach_and_scope(columns: Sequence[ScorerColumn], rows: Sequence[LeaderboardRow]) -> list[str]:
     """The effects that a table can see, and the scorers that its suite has not declared."""
     effects = [
-        f"{column.name} {effect:.2g}"
+        f"{column.label} {effect:.2g}"
         for column in columns
         if (effect := _largest_detectable(column.name, rows)) is not None
     ]
     notes = []
     if effects:
         notes.append(f"{_EFFECTS}{', '.join(effects)}.")
-    exploratory = [column.name for column in columns if not column.primary]
+    exploratory = [column.label for column in columns if not column.primary]
     if exploratory and len(exploratory) < len(columns):
         notes.append(f"{_EXPLORATORY}{', '.join(exploratory)}.")
     return notes

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
+from benchmark.core.words import number_of
 from benchmark.models import draws_embedded_world
 from benchmark.stats.training_runs import SEEDS_FOR_A_CLAIM
 
@@ -57,7 +58,7 @@ class Method:
     def title(self) -> str:
         """The name with the number of seeds."""
         count = len(self.seeds)
-        return f"{self.name} ({count} seed{'s' if count > 1 else ''})" if count else self.name
+        return f"{self.name} ({number_of(count, 'seed')})" if count else self.name
 
 
 def method_facts(runs: Sequence[Checkpoint]) -> list[dict[str, object]]:

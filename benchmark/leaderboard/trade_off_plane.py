@@ -238,7 +238,7 @@ def _hypervolume_notes(
     if not found:
         return ()
     signs = np.array([1.0 if column.higher_is_better else -1.0 for column in facts])
-    point = ", ".join(f"{c.name} {v:.4g}" for c, v in zip(facts, signs * corner, strict=True))
+    point = ", ".join(f"{c.label} {v:.4g}" for c, v in zip(facts, signs * corner, strict=True))
     sentence = (
         f"Hypervolume over {point} (the base less {REFERENCE_SDS:g} within-prompt SD), less that of "
         f"{_sized(own, own_members)}, bias-corrected, 95 % by jackknife over {GROUPS} groups of prompts: "

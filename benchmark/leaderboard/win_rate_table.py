@@ -17,6 +17,7 @@ class WinRate:
 
     Attributes:
         scorer: Who judges.
+        title: What people read of it: a toy model is called so.
         checkpoint: Id of the candidate.
         share: Of (prompt, k) pairs won, ties half; None without a common pair.
         lo: Lower end of its 95 % interval, clustered by prompt; None with fewer than two prompts.
@@ -25,6 +26,7 @@ class WinRate:
     """
 
     scorer: str
+    title: str
     checkpoint: str
     share: float | None
     lo: float | None
@@ -71,7 +73,7 @@ def win_rates_of(
         )  # fmt: skip
         for id_, interval in zip(others, intervals, strict=True):
             share, lo, hi = (or_none(end) for end in (interval.value, interval.lo, interval.hi))
-            found.append(WinRate(column.name, id_, share, lo, hi, interval.n))
+            found.append(WinRate(column.name, column.label, id_, share, lo, hi, interval.n))
     return tuple(found)
 
 
@@ -81,7 +83,7 @@ def rate_lines(rates: Sequence[WinRate]) -> list[tuple[str, ...]]:
     for rate in rates:
         share = "-" if rate.share is None else f"{rate.share:.3f}"
         ends = "-" if rate.lo is None or rate.hi is None else f"{rate.lo:.3f} .. {rate.hi:.3f}"
-        lines.append((rate.scorer, rate.checkpoint, share, ends, str(rate.n_prompts)))
+        lines.append((rate.title, rate.checkpoint, share, ends, str(rate.n_prompts)))
     return lines
 
 

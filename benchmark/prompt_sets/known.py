@@ -14,6 +14,7 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError, UserErr
 from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.records import PromptSet
 from benchmark.core.strict import Numbered
+from benchmark.core.words import number_of
 from benchmark.prompt_sets.base import registry
 from benchmark.prompt_sets.fetching import Hub, Link, cached, fetched, prompts_folder
 from benchmark.prompt_sets.files import file_rows, prompts_of, read_bytes
@@ -123,7 +124,8 @@ def read_copy(path: Path) -> PromptSet | None:
     if len(found) == known.size:
         return found
     notice(
-        f"{path} has {len(found):,} prompts and {known.title} has {known.size:,}: read as a set of its own"
+        f"{path} has {number_of(len(found), 'prompt')} and {known.title} has {known.size:,}: read as a set "
+        "of its own"
     )
     return PromptSet(path.stem, found.version, found.prompts, found.sha256, source=path.name)
 

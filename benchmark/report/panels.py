@@ -154,7 +154,7 @@ def _sizes(leaderboard: Leaderboard, names: Mapping[str, str]) -> Iterator[str]:
         cells = {called[row.checkpoint.id]: row.cells[i] for row in leaderboard.rows}
         if any(prompts_beside(leaderboard, cell) for cell in cells.values()):
             own = (f"{id_} {_size(cell)}" for id_, cell in cells.items() if cell.n_prompts is not None)
-            yield f"n of {facts.name}, in brackets that of the difference: {', '.join(own)}."
+            yield f"n of {column_title(facts)}, in brackets that of the difference: {', '.join(own)}."
             partial.append(facts.name)
     if partial:
         yield (

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from benchmark.core.records import Gap, Leaderboard, Plane, ScorerColumn, TagCell
 from benchmark.report.numbers import decimals, fixed, signed
-from benchmark.report.titles import headed
+from benchmark.report.titles import headed, titles_of
 
 UNKNOWN = "–"
 _COSTS = (("train_seconds", "train s"), ("eval_seconds", "eval s"), ("memory_gb", "memory GB"))
 _GAPS = {
     "hacking": "hacking: gain on a scorer that knows the training data, less the mean of held-out ones",
-    "proxy gap": "proxy gap: gain on pickscore less that of the true reward",
+    "proxy gap": "proxy gap: gain on {pickscore} less that of the true reward",
     "taste transfer": "taste transfer: gain for the population trained for, less that for another one",
     "content loss": "content loss: fall of the oracle",
 }
@@ -84,18 +84,21 @@ def beside(board: Leaderboard) -> Section:
     """For each checkpoint the front, the gaps, and what it cost."""
     columns: list[tuple[str, dict[str, str]]] = []
     notes: list[str] = []
+    titles = titles_of(board.columns)
     for plane in board.planes:
-        columns += _front(plane, alone=len(board.planes) == 1)
-        notes += [_front_note(plane), *plane.front_notes]
+        axes = [titles.get(name, name) for name in (plane.across, plane.upward)]
+        columns += _front(plane, [] if len(board.planes) == 1 else axes)
+        notes += [_front_note(*axes), *plane.front_notes]
     by_kind: dict[tuple[str, str], dict[str, Gap]] = {}
     for gap in board.gaps:
         by_kind.setdefault((gap.kind, gap.gained), {})[gap.checkpoint] = gap
     for (kind, gained), found in by_kind.items():
-        name = f"{kind}\n{gained}" if kind == "hacking" else kind
+        name = f"{kind}\n{titles.get(gained, gained)}" if kind == "hacking" else kind
         columns.append((name, {id_: gap_text(gap) for id_, gap in found.items()}))
     kinds = dict.fromkeys(gap.kind for gap in board.gaps)
     if kinds:
-        explained = "; ".join(_GAPS[kind] for kind in kinds)
+        pickscore = titles.get("pickscore", "pickscore")
+        explained = "; ".join(_GAPS[kind].format(pickscore=pickscore) for kind in kinds)
         notes.append(f"In within-prompt SD of the base, with 95 % intervals: {explained}.")
     for field, name in _COSTS:
         known = {row.checkpoint.id: getattr(row.cost, field) for row in board.rows}
@@ -134,17 +137,17 @@ def gap_text(gap: Gap) -> str:
     return f"{signed(gap.value, 2)} [{signed(gap.lo, 2)}, {signed(gap.hi, 2)}]"
 
 
-def _front(plane: Plane, *, alone: bool) -> list[tuple[str, dict[str, str]]]:
-    of = "" if alone else f"\n{plane.across}\n{plane.upward}"
+def _front(plane: Plane, axes: Sequence[str]) -> list[tuple[str, dict[str, str]]]:
+    of = "".join(f"\n{axis}" for axis in axes)
     return [
         (f"front{of}", {p.checkpoint: "may be on" if p.may_be_on_front else "off" for p in plane.points}),
         (f"support{of}", {p.checkpoint: f"{100 * p.support:.0f} %" for p in plane.points}),
     ]
 
 
-def _front_note(plane: Plane) -> str:
+def _front_note(across: str, upward: str) -> str:
     return (
-        f"Front of {plane.across} and {plane.upward}: its 95 % confidence set, max-t over pairs; support is "
+        f"Front of {across} and {upward}: its 95 % confidence set, max-t over pairs; support is "
         "the share of resamples on the front, no probability."
     )
 

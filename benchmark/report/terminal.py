@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmark.core.records import Leaderboard, ScorerColumn
+from benchmark.core.words import number_of
 from benchmark.gate import GateReport, Outcome
 from benchmark.leaderboard.names import display_names
 from benchmark.leaderboard.notes import says_how_to_read
@@ -86,7 +87,7 @@ def print_leaderboard(
         console.print(Text(signature_of(leaderboard), style="dim"), soft_wrap=True)
     else:
         hidden = len(leaderboard.columns) - len(columns)
-        others = f"{hidden} more scorers, " if hidden else ""
+        others = f"{number_of(hidden, 'more scorer')}, " if hidden else ""
         console.print(
             Text(f"For {others}notes, the front, costs and the signature {more}.", style="dim"),
             soft_wrap=True,

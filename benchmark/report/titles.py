@@ -1,5 +1,7 @@
 """What a scorer's column is called wherever people look: tables, figures and the page."""
 
+from collections.abc import Iterable
+
 from benchmark.core.records import ScorerColumn
 
 
@@ -13,6 +15,11 @@ def column_title(column: ScorerColumn) -> str:
         'hps (embedded)'
     """
     return column.label
+
+
+def titles_of(columns: Iterable[ScorerColumn]) -> dict[str, str]:
+    """The titles by name, for what knows a scorer by its name alone."""
+    return {column.name: column_title(column) for column in columns}
 
 
 def headed(column: ScorerColumn) -> str:

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final, final
 
 from benchmark.core.errors import UserError
+from benchmark.core.words import number_of
 from benchmark.scorers.base import Missing, SetScorer, Shown, Value, scorers
 from benchmark.scorers.engine.cache import shared
 from benchmark.scorers.engine.features import AgainstReference
@@ -29,7 +30,8 @@ class _ByNeighbours(AgainstReference):
         features = reference.features(self.name)
         if len(features) <= K:
             raise UserError(
-                f"scorer {self.name}: the reference has {len(features)} images", allowed=f"at least {K + 1}"
+                f"scorer {self.name}: the reference has {number_of(len(features), 'image')}",
+                allowed=f"at least {K + 1}",
             )
         self._neighbours = shared(_neighbours, reference)
 

@@ -40,27 +40,30 @@ def run(name: str, divergence: str, seed: int = 0, **fields: object) -> Checkpoi
 
 
 def table(
-    effects: Mapping[Checkpoint, float], noise: float = 0.1, columns: Sequence[ScorerColumn] = COLUMNS
+    effects: Mapping[Checkpoint, float],
+    noise: float = 0.1,
+    columns: Sequence[ScorerColumn] = COLUMNS,
+    prompts: int = N,
 ) -> ScoreTable:
     """Every checkpoint's scores: the prompts' own, moved by its effect. The spread within a prompt is 1."""
     rows = []
     for i, column in enumerate(columns):
-        shared = np.random.default_rng(i).normal(size=(N, K))
+        shared = np.random.default_rng(i).normal(size=(prompts, K))
         for checkpoint, effect in effects.items():
-            own = np.random.default_rng([i, *checkpoint.id.encode()]).normal(size=(N, K))
+            own = np.random.default_rng([i, *checkpoint.id.encode()]).normal(size=(prompts, K))
             values = shared + effect + (0.0 if checkpoint.is_base else noise) * own
-            for p in range(N):
+            for p in range(prompts):
                 cells = [(None, values[p, 0])] if column.unit == "prompt" else list(enumerate(values[p]))
                 rows += [
                     ScoreRow.measured(checkpoint.id, column.name, V, v, f"p{p:03d}", k) for k, v in cells
                 ]
     return ScoreTable(
         rows_to_frame(rows),
-        f"mine@1: {N} prompts x {K} images",
+        f"mine@1: {prompts} prompts x {K} images",
         SIGNATURE,
         tuple(effects),
         tuple(columns),
-        N,
+        prompts,
         K,
     )
 
@@ -84,6 +87,7 @@ TABLES = {
     "sd15": table(SD15, columns=[replace(c, primary=c.name == "oracle") for c in COLUMNS]),
     "none-primary": table(SD15, columns=[replace(c, primary=False) for c in FEW]),
 }
+TABLES |= {f"{n}-prompts": table({BASE: 0.0, KL: 0.0, JS: 0.0}, 0.0, prompts=n) for n in (4, 50)}
 TABLES["cfg5"] = replace(TABLES["new"], signature=SIGNATURE.replace("cfg:3.0", "cfg:5.0"))
 
 
@@ -175,6 +179,18 @@ def test_ids_and_their_beginnings_are_looked_for_in_the_folders(fbench: Fbench) 
     assert gated(fbench, "--baseline", "kl-s0", "--candidate", JS.id, "old", "new") == first
     assert gated(fbench, "--baseline", "old/scores.parquet", "--candidate", "js", "both") == first
     assert gated(fbench, "--baseline", "base", "--candidate", "new")["baseline"] == "base"
+
+
+def test_a_pass_on_few_prompts_is_told_with_a_warning(fbench: Fbench) -> None:
+    result = fbench("gate", "4-prompts", "--baseline", "kl", "--candidate", "js", "--json")
+    verdict = json.loads(result.stdout)
+    assert (result.exit_code, verdict["outcome"]) == (0, "pass")
+    (warning,) = (note for note in verdict["notes"] if note.startswith("Warning, few prompts"))
+    assert "oracle 4, true_diversity 4" in warning
+    # Half of the prompts at fault, and none among four: one case of sixteen; at 53 % one of twenty.
+    assert "a fault on 53 % of all prompts shows on none of 4 in one case of twenty" in warning
+    enough = fbench("gate", "50-prompts", "--baseline", "kl", "--candidate", "js", "--json")
+    assert "few prompts" not in enough.stdout
 
 
 def test_outside_the_embedded_world_the_primary_scorers_are_gated(fbench: Fbench) -> None:

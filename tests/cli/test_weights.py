@@ -38,6 +38,9 @@ def test_the_list_says_who_needs_what_and_where_it_is(fbench: Fbench, folder: Pa
     assert by_name["imagereward"]["licence"] == "Apache-2.0"
     said = fbench("weights", "list").stdout
     assert all(known.name in said and known.source in said for known in RELEASES)
+    assert all(len(line) <= 80 for line in said.splitlines() if "/" not in line)
+    here = fbench("weights", "list", "--weights-folder", folder).stdout
+    assert f"at {folder / 'hps' / 'HPS_v2.1_compressed.pt'}" in here
 
 
 def test_the_page_of_weights_is_what_the_catalogue_says() -> None:

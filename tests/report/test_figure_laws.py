@@ -24,7 +24,7 @@ from benchmark.report.figures.style import (
     shown,
     wrapped,
 )
-from benchmark.report.palette import COLOURS, MARKERS, look
+from benchmark.report.palette import COLOURS, FAMILIAR, MARKERS, look, numbers_of
 
 _spec = importlib.util.spec_from_file_location(
     "figure_gallery", Path(__file__).with_name("figure_gallery.py")
@@ -171,6 +171,20 @@ def test_colour_and_shape_together_name_a_method() -> None:
     for i in range(63):
         assert look(i)[0] != look(i + 1)[0]
         assert look(i)[1] != look(i + 1)[1]
+
+
+def test_a_method_has_one_look_whatever_stands_beside_it() -> None:
+    unknown = [f"f_dpo expr: u*{i}" for i in range(12)]
+    for methods in itertools.permutations(FAMILIAR[:4]):
+        assert numbers_of(methods) == {name: FAMILIAR.index(name) for name in FAMILIAR[:4]}
+    for name in unknown:
+        # Alone, beside familiar ones in any order, and drawn after them.
+        assert numbers_of([*FAMILIAR, name])[FAMILIAR[2]] == 2
+        assert numbers_of([FAMILIAR[1], name]) == numbers_of([name, FAMILIAR[1]])
+        assert numbers_of([FAMILIAR[1]], [name]) == numbers_of([FAMILIAR[1], name])
+    many = numbers_of([*FAMILIAR, *unknown])
+    assert len({look(number) for number in many.values()}) == len(many)
+    assert len({look(n)[0] for n in numbers_of(unknown[:8]).values()}) == len(COLOURS) == len(FAMILIAR)
 
 
 def test_long_names_keep_both_ends_and_control_characters_go() -> None:

@@ -11,15 +11,19 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell
+from benchmark.core.records import Checkpoint, Gap, Leaderboard, LeaderboardCell
+from benchmark.leaderboard import build_leaderboard
 from benchmark.leaderboard.names import display_names
+from benchmark.leaderboard.win_rate_table import win_rates_of
 from benchmark.report import csv_text, json_text, latex_text, markdown_text, write_exports
+from benchmark.report.figures.win_rate_bars import draw_win_rate_bars
 from benchmark.report.finding import finding
 from benchmark.report.markdown import escape_markdown
 from benchmark.report.numbers import better_or_worse, decimals, p_text
-from benchmark.report.panels import panels
-from benchmark.report.sections import signature_of
+from benchmark.report.panels import panels, remarks
+from benchmark.report.sections import sections, signature_of
 from benchmark.report.terminal import print_leaderboard
+from tools.simulated_tables import simulated_table
 
 # --- csv and json -------------------------------------------------------------------------------
 
@@ -63,6 +67,26 @@ def test_a_toy_model_is_called_so_in_every_export(leaderboard: Leaderboard) -> N
     assert "hps (embedded) ↑" in console.file.getvalue()
     named = {column["name"]: column["embedded"] for column in json.loads(json_text(toy))["columns"]}
     assert named == {column.name: column.name == "hps" for column in leaderboard.columns}
+
+
+def test_a_toy_model_is_called_so_wherever_it_is_named() -> None:
+    table = simulated_table(n_prompts=40)
+    columns = tuple(dataclasses.replace(c, embedded=True) for c in table.columns)
+    table = dataclasses.replace(table, columns=columns)
+    board = build_leaderboard([table], resamples=99)
+    gap = Gap("dpo", "proxy gap", "pickscore", ("true_reward",), 0.2, 0.1, 0.3)
+    board = dataclasses.replace(board, gaps=(*board.gaps, gap))
+    told = [*board.notes, *remarks(board)]
+    for section in sections(board):
+        told += [section.title, *section.header, *section.notes]
+    axes = draw_win_rate_bars(win_rates_of(table, resamples=99), table.checkpoints).axes
+    told += [place.get_title() for place in axes]
+    for column in columns:
+        naming = [text for text in told if re.search(rf"\b{column.name}\b", text)]
+        assert naming
+        for text in naming:
+            # A title may be wrapped before the mark.
+            assert not re.search(rf"\b{column.name}\b(?!\s\(embedded\))", text), text
 
 
 def test_csv_survives_hostile_names(nasty: Leaderboard) -> None:

@@ -191,7 +191,7 @@ def test_too_few_images_have_no_number(world: Path, make_set: MakeSet) -> None:
     images = make_set(prompts=1, k=1)
     notes = {name: rows(name, images)[0].note for name in ("fid", "kid", "cmmd", "recall")}
     assert notes == {
-        "fid": "undefined: n < 5d: 1 images, d = 4",
+        "fid": "undefined: n < 5d: 1 image, d = 4",
         "kid": "undefined: fewer than two images",
         "cmmd": "undefined: fewer than two images",
         "recall": "undefined: fewer than 6 images: there is no 5th neighbour",

@@ -6,6 +6,7 @@ from pathlib import Path
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_bytes
 from benchmark.core.records import PreferencePair
+from benchmark.core.words import number_of
 from trainers.pairs.hub import Hub
 from trainers.pairs.records import (
     BadRow,
@@ -62,7 +63,8 @@ def load_pairs(
         watched = watched.select([i for i, row in enumerate(watched.rows) if row not in reader.tied])
     if not train:
         raise UserError(
-            f"{source} has no pair to learn from: {reader.total} rows, of them {len(reader.tied)} ties"
+            f"{source} has no pair to learn from: {number_of(reader.total, 'row')}, "
+            f"of them {number_of(len(reader.tied), 'tie')}"
         )
     return PreferenceData(source, train, watched, len(reader.tied), tuple(reader.bad), reader.total)
 

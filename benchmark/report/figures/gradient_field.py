@@ -12,6 +12,7 @@ from matplotlib.quiver import Quiver
 from numpy.typing import NDArray
 
 from benchmark.core.errors import UserError
+from benchmark.core.words import number_of
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
     INK,
@@ -190,5 +191,5 @@ def _dots(field: GradientField, cloud: Cloud | None) -> str:
     low, high = field.winner[0] - step, field.winner[-1] + step
     inside = (cloud.winner >= low) & (cloud.winner <= high) & (cloud.loser >= low) & (cloud.loser <= high)
     hidden = int((~inside).sum())
-    dots = f"dots: {inside.size} held-out draws of {shown(cloud.label)}"
+    dots = f"dots: {number_of(inside.size, 'held-out draw')} of {shown(cloud.label)}"
     return f"{dots}, {hidden} of them outside" if hidden else dots

@@ -5,6 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from benchmark.core.records import ScorerColumn
+from benchmark.core.words import number_of
 from benchmark.leaderboard.equal_level import EqualLevel, SweepCurve
 from benchmark.report.figures.style import (
     COLUMN_INCHES,
@@ -23,8 +24,8 @@ from benchmark.report.figures.trade_off_labels import (
     lines_in_words,
     looks_of_lines,
 )
-from benchmark.report.palette import dark, look
-from benchmark.report.titles import column_title
+from benchmark.report.palette import dark, looks_of
+from benchmark.report.titles import column_title, titles_of
 from benchmark.stats.sweeps import NO_OVERLAP, Contrast
 
 _MARKER = 4.6
@@ -65,8 +66,9 @@ def draw_iso_reward(found: EqualLevel) -> Figure:
         _draw_contrasts(below, found)
     else:
         above = below = figure.subplots()
+    looks = looks_of(found.methods)
     for curve in found.curves:
-        _draw_curve(above, curve, *look(found.methods.index(curve.method)))
+        _draw_curve(above, curve, *looks[curve.method])
     if found.common is not None and compared:
         for axes in (above, below):
             axes.axvspan(*found.common, color="#f1f1f1", lw=0, zorder=-1)
@@ -159,9 +161,10 @@ def _draw_contrasts(axes: Axes, found: EqualLevel) -> None:
         return
     low, high = found.common
     others = [curve.method for curve in found.curves if curve.method != found.reference]
+    looks = looks_of(found.methods)
     for contrast in drawable:
         at = others.index(contrast.name) - (len(others) - 1) / 2
-        _bar(axes, contrast, at * _DODGE * 4 * (high - low), *look(found.methods.index(contrast.name)))
+        _bar(axes, contrast, at * _DODGE * 4 * (high - low), *looks[contrast.name])
     axes.margins(y=0.16)
     axes.locator_params(axis="y", nbins=5)
 
@@ -179,8 +182,9 @@ def _bar(axes: Axes, contrast: Contrast, aside: float, colour: str, marker: str)
 
 def _legend(found: EqualLevel) -> list[Line2D]:
     handles = []
+    looks = looks_of(found.methods)
     for curve in found.curves:
-        colour, marker = look(found.methods.index(curve.method))
+        colour, marker = looks[curve.method]
         handles.append(
             Line2D([], [], color=colour, lw=1.3, marker=marker, ms=_MARKER, mec=dark(colour), mew=0.7,
                    label=shown(curve.method, 36))
@@ -194,7 +198,7 @@ def _caption(found: EqualLevel) -> str:
     order = f"from weak to strong {what}"
     if len(points) == 1:
         order = ", ".join(points.pop()).replace("beta ", "β ")
-    parts = [f"Points: {order}; hollow: past the highest {shown(found.level.name, 30)}, not used."]
+    parts = [f"Points: {order}; hollow: past the highest {shown(column_title(found.level), 30)}, not used."]
     if any(point.level_half for curve in found.curves for point in curve.points):
         parts.append(
             "Crosses: 95 % of the differences from where curves begin, over training seeds and prompts."
@@ -205,10 +209,10 @@ def _caption(found: EqualLevel) -> str:
         parts.append("No overlap: more than 5 % of the resamples have no common range.")
     elif len(found.curves) > 1:
         parts.append("Grey: the common range. Below: differences at 25, 50 and 75 % of it, 95 % intervals.")
-    seeds = f"{found.n_seeds} training seed{'s' * (found.n_seeds > 1)}"
+    seeds = number_of(found.n_seeds, "training seed")
     fewest = f"{found.n_prompts_least} to " if found.n_prompts_least < found.n_prompts else ""
-    parts.append(f"{seeds}, means over {fewest}{found.n_prompts} prompts.")
-    parts += [lines_in_words(found.lines)] if found.lines else []
+    parts.append(f"{seeds}, means over {fewest}{number_of(found.n_prompts, 'prompt')}.")
+    parts += [lines_in_words(found.lines, titles_of((found.level, found.outcome)))] if found.lines else []
     notes = {c.note for c in found.contrasts if c.note not in ("", NO_OVERLAP)}
     return " ".join([*parts, *sorted(notes)])
 

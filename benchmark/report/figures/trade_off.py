@@ -34,8 +34,8 @@ from benchmark.report.figures.trade_off_labels import (
 )
 from benchmark.report.figures.trade_off_points import Point, TradeOff, trade_off_of
 from benchmark.report.finding import finding
-from benchmark.report.palette import dark, look
-from benchmark.report.titles import column_title
+from benchmark.report.palette import dark, looks_of
+from benchmark.report.titles import column_title, titles_of
 
 _MARKER, _STAR = 4.6, 9.0
 """Sizes in points."""
@@ -94,8 +94,9 @@ def _figure(
     leaderboard: Leaderboard, plot: TradeOff, entries: dict[str, str], width: float
 ) -> tuple[Figure, Axes]:
     """The figure without the labels at its points, laid out for good."""
+    looks = looks_of(plot.methods)
     handles = [
-        _handle(look(plot.methods.index(method)), wrapped(entry, width - 0.4, LABEL, indent="  "))
+        _handle(looks[method], wrapped(entry, width - 0.4, LABEL, indent="  "))
         for method, entry in entries.items()
     ]
     handles += handles_of_lines(plot.lines, plot.methods)
@@ -145,8 +146,9 @@ def _draw(axes: Axes, plot: TradeOff) -> None:
         axes.axhline(first.y, color=RULE, lw=0.5, zorder=0)
     _draw_frontiers(axes, plot.sampled)
     _draw_lines(axes, plot.lines, plot.methods)
+    looks = looks_of(plot.methods)
     for point in others:
-        _draw_point(axes, point, *look(plot.methods.index(point.method)), few=len(others) < FEW)
+        _draw_point(axes, point, *looks[point.method], few=len(others) < FEW)
     axes.plot(
         first.x, first.y, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, ls="none", zorder=5,
         alpha=_PALE if first.beaten else 1,
@@ -233,8 +235,9 @@ def _front_steps(axes: Axes, plot: TradeOff) -> list[tuple[float, float]]:
 def _label(axes: Axes, plot: TradeOff, named: Sequence[Point], texts: Sequence[str]) -> bool:
     """Writes the labels; whether all of them found a free place."""
     labels = []
+    looks = looks_of(plot.methods)
     for i, (point, text) in enumerate(zip(named, texts, strict=True)):
-        colour = INK if i == 0 else dark(look(plot.methods.index(point.method))[0])
+        colour = INK if i == 0 else dark(looks[point.method][0])
         if text:
             labels.append(Label(point.x, point.y, text, colour))
     names, scale = frontier_labels(plot.sampled)
@@ -273,11 +276,11 @@ def _caption(leaderboard: Leaderboard, plot: TradeOff) -> str:
     if plot.front:
         sentences.append(f"{_front_words(plot)} Dashes: front of the means.")
     if plot.lines:
-        sentences.append(lines_in_words(plot.lines))
+        sentences.append(lines_in_words(plot.lines, titles_of((plot.across, plot.upward))))
     if len({point.name for point in plot.points}) < len(plot.points):
         sentences.append("One label a setting: its points are training seeds.")
     if not all(point.used for point in plot.points):
-        sentences.append(f"Hollow: past the highest {shown(plot.upward.name, 30)} of its sweep.")
+        sentences.append(f"Hollow: past the highest {shown(column_title(plot.upward), 30)} of its sweep.")
     return " ".join(sentence for sentence in sentences if sentence)
 
 
@@ -296,5 +299,5 @@ def _sizes(plot: TradeOff) -> str:
         known = sorted(n for n in sizes if n is not None)
         if known:
             span = f"{known[0]}" if known[0] == known[-1] else f"{known[0]} to {known[-1]}"
-            parts.append(f"{shown(column.name, 30)} {span}")
+            parts.append(f"{shown(column_title(column), 30)} {span}")
     return f"n, in prompts: {', '.join(parts)}." if parts else ""

@@ -1,12 +1,11 @@
 """What the points and lines of the trade-off figure are called."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from matplotlib.lines import Line2D
 
 from benchmark.core.records import Frontier
-from benchmark.leaderboard.names import without_knee
 from benchmark.leaderboard.optimum_lines import HOLLOW_BELOW
 from benchmark.report.figures.label_places import Label
 from benchmark.report.figures.style import (
@@ -17,7 +16,7 @@ from benchmark.report.figures.style import (
     shown,
 )
 from benchmark.report.figures.trade_off_points import Point
-from benchmark.report.palette import COLOURS, look
+from benchmark.report.palette import COLOURS, look, numbers_of_lines
 
 FEW = 8
 """Points up to which whole names are tried beside them."""
@@ -105,12 +104,9 @@ def looks_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[tu
         lines: The optima.
         methods: Such as ``f_dpo reverse_kl``; the first under a divergence counts.
     """
-    own: dict[str, int] = {}
-    for i, method in enumerate(methods):
-        own.setdefault(without_knee(method.partition(" ")[2]), i)
-    others = [line.divergence for line in lines if line.divergence not in own]
-    number = own | {name: len(methods) + i for i, name in enumerate(others)}
-    return [(look(number[line.divergence])[0], FRONTIER_DASHES[line.divergence in others]) for line in lines]
+    numbers = numbers_of_lines([line.divergence for line in lines], methods)
+    found = [numbers[line.divergence] for line in lines]
+    return [(look(number)[0], FRONTIER_DASHES[not trained]) for number, trained in found]
 
 
 def handles_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[Line2D]:
@@ -121,9 +117,14 @@ def handles_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[
     ]
 
 
-def lines_in_words(lines: Sequence[Frontier]) -> str:
-    """What the lines of optima are, for a caption."""
-    facts = sorted({(shown(line.reward, 30), line.pool) for line in lines})
+def lines_in_words(lines: Sequence[Frontier], titles: Mapping[str, str]) -> str:
+    """What the lines of optima are, for a caption.
+
+    Args:
+        lines: The optima.
+        titles: Of the scorers drawn, by name.
+    """
+    facts = sorted({(shown(titles.get(line.reward, line.reward), 30), line.pool) for line in lines})
     of = " and of ".join(f"{reward} on {pool} images of the base a prompt" for reward, pool in facts)
     return (
         f"Lines: the optimum under each divergence, of {of}, laid at the base; dotted and hollow: effective "

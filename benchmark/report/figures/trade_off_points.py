@@ -67,7 +67,7 @@ class TradeOff:
         upward: Scorer of the vertical axis.
         points: The checkpoints, the reference first where it is there.
         has_reference: Whether it is.
-        methods: Of all checkpoints of the leaderboard but the reference, in the order of their colours.
+        methods: Of all checkpoints of the leaderboard but the reference.
         front: Means that no other mean dominates, from the left to the right; empty without a plane.
         frontiers: What needs no training.
     """

@@ -1,6 +1,6 @@
 """Win-rate bars: how often each checkpoint beats the reference, scorer by scorer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ from benchmark.report.figures.style import (
     wrapped,
     writer_of,
 )
-from benchmark.report.palette import dark, look
+from benchmark.report.palette import dark, looks_of
 
 _PANELS = 8
 """Scorers at most: more of them do not fit a page."""
@@ -69,17 +69,18 @@ def draw_win_rate_bars(
     rows = -(-len(panels) // columns)
     note = footnote(_caption(reference.id, len(scorers)), signature, width)
     height = rows * (_LINE * len(drawn) + 0.42) + 0.25 + 0.1 * (note.count("\n") + 1)
-    own = display_names(checkpoints)
-    names = [shown(own[c.id].replace("beta ", "β "), 38) for c in drawn]
-    methods = method_order(checkpoints, reference.id)
+    called = display_names(checkpoints)
+    names = [shown(called[c.id].replace("beta ", "β "), 38) for c in drawn]
+    looks = looks_of(method_order(checkpoints, reference.id))
     side = (width - max(text_inches(name, LABEL) for name in names)) / columns - 0.15
     figure = Figure(figsize=(width, height), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     places = list(grid.flat)
     for index, (place, scorer) in enumerate(zip(places, panels, strict=False)):
-        _draw(place, [rate for rate in known if rate.scorer == scorer], drawn, methods)
+        own = [rate for rate in known if rate.scorer == scorer]
+        _draw(place, own, drawn, looks)
         place.tick_params(axis="y", labelsize=LABEL, labelcolor=INK)
-        place.set_title(wrapped(shown(scorer, 40), side, 7.5), fontsize=7.5, pad=3)
+        place.set_title(wrapped(shown(own[0].title, 40), side, 7.5), fontsize=7.5, pad=3)
         if index + columns >= len(panels):
             place.set_xlabel("share won", fontsize=7)
             place.tick_params(labelbottom=True)
@@ -95,12 +96,17 @@ def draw_win_rate_bars(
 win_rate_bars = writer_of(draw_win_rate_bars)
 
 
-def _draw(axes: Axes, rates: Sequence[WinRate], drawn: Sequence[Checkpoint], methods: Sequence[str]) -> None:
+def _draw(
+    axes: Axes,
+    rates: Sequence[WinRate],
+    drawn: Sequence[Checkpoint],
+    looks: Mapping[str, tuple[str, str]],
+) -> None:
     line = {c.id: i for i, c in enumerate(drawn)}
     for rate in rates:
         assert rate.share is not None, "only known shares are drawn"
         at = line[rate.checkpoint]
-        colour, _ = look(methods.index(method_name(drawn[at])))
+        colour, _ = looks[method_name(drawn[at])]
         axes.barh(at, rate.share - 0.5, left=0.5, height=0.68, color=colour, lw=0, zorder=2)
         axes.plot(rate.share, at, marker="|", ms=5, mew=1, color=dark(colour), zorder=4)
         if rate.lo is not None and rate.hi is not None:

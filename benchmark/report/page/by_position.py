@@ -18,32 +18,30 @@ from benchmark.core.records import (
     TagCell,
 )
 from benchmark.leaderboard import ScoreTable
-from benchmark.leaderboard.names import without_knee
 from benchmark.report.finding import finding
 from benchmark.report.numbers import round_to
+from benchmark.report.palette import numbers_of_lines
 
 _FINE = 7
 """Significant digits of what is drawn and never written out: finer than a pixel, whatever the unit."""
 
 
-def planes_of(board: Leaderboard, positions: Mapping[str, int]) -> list[dict[str, Any]]:
+def planes_of(
+    board: Leaderboard, positions: Mapping[str, int], methods: Sequence[str]
+) -> list[dict[str, Any]]:
     """The planes; ``x`` and ``y`` are positions of scorers.
 
     Args:
         board: The ranking.
         positions: Of the checkpoints, by id.
+        methods: On the page.
 
     Returns:
         Plain values in the order of the planes.
     """
     scorers = {column.name: j for j, column in enumerate(board.columns)}
-    # The optimum under a divergence has the colour of what was trained under it.
-    trained: dict[str, int] = {}
-    for row in board.rows:
-        if row.checkpoint.divergence:
-            trained.setdefault(without_knee(row.checkpoint.divergence), positions[row.checkpoint.id])
     return [
-        {"finding": _finding(board, plane), **_plane(plane, scorers, positions, trained)}
+        {"finding": _finding(board, plane), **_plane(plane, scorers, positions, methods)}
         for plane in board.planes
     ]
 
@@ -55,8 +53,11 @@ def _finding(board: Leaderboard, plane: Plane) -> str:
 
 
 def _plane(
-    plane: Plane, scorers: Mapping[str, int], positions: Mapping[str, int], trained: Mapping[str, int]
+    plane: Plane, scorers: Mapping[str, int], positions: Mapping[str, int], methods: Sequence[str]
 ) -> dict[str, Any]:
+    # The optimum under a divergence has the colour of what was trained under it.
+    optima = [f.divergence for f in plane.frontiers if f.divergence]
+    looks = numbers_of_lines(optima, methods)
     return {
         "x": scorers[plane.across],
         "y": scorers[plane.upward],
@@ -74,7 +75,7 @@ def _plane(
             {
                 "name": f.name,
                 "divergence": f.divergence,
-                "like": trained.get(f.divergence),
+                "look": looks.get(f.divergence),
                 "points": [
                     {"label": p.label, "hollow": p.hollow, "share": p.effective_share, **_place(p)}
                     for p in f.points

@@ -25,6 +25,7 @@ from benchmark.report.finding import finding
 from benchmark.report.numbers import better_or_worse, decimals
 from benchmark.report.page.by_position import gaps_of, missing_rows, planes_of, score_arrays, tags_of
 from benchmark.report.page.training import TrainingRun, training_of
+from benchmark.report.palette import numbers_of
 from benchmark.report.panels import remarks
 from benchmark.report.sections import signature_of
 from benchmark.report.titles import column_title
@@ -124,6 +125,7 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
     missing, undefined = missing_rows(source.table, plan.checkpoints, plan.prompts)
     names = display_names(plan.checkpoints)
     methods = method_order(plan.checkpoints, board.reference)
+    numbers = numbers_of(methods)
     by_tag = tags_of(board.columns, _by_tag(source, plan), places, positions)
     tags = dict.fromkeys(tag for prompt in plan.prompts for tag in prompt_tags(prompt))
     return {
@@ -134,13 +136,13 @@ def content_of(source: PageSource, plan: Plan) -> dict[str, Any]:
         "notes": [*board.notes, *remarks(board, names)],
         "pageNotes": [*([plan.note] if plan.note else []), *source.notes],
         "scorers": [_scorer(c, p, plan.checkpoints) for c, p in zip(board.columns, places, strict=True)],
-        "methods": list(methods),
-        "checkpoints": _checkpoints(board, names, methods),
-        "planes": planes_of(board, positions),
+        "methods": [[method, numbers[method]] for method in methods],
+        "checkpoints": _checkpoints(board, names, numbers),
+        "planes": planes_of(board, positions, methods),
         "gaps": gaps_of(board, positions),
         "byTag": by_tag,
         "tagMeanings": {tag: tag_meaning(tag) for tag in (*tags, *by_tag["tags"]) if tag_meaning(tag)},
-        "training": training_of(source.training, methods),
+        "training": training_of(source.training, numbers),
         "csvHeader": csv_text(replace(board, rows=())),
         "prompts": [{"id": p.id, "text": p.text, "tags": list(prompt_tags(p))} for p in plan.prompts],
         "seeds": list(plan.seeds),
@@ -200,7 +202,7 @@ def _about(name: str) -> str:
 
 
 def _checkpoints(
-    board: Leaderboard, names: Mapping[str, str], methods: Sequence[str]
+    board: Leaderboard, names: Mapping[str, str], numbers: Mapping[str, int]
 ) -> list[dict[str, Any]]:
     header = csv_text(replace(board, rows=()))
     groups = {
@@ -216,7 +218,7 @@ def _checkpoints(
                 "id": checkpoint.id,
                 "name": names[checkpoint.id],
                 "group": groups[checkpoint.id],
-                "look": None if checkpoint.id == board.reference else methods.index(method_name(checkpoint)),
+                "look": None if checkpoint.id == board.reference else numbers[method_name(checkpoint)],
                 "base": checkpoint.base_model,
                 "objective": checkpoint.objective,
                 "divergence": checkpoint.divergence,

@@ -6,16 +6,23 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from io import BytesIO
 from typing import Final
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt
+from benchmark.core.words import number_of
 from benchmark.generate import Progress
 
 PICTURE_MEGABYTES: Final = 64.0
 """Room for the pictures of a page by default, in millions of bytes of the file."""
-_SIDE: Final = 128
+_SIDES: Final = (512, 256, 128)
+"""Pixels of the longer side at most: the first at which all pictures seem to have room, else the last."""
+_SAMPLED: Final = 4
+"""Places by which the room that all need is estimated."""
+_SAFELY: Final = 0.8
+"""Share of the room that an estimate may fill: pictures differ."""
 _QUALITY: Final = 75
 _CHUNK: Final = 8
 
@@ -26,10 +33,11 @@ _Row = list[str | None]
 
 @dataclass(frozen=True)
 class _Thumbnail:
-    """A picture as base64 with its longer side, or why there is none."""
+    """A picture as base64 with its longer side, here and as it was made, or why there is none."""
 
     text: str | None = None
     side: int = 0
+    made: int = 0
     why: str = ""
 
 
@@ -45,6 +53,8 @@ class Pictures:
         total: Pictures there are.
         note: Which were left out; empty if none.
         small: Whether they are so small that they should keep their hard pixels.
+        side: Longer side in pixels of those that were reduced for the page; 0 if none was.
+        made: Longer side of the largest of them as it was made.
     """
 
     blocks: dict[int, str] = field(default_factory=dict)
@@ -53,6 +63,8 @@ class Pictures:
     total: int = 0
     note: str = ""
     small: bool = False
+    side: int = 0
+    made: int = 0
 
 
 def pictures_of(
@@ -63,7 +75,7 @@ def pictures_of(
     megabytes: float = PICTURE_MEGABYTES,
     tell: Progress | None = None,
 ) -> Pictures:
-    """Thumbnails of 128 pixels, until the room is used up.
+    """The pictures at 512 pixels, 256 or 128, whichever leaves room for all; else until the room is used up.
 
     The order is the same for the same evaluation: the first k of all prompts before the second, prompts at
     even distances over the set, all checkpoints of a place together.
@@ -85,30 +97,38 @@ def pictures_of(
     found = Pictures(total=sum(len(images.ok) for images in sets if images))
     places = [(p, k) for k in range(len(seeds)) for p in _spread(len(prompts))]
     rows: dict[_Place, _Row] = {}
-    sides: list[int] = []
+    kept: list[_Thumbnail] = []
 
-    def draw(place: _Place) -> list[_Thumbnail]:
+    def draw(side: int, place: _Place) -> list[_Thumbnail]:
         key = (prompts[place[0]].id, seeds[place[1]])
-        return [_thumbnail(s, r.get(key)) for s, r in zip(sets, records, strict=True)]
+        return [_thumbnail(s, r.get(key), side) for s, r in zip(sets, records, strict=True)]
+
+    def expected(side: int) -> float:
+        sample = [draw(side, place) for place in places[:_SAMPLED]]
+        return _size(sample) * len(places) / max(1, len(sample))
 
     room = megabytes * 1e6
-    for place, drawn in _in_order(draw, places):
-        room -= sum(len(one.text) for one in drawn if one.text)
+    side = next((side for side in _SIDES[:-1] if expected(side) <= _SAFELY * room), _SIDES[-1])
+    for place, drawn in _in_order(partial(draw, side), places):
+        room -= _size([drawn])
         if room < 0:
             break
         rows[place] = [one.text for one in drawn]
-        sides += [one.side for one in drawn if one.text]
+        kept += [one for one in drawn if one.text]
         if tell:
-            tell(len(sides), found.total)
+            tell(len(kept), found.total)
         found.faults += [(c, *place, one.why) for c, one in enumerate(drawn) if one.why]
     for p in range(len(prompts)):
         of_prompt = [rows.get((p, k)) for k in range(len(seeds))]
         if any(row and any(row) for row in of_prompt):
             found.blocks[p] = json.dumps(of_prompt, separators=(",", ":"))
-    found.kept = len(sides)
-    if tell:
+    found.kept = len(kept)
+    if tell and found.kept < found.total:
         tell(found.kept, found.kept)
-    found.small = bool(sides) and max(sides) < _SIDE
+    found.small = bool(kept) and max(one.side for one in kept) < _SIDES[-1]
+    reduced = [one for one in kept if one.side < one.made]
+    found.side = max((one.side for one in reduced), default=0)
+    found.made = max((one.made for one in reduced), default=0)
     if len(rows) < len(places) and found.total:
         found.note = _note(found, rows, len(prompts), seeds, megabytes)
     return found
@@ -135,7 +155,11 @@ def _in_order(
             yield from zip(chunk, pool.map(draw, chunk), strict=True)
 
 
-def _thumbnail(images: ImageSet | None, record: ImageRecord | None) -> _Thumbnail:
+def _size(rows: Sequence[Sequence[_Thumbnail]]) -> int:
+    return sum(len(one.text) for row in rows for one in row if one.text)
+
+
+def _thumbnail(images: ImageSet | None, record: ImageRecord | None, side: int) -> _Thumbnail:
     from PIL import Image
 
     if images is None or record is None:
@@ -146,10 +170,11 @@ def _thumbnail(images: ImageSet | None, record: ImageRecord | None) -> _Thumbnai
         picture = Image.fromarray(images.open(record))
     except UserError as error:
         return _Thumbnail(why=str(error))
-    picture.thumbnail((_SIDE, _SIDE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    made = max(picture.size)
+    picture.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
     encoded = BytesIO()
     picture.save(encoded, "WEBP", quality=_QUALITY, method=4)
-    return _Thumbnail(base64.b64encode(encoded.getvalue()).decode(), max(picture.size))
+    return _Thumbnail(base64.b64encode(encoded.getvalue()).decode(), max(picture.size), made)
 
 
 def _note(
@@ -157,12 +182,13 @@ def _note(
 ) -> str:
     counts = [sum(k == at for _, k in rows) for at in range(len(seeds))]
     held = [
-        f"k = {seed} of {'all ' if count == prompts else ''}{count:,} prompts"
+        f"k = {seed} of {'all ' if count == prompts else ''}{number_of(count, 'prompt')}"
         for seed, count in zip(seeds, counts, strict=True)
         if count
     ]
     which = f": {', '.join(held)}" if held else ""
     return (
-        f"To take at most {megabytes:g} MB, this page holds {found.kept:,} of {found.total:,} pictures"
-        f"{which}. Prompts were taken at even distances; scores are complete."
+        f"To take at most {megabytes:g} MB, this page holds {found.kept:,} of "
+        f"{number_of(found.total, 'picture')}{which}. Prompts were taken at even distances; "
+        "scores are complete."
     )

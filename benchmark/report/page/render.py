@@ -80,6 +80,8 @@ def page_html(
             "total": pictures.total,
             "note": pictures.note,
             "small": pictures.small,
+            "side": pictures.side,
+            "made": pictures.made,
             "faults": pictures.faults,
         }
     }

@@ -1,6 +1,6 @@
 """Training curves for the page: a panel a quantity, a line a run, as fine as a small picture can show."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,12 +29,12 @@ class TrainingRun:
     curves: RunCurves
 
 
-def training_of(runs: Sequence[TrainingRun], methods: Sequence[str]) -> dict[str, Any]:
+def training_of(runs: Sequence[TrainingRun], numbers: Mapping[str, int]) -> dict[str, Any]:
     """The panels that have something in them.
 
     Args:
         runs: In order.
-        methods: In the order of their colours.
+        numbers: Of the methods on the page, as of `palette.numbers_of`.
 
     Returns:
         ``runs`` (name and the number of the method's colour; None for a method that is not on the page) and
@@ -52,10 +52,7 @@ def training_of(runs: Sequence[TrainingRun], methods: Sequence[str]) -> dict[str
         if lines:
             panels.append({"label": panel.label, "level": panel.level, "lines": lines})
     return {
-        "runs": [
-            {"name": run.curves.name, "look": methods.index(run.method) if run.method in methods else None}
-            for run in runs
-        ],
+        "runs": [{"name": run.curves.name, "look": numbers.get(run.method)} for run in runs],
         "panels": panels,
     }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol, final
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Axis
+from benchmark.core.words import number_of
 from benchmark.scorers.engine import references
 from benchmark.scorers.engine.cache import shared
 from benchmark.scorers.engine.images import Shown
@@ -193,4 +194,4 @@ def frechet(
         # Of the whole set: what a jackknife leaves of just enough images is still enough.
         if len(moments) >= 5 * d:
             return frechet_distance(moments.gaussian(index), to())
-    return Missing(f"n < 5d: {n} images, d = {d}{advice}")
+    return Missing(f"n < 5d: {number_of(n, 'image')}, d = {d}{advice}")

@@ -13,6 +13,7 @@ from benchmark.core.errors import MissingFileError, UnreadableFileError, UserErr
 from benchmark.core.image_files import ImageFiles, find_images
 from benchmark.core.naming import name_of
 from benchmark.core.pixels import read_rgb
+from benchmark.core.words import number_of
 from benchmark.scorers.engine.images import Pictures
 from benchmark.weights import locate
 
@@ -92,7 +93,7 @@ def in_words(path: Path | None, m: int | None) -> str:
         path: As of `find`.
         m: How many images it is or was made of; None: its file does not say.
     """
-    size = "of an unknown number of images" if m is None else f"{m:,} images"
+    size = "of an unknown number of images" if m is None else number_of(m, "image")
     passed = find_images(path).passed_over() if path is not None and path.is_dir() else ""
     return "; ".join(part for part in (f"reference {path or RENDERS}: {size}", passed) if part)
 

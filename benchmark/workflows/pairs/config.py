@@ -39,7 +39,7 @@ class PairsConfig(Config):
     prompts: Annotated[str, replace(PROMPTS, group=WHOSE)] = "shapes-core"
     prompt_column: Annotated[str | None, replace(PROMPT_COLUMN, group=WHOSE)] = None
     limit: Annotated[int | None, Field(ge=1), Setting(
-        "Only the first so many prompts.", WHOSE, "value"
+        "Use the first prompts only, so many.", WHOSE, "value"
     )] = None
     images_per_prompt: Annotated[int, Field(ge=2), replace(K, group=WHOSE)] = 4
     scorers: Annotated[Scorers, Setting(
@@ -54,7 +54,7 @@ class PairsConfig(Config):
         "Scores that differ by no more are a tie. (default {default})", LABELS, "value"
     )] = 0.0
     pairs_per_prompt: Annotated[int, Field(ge=1), Setting(
-        "At most so many, best against worst first. (default {default})", LABELS, "value"
+        "Pairs of one prompt at most, best against worst first. (default {default})", LABELS, "value"
     )] = 1
     held_out_share: Annotated[float, Field(ge=0, lt=1), Setting(
         "Share of the prompts that is held out. (default {default})", LABELS, "value"
@@ -73,7 +73,7 @@ class PairsConfig(Config):
     )] = False
     device: Annotated[str, DEVICE] = "auto"
     precision: Annotated[Literal["auto", "fp32", "bf16"], replace(
-        PRECISION, help="auto (bf16 where the hardware has it), fp32 or bf16."
+        PRECISION, help="Of the networks: auto (bf16 where the hardware has it), fp32 or bf16. (default auto)"
     )] = "auto"
     offline: Annotated[bool, OFFLINE] = False
     out: Annotated[Path, Setting("Where all goes. (default runs/pairs)", "", "never")]

@@ -8,6 +8,7 @@ from typing import Final
 from benchmark.core.errors import ConfigError, NotComparableError
 from benchmark.core.locks import held
 from benchmark.core.records import Checkpoint
+from benchmark.core.words import number_of
 from benchmark.gate import GateReport, gate_methods
 from benchmark.gate.differences import CANDIDATE_RUNS
 from benchmark.leaderboard import (
@@ -116,7 +117,7 @@ def check(what: Regress) -> list[str]:
     theirs = [checkpoint.id for checkpoint in trained(table)]
     gate_methods(table, theirs, theirs, what.scorers, margins=what.margins)
     first, seeds = runs[0], ", ".join(map(str, what.seeds))
-    budget = f"{first.steps} steps of {first.batch_size} pairs, slope-matched"
+    budget = f"{number_of(first.steps, 'step')} of {number_of(first.batch_size, 'pair')}, slope-matched"
     return [
         f"training   {len(runs)} runs under {first.divergence}, seeds {seeds}: {budget}",
         f"images     {table.suite} for each run",

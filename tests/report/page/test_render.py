@@ -5,18 +5,21 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from benchmark.core.records import ImageSet
+from benchmark.core.records import ImageSet, Prompt
 from benchmark.report import page as package
 from benchmark.report.page import PageSource, page_html
 from benchmark.report.page.content import plan_of
-from benchmark.report.page.pictures import pictures_of
+from benchmark.report.page.pictures import Pictures, pictures_of
 from benchmark.report.page.render import palette_css, safe_json
 from benchmark.report.sections import signature_of
+from tools.bench.report_page import random_checkpoints, random_source
 
 ASSETS = Path(package.__file__).parent / "assets"
 
@@ -215,6 +218,40 @@ def test_pictures_stay_below_their_limit_and_a_larger_one_holds_more(source: Pag
     none = pictures_of(source.image_sets, plan.checkpoints, plan.prompts, plan.seeds, 0)
     assert (none.blocks, none.kept) == ({}, 0)
     assert none.note
+
+
+def test_pictures_are_as_large_as_there_is_room_for_all(tmp_path: Path) -> None:
+    prompts = tuple(Prompt(f"p{i}", f"prompt {i}") for i in range(6))
+    source = random_source(tmp_path, random_checkpoints(3), prompts, 2, side=300, resamples=99)
+    plan = plan_of(source)
+
+    def drawn(megabytes: float) -> tuple[Pictures, set[int]]:
+        found = pictures_of(source.image_sets, plan.checkpoints, plan.prompts, plan.seeds, megabytes)
+        encoded = [one for block in found.blocks.values() for row in json.loads(block) for one in row or ()]
+        sizes = {max(Image.open(BytesIO(base64.b64decode(one))).size) for one in encoded}
+        return found, sizes
+
+    whole, sizes = drawn(64)
+    # Below 512 they are as they were made.
+    assert (sizes, whole.side, whole.made, whole.note) == ({300}, 0, 0, "")
+    room = size(whole.blocks) / 1e6
+    middle, sizes = drawn(room)
+    assert (sizes, middle.side, middle.made, middle.kept) == ({256}, 256, 300, whole.kept)
+    least, sizes = drawn(0.02 * room)
+    assert (sizes, least.side) == ({128}, 128)
+    assert least.note
+    assert size(least.blocks) <= 0.02 * room * 1e6
+
+
+def test_the_end_is_told_once_however_many_pictures_are_kept(source: PageSource) -> None:
+    plan = plan_of(source)
+    for megabytes in (64.0, 0.02):
+        told: list[tuple[int, int]] = []
+        found = pictures_of(
+            source.image_sets, plan.checkpoints, plan.prompts, plan.seeds, megabytes,
+            lambda done, total, told=told: told.append((done, total)),
+        )  # fmt: skip
+        assert [(done, total) for done, total in told if done == total] == [(found.kept, found.kept)]
 
 
 def test_a_picture_that_was_changed_is_a_fault_and_not_shown(source: PageSource, tmp_path: Path) -> None:

@@ -259,6 +259,14 @@ def test_an_optimum_has_its_methods_colour_and_a_hollow_end(
     colour = next(word for word in method if word.startswith("m"))
     assert colour in own.get_attribute("class").split()
     assert colour not in other.get_attribute("class").split()
+    inks = [
+        part.evaluate("e => getComputedStyle(e).color")
+        for part in (tab.locator("#plot .point[data-checkpoint='1']"), own, other)
+    ]
+    assert inks[0] == inks[1] != inks[2]
+    assert "untrained" in other.get_attribute("class").split()
+    assert "untrained" not in own.get_attribute("class").split()
+    assert not any("optimum" in text for text in tab.locator("#plot .label").all_text_contents())
     for line in (own, other):
         assert len(line.locator(".line").get_attribute("points").split()) == 6
         assert len(line.locator(".thin").get_attribute("points").split()) == 2

@@ -3,6 +3,9 @@
 const content = JSON.parse(document.getElementById("content").textContent);
 const { scorers, checkpoints, prompts, seeds, scores } = content;
 
+// What people read of a scorer that is known by its name: a toy model is called so.
+const titleOf = (name) => scorers.find((s) => s.name === name)?.title ?? name;
+
 const byId = (id) => document.getElementById(id);
 
 // fill(element, {class: "x", onclick: f}, "text", child, ...): attribute names come from this code alone.

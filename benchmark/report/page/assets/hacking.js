@@ -55,7 +55,7 @@ function startHacking() {
     " With 95 % intervals over prompts, one comparison at a time; ▲ where the interval lies above 0.");
   const headings = gaps.map((gap, n) => {
     const heading = gapTable.heading(n, KINDS[gap.kind].title, { class: "number" });
-    return fill(heading, {}, el("small", { class: "why" }, foreign(`${gap.gained} − ${against(gap.heldOut)}`.trim())));
+    return fill(heading, {}, el("small", { class: "why" }, foreign(`${titleOf(gap.gained)} − ${against(gap.heldOut.map(titleOf))}`.trim())));
   });
   byId("gaps").tHead.append(el("tr", {}, gapTable.heading("name", "checkpoint"), ...headings));
   onFilter(drawGaps);

@@ -12,11 +12,11 @@ const hidden = new Set();
 const lookAt = (at) => ({ shape: SHAPES[(at + Math.floor(at / 8)) % SHAPES.length], colour: `m${at % 8}` });
 const styleOf = (i) => (checkpoints[i].look === null ? { shape: STAR, colour: "m-base" } : lookAt(checkpoints[i].look));
 
-// Frontiers are the base model's: its ink, told apart by their dashes.
+// Other frontiers are the base model's: its ink, told apart by their dashes.
 const dashOf = (name) => `d${FRONTIERS.indexOf(name) % 4}`;
 
-// The optimum under a divergence has the colour of what was trained under it.
-const lookOf = ({ name, like }) => (like === null ? dashOf(name) : styleOf(like).colour);
+// The optimum under a divergence has the colour of what was trained under it, or dashes of its own colour.
+const lookOf = ({ name, look }) => (look === null ? dashOf(name) : `${lookAt(look[0]).colour}${look[1] ? "" : " untrained"}`);
 
 const isDrawn = (layer) => !hidden.has(layer);
 
@@ -47,7 +47,7 @@ function drawLegend(plane) {
     el("li", {}, svg("svg", { width: 16, height: 16, viewBox: "-9 -9 18 18", "aria-hidden": "true", ...attributes }, svg("path", { d: shape })), foreign(text));
   byId("legend").replaceChildren(
     key({ class: "m-base" }, STAR, content.reference),
-    ...content.methods.map((method, at) => key({ class: lookAt(at).colour }, lookAt(at).shape, method)),
+    ...content.methods.map(([method, at]) => key({ class: lookAt(at).colour }, lookAt(at).shape, method)),
     ...(plane?.points.some((p) => !p.may) ? [key({ class: "m-base beaten" }, SHAPES[0], "pale: off the Pareto front (95 %)")] : []),
   );
 }

@@ -32,7 +32,7 @@ function missingRow(row) {
     el("th", { scope: "row" }, foreign(row.checkpoint === null ? "–" : checkpoints[row.checkpoint].name)),
     el("td", {}, foreign(short(text, 80))),
     el("td", { class: "number" }, row.k === null ? "–" : String(row.k)),
-    el("td", {}, row.scorers.join(", ")),
+    el("td", {}, row.scorers.map(titleOf).join(", ")),
     el("td", {}, row.status),
     el("td", {}, foreign(short(row.note, 300))));
 }

@@ -92,9 +92,7 @@ function drawPlot() {
   // Names last: they need the text's true length.
   const named = namedPoints(points);
   const labels = named.length > LABELLED ? [] : named.map((p) => ({ at: p.at, text: short(checkpoints[p.i].group, width < 480 ? 22 : 36), class: "label", colour: styleOf(p.i).colour, "data-checkpoint": p.i }));
-  for (const { divergence, points: along } of frontiers.filter((f) => f.divergence)) {
-    labels.push({ at: along.findLast((p) => !p.hollow).at, text: `optimum ${short(divergence, 24)}`, class: "label minor" });
-  }
+  // Optima lie so close that the boxes of the layers name them, and no text beside them.
   for (const { name, points: along } of frontiers.filter((f) => f.points.length && !f.divergence)) {
     const ends = [[along.at(-1), `${short(name, 30)}: ${short(along.at(-1).label, 14)}`], ...(along.length > 1 ? [[along[0], short(along[0].label, 14)]] : [])];
     labels.push(...ends.map(([p, text]) => ({ at: p.at, text, class: "label minor" })));
@@ -220,7 +218,7 @@ function drawCaption(plane) {
 
 // What a mean over the prompts that have a number hides.
 function selection(x, y) {
-  const partial = [x, y].filter((j) => checkpoints.some((c) => c.cells[j].n !== null && c.cells[j].n !== USUAL)).map((j) => scorers[j].name);
+  const partial = [x, y].filter((j) => checkpoints.some((c) => c.cells[j].n !== null && c.cells[j].n !== USUAL)).map((j) => scorers[j].title);
   if (!partial.length) return [];
   const accepted = partial.some((name) => name.startsWith("true_")) && scorers.some((s) => s.name === "scene_rate");
   return [`${partial.join(" and ")}: a prompt without a number is not in the mean. Where a worse checkpoint lacks more of them its mean flatters it, and a checkpoint that repairs hard prompts is measured on them too; the paired difference, over prompts that both have, says more.${accepted ? " Only accepted scenes enter: scene_rate stands beside it." : ""}`];

@@ -38,6 +38,9 @@ function drawZoom() {
 
 function startZoom() {
   const dialog = byId("zoom");
+  const { side, made } = content.pictures;
+  byId("zoom-size").hidden = !side;
+  byId("zoom-size").textContent = `This page holds pictures reduced to ${side} pixels a side; those in the evaluation's folder have ${made}.`;
   byId("zoom-previous").addEventListener("click", () => turnZoom(-1));
   byId("zoom-next").addEventListener("click", () => turnZoom(1));
   byId("zoom-close").addEventListener("click", () => dialog.close());
