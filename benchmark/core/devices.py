@@ -1,5 +1,6 @@
 """Which device to compute on, and how many threads are really free."""
 
+import ctypes
 import os
 import sys
 from contextlib import suppress
@@ -29,12 +30,25 @@ def choose_device(asked: str = "auto") -> str:
 
 def available_devices() -> list[str]:
     """The devices torch can use, the best one last; of several GPUs the first is the best."""
+    devices = ["cpu"]
+    if not _may_have_gpu():
+        return devices
     import torch
 
-    devices = ["cpu"]
     devices += ["mps"] if torch.backends.mps.is_available() else []
     devices += [f"cuda:{i}" for i in reversed(range(torch.cuda.device_count()))]
     return devices
+
+
+def _may_have_gpu() -> bool:
+    """Whether torch has to be asked: importing it takes seconds, and without a driver it finds none."""
+    if sys.platform != "linux" or Path("/dev/kfd").exists():
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def peak_memory_gb(device: str) -> float | None:
@@ -58,6 +72,25 @@ def peak_memory_gb(device: str) -> float | None:
     # Kilobytes, but bytes on a Mac.
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
+
+
+def free_memory(device: str) -> int | None:
+    """The bytes that are free on a device; None where the system does not tell.
+
+    Args:
+        device: As torch names it.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        # What torch holds for later is free to it as well.
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + held
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return None
 
 
 def allowed_cores() -> int:

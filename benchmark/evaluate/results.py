@@ -15,11 +15,9 @@ from benchmark.core.records import (
     Cost,
     ImageSet,
     Leaderboard,
-    PromptSet,
     ScorerColumn,
     WorkerSpeed,
 )
-from benchmark.core.words import number_of
 from benchmark.evaluate.costs import costs_of
 from benchmark.evaluate.training_runs import curves_of, training_runs
 from benchmark.generate import console_progress
@@ -159,7 +157,7 @@ def score_table(
     k = len(first.seeds)
     return ScoreTable(
         rows=rows,
-        suite=suite_of(first.prompt_set, k, ragged=any(len(s) < len(s.prompt_set) * k for s in image_sets)),
+        suite=first.prompt_set.suite(k, ragged=any(len(s) < len(s.prompt_set) * k for s in image_sets)),
         signature=signature_line(first.prompt_set, k, first.sampler, columns),
         checkpoints=tuple(images.checkpoint for images in image_sets),
         columns=tuple(columns),
@@ -206,9 +204,3 @@ def _figures(
         except UserError:
             file.unlink(missing_ok=True)
     return written
-
-
-def suite_of(prompt_set: PromptSet, images_per_prompt: int, *, ragged: bool = False) -> str:
-    """The prompt set and its size, in words; in a ragged one some prompts have fewer images."""
-    k = f"{'up to ' if ragged else ''}{number_of(images_per_prompt, 'image')}"
-    return f"{prompt_set.name}@{prompt_set.version}: {number_of(len(prompt_set), 'prompt')} x {k}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records.base import Record
+from benchmark.core.words import number_of
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,16 @@ class PromptSet(Record):
     def by_id(self) -> dict[str, Prompt]:
         """The prompts by their id."""
         return {prompt.id: prompt for prompt in self.prompts}
+
+    def suite(self, images_per_prompt: int, *, ragged: bool = False) -> str:
+        """Its name and size, in words.
+
+        Args:
+            images_per_prompt: How many are made.
+            ragged: Whether some prompts have fewer.
+        """
+        k = f"{'up to ' if ragged else ''}{number_of(images_per_prompt, 'image')}"
+        return f"{self.name}@{self.version}: {number_of(len(self), 'prompt')} x {k}"
 
 
 def _refuse_halves(*words: str) -> None:
