@@ -1,16 +1,24 @@
 """Machines that differ are refused by name, before any work begins."""
 
-from dataclasses import replace
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from benchmark.cluster.connection import connected
-from benchmark.cluster.machines import Account, compare_machines, other_hardware, refuse_unlike
+from benchmark.cluster.connection import alive_nodes, ask_machines, connected
+from benchmark.cluster.machines import Account, compared_machines, other_hardware, refuse_unlike
+from benchmark.cluster.needs import Needs
+from benchmark.cluster.pool import Pool, Unit
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
+from tools.bench.local_cluster import OBJECTS
 
-OWN = Account("head", code="abc", packages={"torch": "2.14.1", "numpy": "2.4"}, weights={"clip": "1@11"})
+OWN = Account("head", code="abc", packages={"torch": "2.14.1", "numpy": "2.4"}, contents={"clip": "1@11"})
 
 
 @pytest.mark.parametrize(
@@ -26,14 +34,22 @@ OWN = Account("head", code="abc", packages={"torch": "2.14.1", "numpy": "2.4"}, 
             "machine b has other packages than head: torch 2.15.0 for 2.14.1",
         ),
         (replace(OWN, packages={"numpy": "2.4"}), "torch none for 2.14.1"),
-        (replace(OWN, weights={"clip": "1@12"}), "machine b has other weights than head: clip 1@12 for 1@11"),
+        (
+            replace(OWN, contents={"clip": "1@12", "base sd15": "7f"}),
+            "machine b has other weights or data than the others: clip 1@12 for 1@11; make them the same",
+        ),
         (replace(OWN, trouble="No such file: /x"), "machine b cannot work: No such file: /x"),
     ],
 )
 def test_what_differs_is_said(other: Account, said: str) -> None:
     with pytest.raises(UserError) as refusal:
-        refuse_unlike(OWN, [OWN, replace(other, name="b")], Path("/out"))
+        refuse_unlike(OWN, replace(other, name="b"), Path("/out"))
     assert said in " ".join(str(refusal.value).split())
+
+
+@pytest.mark.parametrize("contents", [{"clip": "1@11"}, {"clip": "1@11", "base sd15": "7f"}, {}])
+def test_what_a_machine_has_yet_to_fetch_is_no_difference(contents: dict[str, str]) -> None:
+    refuse_unlike(OWN, replace(OWN, name="b", contents=contents), Path("/out"))
 
 
 def test_machines_of_several_kinds_are_named() -> None:
@@ -51,8 +67,9 @@ def test_machines_of_several_kinds_are_named() -> None:
 def test_machines_that_share_a_folder_are_asked_and_leave_nothing(
     two_machines: Cluster, tmp_path: Path
 ) -> None:
-    with connected(two_machines):
-        compare_machines(replace(two_machines, scratch=tmp_path / "scratch"), tmp_path / "out")
+    cluster = replace(two_machines, scratch=tmp_path / "scratch")
+    with connected(two_machines), compared_machines(cluster, tmp_path / "out") as standard:
+        assert len(standard.nodes) == len(standard.machines) == 2
     assert list((tmp_path / "out").iterdir()) == []
     assert (tmp_path / "scratch" / "tmp").is_dir()
 
@@ -61,5 +78,78 @@ def test_a_scratch_that_cannot_be_is_refused_with_the_machines_name(
     two_machines: Cluster, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
-    with connected(two_machines), pytest.raises(UserError, match=r"machine \S+ cannot work: .*file/cache"):
-        compare_machines(replace(two_machines, scratch=tmp_path / "file"), tmp_path / "out")
+    cluster = replace(two_machines, scratch=tmp_path / "file")
+    with (
+        connected(two_machines),
+        pytest.raises(UserError, match=r"machine \S+ cannot work: .*file/cache"),
+        compared_machines(cluster, tmp_path / "out"),
+    ):
+        pytest.fail("it began")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The contents of a machine: what a file says now."""
+
+    file: Path
+
+    def __call__(self) -> dict[str, str]:
+        return {"base": self.file.read_text()}
+
+
+def _name() -> str:
+    time.sleep(2)
+    return platform.node()
+
+
+def _prepare() -> Callable[[Callable[[], Any]], Any]:
+    return lambda act: act()
+
+
+def _worked(cluster: Cluster, hold: Callable[[], str]) -> Pool:
+    """A pool that has done two units for each of its workers, whatever died."""
+    pool = Pool(cluster, Needs(), _prepare, hold)
+    try:
+        units = [Unit(f"unit {i}", _name) for i in range(2 * len(pool.workers))]
+        pool.run(units, lambda unit, answer, worker: (), lambda unit, why: pytest.fail(why))
+    finally:
+        pool.close()
+    return pool
+
+
+def test_a_machine_that_joins_later_is_held_against_the_others_and_one_that_goes_is_left_out(
+    two_machines: Cluster, ray_cluster: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from ray import cloudpickle
+
+    # Workers cannot import a test's module.
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    weights = Weights(tmp_path / "weights")
+    weights.file.write_text("as they were")
+    cluster = replace(two_machines, retries=0)
+    with connected(cluster), compared_machines(cluster, tmp_path / "out", weights) as standard:
+        third = ray_cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+        ray_cluster.wait_for_nodes()
+        # It is used, and its hardware named where none of the others has it.
+        others = replace(standard, machines=(Account("a", processor="something else"),))
+        pool = _worked(cluster, others.hold)
+        assert len(pool.workers) == 3
+        assert not any(worker.failed_starts for worker in pool.workers)
+        assert capfd.readouterr().err.count("a has something else, ") == 1
+        # Those of the first hour are not asked again.
+        weights.file.write_text("other ones")
+        pool = _worked(cluster, standard.hold)
+        assert sorted(worker.failed_starts for worker in pool.workers) == [0, 0, 1]
+        said = capfd.readouterr().err
+        assert "has other weights or data than the others: base other ones for as they were" in said
+        assert said.count("it is left out") == 1
+
+        nodes = alive_nodes()
+        ray_cluster.remove_node(third, allow_graceful=False)
+        answers = ask_machines(platform.node, nodes, 120, "is asked")
+        assert [node["NodeID"] for node, _ in answers] == [
+            one["NodeID"] for one in nodes if one["NodeID"] in standard.nodes
+        ]
+        assert "is gone" in capfd.readouterr().err
+    ray_cluster.wait_for_nodes(timeout=120)
+    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
