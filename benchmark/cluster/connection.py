@@ -142,7 +142,8 @@ def ask_machines(
             try:
                 found[ref] = ray.get(ref)
             except ray.exceptions.RayError as error:
-                if not _goes(asked[ref]):
+                # What was raised there is an answer, and its machine is alive.
+                if isinstance(error, ray.exceptions.RayTaskError) or not _goes(asked[ref]):
                     raise UserError(
                         f"machine {name} does not answer ({first_line(error)})", do="look at its logs"
                     ) from error

@@ -26,7 +26,8 @@ from benchmark.core.store import write_text
 _NONCE: Final = ".shared-"
 _PATIENCE: Final = 30.0
 """Seconds in which others see a file that one machine wrote; NFS keeps what it knows for a while."""
-
+_HASHING: Final = 1800.0
+"""Seconds in which a machine hashes what it reads, while all the others read it from the same disks."""
 
 Contents: TypeAlias = Callable[[], Mapping[str, str]]
 """Gives what a machine reads besides code, by name, and the hash or version that it has there."""
@@ -90,7 +91,7 @@ class Standard:
     Attributes:
         asked: What the machines were asked.
         own: The account of the command's machine, with the contents of all.
-        machines: The accounts of those that were there.
+        machines: Those that were there, and what they compute with.
         nodes: Their ids in Ray.
     """
 
@@ -148,16 +149,16 @@ def compared_machines(cluster: Cluster, out: Path, contents: Contents = dict) ->
             own = replace(own, contents={**other.contents, **own.contents})
         _refuse_unseen([one.name for one in others], nonce, out)
         notice(other_hardware(others))
-        yield Standard(asked, own, tuple(others) or (own,), frozenset(one["NodeID"] for one in nodes))
+        # Of the others the hardware alone travels with every worker that begins.
+        machines = tuple(replace(one, packages={}, contents={}) for one in others or [own])
+        yield Standard(asked, own, machines, frozenset(one["NodeID"] for one in nodes))
     finally:
         for file in out.glob(f"{_NONCE}*"):
             file.unlink(missing_ok=True)
 
 
 def _others(asked: Question, nodes: Sequence[Node]) -> list[Account]:
-    answers = ask_machines(
-        partial(_account, asked), nodes, 10 * _PATIENCE, "looks at its code, weights and data"
-    )
+    answers = ask_machines(partial(_account, asked), nodes, _HASHING, "looks at its code, weights and data")
     return [replace(account, gpus=_gpus(node)) for node, account in answers]
 
 

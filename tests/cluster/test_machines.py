@@ -1,7 +1,6 @@
 """Machines that differ are refused by name, before any work begins."""
 
 import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -117,13 +116,10 @@ def _worked(cluster: Cluster, hold: Callable[[], str]) -> Pool:
     return pool
 
 
+@pytest.mark.usefixtures("by_value")
 def test_a_machine_that_joins_later_is_held_against_the_others_and_one_that_goes_is_left_out(
     two_machines: Cluster, ray_cluster: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    from ray import cloudpickle
-
-    # Workers cannot import a test's module.
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
     weights = Weights(tmp_path / "weights")
     weights.file.write_text("as they were")
     cluster = replace(two_machines, retries=0)
@@ -152,4 +148,3 @@ def test_a_machine_that_joins_later_is_held_against_the_others_and_one_that_goes
         ]
         assert "is gone" in capfd.readouterr().err
     ray_cluster.wait_for_nodes(timeout=120)
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])

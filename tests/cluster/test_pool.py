@@ -5,9 +5,8 @@ import os
 import platform
 import re
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
+
+pytestmark = pytest.mark.usefixtures("by_value")
 
 
 def _prepare() -> Callable[[Callable[[], Any]], Any]:
@@ -72,16 +73,6 @@ def _slow() -> None:
 
 def _bug() -> None:
     raise ZeroDivisionError("a bug of ours")
-
-
-@pytest.fixture(autouse=True)
-def by_value() -> Iterator[None]:
-    """Workers cannot import a test's module, so its functions travel as they are."""
-    from ray import cloudpickle
-
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
 
 
 @dataclass
