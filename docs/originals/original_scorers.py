@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from PIL import Image
 
 from benchmark.scorers.base import ImageScorer, Shown, Value
-from benchmark.weights.locate import PUBLISHED, OpensWeights, place
+from benchmark.weights.locate import PUBLISHED, OpensWeights, place_of_published
 
 VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 
@@ -38,7 +38,7 @@ class OriginalHps(OpensWeights, ImageScorer):
 
     def weight_paths(self) -> tuple[Path, ...]:
         """The checkpoint."""
-        return (place(self.name, self.weights, "", "hps-v2.1"),)
+        return (place_of_published(self.name, self.weights, "originals", "hps-v2.1"),)
 
     def load(self, device: str = "cpu") -> None:  # noqa: ARG002  # the package looks for a GPU itself
         """Imports the package, whose wheel lacks the vocabulary that it opens."""
@@ -89,8 +89,8 @@ class OriginalImageReward(OpensWeights, ImageScorer):
 
     def weight_paths(self) -> tuple[Path, ...]:
         """The network, and the words of its tokenizer."""
-        words = place(self.name, PUBLISHED, "", "bert-base-uncased")
-        return place(self.name, self.weights, "", "imagereward"), words
+        words = place_of_published(self.name, PUBLISHED, "originals", "bert-base-uncased")
+        return place_of_published(self.name, self.weights, "originals", "imagereward"), words
 
     def load(self, device: str = "cpu") -> None:
         """Reads the network; the package looks for `bert-base-uncased` in the working folder first."""

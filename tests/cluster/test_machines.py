@@ -1,8 +1,7 @@
 """Machines that differ are refused by name, before any work begins."""
 
 import platform
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 from benchmark.cluster.connection import alive_nodes, ask_machines, connected
 from benchmark.cluster.machines import Account, compared_machines, other_hardware, refuse_unlike
 from benchmark.cluster.needs import Needs
-from benchmark.cluster.pool import Pool, Unit
+from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
 from tools.bench.local_cluster import OBJECTS
@@ -96,24 +95,24 @@ class Weights:
         return {"base": self.file.read_text()}
 
 
-def _name() -> str:
-    time.sleep(2)
-    return platform.node()
-
-
 def _prepare() -> Callable[[Callable[[], Any]], Any]:
     return lambda act: act()
 
 
-def _worked(cluster: Cluster, hold: Callable[[], str]) -> Pool:
-    """A pool that has done two units for each of its workers, whatever died."""
-    pool = Pool(cluster, Needs(), _prepare, hold)
+def _work(cluster: Cluster, needs: Needs, hold: Callable[[], str]) -> list[str]:
+    """The answers of a pool."""
+    answers: list[str] = []
+
+    def answered(unit: Unit, answer: str, worker: Worker) -> Iterable[Unit]:
+        answers.append(answer)
+        return ()
+
+    pool = Pool(cluster, needs, _prepare, hold)
     try:
-        units = [Unit(f"unit {i}", _name) for i in range(2 * len(pool.workers))]
-        pool.run(units, lambda unit, answer, worker: (), lambda unit, why: pytest.fail(why))
+        pool.run([Unit("name", platform.node)], answered, lambda unit, why: pytest.fail(why))
     finally:
         pool.close()
-    return pool
+    return answers
 
 
 @pytest.mark.usefixtures("by_value")
@@ -124,27 +123,24 @@ def test_a_machine_that_joins_later_is_held_against_the_others_and_one_that_goes
     weights.file.write_text("as they were")
     cluster = replace(two_machines, retries=0)
     with connected(cluster), compared_machines(cluster, tmp_path / "out", weights) as standard:
-        third = ray_cluster.add_node(num_cpus=1, object_store_memory=OBJECTS)
+        # The only one that has room for such a worker.
+        third, its = ray_cluster.add_node(num_cpus=2, object_store_memory=OBJECTS), Needs(cpus=2)
         ray_cluster.wait_for_nodes()
         # It is used, and its hardware named where none of the others has it.
         others = replace(standard, machines=(Account("a", processor="something else"),))
-        pool = _worked(cluster, others.hold)
-        assert len(pool.workers) == 3
-        assert not any(worker.failed_starts for worker in pool.workers)
+        assert _work(cluster, its, others.hold) == [platform.node()]
         assert capfd.readouterr().err.count("a has something else, ") == 1
-        # Those of the first hour are not asked again.
-        weights.file.write_text("other ones")
-        pool = _worked(cluster, standard.hold)
-        assert sorted(worker.failed_starts for worker in pool.workers) == [0, 0, 1]
-        said = capfd.readouterr().err
-        assert "has other weights or data than the others: base other ones for as they were" in said
-        assert said.count("it is left out") == 1
 
+        weights.file.write_text("other ones")
+        with pytest.raises(UserError, match="no worker can begin .*base other ones for as they were"):
+            _work(cluster, its, standard.hold)
+        # Those of the first hour are not asked again.
         nodes = alive_nodes()
+        first = [node for node in nodes if node["NodeID"] in standard.nodes]
+        assert ask_machines(standard.hold, first, 600, "is asked") == [(node, "") for node in first]
+
         ray_cluster.remove_node(third, allow_graceful=False)
-        answers = ask_machines(platform.node, nodes, 120, "is asked")
-        assert [node["NodeID"] for node, _ in answers] == [
-            one["NodeID"] for one in nodes if one["NodeID"] in standard.nodes
-        ]
+        answers = ask_machines(platform.node, nodes, 600, "is asked")
+        assert [node["NodeID"] for node, _ in answers] == [node["NodeID"] for node in first]
         assert "is gone" in capfd.readouterr().err
     ray_cluster.wait_for_nodes(timeout=120)
