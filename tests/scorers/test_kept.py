@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmark.core.sealed import is_whole
 from benchmark.scorers.engine import cache as caches
 from benchmark.scorers.engine.cache import Cache
 
@@ -15,11 +16,10 @@ KEY = "features:a network"
 def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The files that were read to their ends, to see whether they are whole."""
     found: list[Path] = []
-    check = caches.is_whole
 
     def noted(path: Path) -> bool:
         found.append(path)
-        return check(path)
+        return is_whole(path)
 
     monkeypatch.setattr(caches, "is_whole", noted)
     return found
