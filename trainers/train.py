@@ -131,21 +131,26 @@ class Asked:
     identity: "Identity"
 
 
-def check(configs: Sequence[TrainConfig]) -> None:
+def check(configs: Sequence[TrainConfig], *, elsewhere: bool = False) -> None:
     """Everything that can be wrong and is seen before a model is loaded: names, settings, folders, pairs.
+
+    Args:
+        configs: The runs.
+        elsewhere: As of `ask`.
 
     Raises:
         UserError: for the first thing that is wrong.
     """
-    read_data(ask(configs))
+    read_data(ask(configs, elsewhere=elsewhere))
 
 
-def ask(configs: Sequence[TrainConfig], *, fetch: bool = True) -> list[Asked]:
+def ask(configs: Sequence[TrainConfig], *, fetch: bool = True, elsewhere: bool = False) -> list[Asked]:
     """Settings with what they mean, and what they name found and recognised by its content.
 
     Args:
         configs: At least one; what runs share is that of the first.
         fetch: Whether a published base model that is not here is fetched, so that its content is known.
+        elsewhere: Whether other machines compute, which may have another device than this one.
 
     Raises:
         UserError: for the first thing that is wrong, such as a folder that holds another run.
@@ -162,7 +167,8 @@ def ask(configs: Sequence[TrainConfig], *, fetch: bool = True) -> list[Asked]:
     whereabouts(model_facts(shared.base), offline=shared.offline)
     if any(recipe.objective.needs_embeddings for recipe in recipes):
         clip_source(shared.base, shared.clip)
-    choose_device(shared.device)
+    if not elsewhere:
+        choose_device(shared.device)
     found = [
         Asked(*each) for each in zip(configs, recipes, identities(configs, recipes, fetch=fetch), strict=True)
     ]

@@ -57,7 +57,7 @@ def evaluate(
     settings = EvalConfig.resolve(config, {k: v for k, v in given.items() if k not in ray_options.OPTIONS})
     options.forbid_network(offline=settings.offline)
     if dry_run:
-        say_plan(plan(settings).lines(), as_json=as_json)
+        say_plan(plan(settings, elsewhere=cluster is not None).lines(), as_json=as_json)
         return
     from benchmark.evaluate.run import evaluate as run
 

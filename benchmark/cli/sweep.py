@@ -129,7 +129,7 @@ def sweep(
         settings = {**load_config_file(config), **settings}
     what = Sweep(settings, axes, folder, 1 if workers is None else workers, at_once)
     if dry_run:
-        say_plan(_plan(what), as_json=as_json)
+        say_plan(_plan(what, elsewhere=cluster is not None), as_json=as_json)
         return
     if cluster is not None:
         from benchmark.workflows.sweep_on_cluster import sweep_on_cluster
@@ -141,11 +141,11 @@ def sweep(
     _tell(result, what.members()[0].base, as_json=as_json)
 
 
-def _plan(what: "Sweep") -> list[str]:
+def _plan(what: "Sweep", *, elsewhere: bool) -> list[str]:
     from trainers.train import check
 
     members = what.members()
-    check(members)
+    check(members, elsewhere=elsewhere)
     return [f"{number_of(len(members), 'run')} in {what.out}, {what.workers} at a time:"] + [
         f"{run.out.name}: {run.objective} {run.divergence or ''}, {number_of(run.steps, 'step')} of "
         f"{number_of(run.batch_size, 'pair')}"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from benchmark.cluster.machines import UnlikeMachineError
 from benchmark.cluster.settings import Surroundings
 from benchmark.core.errors import DiskFullError, FbenchError, InUseError, RefusedBySystemError
 from benchmark.core.system import refusal_of
@@ -16,6 +17,8 @@ Answer = TypeVar("Answer")
 Do: TypeAlias = Callable[[Task], Answer]
 Prepare: TypeAlias = Callable[[], Do[Task, Answer]]
 """What a worker does once; gives what it does with each unit's task. Sent to the worker's process."""
+Hold: TypeAlias = Callable[[], str]
+"""Holds the worker's machine against the others; gives a line on what is unlike and can be lived with."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,14 @@ class Done(Generic[Answer]):
 
     answer: Answer
     seconds: float
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The answer of a worker that is there: its machine's name, and a line on that machine."""
+
+    node: str
+    remark: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,15 +58,22 @@ class Actor:
     def __init__(self) -> None:
         self._do: Do[Any, Any] | None = None
 
-    def start(self, surroundings: Surroundings, prepare: Prepare[Any, Any]) -> "Done[str] | Refused | Failed":
-        """Enters the surroundings and prepares; answers with the machine's name."""
+    def start(
+        self, surroundings: Surroundings, hold: Hold, prepare: Prepare[Any, Any]
+    ) -> "Done[Begun] | Refused | Failed":
+        """Enters the surroundings, looks at the machine, and prepares."""
 
-        def start() -> str:
+        def start() -> Begun:
             surroundings.enter()
+            remark = hold()
             self._do = prepare()
-            return platform.node()
+            return Begun(platform.node(), remark)
 
         return _outcome(start)
+
+    def wake(self) -> "Done[Begun]":
+        """Answers that it is still there."""
+        return Done(Begun(platform.node()), 0.0)
 
     def do(self, task: Any) -> "Done[Any] | Refused | Failed":
         """Does a unit's task."""
@@ -81,8 +99,9 @@ def _outcome(act: Callable[[], Any]) -> "Done[Any] | Refused | Failed":
 def _refused(error: FbenchError) -> "Refused | Failed":
     """What a user must put right, or what may be otherwise on another machine, or in a moment.
 
-    Memory, a mount that is gone or a damaged disk are of one machine; a lock may be that of a worker that
-    died a moment ago, which a file server still holds for it. A full disk is the shared folder's.
+    Memory, a mount that is gone, a damaged disk, other weights are of one machine; a lock may be that of a
+    worker that died a moment ago, which a file server still holds for it. A full disk is the shared folder's.
     """
-    of_one = isinstance(error, InUseError | RefusedBySystemError) and not isinstance(error, DiskFullError)
+    kinds = (InUseError, RefusedBySystemError, UnlikeMachineError)
+    of_one = isinstance(error, kinds) and not isinstance(error, DiskFullError)
     return Failed(str(error), "") if of_one else Refused(error)

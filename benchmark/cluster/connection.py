@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import ModuleType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from benchmark.cluster.settings import LOCAL, Cluster
 from benchmark.core.console import notice
@@ -22,7 +22,11 @@ _PATIENCE: Final = 10.0
 """Seconds in which a head answers that is there."""
 _SAY: Final = 60.0
 """Seconds between two lines that say which machine is waited for."""
+_GONE: Final = 40.0
+"""Seconds in which Ray sees that a machine is gone."""
 
+Node: TypeAlias = Mapping[str, Any]
+"""A machine, as Ray describes it."""
 Answer = TypeVar("Answer")
 
 
@@ -63,10 +67,10 @@ def connected(cluster: Cluster) -> Iterator[None]:
     except Exception as error:  # Ray raises bare ones where a process of its own does not come up
         if cluster.address == LOCAL:
             raise UserError(
-                f"Ray does not start here ({_first_line(error)})", do="look at /tmp/ray"
+                f"Ray does not start here ({first_line(error)})", do="look at /tmp/ray"
             ) from error
         raise UserError(
-            f"there is no Ray cluster at {cluster.address} ({_first_line(error)})",
+            f"there is no Ray cluster at {cluster.address} ({first_line(error)})",
             allowed="auto, local or the address of a head, such as 10.0.0.1:6379",
             do="start one by `ray start --head`, or give --ray local",
         ) from error
@@ -93,20 +97,20 @@ def refuse_lost_head() -> None:
         socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
     except OSError as error:
         raise UserError(
-            f"the head of the Ray cluster at {host}:{port} is gone ({_first_line(error)})",
+            f"the head of the Ray cluster at {host}:{port} is gone ({first_line(error)})",
             do="start the cluster again; the same command goes on from what is finished",
         ) from error
 
 
-def alive_nodes() -> list[dict[str, Any]]:
+def alive_nodes() -> list[Node]:
     """The machines of the cluster, the head first."""
-    nodes: list[dict[str, Any]] = [node for node in import_ray().nodes() if node["Alive"]]
+    nodes: list[Node] = [node for node in import_ray().nodes() if node["Alive"]]
     return sorted(nodes, key=lambda node: ("node:__internal_head__" not in node["Resources"], node["NodeID"]))
 
 
 def ask_machines(
-    question: Callable[[], Answer], nodes: Sequence[Mapping[str, Any]], patience: float, doing: str
-) -> list[Answer]:
+    question: Callable[[], Answer], nodes: Sequence[Node], patience: float, doing: str
+) -> list[tuple[Node, Answer]]:
     """Asks machines of the cluster, all at the same time.
 
     Args:
@@ -116,38 +120,52 @@ def ask_machines(
         doing: What a machine does meanwhile, for the lines that say so.
 
     Returns:
-        The answers, in the order of the nodes.
+        The machines with their answers, in the order of the nodes, without those that died meanwhile.
 
     Raises:
-        UserError: that names a machine which does not answer.
+        UserError: that names a machine which is there and does not answer.
     """
     ray = import_ray()
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy as On
 
     # Without a core of its own: a machine whose cores are all taken answers as well.
     ask = ray.remote(num_cpus=0, max_retries=1)(_answer)
-    refs = [
-        ask.options(scheduling_strategy=On(node["NodeID"], soft=False)).remote(question) for node in nodes
-    ]
-    names = {ref: node["NodeManagerHostname"] for ref, node in zip(refs, nodes, strict=True)}
-    found, silent, begin = dict[Any, Answer](), list(refs), time.monotonic()
+    asked = {
+        ask.options(scheduling_strategy=On(node["NodeID"], soft=False)).remote(question): node
+        for node in nodes
+    }
+    found, silent, begin = dict[Any, Answer](), list(asked), time.monotonic()
     while silent:
         ended, silent = ray.wait(silent, num_returns=len(silent), timeout=min(_SAY, patience))
         for ref in ended:
+            name = asked[ref]["NodeManagerHostname"]
             try:
                 found[ref] = ray.get(ref)
             except ray.exceptions.RayError as error:
-                raise UserError(
-                    f"machine {names[ref]} does not answer ({_first_line(error)})", do="look at its logs"
-                ) from error
-        passed = time.monotonic() - begin
+                # What was raised there is an answer, and its machine is alive.
+                if isinstance(error, ray.exceptions.RayTaskError) or not _goes(asked[ref]):
+                    raise UserError(
+                        f"machine {name} does not answer ({first_line(error)})", do="look at its logs"
+                    ) from error
+                notice(f"machine {name} is gone ({first_line(error)}); it is left out")
+        passed, waited_for = time.monotonic() - begin, [asked[ref]["NodeManagerHostname"] for ref in silent]
         if silent and passed >= patience:
             raise UserError(
-                f"machine {names[silent[0]]} has not answered for {passed:.0f} s", do="look at its logs"
+                f"machine {waited_for[0]} has not answered for {passed:.0f} s", do="look at its logs"
             )
         if silent:
-            notice(f"machine {names[silent[0]]} {doing} since {passed:.0f} s")
-    return [found[ref] for ref in refs]
+            notice(f"machine {waited_for[0]} {doing} since {passed:.0f} s")
+    return [(asked[ref], found[ref]) for ref in asked if ref in found]
+
+
+def _goes(node: Node) -> bool:
+    """Whether a machine dies, which Ray may take a while to see."""
+    end = time.monotonic() + _GONE
+    while any(one["NodeID"] == node["NodeID"] for one in alive_nodes()):
+        if time.monotonic() > end:
+            return False
+        time.sleep(1)
+    return True
 
 
 def _answer(question: Callable[[], Answer]) -> Answer:
@@ -161,5 +179,6 @@ def gpus_of_workers(cluster: Cluster) -> float:
     return float(any(node["Resources"].get("GPU", 0.0) >= 1 for node in alive_nodes()))
 
 
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+def first_line(error: BaseException) -> str:
+    """The first line of one of Ray's long messages."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).strip()[:200]

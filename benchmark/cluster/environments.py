@@ -44,10 +44,10 @@ def python_with(packages: Sequence[str], surroundings: Surroundings) -> str:
     answers = ask_machines(
         partial(_made, tuple(packages), surroundings), alive_nodes(), _PATIENCE, "makes an environment"
     )
-    for _, trouble in answers:
+    for _, (_, trouble) in answers:
         if trouble:
             raise UserError(f"no environment with {', '.join(packages)} can be made: {trouble}")
-    paths = {path for path, _ in answers}
+    paths = {path for _, (path, _) in answers}
     if len(paths) > 1:
         raise UserError(
             f"machines would keep the environment at {' and at '.join(sorted(paths))}",

@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmark.cluster.connection import connected, gpus_of_workers
 from benchmark.cluster.flow import Flow, Ledger
-from benchmark.cluster.machines import compare_machines
+from benchmark.cluster.machines import Standard, compared_machines
 from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
@@ -25,7 +25,7 @@ from benchmark.evaluate.run import Workplace
 from benchmark.evaluate.scoring import ScoreCache
 from benchmark.evaluate.work import Clock, Scored, Work, distinct
 from benchmark.generate import console_progress
-from benchmark.scorers import Scorer
+from benchmark.scorers import Scorer, make_scorers
 
 
 def on_cluster(cluster: Cluster) -> Workplace:
@@ -59,14 +59,10 @@ class ClusterWork:
         self._opened: dict[str, Checkpoint] = {}
         self._speeds: dict[str, WorkerSpeed] = {}
         main = Needs(cluster.cpus, gpus_of_workers(cluster))
-        self._pools: dict[Needs, list[Scorer]] = {main: []}
+        self._scorers: dict[Needs, list[Scorer]] = {main: []}
         for scorer in agenda.scorers:
-            self._pools.setdefault(_needs(scorer, main), []).append(scorer)
-        versions = {scorer.name: scorer.scorer_version for scorer in agenda.scorers}
-        self._preparation = Preparation(agenda.config, cluster.cpus, versions)
-        self._main = Pool(cluster, main, self._preparation)
-        self._others: dict[Needs, Pool] = {}
-        stack.callback(self._main.close)
+            self._scorers.setdefault(_needs(scorer, main), []).append(scorer)
+        self._pools: dict[Needs, Pool] = {}
 
     @property
     def seconds(self) -> Mapping[str, float]:
@@ -82,30 +78,27 @@ class ClusterWork:
         """Compares the machines, opens every checkpoint on one of them, and loads the main pool's scorers."""
         config = self._agenda.config
         with self._clock("start"):
-            compare_machines(
-                self._cluster, config.out, (config.scorer_texts, config.weights, config.scorer_precision)
-            )
-            # Whether machines have room for them, and their packages, is known before any image is made.
-            others = [needs for needs in self._pools if needs != self._main.needs]
-            self._others = {needs: Pool(self._cluster, needs, self._preparation) for needs in others}
+            contents = partial(_versions, config.scorer_texts, config.weights, config.scorer_precision)
+            standard = self._stack.enter_context(compared_machines(self._cluster, config.out, contents))
+            # Whether machines have room for all, and their packages, is known before any image is made.
+            self._pools = {needs: self._pool(needs, standard) for needs in self._scorers}
+            main = next(iter(self._pools.values()))
             units = [Unit(f"opening {spec}", Opening(spec), spec) for spec in config.checkpoint]
-            self._main.run(units, self._take_opened, _refuse_lost)
+            main.run(units, self._take_opened, _refuse_lost)
             checkpoints = distinct(self._agenda, [self._opened[spec] for spec in config.checkpoint])
-            due = [s.name for s in next(iter(self._pools.values())) if not self._scored(s, checkpoints)]
+            due = [s.name for s in self._scorers[main.needs] if not self._scored(s, checkpoints)]
             if due:
-                self._main.run([Unit("loading scorers", Loading(tuple(due)))], _nothing, _refuse_lost)
+                main.run([Unit("loading scorers", Loading(tuple(due)))], _nothing, _refuse_lost)
         return checkpoints
 
     def scored(self, checkpoints: Sequence[Checkpoint]) -> Iterator[Scored]:
         """Makes and scores what is missing of all checkpoints together, then gives them in their order."""
         specs = self._agenda.config.checkpoint
         ledgers = [Ledger(spec, one) for spec, one in zip(specs, checkpoints, strict=True)]
-        for needs, scorers in self._pools.items():
-            first = needs == self._main.needs
-            with self._clock("generate and score" if first else "score"), ExitStack() as stack:
-                pool = self._others.get(needs, self._main)
-                stack.callback(pool.close)
-                self._run(pool, scorers, ledgers, make=first)
+        for number, (needs, pool) in enumerate(self._pools.items()):
+            with self._clock("score" if number else "generate and score"):
+                self._run(pool, self._scorers[needs], ledgers, make=not number)
+                pool.close()
         (self._agenda.config.out / LOCK).unlink(missing_ok=True)
         for ledger in ledgers:
             assert ledger.images is not None
@@ -114,6 +107,13 @@ class ClusterWork:
     def speeds(self) -> tuple[WorkerSpeed, ...]:
         """The part of each worker."""
         return tuple(self._speeds.values())
+
+    def _pool(self, needs: Needs, standard: Standard) -> Pool:
+        versions = {scorer.name: scorer.scorer_version for scorer in self._agenda.scorers}
+        preparation = Preparation(self._agenda.config, self._cluster.cpus, versions)
+        pool = Pool(self._cluster, needs, preparation, standard.hold)
+        self._stack.callback(pool.close)
+        return pool
 
     def _run(self, pool: Pool, scorers: Sequence[Scorer], ledgers: Sequence[Ledger], *, make: bool) -> None:
         what = f"{'images and scores' if make else ', '.join(s.name for s in scorers)}"
@@ -127,7 +127,9 @@ class ClusterWork:
                 tell,
                 self._speeds,
             )
-            pool.run(flow.all_units() if make else flow.units_of_scoring(), flow.answered, flow.lost)
+            units = flow.all_units() if make else flow.units_of_scoring()
+            # The cluster works, for images are there: a scorer that ends every worker is itself to blame.
+            pool.run(units, flow.answered, flow.lost, proven=not make)
 
     def _take_opened(self, unit: Unit, answer: tuple[Checkpoint, Facts], _worker: Worker) -> Iterable[Unit]:
         self._opened[unit.task.spec], facts = answer
@@ -157,6 +159,15 @@ def _needs(scorer: Scorer, main: Needs) -> Needs:
     gpus = main.gpus if scorer.gpus is None else scorer.gpus
     packages = tuple(sorted(scorer.packages))
     return replace(main, gpus=gpus, memory=int(scorer.memory_gb * 1e9), packages=packages)
+
+
+def _versions(texts: tuple[str, ...], weights: str, precision: str) -> dict[str, str]:
+    """The version of each scorer, with the hash of its weights and references, on this machine.
+
+    One with packages of its own is compared where these are: by its worker, as it begins.
+    """
+    made = make_scorers(texts, weights, precision) if texts else []
+    return {scorer.name: scorer.scorer_version for scorer in made if not scorer.packages}
 
 
 def _nothing(*_: Any) -> Iterable[Unit]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from benchmark.cluster.connection import connected, gpus_of_workers
-from benchmark.cluster.machines import compare_machines
+from benchmark.cluster.machines import Contents, compared_machines
 from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
@@ -40,6 +40,7 @@ def run_jobs(
     parts: Callable[[Job], Sequence[Job]],
     out: Path,
     words: Callable[[Job], str],
+    contents: Contents = dict,
 ) -> list[Answer]:
     """Does each job on some worker; one whose worker dies is done again, at last in parts.
 
@@ -51,6 +52,7 @@ def run_jobs(
         parts: Gives the parts of a job that can be done alone; the job itself where it has none.
         out: The folder that all machines must share.
         words: What a job is called.
+        contents: What jobs read, which must be the same on all machines.
 
     Returns:
         The answers of all jobs, in their order.
@@ -76,10 +78,9 @@ def run_jobs(
         positions.update(new)
         return list(new)
 
-    with connected(cluster):
-        compare_machines(cluster, out)
+    with connected(cluster), compared_machines(cluster, out, contents) as standard:
         needs = Needs(cluster.cpus, gpus_of_workers(cluster))
-        pool = Pool(cluster, needs, _Preparation(task, cluster.cpus))
+        pool = Pool(cluster, needs, _Preparation(task, cluster.cpus), standard.hold)
         try:
             with console_progress(f"runs on {number_of(len(pool.workers), 'worker')}") as tell:
                 tell(0, len(jobs))

@@ -1,6 +1,7 @@
-"""The machines of a cluster compared before work begins: one shared folder, the same code, packages, weights.
+"""The machines of a cluster compared: one shared folder, the same code, packages, weights and data.
 
-A machine that differs would make other images or scores under the same names, and nobody would see it.
+A machine that differs would make other images or scores under the same names, and nobody would see it. All
+that are there are compared before work begins, one that joins later when a worker begins on it.
 """
 
 import hashlib
@@ -8,24 +9,32 @@ import os
 import platform
 import secrets
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
-from benchmark.cluster.connection import alive_nodes, ask_machines
+from benchmark.cluster.connection import Node, alive_nodes, ask_machines, import_ray
 from benchmark.cluster.settings import LOCAL, Cluster, Surroundings
 from benchmark.core.console import notice
-from benchmark.core.environment import package_versions
+from benchmark.core.environment import own_packages, package_versions
 from benchmark.core.errors import FbenchError, UserError
 from benchmark.core.store import write_text
-from benchmark.scorers import make_scorers
 
 _NONCE: Final = ".shared-"
 _PATIENCE: Final = 30.0
 """Seconds in which others see a file that one machine wrote; NFS keeps what it knows for a while."""
+_HASHING: Final = 1800.0
+"""Seconds in which a machine hashes what it reads, while all the others read it from the same disks."""
+
+Contents: TypeAlias = Callable[[], Mapping[str, str]]
+"""Gives what a machine reads besides code, by name, and the hash or version that it has there."""
+
+
+class UnlikeMachineError(UserError):
+    """A machine that differs from the others: it is left out, or nothing begins."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Account:
         sees: Whether it sees the file that the command wrote into the output's folder.
         code: Hash of the source files of `benchmark` and `trainers`.
         packages: Versions of what numbers depend on.
-        weights: Version of each scorer, with the hash of its weights and references.
+        contents: As of `Contents`; without what has yet to be fetched.
         processor: What instructions it has, as torch calls them.
         gpus: Of which kind, as Ray calls it; empty without.
     """
@@ -48,9 +57,14 @@ class Account:
     sees: bool = True
     code: str = ""
     packages: Mapping[str, str] = field(default_factory=dict)
-    weights: Mapping[str, str] = field(default_factory=dict)
+    contents: Mapping[str, str] = field(default_factory=dict)
     processor: str = ""
     gpus: str = ""
+
+    @property
+    def kind(self) -> str:
+        """What it computes with."""
+        return self.gpus or self.processor
 
 
 @dataclass(frozen=True)
@@ -61,78 +75,129 @@ class Question:
         nonce: The file that the command wrote.
         secret: Its content.
         surroundings: Of workers.
-        scorers: As `make_scorers` takes them: texts, weights and precision.
+        contents: What is compared besides code and packages.
     """
 
     nonce: Path
     secret: str
     surroundings: Surroundings
-    scorers: tuple[tuple[str, ...], str, str]
+    contents: Contents
 
 
-def compare_machines(
-    cluster: Cluster, out: Path, scorers: tuple[tuple[str, ...], str, str] = ((), "", "")
-) -> None:
+@dataclass(frozen=True)
+class Standard:
+    """What every machine must be, those included that join later.
+
+    Attributes:
+        asked: What the machines were asked.
+        own: The account of the command's machine, with the contents of all.
+        machines: Those that were there, and what they compute with.
+        nodes: Their ids in Ray.
+    """
+
+    asked: Question
+    own: Account
+    machines: tuple[Account, ...]
+    nodes: frozenset[str]
+
+    def hold(self) -> str:
+        """Holds the machine of this process against it, unless it was there at the start.
+
+        Returns:
+            A line where it has hardware that none of the others has; else nothing.
+
+        Raises:
+            UnlikeMachineError: if it differs.
+        """
+        node = import_ray().get_runtime_context().get_node_id()
+        if node in self.nodes:
+            return ""
+        late = _account(self.asked)
+        if own_packages():
+            late = replace(late, packages=self.own.packages)  # they differ on purpose
+        refuse_unlike(self.own, late, self.asked.nonce.parent)
+        late = replace(late, gpus=_gpus(next(one for one in alive_nodes() if one["NodeID"] == node)))
+        known = {one.kind for one in self.machines}
+        return "" if late.kind in known else other_hardware([*self.machines, late])
+
+
+@contextmanager
+def compared_machines(cluster: Cluster, out: Path, contents: Contents = dict) -> Iterator[Standard]:
     """Asks every machine of the cluster, refuses one that differs from this one, and tells of other hardware.
 
     Args:
         cluster: How workers are used.
-        out: The output's folder, which all must share.
-        scorers: Whose weights are compared: texts, weights and precision, as `make_scorers` takes them.
+        out: The output's folder, which all must share; a file marks it until the end.
+        contents: What is compared besides code and packages.
+
+    Yields:
+        What those must be that join later.
 
     Raises:
-        UserError: that names the machine and what is different there.
+        UnlikeMachineError: that names the machine and what is different there.
     """
     out = out.absolute()
     nonce = out / f"{_NONCE}{secrets.token_hex(8)}"
-    asked = Question(nonce, secrets.token_hex(16), Surroundings.of(cluster), scorers)
+    asked = Question(nonce, secrets.token_hex(16), Surroundings.of(cluster), contents)
     write_text(nonce, asked.secret)
     try:
-        own = _own_account(asked)
+        own, nodes = _own_account(asked), alive_nodes()
         # A cluster that this process began is this machine.
-        nodes = [] if cluster.address == LOCAL else alive_nodes()
-        others = ask_machines(
-            partial(_account, asked), nodes, 10 * _PATIENCE, "looks at its code and weights"
-        )
-        refuse_unlike(own, others, out)
+        others = [] if cluster.address == LOCAL else _others(asked, nodes)
+        for other in others:
+            refuse_unlike(own, other, out)
+            own = replace(own, contents={**other.contents, **own.contents})
         _refuse_unseen([one.name for one in others], nonce, out)
-        notice(other_hardware([replace(a, gpus=_gpus(n)) for a, n in zip(others, nodes, strict=True)]))
+        notice(other_hardware(others))
+        # Of the others the hardware alone travels with every worker that begins.
+        machines = tuple(replace(one, packages={}, contents={}) for one in others or [own])
+        yield Standard(asked, own, machines, frozenset(one["NodeID"] for one in nodes))
     finally:
         for file in out.glob(f"{_NONCE}*"):
             file.unlink(missing_ok=True)
 
 
-def refuse_unlike(own: Account, others: Iterable[Account], out: Path) -> None:
-    """Refuses the first machine that cannot work as this one does.
+def _others(asked: Question, nodes: Sequence[Node]) -> list[Account]:
+    answers = ask_machines(partial(_account, asked), nodes, _HASHING, "looks at its code, weights and data")
+    return [replace(account, gpus=_gpus(node)) for node, account in answers]
+
+
+def refuse_unlike(own: Account, other: Account, out: Path) -> None:
+    """Refuses a machine that cannot work as this one does.
 
     Raises:
-        UserError: that says what is different.
+        UnlikeMachineError: that says what is different.
     """
-    for other in others:
-        if other.trouble:
-            raise UserError(f"machine {other.name} cannot work: {other.trouble}")
-        if not other.sees:
-            raise UserError(
-                f"machine {other.name} does not see what is written to {out}",
-                allowed="an --out that all machines of the cluster share, such as a folder of NFS or Lustre",
-            )
-        if other.code != own.code:
-            raise UserError(
-                f"machine {other.name} has other code of fbench than {own.name}",
-                do="install the same revision on all machines",
-            )
-        for what, here, there in (
-            ("packages", own.packages, other.packages),
-            ("weights", own.weights, other.weights),
-        ):
-            unlike = sorted(k for k in here.keys() | there.keys() if here.get(k) != there.get(k))
-            if unlike:
-                shown = ", ".join(f"{k} {there.get(k, 'none')} for {here.get(k, 'none')}" for k in unlike[:3])
-                more = f" and {len(unlike) - 3} more" if len(unlike) > 3 else ""
-                raise UserError(
-                    f"machine {other.name} has other {what} than {own.name}: {shown}{more}",
-                    do="make them the same on all machines",
-                )
+    if other.trouble:
+        raise UnlikeMachineError(f"machine {other.name} cannot work: {other.trouble}")
+    if not other.sees:
+        raise UnlikeMachineError(
+            f"machine {other.name} does not see what is written to {out}",
+            allowed="an --out that all machines of the cluster share, such as a folder of NFS or Lustre",
+        )
+    if other.code != own.code:
+        raise UnlikeMachineError(
+            f"machine {other.name} has other code of fbench than {own.name}",
+            do="install the same revision on all machines",
+        )
+    _refuse_others("packages", own.name, other, own.packages, other.packages)
+    # What a machine has yet to fetch it will fetch as the others did.
+    common = own.contents.keys() & other.contents.keys()
+    here, there = ({name: one.contents[name] for name in common} for one in (own, other))
+    _refuse_others("weights or data", "the others", other, here, there)
+
+
+def _refuse_others(
+    what: str, whose: str, other: Account, here: Mapping[str, str], there: Mapping[str, str]
+) -> None:
+    unlike = sorted(k for k in here.keys() | there.keys() if here.get(k) != there.get(k))
+    if unlike:
+        shown = ", ".join(f"{k} {there.get(k, 'none')} for {here.get(k, 'none')}" for k in unlike[:3])
+        more = f" and {len(unlike) - 3} more" if len(unlike) > 3 else ""
+        raise UnlikeMachineError(
+            f"machine {other.name} has other {what} than {whose}: {shown}{more}",
+            do="make them the same on all machines",
+        )
 
 
 def other_hardware(machines: Sequence[Account]) -> str:
@@ -142,14 +207,14 @@ def other_hardware(machines: Sequence[Account]) -> str:
     """
     kinds: dict[str, str] = {}
     for one in [m for m in machines if m.gpus] or machines:
-        kinds.setdefault(one.gpus or one.processor, one.name)
+        kinds.setdefault(one.kind, one.name)
     if len(kinds) < 2:
         return ""
     said = ", ".join(f"{name} has {kind}" for kind, name in kinds.items())
     return f"{said}: images may differ in their last bits"
 
 
-def _gpus(node: Mapping[str, Any]) -> str:
+def _gpus(node: Node) -> str:
     return ", ".join(
         sorted(name.partition(":")[2] for name in node["Resources"] if name.startswith("accelerator_type:"))
     )
@@ -160,26 +225,26 @@ def _account(asked: Question) -> Account:
     name = platform.node()
     try:
         asked.surroundings.enter()
+        if not _appears(asked.nonce, asked.secret):
+            return Account(name, sees=False)
+        with suppress(OSError):
+            asked.nonce.with_name(f"{asked.nonce.name}-{name}-{os.getpid()}").write_text(
+                asked.secret, "utf-8"
+            )
+        return _own_account(asked)
     except OSError as error:
         return Account(name, trouble=f"{error.strerror}: {error.filename}")
-    if not _appears(asked.nonce, asked.secret):
-        return Account(name, sees=False)
-    with suppress(OSError):
-        asked.nonce.with_name(f"{asked.nonce.name}-{name}-{os.getpid()}").write_text(asked.secret, "utf-8")
-    return _own_account(asked)
+    except FbenchError as error:
+        return Account(name, trouble=str(error))
 
 
 def _own_account(asked: Question) -> Account:
-    name = platform.node()
-    texts, weights, precision = asked.scorers
-    try:
-        # One with packages of its own is compared where these are: by its worker, as it begins.
-        made = [s for s in make_scorers(texts, weights, precision) if not s.packages] if texts else []
-        versions = {scorer.name: scorer.scorer_version for scorer in made}
-    except FbenchError as error:
-        return Account(name, trouble=str(error))
     return Account(
-        name, code=_code(), packages=package_versions(), weights=versions, processor=device_words("cpu")
+        platform.node(),
+        code=_code(),
+        packages=package_versions(),
+        contents=asked.contents(),
+        processor=device_words("cpu"),
     )
 
 
@@ -190,7 +255,7 @@ def _refuse_unseen(names: Sequence[str], nonce: Path, out: Path) -> None:
         end = time.monotonic() + _PATIENCE
         while len(list(out.glob(f"{nonce.name}-{name}-*"))) < wanted:
             if time.monotonic() > end:
-                raise UserError(
+                raise UnlikeMachineError(
                     f"what machine {name} writes to {out} is not seen here",
                     allowed="an --out that all machines of the cluster share and may write to",
                 )

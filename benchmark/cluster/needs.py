@@ -1,9 +1,8 @@
 """What a worker asks of the machine it runs on, and how many of them a cluster takes."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from benchmark.cluster.connection import alive_nodes
+from benchmark.cluster.connection import Node, alive_nodes
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
 
@@ -29,7 +28,7 @@ class Needs:
         parts = [f"{self.cpus} CPU", f"{self.gpus:g} GPU" if self.gpus else ""]
         return ", ".join(filter(None, [*parts, f"{self.memory / 1e9:g} GB" if self.memory else ""]))
 
-    def room(self, node: dict[str, Any]) -> int:
+    def room(self, node: Node) -> int:
         """How many such workers a machine takes."""
         has = node["Resources"]
         asked = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
@@ -54,7 +53,7 @@ def workers_that_fit(cluster: Cluster, needs: Needs) -> int:
     return min(cluster.workers or room, room)
 
 
-def _resources(node: dict[str, Any]) -> str:
+def _resources(node: Node) -> str:
     has = node["Resources"]
     amounts = ", ".join(f"{has.get(name, 0.0):g} {name}" for name in ("CPU", "GPU"))
     return f"{node['NodeManagerHostname']} has {amounts}"

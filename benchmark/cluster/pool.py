@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from benchmark.cluster.actor import Actor, Done, Failed, Prepare, Refused
-from benchmark.cluster.connection import import_ray, refuse_lost_head
+from benchmark.cluster.actor import Actor, Begun, Done, Failed, Hold, Prepare, Refused
+from benchmark.cluster.connection import first_line, import_ray, refuse_lost_head
 from benchmark.cluster.environments import python_with
 from benchmark.cluster.needs import Needs, workers_that_fit
 from benchmark.cluster.settings import Cluster, Surroundings
@@ -26,6 +26,10 @@ _STALL: Final = 60.0
 """Seconds without an end of any unit after which a line says what is waited for; then twice as many."""
 _START: Final = 600.0
 """Seconds in which some worker begins, or has room, or the command ends; or the patience, if that is more."""
+_ROOM: Final = 3600.0
+"""The most of these seconds, however patient the user is with units."""
+_IDLE: Final = 1.0
+"""Seconds without a unit after which a worker is asked whether it is there before it gets one."""
 _HEAD: Final = 5.0
 """Seconds between two looks at the head."""
 
@@ -85,13 +89,14 @@ class Pool:
         cluster: How they are used; the connection to it is open.
         needs: What each asks for.
         prepare: What each does once.
+        hold: Done before, as of `benchmark.cluster.machines.Standard`.
 
     Raises:
         UserError: if no machine of the cluster has room for one.
     """
 
-    def __init__(self, cluster: Cluster, needs: Needs, prepare: Prepare[Any, Any]) -> None:
-        self._cluster, self.needs, self._prepare = cluster, needs, prepare
+    def __init__(self, cluster: Cluster, needs: Needs, prepare: Prepare[Any, Any], hold: Hold) -> None:
+        self._cluster, self.needs, self._prepare, self._hold = cluster, needs, prepare, hold
         self.workers = [Worker(i + 1) for i in range(workers_that_fit(cluster, needs))]
         self._surroundings = Surroundings.of(cluster, hide_gpus=not needs.gpus)
         packages = needs.packages
@@ -100,13 +105,14 @@ class Pool:
         self._moved = self._head_seen = time.monotonic()
         self._finished = self._stalls = 0
 
-    def run(self, units: Iterable[Unit], answered: Answered, lost: Lost) -> None:
+    def run(self, units: Iterable[Unit], answered: Answered, lost: Lost, *, proven: bool = False) -> None:
         """Does units and those that follow from them; returns when there are none left.
 
         Args:
             units: In the order in which they had better be done.
             answered: Told of each answer.
             lost: Told of each unit that was given up.
+            proven: Whether the cluster has done work before: then units are to blame that all fail.
 
         Raises:
             UserError: what a user can put right, from whichever worker; or if the head of the cluster is
@@ -114,7 +120,7 @@ class Pool:
             RuntimeError: if units fail and none succeeds: that is a bug and no bad luck.
         """
         queue = deque(units)
-        self._moved, self._finished = time.monotonic(), 0
+        self._moved, self._finished = time.monotonic(), int(proven)
         while queue or any(worker.unit for worker in self.workers):
             self._begin_workers(len(queue))
             self._hand_out(queue)
@@ -141,12 +147,17 @@ class Pool:
                 options["runtime_env"] = {"py_executable": self._python}
             # Dead is dead: Ray must not begin it again behind our back, without its preparation.
             worker.actor = ray.remote(Actor).options(max_restarts=0, max_task_retries=0, **options).remote()
-            worker.waiting = worker.actor.start.remote(self._surroundings, self._prepare)
+            worker.waiting = worker.actor.start.remote(self._surroundings, self._hold, self._prepare)
             worker.ready, worker.since = False, time.monotonic()
 
     def _hand_out(self, queue: deque[Unit]) -> None:
         for worker in self.workers:
-            if worker.ready and worker.unit is None and queue:
+            if not queue or not worker.ready or worker.waiting is not None:
+                continue
+            if time.monotonic() - worker.since > _IDLE:
+                # It may have died in its sleep, and the unit would be blamed.
+                worker.waiting = worker.actor.wake.remote()
+            else:
                 unit = _best(queue, worker.group, Counter(w.group for w in self.workers if w.unit))
                 queue.remove(unit)
                 worker.unit, worker.group, worker.since = unit, unit.group, time.monotonic()
@@ -166,29 +177,35 @@ class Pool:
             try:
                 yield worker, ray.get(ref)
             except ray.exceptions.RayError as error:
-                yield worker, _line(error)
+                yield worker, first_line(error)
 
     def _take(
         self, worker: Worker, outcome: "Done[Any] | Refused | Failed | str", answered: Answered, lost: Lost
     ) -> Iterable[Unit]:
-        unit, worker.unit = worker.unit, None
-        self._moved, self._stalls = time.monotonic(), 0
+        unit, worker.unit, worker.since = worker.unit, None, time.monotonic()
+        self._moved, self._stalls = worker.since, 0
         if isinstance(outcome, Refused):
             raise outcome.error
         if isinstance(outcome, Done):
             if unit is None:
-                worker.ready, worker.node, worker.failed_starts = True, outcome.answer, 0
+                begun: Begun = outcome.answer
+                worker.ready, worker.node, worker.failed_starts = True, begun.node, 0
+                notice(begun.remark)
                 return ()
             self._finished += 1
             worker.units, worker.seconds = worker.units + 1, outcome.seconds
             return answered(unit, outcome.answer, worker)
+        asleep = worker.ready and unit is None
         # What failed may have left its process in a state that fails everything after it.
         self._end(worker)
         worker.restarts += 1
         why = outcome if isinstance(outcome, str) else outcome.why
         trace = outcome.trace if isinstance(outcome, Failed) else ""
-        if unit is None:
+        if asleep:
+            notice(f"worker {worker.number} died with nothing to do ({why}); it is begun again")
+        elif unit is None:
             self._refuse_starts(worker, why, trace)
+        if unit is None:
             return ()
         return self._again(unit, worker, why, trace, lost)
 
@@ -240,7 +257,8 @@ class Pool:
         if silent > _STALL * 2**self._stalls:
             self._stalls += 1
             notice(f"no unit has ended for {silent:.0f} s: {self._waits()}")
-        if silent > max(self._cluster.patience, _START) and not any(worker.unit for worker in self.workers):
+        room = min(max(self._cluster.patience, _START), _ROOM)
+        if silent > room and not any(worker.unit for worker in self.workers):
             raise UserError(
                 f"no worker was there for {silent:.0f} s: {self._waits()}", do="the same command goes on"
             )
@@ -274,9 +292,3 @@ class Pool:
 def _best(queue: Sequence[Unit], own: str, others: Mapping[str, int]) -> Unit:
     """The next unit: of the worker's own group, else of one that the fewest are at, else the first."""
     return min(queue, key=lambda unit: (unit.group != own, others.get(unit.group, 0)))
-
-
-def _line(error: BaseException) -> str:
-    """The first line of one of Ray's long messages."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:200]

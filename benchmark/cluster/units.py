@@ -13,14 +13,13 @@ from functools import cached_property
 from typing import Final
 
 from benchmark.cluster.actor import Do
-from benchmark.cluster.machines import device_words
+from benchmark.cluster.machines import UnlikeMachineError, device_words
 from benchmark.core.errors import UserError
 from benchmark.core.locks import held
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, Sampler, ScoreRow
 from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.plan import EvalPlan, plan
 from benchmark.evaluate.run import shared_settings
-from benchmark.evaluate.scoring import ScoreCache
 from benchmark.evaluate.work import WorkHere
 from benchmark.generate import Progress, Shard
 from benchmark.scorers import Scorer
@@ -54,7 +53,7 @@ class Evaluator:
         versions: Of each scorer, as the command has them.
 
     Raises:
-        UserError: if a scorer is another one here.
+        UnlikeMachineError: if a scorer is another one here.
     """
 
     def __init__(self, config: EvalConfig, versions: Mapping[str, str]) -> None:
@@ -63,7 +62,7 @@ class Evaluator:
         self.scorers = {scorer.name: scorer for scorer in self.work.agenda.scorers}
         for name, scorer in self.scorers.items():
             if scorer.scorer_version != versions[name]:
-                raise UserError(
+                raise UnlikeMachineError(
                     f"machine {platform.node()} has {name} {scorer.scorer_version}, and the command "
                     f"{versions[name]}",
                     do="make the weights the same on all machines",
@@ -213,8 +212,7 @@ class Summing(Task):
     def do(self, state: Evaluator) -> dict[str, list[ScoreRow]]:
         """The rows of each scorer, which are kept as well."""
         wait_for(self.images)
-        # What others have kept meanwhile is not known to a cache that was read before.
-        state.work.cache = ScoreCache(state.agenda.config.out)
+        state.work.cache.kept.look_again()
         scorers = state.named(self.scorers)
         rows = state.work.score(self.images, scorers)
         return {s.name: [row for row in rows if row.scorer == s.name] for s in scorers}

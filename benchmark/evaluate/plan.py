@@ -59,12 +59,13 @@ class EvalPlan:
         ]
 
 
-def plan(config: EvalConfig, kind: str = "eval") -> EvalPlan:
+def plan(config: EvalConfig, kind: str = "eval", *, elsewhere: bool = False) -> EvalPlan:
     """Checks everything that can be wrong before anything is loaded.
 
     Args:
         config: The settings.
         kind: The program whose folder this is.
+        elsewhere: Whether other processes compute, whose machines may have another device than this one.
 
     Raises:
         UserError: for an unknown base model, prompt set, scorer or sampler, a checkpoint or weights that are
@@ -72,7 +73,7 @@ def plan(config: EvalConfig, kind: str = "eval") -> EvalPlan:
             of another program.
     """
     earlier_attempt(config.out, kind)
-    if config.device != "auto":
+    if config.device != "auto" and not elsewhere:
         choose_device(config.device)
     facts = model_facts(config.base)
     sources = [whereabouts(facts, offline=config.offline)]

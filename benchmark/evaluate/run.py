@@ -43,7 +43,7 @@ def evaluate(config: EvalConfig, *, command: str | None = None, workplace: Workp
         UserError: for anything that is wrong with the inputs, before the first image is made.
         InUseError: if another command is writing to the folder, but for other shards of this evaluation.
     """
-    agenda = plan(config)
+    agenda = plan(config, elsewhere=workplace is not _here)
     with ExitStack() as stack:
         shard = agenda.shard.suffix
         everything = config.model_dump(mode="json")

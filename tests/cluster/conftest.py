@@ -29,6 +29,16 @@ def two_machines(ray_cluster: Any) -> Iterator[Cluster]:
     ray.shutdown()
 
 
+@pytest.fixture
+def by_value(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Workers cannot import a test's module, so its functions travel as they are."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(request.module)
+    yield
+    cloudpickle.unregister_pickle_by_value(request.module)
+
+
 @pytest.fixture(scope="session")
 def workers() -> Callable[[], list[int]]:
     """Gives the process ids of the workers on this process's clusters."""

@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from benchmark.cli.app import app
@@ -40,6 +44,18 @@ def test_impossible_numbers_are_refused(words: str) -> None:
     assert words.replace(" ", " is ") in refused("eval", "--ray", "local", "--dry-run", *words.split())
 
 
+@pytest.mark.parametrize(
+    "words", ["eval --limit 1", "sweep --preset shapes-f-dpo-reverse-kl --seed 0 --out {place}"]
+)
+def test_a_device_that_only_workers_have_is_theirs_to_look_for(words: str, tmp_path: Path) -> None:
+    """The command's own machine may be a head without a GPU."""
+    pytest.importorskip("ray")
+    given = [*words.format(place=tmp_path).split(), "--device", "cuda:63", "--dry-run"]
+    assert "there is no device 'cuda:63' here" in refused(*given)
+    result = CliRunner().invoke(app, [*given, "--ray", "local"], catch_exceptions=False)
+    assert result.exit_code == 0, result.stderr
+
+
 def test_no_command_imports_ray_unless_it_is_asked_for() -> None:
     check = (
         "import sys; from benchmark.cli.app import command; "
@@ -64,9 +80,56 @@ def _heads_of(parent: int) -> list[int]:
     return found
 
 
-def test_when_the_head_dies_the_command_ends_and_the_same_one_goes_on(
-    tmp_path: Path, tiny_pipeline_folder: Path
-) -> None:
+def _below(parent: int) -> set[int]:
+    """The process ids of a command's descendants."""
+    children: dict[int, list[int]] = {}
+    for place in Path("/proc").iterdir():
+        if place.name.isdecimal():
+            with suppress(OSError):
+                above = int((place / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(above, []).append(int(place.name))
+    found, new = set[int](), [parent]
+    while new:
+        new = [child for pid in new for child in children.get(pid, [])]
+        found |= set(new)
+    return found
+
+
+def _gone(pids: set[int]) -> bool:
+    """Whether processes have ended; one that nobody has waited for has."""
+    for pid in pids:
+        with suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                return False
+    return True
+
+
+@dataclass
+class Begun:
+    """A command that has made some of its 128 images on a cluster of its own."""
+
+    command: list[str]
+    folder: Path
+    environment: dict[str, str]
+    process: "subprocess.Popen[str]"
+
+    def images(self) -> list[Path]:
+        """Those that are there."""
+        return list(self.folder.glob("out/images/base/*.png"))
+
+    def goes_on(self) -> None:
+        """The same command once more, to its end."""
+        assert 0 < len(self.images()) < 128
+        again = subprocess.run(
+            self.command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert again.returncode == 0, again.stderr
+        assert json.loads((self.folder / "out" / "manifest.json").read_text())["status"] == "success"
+        assert len(self.images()) == 128
+
+
+@pytest.fixture
+def begun(tmp_path: Path, tiny_pipeline_folder: Path) -> Iterator[Begun]:
     pytest.importorskip("ray")
     (tmp_path / "prompts.txt").write_text("\n".join(f"a ring of {n} stones" for n in range(32)))
     (tmp_path / "mine.py").write_text(
@@ -83,22 +146,61 @@ def test_when_the_head_dies_the_command_ends_and_the_same_one_goes_on(
     ]  # fmt: skip
     command = [sys.executable, "-m", "fbench", *words, "--ray", "local", "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    # What is ignored here, as in a shell's background, the command would ignore as well.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, process_group=0
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    found = Begun(command, tmp_path, environment, process)
     end = time.monotonic() + 300
-    while not (heads := _heads_of(process.pid)) or not list(tmp_path.glob("out/images/base/*.png")):
+    while not found.images():
         assert time.monotonic() < end
         assert process.poll() is None
         time.sleep(0.1)
-    os.kill(heads[0], signal.SIGKILL)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 2, said
+    yield found
+    with suppress(OSError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_when_the_head_dies_the_command_ends_and_the_same_one_goes_on(begun: Begun) -> None:
+    (head,) = _heads_of(begun.process.pid)
+    os.kill(head, signal.SIGKILL)
+    _, said = begun.process.communicate(timeout=120)
+    assert begun.process.returncode == 2, said
     assert "the head of the Ray cluster at" in said.splitlines()[-1]
     assert "the same command goes on" in said
-    made = {file.name for file in tmp_path.glob("out/images/base/*.png")}
-    assert 0 < len(made) < 128
-    again = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert again.returncode == 0, again.stderr
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["status"] == "success"
-    assert len(list(tmp_path.glob("out/images/base/*.png"))) == 128
+    begun.goes_on()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_command_in_order_and_its_cluster_with_it(
+    begun: Begun, number: signal.Signals, code: int
+) -> None:
+    processes = _below(begun.process.pid)
+    assert _heads_of(begun.process.pid)
+    # A terminal sends Ctrl-C to all processes of the group, a scheduler SIGTERM to the command alone.
+    if number == signal.SIGINT:
+        os.killpg(begun.process.pid, number)
+    else:
+        os.kill(begun.process.pid, number)
+    _, said = begun.process.communicate(timeout=120)
+    assert begun.process.returncode == code, said
+    assert "Traceback" not in said
+    assert json.loads((begun.folder / "out" / "manifest.json").read_text())["status"] == "cancelled"
+    end = time.monotonic() + 60
+    while not _gone(processes):
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    # What a killed worker was writing may lie there under the name of a part, and goes with the next command.
+    for image in begun.images():
+        with Image.open(image) as opened:
+            opened.load()
+    begun.goes_on()
+    assert not [
+        *begun.folder.rglob("*.part*"),
+        *begun.folder.rglob(".shared-*"),
+        *begun.folder.rglob(".lock*"),
+    ]

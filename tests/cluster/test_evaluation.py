@@ -57,6 +57,12 @@ class Deadly(ImageScorer):
         if "two hearts" in shown.texts:
             os.kill(os.getpid(), signal.SIGKILL)
         return [1.0] * len(shown)
+
+class Hopeless(ImageScorer):
+    """Kills its process whatever it sees, in a pool of its own."""
+    name, axis, weights_hash, memory_gb = "hopeless", "texture", "", 0.01
+    def load(self, device="cpu"): ...
+    def values(self, shown): os.kill(os.getpid(), signal.SIGKILL)
 '''
 
 
@@ -154,10 +160,10 @@ def test_killed_workers_and_a_machine_that_goes_change_nothing(
 def test_a_scorer_that_kills_its_worker_costs_its_own_rows_alone(
     two_machines: Cluster, settings: Callable[..., EvalConfig], alone: EvalResult
 ) -> None:
-    config = settings("deadly", "Light", "Spread", "Away", "Deadly")
+    config = settings("deadly", "Light", "Spread", "Away", "Deadly", "Hopeless")
     result = evaluate(config, workplace=on_cluster(replace(two_machines, retries=0)))
     rows = table_in(config.out)
-    others = rows[rows["scorer"] != "deadly"].reset_index(drop=True)
+    others = rows[~rows["scorer"].isin(["deadly", "hopeless"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(others, table_in(alone.folder))
     deadly = rows[rows["scorer"] == "deadly"]
     lost = deadly[deadly["status"] != "ok"]
@@ -165,7 +171,12 @@ def test_a_scorer_that_kills_its_worker_costs_its_own_rows_alone(
     assert set(deadly.loc[deadly["prompt_id"] == seen, "status"]) == {"error"}
     assert set(lost["status"]) == {"error"}
     assert lost["note"].str.contains("given up after 1 tries").all()
-    assert (result.n_missing, len(deadly)) == (len(lost), 96)
+    # It alone is to blame, though not a single unit of its pool has succeeded.
+    hopeless = rows[rows["scorer"] == "hopeless"]
+    assert set(hopeless["status"]) == {"error"}
+    assert hopeless["note"].str.contains("given up after 1 tries").all()
+    assert (len(deadly), len(hopeless)) == (96, 96)
+    assert result.n_missing == len(lost) + 96
 
 
 def test_a_shard_by_hand_is_no_work_for_a_cluster(

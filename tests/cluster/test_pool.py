@@ -1,12 +1,12 @@
 """The pool: every unit is answered or given up, whatever dies, and nothing waits in silence."""
 
+import math
 import os
 import platform
 import re
 import signal
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
+
+pytestmark = pytest.mark.usefixtures("by_value")
 
 
 def _prepare() -> Callable[[Callable[[], Any]], Any]:
@@ -39,6 +41,11 @@ class Dies:
             (self.marks / str(tries)).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return "done"
+
+
+def _fine() -> str:
+    """What a worker finds on its machine: nothing unusual."""
+    return ""
 
 
 def _refused() -> None:
@@ -68,16 +75,6 @@ def _bug() -> None:
     raise ZeroDivisionError("a bug of ours")
 
 
-@pytest.fixture(autouse=True)
-def by_value() -> Iterator[None]:
-    """Workers cannot import a test's module, so its functions travel as they are."""
-    from ray import cloudpickle
-
-    cloudpickle.register_pickle_by_value(sys.modules[__name__])
-    yield
-    cloudpickle.unregister_pickle_by_value(sys.modules[__name__])
-
-
 @dataclass
 class Outcome:
     """What came of some units, by their words."""
@@ -87,7 +84,9 @@ class Outcome:
     pids: set[int]
 
 
-def run(cluster: Cluster, units: dict[str, Callable[[], Any]], prepare: Any = _prepare) -> Outcome:
+def run(
+    cluster: Cluster, units: dict[str, Callable[[], Any]], prepare: Any = _prepare, *, proven: bool = False
+) -> Outcome:
     outcome = Outcome({}, {}, set())
 
     def answered(unit: Unit, answer: Any, worker: Worker) -> Iterable[Unit]:
@@ -99,9 +98,9 @@ def run(cluster: Cluster, units: dict[str, Callable[[], Any]], prepare: Any = _p
         return ()
 
     with connected(cluster):
-        pool = Pool(cluster, Needs(), prepare)
+        pool = Pool(cluster, Needs(), prepare, _fine)
         try:
-            pool.run([Unit(words, act) for words, act in units.items()], answered, lost)
+            pool.run([Unit(words, act) for words, act in units.items()], answered, lost, proven=proven)
         finally:
             pool.close()
     return outcome
@@ -167,8 +166,35 @@ def test_a_bug_is_a_traceback_and_no_bad_luck(two_machines: Cluster) -> None:
 
 
 def test_workers_that_all_die_end_the_command(two_machines: Cluster, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="hopeless failed 2 times, and nothing has succeeded: .*memory"):
-        run(replace(two_machines, retries=1), {"hopeless": Dies(tmp_path, 99)})
+    """Unless such work has been done before: then the unit is to blame, and is given up as any other."""
+    cluster = replace(two_machines, retries=0)
+    with pytest.raises(UserError, match="hopeless failed 1 times, and nothing has succeeded: .*memory"):
+        run(cluster, {"hopeless": Dies(tmp_path, 99)})
+    assert run(cluster, {"hopeless": Dies(tmp_path, 99)}, proven=True).lost.keys() == {"hopeless"}
+
+
+def test_a_worker_that_dies_with_nothing_to_do_costs_no_try(
+    two_machines: Cluster, capfd: pytest.CaptureFixture[str]
+) -> None:
+    cluster = replace(two_machines, workers=1, retries=0)
+    answers: list[int] = []
+
+    def answered(unit: Unit, pid: int, worker: Worker) -> Iterable[Unit]:
+        answers.append(pid)
+        if len(answers) > 1:
+            return ()
+        os.kill(pid, signal.SIGKILL)
+        time.sleep(1.5 * pools._IDLE)
+        return [Unit("second", os.getpid)]
+
+    with connected(cluster):
+        pool = Pool(cluster, Needs(), _prepare, _fine)
+        try:
+            pool.run([Unit("first", os.getpid)], answered, lambda unit, why: pytest.fail(why))
+        finally:
+            pool.close()
+    assert len(set(answers)) == 2
+    assert capfd.readouterr().err.count("worker 1 died with nothing to do") == 1
 
 
 def test_a_unit_that_does_not_end_is_taken_from_its_worker_and_said_meanwhile(
@@ -186,11 +212,14 @@ def test_a_unit_that_does_not_end_is_taken_from_its_worker_and_said_meanwhile(
 def test_workers_that_have_no_room_are_said_and_not_waited_for_for_ever(
     two_machines: Cluster, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Somebody else's actors hold all cores: units of such a cluster wait without a word in Ray itself."""
+    """Somebody else's actors hold all cores: units of such a cluster wait without a word in Ray itself.
+
+    A sweep has no limit for its units, and still does not wait for room without end.
+    """
     import ray
 
     monkeypatch.setattr(pools, "_STALL", 1.0)
-    monkeypatch.setattr(pools, "_START", 4.0)
+    monkeypatch.setattr(pools, "_ROOM", 4.0)
     ray.init(address=two_machines.address, logging_level="ERROR", log_to_driver=False)
     others = [ray.remote(num_cpus=1)(_endless).remote() for _ in range(2)]
     while ray.available_resources().get("CPU", 0.0) > 0:
@@ -199,7 +228,7 @@ def test_workers_that_have_no_room_are_said_and_not_waited_for_for_ever(
         with pytest.raises(
             UserError, match="no worker was there for .* wait to begin; the cluster has 0 CPU"
         ):
-            run(replace(two_machines, patience=4.0), {"plain": platform.node})
+            run(replace(two_machines, patience=math.inf), {"plain": platform.node})
     finally:
         for one in others:
             ray.cancel(one, force=True)
@@ -212,4 +241,4 @@ def test_a_worker_that_no_machine_can_take_is_refused(two_machines: Cluster, ask
         connected(two_machines),
         pytest.raises(UserError, match=r"has room for a worker of .*has 1 CPU, 0 GPU"),
     ):
-        Pool(two_machines, asked, _prepare)
+        Pool(two_machines, asked, _prepare, _fine)

@@ -1,6 +1,7 @@
 """A sweep on a cluster trains what single runs train, to the bit."""
 
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from safetensors.torch import load_file
 from benchmark.cluster.settings import Cluster
 from benchmark.models.files import LORA_FILE
 from benchmark.workflows.sweep import Axes, Sweep
-from benchmark.workflows.sweep_on_cluster import sweep_on_cluster
+from benchmark.workflows.sweep_on_cluster import inputs_of, sweep_on_cluster
 from trainers.config import TrainConfig
 from trainers.train import train
 
@@ -53,6 +54,23 @@ def test_members_equal_single_runs_with_a_worker_killed(
         ours = load_file(next(alone.folder.glob(f"checkpoints/step-000006/{LORA_FILE}")))
         assert theirs.keys() == ours.keys()
         assert all(theirs[name].equal(ours[name]) for name in ours)
+
+
+def test_what_members_learn_from_is_known_by_its_content(
+    tmp_path: Path, tiny_pipeline_folder: Path, pairs: Path
+) -> None:
+    """By this the machines of a cluster are compared before any of them trains."""
+    folders = [tmp_path / "base", tmp_path / "pairs.parquet"]
+    for folder, source in zip(folders, (tiny_pipeline_folder, pairs), strict=True):
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, folder)
+    settings = {"base": str(folders[0]), "data": str(folders[1]), "steps": 1, "device": "cuda:63"}
+    what = Sweep(settings, Axes(divergence=("reverse_kl", "jensen_shannon")), tmp_path / "sweep")
+    before = inputs_of(what.members())
+    assert set(before) == {f"base {folders[0]}", f"data {folders[1]}"}
+    weights = next(folders[0].rglob("unet/*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    now = inputs_of(what.members())
+    assert {name for name in before if now[name] != before[name]} == {f"base {folders[0]}"}
 
 
 def test_a_member_whose_worker_always_dies_fails_alone(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from benchmark.cluster import units
 from benchmark.cluster.actor import Actor, Done, Failed, Refused
+from benchmark.cluster.machines import UnlikeMachineError
 from benchmark.cluster.settings import Cluster, Surroundings
 from benchmark.core.errors import ConfigError, DiskFullError, InUseError, UserError
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
@@ -27,6 +28,7 @@ from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, Pr
         (RuntimeError("CUDA out of memory"), Failed),
         (OSError(errno.ESTALE, "stale"), Failed),
         (InUseError("in use"), Failed),
+        (UnlikeMachineError("machine b has other packages"), Failed),
         (ValueError("a bug"), Failed),
     ],
 )
@@ -44,7 +46,7 @@ def test_what_no_other_worker_would_do_better_is_told_apart(
         return do
 
     actor = Actor()
-    assert isinstance(actor.start(Surroundings(), prepare), Done)
+    assert isinstance(actor.start(Surroundings(), lambda: "", prepare), Done)
     assert isinstance(actor.do(None), kind)
     assert isinstance(actor.do("well"), Done)
 

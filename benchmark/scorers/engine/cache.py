@@ -7,6 +7,9 @@ numbers and arrays by content: a killed run goes on, and a new scorer finds feat
 
 import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from weakref import WeakValueDictionary
@@ -51,6 +54,7 @@ class Cache:
         self.behind = behind
         self._folder = folder
         self._known: dict[str, dict[Any, Any]] = {}
+        self._read_before: set[Path] = set()
         self._new: dict[str, dict[str, np.ndarray]] = {}
         self._written = time.monotonic()
 
@@ -88,19 +92,24 @@ class Cache:
 
     def find(self, key: str, about: Hashable) -> Any:
         """The value that is known, or None."""
-        if key not in self._known:
-            self._known[key] = self._read(key)
-        return self._known[key].get(about)
+        found = self._of(key).get(about)
+        return found.value() if isinstance(found, _Kept) else found
+
+    def look_again(self) -> None:
+        """Finds what other processes have written meanwhile."""
+        for key, known in self._known.items():
+            for about, kept in self._read(key).items():
+                known.setdefault(about, kept)
 
     def add(self, key: str, found: Mapping[Any, Any]) -> None:
         """Keeps values; in a folder finite numbers and arrays only, after :meth:`write` or a while."""
         if self._folder is None:
-            self._known.setdefault(key, {}).update(found)
+            self._of(key).update(found)
             return
         import numpy as np
 
         arrays = {about: np.asarray(value) for about, value in found.items() if _can_be_kept(value)}
-        self._known.setdefault(key, self._read(key)).update(arrays)
+        self._of(key).update(arrays)
         self._new.setdefault(key, {}).update(arrays)
         if time.monotonic() - self._written > EVERY_SECONDS:
             self.write()
@@ -118,28 +127,74 @@ class Cache:
                 rows["about"] = [about.encode() for about in abouts]
                 rows["value"] = np.stack([found[about] for about in abouts])
                 # Named by its content: two workers that computed the same write the same file.
-                with sealed_file(self._place(key) / f"{sha256_json(abouts)[:16]}.npy") as temporary:
+                path = self._place(key) / f"{sha256_json(abouts)[:16]}.npy"
+                with sealed_file(path) as temporary:
                     np.save(temporary, rows)
+                self._read_before.add(path)
         self._new = {}
         self._written = time.monotonic()
 
-    def _read(self, key: str) -> "dict[str, np.ndarray]":
-        import numpy as np
+    def _of(self, key: str) -> dict[Any, Any]:
+        """What is known under a key."""
+        if key not in self._known:
+            self._known[key] = dict(self._read(key))
+        return self._known[key]
 
-        known: dict[str, np.ndarray] = {}
+    def _read(self, key: str) -> "dict[str, _Kept]":
+        """What lies in files that were not read before; whether these are whole is seen when one is used."""
+        known: dict[str, _Kept] = {}
         if self._folder is None:
             return known
         for path in sorted(self._place(key).glob("*.npy")):
-            # A part of another process, damaged, or of before files were sealed: computed again.
-            if is_hidden(path) or not is_whole(path):
+            # A part of another process is no file yet.
+            if is_hidden(path) or path in self._read_before:
                 continue
-            rows = np.load(path, mmap_mode="r")
-            known.update(zip((about.decode() for about in rows["about"]), rows["value"], strict=True))
+            self._read_before.add(path)
+            # Whatever numpy makes of a damaged head: what lay there is computed again.
+            with suppress(Exception):
+                file = _File(path)
+                known.update((about, _Kept(file, row)) for row, about in enumerate(file.abouts()))
         return known
 
     def _place(self, key: str) -> Path:
         assert self._folder is not None
         return self._folder / sha256_json(key)[:16]
+
+
+class _File:
+    """A kept file, mapped."""
+
+    def __init__(self, path: Path) -> None:
+        import numpy as np
+
+        self._path = path
+        self.rows = np.lib.format.open_memmap(path, mode="r")
+
+    def abouts(self) -> list[str]:
+        """What its rows are about."""
+        return [about.decode() for about in self.rows["about"]]
+
+    @cached_property
+    def is_whole(self) -> bool:
+        """Whether it is what was written: one that is damaged, or of before files were sealed, is not."""
+        return is_whole(self._path)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """A row of a kept file.
+
+    All of an evaluation's features lie in one folder, and whoever needs those of one checkpoint must not hash
+    those of all.
+    """
+
+    file: _File
+    row: int
+
+    def value(self) -> "np.ndarray | None":
+        """The value; None where the file is damaged."""
+        found: np.ndarray = self.file.rows["value"][self.row]
+        return found if self.file.is_whole else None
 
 
 def _plain(value: Any) -> Any:
