@@ -112,7 +112,10 @@ class Pipeline(ABC):
             precision: Instead of the pipeline's own.
         """
         dtype = HALF.get(precision or self.precision)
-        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
+        if dtype is None:
+            return nullcontext()
+        # No weight is used twice in a pass, so that a rounded copy of each would be kept for nobody.
+        return torch.autocast(self.device.type, dtype, cache_enabled=False)
 
     # --- prompts and images ---------------------------------------------------------------------
 
