@@ -60,9 +60,7 @@ def test_a_learned_variance_is_refused(folder: Path, tmp_path: Path) -> None:
     config = place / "transformer" / "config.json"
     channels = json.loads(config.read_text())["in_channels"]
     edit(config, out_channels=2 * channels)
-    with pytest.raises(
-        UserError, match=rf"reads {channels} channels and says {2 * channels}; a velocity"
-    ):
+    with pytest.raises(UserError, match=rf"reads {channels} channels and says {2 * channels}; a velocity"):
         model_facts(str(place))
 
 
