@@ -9,7 +9,8 @@ reference says of them. None sees anything of the others: each ends as it would 
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from trainers.log_ratio import PolicyAndReference, pair_errors, prediction_drift
 from trainers.logs import Metrics, floats, quarter_logs
 from trainers.networks import NetworkErrors, add_up, network_errors, split, whole
 from trainers.objectives import Predictions
+from trainers.optimisers import early_step, set_rate
 from trainers.progress import progress
 from trainers.recipe import BatchPlan
 from trainers.run import Run
@@ -127,13 +129,13 @@ def train_step(
     e = None if clip is None else clip.of_pairs(run.shared.train, batch.rows, run.config.embedding)
     errors = pair_errors(both, run.scale, e)
     output = run.recipe.objective(errors)
-    _refuse_not_finite(run, "loss", float(output.loss.detach()), batch.rows)
+    _refuse_not_finite(run, "loss", batch.rows, float(output.loss.detach()))
 
     # dL/dm, then dm/dtheta part by part, then the weights move.
     leaves = [both.policy] if both.predictions is None else [both.policy, both.predictions.policy]
     gradients = torch.autograd.grad(output.loss, leaves, allow_unused=True, materialize_grads=True)
-    _backward(run, own, gradients, batch, parts)
-    norm = _update(run, lr, batch.rows)
+    go_back = partial(_backward, run, own, gradients, batch, parts)
+    norm = _update(run, go_back, lr, batch.rows)
 
     run.step += 1
     logs = floats(output.logs)
@@ -191,9 +193,18 @@ def _of_all_processes(
 
 
 def _backward(
-    run: Run, own: NetworkErrors, gradients: tuple[Tensor, ...], batch: Batch, parts: list[slice]
+    run: Run,
+    own: NetworkErrors,
+    gradients: tuple[Tensor, ...],
+    batch: Batch,
+    parts: list[slice],
+    *,
+    again: bool = False,
 ) -> None:
-    """Back through the network, from the gradients over errors and, if there are two, predictions."""
+    """Back through the network, from the gradients over errors and, if there are two, predictions.
+
+    `again` says that it will be gone back through once more.
+    """
     state, n = run.shared.state, len(batch.inputs.text)
     start = state.process_index * n
     mine = [gradient[:, :, start : start + n] for gradient in gradients]
@@ -209,7 +220,9 @@ def _backward(
             if len(mine) > 1 and errors.prediction is not None:
                 outputs.append(errors.prediction)
             torch.autograd.backward(
-                outputs, [run.scaler.scale(gradient[:, :, part].contiguous()) for gradient in mine]
+                outputs,
+                [run.scaler.scale(gradient[:, :, part].contiguous()) for gradient in mine],
+                retain_graph=again,
             )
     if state.num_processes > 1 and (found := add_up(run.parameters, state.num_processes)):
         flat = reduce(torch.cat([g.flatten() for g in found]), "sum")
@@ -217,23 +230,28 @@ def _backward(
             g.copy_(total.view_as(g))
 
 
-def _update(run: Run, lr: float, rows: NDArray[np.int64]) -> float:
+def _update(run: Run, go_back: Callable[..., None], lr: float, rows: NDArray[np.int64]) -> float:
     """Moves the weights along their gradients; returns the gradient's norm before it was cut off."""
-    run.scaler.unscale_(run.optimizer)
-    norm = float(whole(torch.nn.utils.clip_grad_norm_(run.parameters, run.config.max_grad_norm)))
-    if not run.scaler.is_enabled():  # which leaves out a step that was scaled too far, and scales less
-        _refuse_not_finite(run, "gradient norm", norm, rows)
-    for group in run.optimizer.param_groups:
-        group["lr"] = lr
-    run.scaler.step(run.optimizer)
-    run.scaler.update()
-    run.optimizer.zero_grad(set_to_none=True)
+    limit = math.inf if run.config.max_grad_norm is None else run.config.max_grad_norm
+    check = partial(_refuse_not_finite, run, "gradient norm", rows)
+    set_rate(run.optimizer, lr)
+    if run.config.early_updates:
+        norm = early_step(run.optimizer, run.parameters, go_back, limit, check)
+    else:
+        go_back()
+        run.scaler.unscale_(run.optimizer)
+        norm = float(whole(torch.nn.utils.clip_grad_norm_(run.parameters, limit)))
+        if not run.scaler.is_enabled():  # which leaves out a step that was scaled too far, and scales less
+            check(norm)
+        run.scaler.step(run.optimizer)
+        run.scaler.update()
+        run.optimizer.zero_grad(set_to_none=True)
     if run.average is not None:
         run.average.update()
     return norm
 
 
-def _refuse_not_finite(run: Run, what: str, value: float, rows: NDArray[np.int64]) -> None:
+def _refuse_not_finite(run: Run, what: str, rows: NDArray[np.int64], value: float) -> None:
     if math.isfinite(value):
         return
     names = [run.shared.train.rows[i] for i in rows]

@@ -1,5 +1,6 @@
 """What a run is refused for before anything expensive: settings, folders, room."""
 
+import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,58 @@ def refuse_odd_split(configs: Sequence[TrainConfig], processes: int) -> None:
             raise ConfigError(
                 f"batch_size is {config.batch_size}, for {n} processes", allowed=f"multiples of {n}"
             )
+
+
+def refuse_savings(config: TrainConfig) -> None:
+    """Ways to save memory that are not here, or do not go together.
+
+    Raises:
+        ConfigError: for the first.
+    """
+    if config.optimizer == "adamw8bit" and importlib.util.find_spec("torchao") is None:
+        raise ConfigError(
+            "optimizer is adamw8bit, and torchao is not installed", do="`pip install 'fbench[8bit]'`"
+        )
+    if config.early_updates and config.micro_batches > 1:
+        raise ConfigError(
+            f"early_updates needs each gradient whole, and micro_batches is {config.micro_batches}",
+            do="leave one out; gradient_checkpointing saves memory with either",
+        )
+    if config.early_updates and config.compile:
+        raise ConfigError(
+            "early_updates needs gradients one by one, and a compiled network gives all at once",
+            do="leave early_updates or compile out",
+        )
+
+
+def refuse_savings_here(configs: Sequence[TrainConfig], device: str, processes: int) -> None:
+    """Ways to save memory that do not go with what a run computes on.
+
+    Args:
+        configs: The runs.
+        device: Where they train; it decides what the precision `auto` is.
+        processes: That train together.
+
+    Raises:
+        ConfigError: for the first.
+    """
+    import torch
+
+    from benchmark.models.loading import resolve_precision
+
+    if processes > 1 and any(config.optimizer == "adamw8bit" for config in configs):
+        raise ConfigError(f"optimizer is adamw8bit, for {processes} processes", allowed="adamw, adafactor")
+    if not any(config.early_updates for config in configs):
+        return
+    if processes > 1:
+        raise ConfigError(
+            f"early_updates is set, and gradients are sums over {processes} processes", do="leave it out"
+        )
+    if resolve_precision(configs[0].precision, torch.device(device)) == "fp16":
+        raise ConfigError(
+            "early_updates is set, and whether a gradient of fp16 is finite only all of it tells",
+            do="train in bf16 or fp32, or leave it out",
+        )
 
 
 def refuse_small_disk(configs: Sequence[TrainConfig], pipeline: "Pipeline") -> None:

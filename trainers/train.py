@@ -11,10 +11,10 @@ from benchmark.core import manifest as manifests
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import UserError
 from benchmark.models import model_facts, whereabouts
+from trainers import refusals
 from trainers.config import TrainConfig
 from trainers.pairs import PreferenceData
 from trainers.progress import say
-from trainers.refusals import refuse_odd_split, refuse_small_disk, refuse_unlike
 
 if TYPE_CHECKING:
     from trainers.checkpoints import RunFailure, RunResult
@@ -61,7 +61,7 @@ def train_each(configs: Sequence[TrainConfig]) -> "list[RunResult | RunFailure]"
         InUseError: if another command is writing to a run's folder.
         KeyboardInterrupt: after Ctrl-C or SIGTERM; the same command goes on.
     """
-    refuse_unlike(configs)
+    refusals.refuse_unlike(configs)
     asked = ask(configs)
     done: dict[Path, RunResult | RunFailure | None] = {one.config.out: _finished(one) for one in asked}
     todo = [one for one in asked if done[one.config.out] is None]
@@ -153,6 +153,7 @@ def ask(configs: Sequence[TrainConfig], *, fetch: bool = True) -> list[Asked]:
 
     for config in configs:
         refuse_tracker(config.tracker, offline=config.offline)
+        refusals.refuse_savings(config)
     recipes = [make_recipe(config) for config in configs]
     shared = configs[0]
     whereabouts(model_facts(shared.base), offline=shared.offline)
@@ -201,6 +202,7 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
     # One process writes: the others compute the same losses and keep nothing.
     device = choose_device(configs[0].device)
     state = PartialState(cpu=device == "cpu")
+    refusals.refuse_savings_here(configs, device, state.num_processes)
     writers = asked if state.is_main_process else ()
     with ExitStack() as stack:
         for one in writers:
@@ -217,8 +219,8 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
         ends = [stack.enter_context(_ending(one)) for one in tracked]
         shared = load_shared(configs[0], data, recipes, state, [one.config.out for one in writers])
         stack.callback(shared.base.release)
-        refuse_odd_split(configs, state.num_processes)
-        refuse_small_disk(configs, shared.pipeline)
+        refusals.refuse_odd_split(configs, state.num_processes)
+        refusals.refuse_small_disk(configs, shared.pipeline)
         # Full policies are copies of the network: made first, while it carries no adapter.
         order = sorted(range(len(configs)), key=lambda i: configs[i].lora_rank != "full")
         runs: dict[int, Run] = {}

@@ -1,5 +1,6 @@
 """What moves the weights: optimisers, the average, the scaler of fp16."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +9,13 @@ import torch
 from torch import nn
 from transformers.optimization import Adafactor
 
+from benchmark.core.errors import ConfigError
 from benchmark.models.families.unet.pipeline import UNetPipeline as Pipeline
 from trainers.checkpoints import RESUME, step_folder
 from trainers.config import TrainConfig
 from trainers.logs import read_metrics
-from trainers.optimisers import Average, make_optimizer
+from trainers.optimisers import Average, make_optimizer, set_rate
+from trainers.refusals import refuse_savings_here
 from trainers.run import Run
 from trainers.train import train
 
@@ -41,6 +44,102 @@ def test_adafactor_keeps_less(settings: Settings) -> None:
         state = torch.load(config.out / RESUME, weights_only=True)["optimizer"]["state"]
         sizes[name] = sum(v.numel() for one in state.values() for v in one.values() if torch.is_tensor(v))
     assert sizes["adafactor"] < 0.6 * sizes["adamw"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lora_rank": "full", "max_grad_norm": 1e-3, "ema": 0.9},
+        {"lora_rank": "full", "max_grad_norm": None, "optimizer": "adafactor", "objective": "sft"},
+        {"max_grad_norm": 1e-3, "gradient_checkpointing": True, "lora_targets": "attention"},
+    ],
+)
+def test_weights_that_move_early_end_where_they_would_have_ended(
+    settings: Settings, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the bit; and no two gradients are held when a weight moves."""
+    lr = {"lr": 1e-3, "steps": 3, "save_every": 3}
+    late, early = settings("late", **lr, **changes), settings("early", **lr, **changes, early_updates=True)
+    train(late)
+    held: list[int] = []
+    kind = Adafactor if early.optimizer == "adafactor" else torch.optim.AdamW
+    step, init = kind.step, Run.__init__
+    runs: list[Run] = []
+
+    def starting(self: Run, *args: Any) -> None:
+        init(self, *args)
+        runs.append(self)
+
+    def counting(self: torch.optim.Optimizer, closure: Any = None) -> Any:
+        held.append(sum(p.grad is not None for p in runs[0].parameters))
+        return step(self, closure)
+
+    monkeypatch.setattr(Run, "__init__", starting)
+    monkeypatch.setattr(kind, "step", counting)
+    train(early)
+    assert held == [1] * (early.steps * len(runs[0].parameters))
+    lines = [read_metrics(config.out) for config in (late, early)]
+    for key in ("loss", "grad_norm", "heldout/loss"):
+        assert [one.get(key) for one in lines[0]] == [one.get(key) for one in lines[1]]
+    assert min(one["grad_norm"] for one in lines[0][1:]) > 1e-3  # it was cut off where there is a limit
+    states = [torch.load(config.out / RESUME, weights_only=True) for config in (late, early)]
+    torch.testing.assert_close(states[0]["policy"], states[1]["policy"], rtol=0, atol=0)
+    torch.testing.assert_close(states[0]["optimizer"], states[1]["optimizer"], rtol=0, atol=0)
+
+
+def test_moments_of_8_bits_are_near_those_of_32_and_take_a_quarter(settings: Settings) -> None:
+    torch.manual_seed(0)
+    start, sizes = torch.randn(64, 64), {}
+    weights = {name: nn.Parameter(start.clone()) for name in ("adamw", "adamw8bit")}
+    for name, weight in weights.items():
+        optimizer = make_optimizer(settings(lr=1.0, optimizer=name), [weight])
+        g = torch.Generator().manual_seed(1)
+        for k in range(20):
+            set_rate(optimizer, 1e-3 * (k + 1))
+            weight.grad = torch.randn(weight.shape, generator=g)
+            optimizer.step()
+        moments = (optimizer.state[weight][key] for key in ("exp_avg", "exp_avg_sq"))
+        parts = (getattr(one, part) for one in moments for part in getattr(one, "tensor_attrs", ["data"]))
+        sizes[name] = sum(part.numel() * part.element_size() for part in parts)
+    moved = (weights["adamw"] - start).detach()
+    apart = (weights["adamw8bit"] - weights["adamw"]).detach()
+    assert 0 < float(apart.norm()) < 0.05 * float(moved.norm())
+    # 2 x 4,096 numbers, 32 scales, and two tables of 256 values that make up for it in larger weights.
+    assert sizes == {"adamw": 2 * 4096 * 4, "adamw8bit": 2 * 4096 + 32 * 4 + 2 * 256 * 4}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"early_updates": True, "micro_batches": 2}, "micro_batches is 2"),
+        ({"early_updates": True, "compile": True}, "compiled network"),
+        ({"optimizer": "adamw8bit"}, "pip install 'fbench[8bit]'"),
+    ],
+)
+def test_savings_that_cannot_be_had_are_refused_before_anything_is_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], words: str
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    config = settings(**changes)
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        train(config)
+    assert not config.out.exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "processes", "words"),
+    [
+        ({"early_updates": True}, 2, "2 processes"),
+        ({"optimizer": "adamw8bit"}, 2, "2 processes"),
+        ({"early_updates": True, "precision": "fp16"}, 1, "fp16"),
+    ],
+)
+def test_savings_are_refused_where_they_would_be_wrong(
+    settings: Settings, changes: dict[str, Any], processes: int, words: str
+) -> None:
+    refuse_savings_here([settings(), settings(early_updates=True)], "cpu", 1)
+    with pytest.raises(ConfigError, match=words):
+        refuse_savings_here([settings(), settings(**changes)], "cpu", processes)
 
 
 def test_the_average_follows_its_formula() -> None:
