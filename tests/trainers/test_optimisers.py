@@ -137,9 +137,9 @@ def test_savings_that_cannot_be_had_are_refused_before_anything_is_read(
 def test_savings_are_refused_where_they_would_be_wrong(
     settings: Settings, changes: dict[str, Any], processes: int, words: str
 ) -> None:
-    refuse_savings_here([settings(), settings(early_updates=True)], "cpu", 1)
+    refuse_savings_here([settings(early_updates=True, optimizer="adamw8bit")], "cpu", 1)
     with pytest.raises(ConfigError, match=words):
-        refuse_savings_here([settings(), settings(**changes)], "cpu", processes)
+        refuse_savings_here([settings(**changes)], "cuda", processes)
 
 
 def test_the_average_follows_its_formula() -> None:

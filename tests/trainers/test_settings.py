@@ -85,7 +85,7 @@ def test_the_identity_of_a_run_is_of_the_settings_that_say_so() -> None:
     never = {name for name, setting in TRAIN_SETTINGS.items() if setting.identity == "never"}
     # The hashes of states of before stand in files of users: what made them changes no more.
     assert identity_before(config).keys() == TrainConfig.model_fields.keys() - never
-    assert never == {"out", "cache", "offline", "tracker", "validation_images"}
+    assert never == {"out", "cache", "offline", "tracker", "validation_images", "early_updates"}
 
 
 def test_what_decides_the_weights_is_recognised() -> None:

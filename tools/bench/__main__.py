@@ -45,10 +45,10 @@ def _train(*, full: bool) -> Measurement:
     return train.measure(full=full)
 
 
-def _memory(*, full: bool) -> Measurement:
+def _memory(*, full: bool, savings: str = "") -> Measurement:
     from tools.bench import memory
 
-    return memory.measure(full=full)
+    return memory.measure(full=full, savings=savings)
 
 
 def _sweep(*, full: bool) -> Measurement:
@@ -104,6 +104,8 @@ MEASURES: Mapping[str, Callable[[], Measurement | list[Measurement]]] = {
     "train_full": partial(_train, full=True),
     "memory_lora": partial(_memory, full=False),
     "memory_full": partial(_memory, full=True),
+    "memory_full_exact": partial(_memory, full=True, savings="_exact"),
+    "memory_full_8bit": partial(_memory, full=True, savings="_8bit"),
     "sweep_lora": partial(_sweep, full=False),
     "sweep_full": partial(_sweep, full=True),
     "generate": _generate,

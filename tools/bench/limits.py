@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -37,6 +38,35 @@ def flops_of(work: Callable[[], Any]) -> int:
     with FlopCounterMode(display=False, custom_mapping=_NOT_COUNTED_BY_TORCH) as counter:
         work()
     return int(counter.get_total_flops())
+
+
+def flops_of_step(unet: Path, samples: int, *, full: bool) -> int:
+    """The floating-point operations of one step of preference training: reference, policy, and back.
+
+    Nothing is computed: torch follows the shapes alone. An adapter's own arithmetic, a percent or two, is
+    left out.
+
+    Args:
+        unet: Folder of its config.
+        samples: Images a step, winners and losers.
+        full: Whether all weights have gradients, or only what lies between them.
+    """
+    from diffusers import UNet2DConditionModel
+
+    config = UNet2DConditionModel.load_config(unet)
+    with torch.device("meta"):
+        network = UNet2DConditionModel.from_config(config).requires_grad_(full)
+        side, channels = config["sample_size"], config["in_channels"]
+        noisy = torch.empty(samples, channels, side, side, requires_grad=not full)
+        states = torch.empty(samples, 77, config["cross_attention_dim"])
+        t = torch.zeros(samples, dtype=torch.int64)
+
+    def step() -> None:
+        with torch.no_grad():
+            network(noisy, t, states)
+        network(noisy, t, states).sample.sum().backward()
+
+    return flops_of(step)
 
 
 def matrix_rate(dtype: torch.dtype, device: torch.device | str = "cpu", *, size: int = 0) -> float:

@@ -3,7 +3,8 @@
 import json
 import shutil
 import sys
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -29,6 +30,7 @@ class Task:
         steps: Optimiser steps.
         precision: `fp32` or `bf16`.
         rank: Of the LoRA.
+        savings: Settings of ours that save memory.
     """
 
     full: bool
@@ -39,6 +41,7 @@ class Task:
     steps: int
     precision: str
     rank: int = 16
+    savings: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def peer(self) -> Peer:
@@ -55,6 +58,7 @@ class Task:
         }  # fmt: skip
         flags = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
         sets = {"held_out_pairs": 0, "lora_targets": "attention", "warmup": 0, "cache": cache}
+        sets |= self.savings
         words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
         return [sys.executable, "-m", "fbench", "train", *flags, *words]
 
@@ -71,7 +75,9 @@ class Task:
             "mixed_precision": "bf16" if self.precision == "bf16" else "no",
         }  # fmt: skip
         settings |= {} if self.full else {"rank": self.rank, "dataset_split_name": "train"}
-        return self.peer.command([f"--{key}={value}" for key, value in settings.items()])
+        words = [f"--{key}={value}" for key, value in settings.items()]
+        again = ["--gradient_checkpointing"] if "gradient_checkpointing" in self.savings else []
+        return self.peer.command([*words, *again])
 
     @property
     def peer_environment(self) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""`memory_lora` and `memory_full`: peak memory of a run at Stable Diffusion 1.5's size, above its imports.
+"""`memory_lora` and `memory_full...`: peak memory of a run at Stable Diffusion 1.5's size, above its imports.
 
 Every figure is the largest resident memory of a fresh process. What it holds when everything is imported is
 measured in another one and taken off, because it is the libraries' and not the run's.
@@ -35,11 +35,23 @@ sys.exit(code)
 """Starts a command and notes its peak; small itself, because a child's count begins with its parent's."""
 
 
-def measure(*, full: bool, size: int = 512, steps: int = 2) -> Measurement:
+SAVINGS: Final[Mapping[str, Mapping[str, object]]] = {
+    "": {},
+    "_exact": {"gradient_checkpointing": "true", "early_updates": "true"},
+    "_8bit": {"gradient_checkpointing": "true", "early_updates": "true", "optimizer": "adamw8bit"},
+}
+"""Settings of ours, by the end of a measurement's name: none, those that change no weight, and all.
+
+The peer is told to go forward again as well, which is all that it can do.
+"""
+
+
+def measure(*, full: bool, savings: str = "", size: int = 512, steps: int = 2) -> Measurement:
     """Trains one pair a step; the second step is the first that holds the optimiser's moments.
 
     Args:
         full: All weights, or a LoRA.
+        savings: Of `SAVINGS`.
         size: Height and width of an image.
         steps: Optimiser steps.
 
@@ -56,6 +68,7 @@ def measure(*, full: bool, size: int = 512, steps: int = 2) -> Measurement:
             batch_size=1,
             steps=steps,
             precision="bf16",
+            savings=SAVINGS[savings],
         )
         return measure_task(task, work)
 
@@ -72,7 +85,8 @@ def measure_task(task: Task, work: Path) -> Measurement:
     """
     environment = {"OMP_NUM_THREADS": str(free_threads()), **task.peer_environment}
     theirs = task.peer_command(work / "peer", work / "datasets")
-    imports = [sys.executable, "-c", f"import {', '.join(_IMPORTS)}"]
+    libraries = [*_IMPORTS, *(["torchao.optim"] if "optimizer" in task.savings else [])]
+    imports = [sys.executable, "-c", f"import {', '.join(libraries)}"]
     commands = {
         "our imports": imports,
         "ours": task.our_command(work / "ours", work / "cache"),
@@ -81,8 +95,10 @@ def measure_task(task: Task, work: Path) -> Measurement:
     }
     peak = {who: peak_memory(command, work / "log", environment) / _GIB for who, command in commands.items()}
     ours, peer = peak["ours"] - peak["our imports"], peak["theirs"] - peak["their imports"]
+    saved = next(name for name, settings in SAVINGS.items() if settings == task.savings)
+    said = "".join(f", {key}={value}" for key, value in task.savings.items())
     return Measurement(
-        name="memory_full" if task.full else "memory_lora",
+        name=("memory_full" if task.full else "memory_lora") + saved,
         ours=ours,
         peer=peer,
         ratio=ours / peer,
@@ -91,7 +107,7 @@ def measure_task(task: Task, work: Path) -> Measurement:
         note=(
             f"our share of the peer's: less is better; above {peak['our imports']:.2f} and "
             f"{peak['their imports']:.2f} GiB after imports; {task.steps} steps of one pair of "
-            f"{task.size} x {task.size} pixels, {task.precision}, Stable Diffusion 1.5's networks"
+            f"{task.size} x {task.size} pixels, {task.precision}, Stable Diffusion 1.5's networks{said}"
         ),
     )
 

@@ -86,6 +86,10 @@ def measure_task(task: Task, work: Path, *, warm_up: int = WARM_UP, rounds: int 
 
 
 def _compare(task: Task, ours: list[Pace], peer: list[Pace], warm_up: int, threads: str) -> Measurement:
+    import torch
+
+    from tools.bench.limits import flops_of_step, matrix_rate
+
     first, last, samples = warm_up, task.steps - 1, 2 * task.batch_size
     times = [[one.a_step(first, last) for one in side] for side in (ours, peer)]
     own, other = (samples / statistics.median(side) for side in times)
@@ -93,6 +97,10 @@ def _compare(task: Task, ours: list[Pace], peer: list[Pace], warm_up: int, threa
     own_cpu, other_cpu = (
         statistics.median(one.cpu_of_a_step(first, last) for one in side) for side in (ours, peer)
     )
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(int(threads))
+    # On a CPU of the processor's time, as the machine's own rate is.
+    seconds = own_cpu / int(threads) if device == "cpu" and own_cpu else samples / own
     what = "all weights" if task.full else f"LoRA of rank {task.rank} on the attention layers"
     note = (
         f"{task.batch_size} pairs of {task.size} x {task.size} pixels a step, {task.precision}, {threads} "
@@ -112,4 +120,6 @@ def _compare(task: Task, ours: list[Pace], peer: list[Pace], warm_up: int, threa
         unit="samples/s",
         peer_name=task.peer.name,
         note=note,
+        flops=flops_of_step(task.base / "unet", samples, full=task.full) / seconds,
+        limit=matrix_rate(torch.bfloat16 if task.precision == "bf16" else torch.float32, device),
     )

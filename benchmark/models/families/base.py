@@ -111,7 +111,9 @@ class Pipeline(ABC):
         chosen = precision or self.precision
         if chosen == "fp32":
             return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16 if chosen == "bf16" else torch.float16)
+        dtype = torch.bfloat16 if chosen == "bf16" else torch.float16
+        # No weight is used twice in a pass, so that a rounded copy of each would be kept for nobody.
+        return torch.autocast(self.device.type, dtype, cache_enabled=False)
 
     # --- prompts and images ---------------------------------------------------------------------
 

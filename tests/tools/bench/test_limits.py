@@ -1,10 +1,13 @@
 """Arithmetic is counted as formulas say, and the machine's rate is that of its own matrix product."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 from torch import nn
 
-from tools.bench.limits import flops_of, matrix_rate
+from tools.bench.limits import flops_of, flops_of_step, matrix_rate
 
 
 def test_layers_and_attention_count_as_their_formulas_say() -> None:
@@ -26,6 +29,25 @@ def test_layers_and_attention_count_as_their_formulas_say() -> None:
         assert flops_of(attend) == attention
     # Backward goes through the scores again: five products for the two of forward.
     assert flops_of(lambda: attend().sum().backward()) == attention * 7 // 2
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_step_is_counted_from_shapes_as_it_is_from_numbers(tiny_pipeline_folder: Path, full: bool) -> None:
+    """Forward twice, once for the reference, and back: twice as much for all weights, else less."""
+    samples, folder = 2, tiny_pipeline_folder / "unet"
+    network = UNet2DConditionModel.from_pretrained(folder).requires_grad_(full)
+    shape = (samples, network.config.in_channels, network.config.sample_size, network.config.sample_size)
+    told = torch.zeros(samples, 77, network.config.cross_attention_dim)
+
+    def forward(noisy: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = network(noisy, torch.zeros(samples), told).sample
+        return out
+
+    with torch.no_grad():
+        once = flops_of(lambda: forward(torch.zeros(shape)))
+    back = flops_of(lambda: forward(torch.zeros(shape, requires_grad=not full)).sum().backward()) - once
+    assert flops_of_step(folder, samples, full=full) == pytest.approx(2 * once + back, rel=0.05)
+    assert (1.8 if full else 0.9) < back / once < (2.3 if full else 1.4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -1,6 +1,7 @@
 """How training is measured: peers that are not there, processes watched from outside, a small sweep."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_both_sides_are_told_the_same(task: Task, tmp_path: Path, monkeypatch: p
     said = dict(zip(ours[4::2], ours[5::2], strict=True))
     assert (said["--steps"], said["--batch-size"], said["--lora-rank"]) == ("4", "2", "4")
     assert (said["--base"], said["--data"]) == (str(task.base), str(task.data))
+    assert "--gradient_checkpointing" not in theirs
+    saving = replace(task, savings=memory.SAVINGS["_exact"])
+    assert saving.peer_command(tmp_path / "out", tmp_path / "datasets") == [
+        *theirs,
+        "--gradient_checkpointing",
+    ]
+    more = saving.our_command(tmp_path / "out", tmp_path / "cache")[len(ours) :]
+    assert more == ["--set", "gradient_checkpointing=true", "--set", "early_updates=true"]
 
 
 def test_steps_are_counted_from_a_bar(tmp_path: Path) -> None:
