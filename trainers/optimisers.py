@@ -41,22 +41,21 @@ def _adamw_of_8_bits(config: TrainConfig, parameters: Sequence[nn.Parameter]) ->
     from torchao.optim import AdamW8bit
 
     class Uncompiled(AdamW8bit):  # type: ignore[misc]  # torchao is not followed
-        """Its kernel takes a minute to compile for each shape on a CPU."""
+        """Compiled, it would need a C++ compiler, and build a kernel for each shape of a weight."""
 
         def step(self, closure: Callable[[], float] | None = None) -> float | None:
             with torch.compiler.set_stance("force_eager"):
                 return super().step(closure)  # type: ignore[no-any-return]
 
     kind = Uncompiled if parameters[0].device.type == "cpu" else AdamW8bit
-    return kind(parameters, lr=config.lr, weight_decay=config.weight_decay)  # type: ignore[no-any-return]
+    optimizer: torch.optim.Optimizer = kind(parameters, lr=config.lr, weight_decay=config.weight_decay)
+    return optimizer
 
 
 def set_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Gives all weights one learning rate."""
     for group in optimizer.param_groups:
-        if isinstance(
-            group["lr"], Tensor
-        ):  # as torchao holds it, whose kernel is compiled once for all rates
+        if isinstance(group["lr"], Tensor):  # torchao's, whose kernel is compiled once for all rates
             group["lr"].fill_(lr)
         else:
             group["lr"] = lr
