@@ -289,6 +289,26 @@ def test_a_trainable_network_is_the_pipelines_own_and_frozen(new: Callable[[], P
 
 
 @every_family
+def test_a_rounded_weight_is_used_once_in_a_pass(
+    new: Callable[[], Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that keeping it would change no gradient, to the bit, and only take memory."""
+    pipeline = new()
+    network = pipeline.trainable().requires_grad_(True)
+    told, t = pipeline.encode_prompts(PROMPTS[:2]), pipeline.sample_t(np.array([0.3, 0.7]))
+    found: list[list[Tensor | None]] = []
+    for _ in range(2):
+        network.zero_grad()
+        pipeline.predict(network, draw(pipeline, 2), t, told, precision="bf16").square().mean().backward()
+        found.append([p.grad for p in network.parameters()])
+        monkeypatch.setattr(Pipeline, "autocast", lambda *_: torch.autocast("cpu", torch.bfloat16))
+    assert sum(gradient is not None for gradient in found[0]) > 0.9 * len(found[0])
+    for one, other in zip(*found, strict=True):
+        assert (one is None) == (other is None)
+        assert one is None or other is None or torch.equal(one, other)
+
+
+@every_family
 def test_an_empty_network_takes_the_weights_and_the_pipelines_place(pipeline: Pipeline) -> None:
     empty = pipeline.empty_network()
     assert not same(weights(empty), weights(pipeline.network))
