@@ -87,7 +87,9 @@ def test_weights_that_move_early_end_where_they_would_have_ended(
     torch.testing.assert_close(states[0]["optimizer"], states[1]["optimizer"], rtol=0, atol=0)
 
 
+@pytest.mark.optional  # its package is an extra of its own
 def test_moments_of_8_bits_are_near_those_of_32_and_take_a_quarter(settings: Settings) -> None:
+    pytest.importorskip("torchao", reason="no torchao; `pip install 'fbench[8bit]'`")
     torch.manual_seed(0)
     start, sizes = torch.randn(64, 64), {}
     weights = {name: nn.Parameter(start.clone()) for name in ("adamw", "adamw8bit")}
