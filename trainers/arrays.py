@@ -53,13 +53,6 @@ Fill = Callable[[Mapping[str, Array], Progress], None]
 """Writes into arrays, and tells how many of their rows are done."""
 
 
-def cache_folder() -> Path:
-    """Where entries are kept unless a run says otherwise: `FBENCH_CACHE`, or the user's cache folder."""
-    said = os.environ.get("FBENCH_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(said).expanduser() if said else Path(base) / "fbench"
-
-
 def cached_arrays(
     cache: Path, kind: str, key: object, specs: Mapping[str, Spec], fill: Fill, things: str
 ) -> dict[str, Array]:

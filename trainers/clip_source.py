@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmark.core.errors import UnreadableFileError, UserError
-from benchmark.core.hashing import sha256_file, sha256_json
+from benchmark.core.hashing import sha256_json
+from benchmark.core.known_hashes import known_sha256
 from benchmark.models import model_facts
 
 
@@ -29,7 +30,7 @@ class ClipSource:
         named = ("open_clip_config.json", "open_clip_model.safetensors")
         parts = [*(self.folder / name for name in named), *([self.bpe] if self.bpe else [])]
         try:
-            return sha256_json([sha256_file(part) for part in parts])
+            return sha256_json([known_sha256(part) for part in parts])
         except OSError as error:
             raise UnreadableFileError(self.folder, "an open_clip model", error) from error
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from accelerate import PartialState
 
+from benchmark.core.environment import cache_folder
 from benchmark.models import load_pipeline
 from benchmark.models.families.base import Pipeline
-from trainers.arrays import cache_folder
 from trainers.clip_source import clip_source
 from trainers.config import TrainConfig
 from trainers.embeddings import ClipEmbeddings, clip_embeddings

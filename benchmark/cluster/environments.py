@@ -5,7 +5,6 @@ else in the cluster's own: a second torch would take gigabytes, and what is not 
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from filelock import FileLock
 
 from benchmark.cluster.connection import alive_nodes, ask_machines
 from benchmark.cluster.settings import Surroundings
-from benchmark.core.environment import OWN_PACKAGES
+from benchmark.core.environment import OWN_PACKAGES, cache_folder
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_json
 from benchmark.core.store import write_text
@@ -75,8 +74,7 @@ def make_environment(packages: Sequence[str]) -> Path:
         subprocess.CalledProcessError: if pip cannot install them.
         OSError: if there is no room, or no right to write.
     """
-    caches = Path(os.environ.get("FBENCH_CACHE") or Path.home() / ".cache" / "fbench")
-    place = caches / "environments" / sha256_json([sorted(packages), sys.version, sys.prefix])[:16]
+    place = cache_folder() / "environments" / sha256_json([sorted(packages), sys.version, sys.prefix])[:16]
     python = place / "bin" / "python"
     place.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{place}.lock"):

@@ -69,6 +69,13 @@ def network_forbidden() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").lower() in ("1", "true", "yes", "on")
 
 
+def cache_folder() -> Path:
+    """The folder of all caches: `FBENCH_CACHE`, or one in the user's cache folder."""
+    said = os.environ.get("FBENCH_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(said).expanduser() if said else Path(base) / "fbench"
+
+
 def typed_command() -> str:
     """This process's command, as a user would type it: without the folder of the program."""
     spec = getattr(sys.modules.get("__main__"), "__spec__", None)

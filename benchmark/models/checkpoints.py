@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmark.core import hashing
 from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError, pasted
+from benchmark.core.known_hashes import known_sha256
 from benchmark.core.records import EXTERNAL, Checkpoint
 from benchmark.core.store import read_json
 from benchmark.models.adapters import adapter_files, adapter_place, is_adapter
@@ -131,7 +132,7 @@ def weights_digest(place: Path, family: Family) -> str:
         # A pickle's own hash, and of what lies there only what is opened.
         return hashing.sha256_json(
             {
-                p.relative_to(place).as_posix(): hashing.sha256_file(p)
+                p.relative_to(place).as_posix(): known_sha256(p)
                 for p in adapter_files(place, family.folders.adapted)
             }
         )
@@ -139,4 +140,4 @@ def weights_digest(place: Path, family: Family) -> str:
 
 
 def _hash_of(files: Iterable[Path], place: Path) -> str:
-    return hashing.sha256_json({p.relative_to(place).as_posix(): hashing.sha256_file(p) for p in files})
+    return hashing.sha256_json({p.relative_to(place).as_posix(): known_sha256(p) for p in files})

@@ -9,12 +9,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
 from benchmark.core import hashing
 from benchmark.core.errors import MissingFileError, UnreadableFileError
+from benchmark.core.known_hashes import known_sha256
 from benchmark.core.store import read_json
 
 INDEX: Final = "model_index.json"
@@ -241,30 +241,18 @@ def content_hash(place: Path, folders: Folders) -> str:
         UserError: if a network's weights are missing in part.
     """
     if place.is_file():
-        return _sha256(place)
+        return known_sha256(place)
     used = used_files(place, folders)
     return hashing.sha256_json({p.relative_to(place).as_posix(): _digest(p, folders) for p in used})
 
 
 def hash_with_unread_files(folder: Path) -> str:
     """The hash as older records have it: over every config, vocabulary and safetensors file there is."""
-    return hashing.sha256_json({p.relative_to(folder).as_posix(): _sha256(p) for p in _all(folder)})
+    return hashing.sha256_json({p.relative_to(folder).as_posix(): known_sha256(p) for p in _all(folder)})
 
 
 def _digest(path: Path, folders: Folders) -> str:
-    return hashing.sha256_bytes(_plain_index(path, folders)) if path.name == INDEX else _sha256(path)
-
-
-def _sha256(path: Path) -> str:
-    """A file's digest; read again in one process only when the system says that it has changed."""
-    found = path.stat()
-    return _sha256_of(path, (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
-
-
-@lru_cache(maxsize=1024)
-def _sha256_of(path: Path, stamp: tuple[int, ...]) -> str:
-    del stamp  # part of the cache's key
-    return hashing.sha256_file(path)
+    return hashing.sha256_bytes(_plain_index(path, folders)) if path.name == INDEX else known_sha256(path)
 
 
 def _plain_index(path: Path, folders: Folders) -> bytes:

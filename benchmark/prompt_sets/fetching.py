@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmark.core import store
+from benchmark.core.environment import cache_folder
 from benchmark.core.errors import UserError, pasted
 from benchmark.core.hashing import sha256_bytes
 
@@ -49,9 +50,8 @@ class Link:
 
 def prompts_folder() -> Path:
     """The folder with a folder for each published set: ``$FBENCH_PROMPTS``, or one in the user's cache."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fbench"
-    place = os.environ.get(VARIABLE) or Path(os.environ.get("FBENCH_CACHE") or cache) / "prompts"
-    return Path(place).expanduser()
+    said = os.environ.get(VARIABLE)
+    return Path(said).expanduser() if said else cache_folder() / "prompts"
 
 
 def cached(home: Hub | Link) -> list[Path]:

@@ -2,16 +2,17 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NoReturn
 
 from benchmark.core import resources
 from benchmark.core.console import readable_size
 from benchmark.core.errors import MissingFileError, MissingWeightsError
-from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_files, sha256_json, sha256_path
+from benchmark.core.hashing import sha256_bytes
 from benchmark.core.image_files import find_images
+from benchmark.core.known_hashes import known_sha256, known_sha256_files
 from benchmark.weights.catalogue import RELEASES, Release, release_at
 
 EMBEDDED: Final = "embedded"
@@ -123,10 +124,11 @@ def short_hash(*paths: Path, references: Iterable[Path] = ()) -> str:
         *paths: Files and folders of weights.
         references: Files, and folders of which only the images count.
     """
-    digests = [_digest(path, _stamp(path)) for path in paths]
-    for path in references:
-        images = find_images(path).images if path.is_dir() else None
-        digests.append(_digest(path, _stamp(path, images), images))
+    wanted = [(path, _counted(path) or _all(path)) if path.is_dir() else (path, None) for path in paths]
+    wanted += [(path, find_images(path).images) if path.is_dir() else (path, None) for path in references]
+    digests = [
+        known_sha256(path) if files is None else known_sha256_files(path, files) for path, files in wanted
+    ]
     return sha256_bytes("".join(digests).encode())[:8]
 
 
@@ -202,21 +204,5 @@ def _counted(path: Path) -> list[Path] | None:
     return None
 
 
-_Stamp: TypeAlias = tuple[tuple[str, int, int], ...]
-
-
-def _stamp(path: Path, files: Sequence[Path] | None = None) -> _Stamp:
-    if files is None and path.is_dir():
-        files = _counted(path) or sorted(p for p in path.rglob("*") if p.is_file())
-    files = [path] if files is None else files
-    return tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
-
-
-@lru_cache(maxsize=256)
-def _digest(path: Path, stamp: _Stamp, images: tuple[Path, ...] | None = None) -> str:  # noqa: ARG001  # the stamp is the cache's key
-    if images is not None:
-        return sha256_files(path, images)
-    counted = _counted(path) if path.is_dir() else None
-    if counted is not None:
-        return sha256_json({file.name: sha256_file(file) for file in counted})
-    return sha256_path(path)
+def _all(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.is_file())

@@ -54,3 +54,11 @@ def test_a_modules_command_can_be_typed_again(tmp_path: Path) -> None:
             check=True,
         )
         assert done.stdout.strip() == f"python -m {module} --seeds '0 1'"
+
+
+def test_where_the_caches_are(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("FBENCH_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert environment.cache_folder() == tmp_path / "fbench"
+    monkeypatch.setenv("FBENCH_CACHE", str(tmp_path / "own"))
+    assert environment.cache_folder() == tmp_path / "own"

@@ -15,7 +15,7 @@ import pytest
 
 from benchmark.core.errors import DiskFullError, RefusedBySystemError
 from benchmark.generate import Progress
-from trainers.arrays import Array, Spec, cache_folder, cached_arrays
+from trainers.arrays import Array, Spec, cached_arrays
 
 SPECS = {"squares": Spec((4,), "int64"), "halves": Spec((4, 2))}
 
@@ -160,11 +160,3 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RefusedBySystemError, match=r"file/cache: Not a directory; .*FBENCH_CACHE"):
         cached_arrays(tmp_path / "file" / "cache", "numbers", "a", {"squares": Spec((4,))}, _never, "numbers")
-
-
-def test_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("FBENCH_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "fbench"
-    monkeypatch.setenv("FBENCH_CACHE", str(tmp_path / "own"))
-    assert cache_folder() == tmp_path / "own"

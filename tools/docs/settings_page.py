@@ -37,7 +37,7 @@ what varies. Options that are no settings, such as `--dry-run` and `--json`, are
 
 | environment variable | what |
 |:--|:--|
-| `FBENCH_CACHE` | folder of the caches: latents, text embeddings, prompt sets; default `~/.cache/fbench` |
+| `FBENCH_CACHE` | the caches: latents, texts, hashes of large files, prompt sets; default `~/.cache/fbench` |
 | `FBENCH_WEIGHTS` | folder of published scorer weights; default `~/.cache/fbench/weights` |
 | `FBENCH_PROMPTS` | folder of published prompt sets; default `~/.cache/fbench/prompts` |
 | `HF_HOME`, `HF_HUB_OFFLINE` | those of huggingface_hub: its cache, and no network |

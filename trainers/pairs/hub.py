@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Protocol
 
 from benchmark.core import store
+from benchmark.core.environment import cache_folder
 from benchmark.core.errors import UnreadableFileError, UserError
-from trainers.arrays import cache_folder
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from pathlib import Path, PurePath
 from benchmark.core import resources
 from benchmark.core.console import notice
 from benchmark.core.errors import MissingFileError, UnknownNameError, UnreadableFileError, UserError
-from benchmark.core.hashing import sha256_bytes, sha256_file, sha256_json
+from benchmark.core.hashing import sha256_bytes, sha256_json
 from benchmark.core.image_files import counted, find_images
+from benchmark.core.known_hashes import known_sha256
 from benchmark.core.registry import normalise
 from trainers.pairs.hub import Hub, HubClient, HubName
 from trainers.pairs.listing import NAMES, listing_rows
@@ -61,7 +62,7 @@ class DataFile:
             images = (image for row in self.rows() for image in row.images)
             named = [sha256_bytes(image) if isinstance(image, bytes) else "" for image in images]
         try:
-            return sha256_json([sha256_file(path), *named])
+            return sha256_json([known_sha256(path), *named])
         except OSError as error:
             raise UnreadableFileError(path, "preference data", error) from error
 
