@@ -21,7 +21,8 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from benchmark.models.conditioning import Conditioning
-from benchmark.models.families.base import LoraTargets, Pipeline, Precision
+from benchmark.models.families.base import HALF, LoraTargets, Pipeline, Precision
+from benchmark.models.fixed_weights import rounded_layers
 from trainers.batches import NetworkInputs
 from trainers.config import TrainConfig
 from trainers.log_ratio import prediction_error
@@ -83,12 +84,11 @@ class BaseNetwork:
         Args:
             precision: Of the networks.
         """
-        if precision == "fp32":
+        if precision not in HALF:
             return
-        dtype = torch.bfloat16 if precision == "bf16" else torch.float16
-        for name, module in self.network.named_modules():
-            if isinstance(module, nn.Linear | nn.Conv2d) and ".lora_" not in name:
-                module.to(dtype)
+        for name, layer in rounded_layers(self.network):
+            if ".lora_" not in name:
+                layer.to(HALF[precision])
         for name, weight in self.network.named_parameters():
             if weight.dtype == torch.float32 and ".lora_" not in name:
                 # Of a weight that still lies in its file's mapping, the whole file would stay in memory.

@@ -60,6 +60,25 @@ def peak_memory_gb(device: str) -> float | None:
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
 
 
+def free_memory(device: str) -> int | None:
+    """The bytes that are free on a device; None where the system does not tell.
+
+    Args:
+        device: As torch names it.
+    """
+    if device.startswith("cuda"):
+        import torch
+
+        # What torch holds for later is free to it as well.
+        held = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return int(torch.cuda.mem_get_info(device)[0]) + held
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    return None
+
+
 def allowed_cores() -> int:
     """The cores this process may use: those of the machine, of its affinity, of its container."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -132,6 +132,9 @@ def _make(
 ) -> None:
     from benchmark.generate.sampling import TextCache, batches
 
+    if not missing:
+        return
+    pipeline = pipeline.for_sampling(sampler.precision)
     texts = TextCache(pipeline)
     for rows in batches(len(missing), sampler.batch_size):
         cells = [missing[i] for i in rows]

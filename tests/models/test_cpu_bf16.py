@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchmark.models.families.base import Pipeline
+from benchmark.models.families.unet.attention import set_attention
 from benchmark.models.families.unet.cpu_bf16 import quicken
 from trainers.networks import BaseNetwork
 
@@ -84,3 +85,40 @@ def test_halved_weights_say_the_same_in_half_the_memory(
         torch.testing.assert_close(one, other, rtol=0, atol=0)
     BaseNetwork(tiny_pipeline, whole).halve("fp32")
     assert all(p.dtype == torch.float32 for p in whole.parameters())
+
+
+def test_keys_and_values_of_a_prompt_are_computed_once_for_all_steps(
+    network: Callable[[], UNet2DConditionModel],
+) -> None:
+    unet, calls = network(), 0
+
+    def count(*_: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    layers = [m for name, m in unet.named_modules() if name.endswith(("attn2.to_k", "attn2.to_v"))]
+    for layer in layers:
+        layer.register_forward_hook(count)
+    set_attention(unet, fixed=True)
+    x, text = torch.randn(4, 4, 8, 8), torch.randn(4, 7, 24)
+    with torch.no_grad():
+        for t in (900, 500, 100):
+            unet(x, t, text)
+        assert calls == len(layers) > 0
+        unet(x, 100, text.clone())
+    assert calls == 2 * len(layers)
+
+
+def test_a_layer_that_uses_more_keeps_its_own_attention(network: Callable[[], UNet2DConditionModel]) -> None:
+    unet, plain = network(), network()
+    layers = [m for name, m in unet.named_modules() if name.endswith("attn2")]
+    layers[0].norm_q, layers[1].rescale_output_factor = nn.Identity(), 2.0
+    own = [layer.processor for layer in layers]
+    set_attention(unet)
+    assert [layer.processor is before for layer, before in zip(layers, own, strict=True)] == [
+        True, True, *[False] * (len(layers) - 2),
+    ]  # fmt: skip
+    set_attention(plain)
+    kinds = {type(m.processor) for m in plain.modules() if hasattr(m, "processor")}
+    assert len(kinds) == 1
+    assert kinds.isdisjoint({type(before) for before in own})

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pytest
@@ -106,6 +106,39 @@ def test_a_prediction_is_the_networks_own_to_the_bit(pipeline: Pipeline) -> None
         else:
             assert torch.equal(found, pipeline.network(noisy, t, told.parts["letters"]))
     assert found.shape == noisy.shape
+
+
+@every_family
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_made_ready_for_sampling_it_says_the_same_to_the_bit_of_every_prompt_and_time(
+    pipeline: Pipeline, precision: Literal["fp32", "bf16"]
+) -> None:
+    before, noisy = weights(pipeline.network), draw(pipeline, 2)
+    ready = pipeline.for_sampling(precision)
+    # A prompt a second time, after another one; tensors of equal content are other tensors.
+    told = [pipeline.encode_prompts(PROMPTS[i : i + 2]) for i in (0, 1, 0)]
+    with torch.no_grad():
+        for asked in (told[0], told[0], told[1], told[2], told[0]):
+            for t in pipeline.sample_t(np.array([0.9, 0.4])):
+                one, other = (
+                    p.predict(p.network, noisy, t, asked, precision=precision) for p in (pipeline, ready)
+                )
+                assert torch.equal(one, other)
+    assert same(weights(pipeline.network), before)
+    held = {w.data_ptr() for w in pipeline.network.parameters()}
+    own = [w for w in ready.network.parameters() if w.data_ptr() not in held]
+    # No weight is there twice in float32.
+    assert bool(own) == (precision == "bf16")
+    assert all(w.dtype == torch.bfloat16 for w in own)
+
+
+@every_family
+def test_a_network_in_training_is_sampled_as_it_is(new: Callable[[], Pipeline]) -> None:
+    pipeline = new()
+    inject_adapter_in_model(
+        LoraConfig(r=1, target_modules=list(pipeline.lora_targets("attention"))), pipeline.network, "policy"
+    )
+    assert pipeline.for_sampling("bf16") is pipeline
 
 
 @every_family

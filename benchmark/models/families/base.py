@@ -7,12 +7,12 @@ a network reads them as; what it is told of prompts is a `Conditioning`, whateve
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal, TypeAlias, TypeVar
+from typing import ClassVar, Final, Literal, TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -22,9 +22,12 @@ from torch import Tensor, nn
 from benchmark.core.records import Sampler
 from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts, not_of_a_flow
+from benchmark.models.fixed_weights import is_trained, sharing_copy
 from benchmark.models.steps import SamplerSteps, TransitionSteps, no_gaussian_steps
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+HALF: Final[Mapping[str, torch.dtype]] = {"bf16": torch.bfloat16, "fp16": torch.float16}
+"""The precisions below float32."""
 P = TypeVar("P", bound="Pipeline")
 LoraTargets: TypeAlias = Literal["attention", "all"]
 ErrorOf: TypeAlias = Literal["prediction", "noise", "image"]
@@ -108,10 +111,8 @@ class Pipeline(ABC):
         Args:
             precision: Instead of the pipeline's own.
         """
-        chosen = precision or self.precision
-        if chosen == "fp32":
-            return nullcontext()
-        return torch.autocast(self.device.type, torch.bfloat16 if chosen == "bf16" else torch.float16)
+        dtype = HALF.get(precision or self.precision)
+        return nullcontext() if dtype is None else torch.autocast(self.device.type, dtype)
 
     # --- prompts and images ---------------------------------------------------------------------
 
@@ -291,6 +292,19 @@ class Pipeline(ABC):
             scale: g.
         """
         return empty + scale * (conditional - empty)
+
+    def for_sampling(self, precision: Precision) -> "Pipeline":
+        """The same, ready for many passes without gradients, to which it says the same to the bit.
+
+        In half precision the network's weights are rounded once, and not at every pass. One in training stays
+        as it is.
+
+        Args:
+            precision: That of the passes.
+        """
+        if is_trained(self.network) or precision not in HALF:
+            return self
+        return self.with_network(sharing_copy(self.network, self.device, HALF[precision]))
 
     # --- training -------------------------------------------------------------------------------
 

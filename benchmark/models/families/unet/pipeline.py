@@ -19,13 +19,15 @@ from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Sampler
 from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts
-from benchmark.models.families.base import LoraTargets, Pipeline, Precision
+from benchmark.models.families.base import HALF, LoraTargets, Pipeline, Precision
 from benchmark.models.families.unet import FAMILY
+from benchmark.models.families.unet.attention import set_attention
 from benchmark.models.families.unet.cpu_bf16 import quicken
 from benchmark.models.families.unet.ddim import DDIMSteps, PredictionType, transition_steps
 from benchmark.models.families.unet.opening import folder_parts, quick_unet_layout
 from benchmark.models.families.unet.policies import policy_parts, save_adapter, save_network
 from benchmark.models.families.unet.single_file import file_parts
+from benchmark.models.fixed_weights import is_trained, sharing_copy
 from benchmark.models.loading import resolve_precision, weights_sha256
 from benchmark.models.steps import TransitionSteps
 
@@ -278,6 +280,17 @@ class UNetPipeline(Pipeline):
     def transition_steps(self, count: int) -> TransitionSteps:
         r"""The steps of DDIM with $\eta = 1$."""
         return transition_steps(self.scheduler, count, self.prediction_type)
+
+    def for_sampling(self, precision: Precision) -> "UNetPipeline":
+        """See :meth:`Pipeline.for_sampling`; keys and values of prompts are computed once as well."""
+        if is_trained(self.unet):
+            return self
+        unet = sharing_copy(self.unet, self.device, HALF.get(precision))
+        if self.device.type == "cpu" and precision == "bf16":
+            quicken(unet, fixed=True)
+        else:
+            set_attention(unet, fixed=True)
+        return self.with_network(unet)
 
     # --- training and checkpoints ---------------------------------------------------------------
 
