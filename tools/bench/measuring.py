@@ -25,6 +25,9 @@ class Measurement:
         unit: A rate such as images/s, or s.
         peer_name: Whom it is compared with.
         note: What was done, and what one must know.
+        flops: Of matrix products, convolutions and attention that the work needs, ours did so many a second;
+            None where nobody counted.
+        limit: Those of this machine's own matrix product, in the same precision; `tools.bench.limits`.
     """
 
     name: str
@@ -34,11 +37,17 @@ class Measurement:
     unit: str
     peer_name: str
     note: str
+    flops: float | None = None
+    limit: float | None = None
 
     def line(self) -> str:
         """For the terminal."""
         numbers = f"{self.ours:.4g} against {self.peer:.4g} {self.unit}"
-        return f"{self.name:12} {self.ratio:6.2f} x  {numbers} of {self.peer_name}; {self.note}"
+        said = f"{self.name:12} {self.ratio:6.2f} x  {numbers} of {self.peer_name}; {self.note}"
+        if self.flops is not None and self.limit is not None:
+            of = f"{self.limit / 1e9:.0f} GFLOP/s of this machine's matrix product"
+            said += f"; {self.flops / self.limit:.0%} of the {of}"
+        return said
 
 
 def compare(
