@@ -1,5 +1,6 @@
 """Which device to compute on, and how many threads are really free."""
 
+import ctypes
 import os
 import sys
 from contextlib import suppress
@@ -29,12 +30,25 @@ def choose_device(asked: str = "auto") -> str:
 
 def available_devices() -> list[str]:
     """The devices torch can use, the best one last; of several GPUs the first is the best."""
+    devices = ["cpu"]
+    if not _may_have_gpu():
+        return devices
     import torch
 
-    devices = ["cpu"]
     devices += ["mps"] if torch.backends.mps.is_available() else []
     devices += [f"cuda:{i}" for i in reversed(range(torch.cuda.device_count()))]
     return devices
+
+
+def _may_have_gpu() -> bool:
+    """Whether torch has to be asked: importing it takes seconds, and without a driver it finds none."""
+    if sys.platform != "linux" or Path("/dev/kfd").exists():
+        return True
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 def peak_memory_gb(device: str) -> float | None:

@@ -1,5 +1,6 @@
 """`generate`: images a second of `benchmark.generate.sample`, against diffusers' own pipeline."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -28,6 +29,9 @@ def measure(base: str = "shapes", batches: int = 2, rounds: int = 3) -> Measurem
     """
     import torch
 
+    from benchmark.models.families.base import HALF
+    from tools.bench.limits import flops_of, matrix_rate
+
     pipeline = load_pipeline(base)
     sampler = pipeline.sampler
     n = batches * sampler.batch_size
@@ -49,7 +53,9 @@ def measure(base: str = "shapes", batches: int = 2, rounds: int = 3) -> Measurem
         f"StableDiffusionPipeline in batches of {size}": lambda: peer(prompts, seeds, size),
         "StableDiffusionPipeline image by image": lambda: peer(prompts, seeds, 1),
     }
-    return compare("generate", ours, peers, unit="images/s", amount=n, rounds=rounds, note=note)
+    measured = compare("generate", ours, peers, unit="images/s", amount=n, rounds=rounds, note=note)
+    limit = matrix_rate(HALF.get(sampler.precision, torch.float32), pipeline.device)
+    return replace(measured, flops=flops_of(ours) / n * measured.ours, limit=limit)
 
 
 class _Diffusers:

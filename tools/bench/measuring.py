@@ -101,5 +101,5 @@ def write_measurements(path: Path, new: Iterable[Measurement]) -> None:
         UserError: if the file is there and is no such list.
     """
     rows = {row["name"]: row for row in (store.read_json(path, "measurements") if path.is_file() else [])}
-    rows |= {m.name: vars(m) for m in new}
+    rows |= {m.name: {key: value for key, value in vars(m).items() if value is not None} for m in new}
     store.write_json(path, list(rows.values()))
