@@ -41,7 +41,6 @@ def evaluate(
     """
     from benchmark.evaluate.config import EvalConfig
     from benchmark.evaluate.plan import plan
-    from benchmark.evaluate.run import evaluate as run
 
     options.use_weights_folder(weights_folder)
     cluster = ray_options.cluster_of(
@@ -60,6 +59,8 @@ def evaluate(
     if dry_run:
         say_plan(plan(settings).lines(), as_json=as_json)
         return
+    from benchmark.evaluate.run import evaluate as run
+
     if cluster is not None:
         from benchmark.cluster.evaluation import on_cluster
 

@@ -130,9 +130,9 @@ def why_not_decoded(path: Path | str) -> str:
 def _endings() -> frozenset[str]:
     from PIL import Image, ImageFile
 
-    load_plugins()
     # Pillow tries formats in the order in which it met them: the usual ones first make it twice as quick.
     Image.preinit()
+    load_plugins()
     formats = Image.registered_extensions()
     # Data files and films that Pillow can name and not decode are no images.
     stubs = {

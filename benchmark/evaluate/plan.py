@@ -9,7 +9,6 @@ from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.manifest import earlier_attempt
 from benchmark.core.records import PromptSet, Sampler
 from benchmark.evaluate.config import PATH_KL, EvalConfig
-from benchmark.evaluate.results import suite_of
 from benchmark.generate import Shard
 from benchmark.models import ModelFacts, default_sampling, model_facts, whereabouts
 from benchmark.models.facts import looks_like_hub_id
@@ -50,7 +49,7 @@ class EvalPlan:
         return [
             f"checkpoints  {', '.join(self.config.checkpoint)} of {self.config.base}",
             *(f"weights      {source}" for source in self.sources),
-            f"prompts      {suite_of(prompts, self.config.images_per_prompt)}",
+            f"prompts      {prompts.suite(self.config.images_per_prompt)}",
             f"sampling     {self.sampler.signature}",
             f"images       {self.n_images}"
             + (f", shard {self.config.shard} only" if self.config.shard else ""),

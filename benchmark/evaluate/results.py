@@ -15,7 +15,6 @@ from benchmark.core.records import (
     Cost,
     ImageSet,
     Leaderboard,
-    PromptSet,
     ScorerColumn,
     WorkerSpeed,
 )
@@ -158,7 +157,7 @@ def score_table(
     k = len(first.seeds)
     return ScoreTable(
         rows=rows,
-        suite=suite_of(first.prompt_set, k, ragged=any(len(s) < len(s.prompt_set) * k for s in image_sets)),
+        suite=first.prompt_set.suite(k, ragged=any(len(s) < len(s.prompt_set) * k for s in image_sets)),
         signature=signature_line(first.prompt_set, k, first.sampler, columns),
         checkpoints=tuple(images.checkpoint for images in image_sets),
         columns=tuple(columns),
@@ -205,9 +204,3 @@ def _figures(
         except UserError:
             file.unlink(missing_ok=True)
     return written
-
-
-def suite_of(prompt_set: PromptSet, images_per_prompt: int, *, ragged: bool = False) -> str:
-    """The prompt set and its size, in words; in a ragged one some prompts have fewer images."""
-    size = f"{len(prompt_set)} prompts x {'up to ' if ragged else ''}{images_per_prompt} images"
-    return f"{prompt_set.name}@{prompt_set.version}: {size}"

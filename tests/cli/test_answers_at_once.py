@@ -69,12 +69,7 @@ def test_a_dry_run_of_scoring_and_of_an_evaluation_imports_no_model_library(
     (tmp_path / "a.txt").write_text("a cat")
     (tmp_path / "a.png").write_bytes(b"never opened")
     light = f"{world['scorers']}:Light"
-    found = imported(
-        ["score", str(tmp_path), "--scorers", light, "--out", str(tmp_path / "out"), "--dry-run"],
-        [
-            "eval", "--base", str(world["base"]), "--prompts", str(world["prompts"]), "--scorers", light,
-            "--out", str(tmp_path / "out"), "--dry-run",
-        ],
-    )  # fmt: skip
-    assert set(found) <= {"pandas", "scipy"}
+    out = ["--scorers", light, "--out", str(tmp_path / "out"), "--dry-run"]
+    assert set(imported(["score", str(tmp_path), *out])) <= {"pandas", "scipy"}
+    assert imported(["eval", "--base", str(world["base"]), "--prompts", str(world["prompts"]), *out]) == []
     assert not (tmp_path / "out").exists()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmark.core.hashing import sha256_path
+from benchmark.weights.locate import short_hash
 from benchmark.workflows.workers import run_workers
 from tools.bench.measuring import Measurement
 from tools.parity import layouts
@@ -102,6 +104,7 @@ class Taken:
         steady: Theirs with the model loaded and warm.
         best_fresh: Ours in bf16 from a fresh process's imports on: loading and the first pass.
         called_fresh: Theirs likewise.
+        hashing: Processor seconds that the first process beside takes to hash the weights, which later ones know.
         apart: Largest difference between ours in fp32 and theirs.
         peak: Most memory of any process, in bytes.
     """
@@ -112,6 +115,7 @@ class Taken:
     steady: tuple[float, float]
     best_fresh: tuple[float, float]
     called_fresh: tuple[float, float]
+    hashing: float
     apart: float
     peak: int
 
@@ -134,7 +138,8 @@ def measure(bundle: Sequence[Bundled] = BUNDLE, folder: Path = FOLDER) -> list[M
     note = (
         f"{', '.join(b.scorer for b in bundle)} at full size, random weights, {len(IMAGES)} images of 512 x "
         f"512, CPU, 1 thread; load average {load:.1f} before and {os.getloadavg()[0]:.1f} after; fp32 values "
-        f"apart {max(t.apart for t in taken):.1e}; peak {max(t.peak for t in taken) / 2**30:.1f} GiB"
+        f"apart {max(t.apart for t in taken):.1e}; peak {max(t.peak for t in taken) / 2**30:.1f} GiB; hashes of "
+        f"the weights known, which take {sum(t.hashing for t in taken):.1f} s once"
     )
     ways = {
         "scorer_bundle": ("best", "called", "the original packages as their users call them", "ours bf16"),
@@ -180,6 +185,7 @@ def _one(bundled: Bundled, folder: Path) -> Taken:
     def theirs(given: Mapping[str, Any], questions: Sequence[tuple[Path, str]]) -> Reply:
         return ask(bundled.oracle, bundled.environment, folder, questions, **given)
 
+    hashing = _hash(place)
     best = _ours(bundled.ours(place, "bf16"), folder, PASSES)
     steady = theirs(bundled.given(place), warm)
     equal = _ours(bundled.ours(place, "fp32"), folder, 1)
@@ -192,11 +198,20 @@ def _one(bundled: Bundled, folder: Path) -> Taken:
         steady=_sums(steady),
         best_fresh=(best.load[0] + best.seconds[0], best.load[1] + best.processor[0]),
         called_fresh=_fresh(called),
+        hashing=hashing,
         apart=max(abs(a - b) for a, b in zip(equal.values, values, strict=True)),
         peak=max(best.peak, equal.peak, steady.peak, called.peak),
     )
     print(f"  {bundled.scorer:12} {taken}", flush=True)
     return taken
+
+
+def _hash(place: Path) -> float:
+    """Hashes weights, so that all processes know them, and says how many processor seconds that takes."""
+    short_hash(place)
+    start = time.process_time()
+    sha256_path(place)
+    return time.process_time() - start
 
 
 def _sums(reply: Reply) -> tuple[float, float]:

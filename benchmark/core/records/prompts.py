@@ -125,6 +125,16 @@ class PromptSet(Record):
         """The prompts by their id."""
         return {prompt.id: prompt for prompt in self.prompts}
 
+    def suite(self, images_per_prompt: int, *, ragged: bool = False) -> str:
+        """Its name and size, in words.
+
+        Args:
+            images_per_prompt: How many are made.
+            ragged: Whether some prompts have fewer.
+        """
+        size = f"{len(self)} prompts x {'up to ' if ragged else ''}{images_per_prompt} images"
+        return f"{self.name}@{self.version}: {size}"
+
 
 def _refuse_halves(*words: str) -> None:
     """Refuses half an emoji, as programs leave it that cut at a length: no file and no tokenizer takes it.

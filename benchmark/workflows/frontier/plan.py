@@ -9,7 +9,6 @@ from benchmark.core.manifest import earlier_attempt, read_manifest_of
 from benchmark.core.records import PromptSet, Sampler, ScorerColumn
 from benchmark.evaluate.config import PATH_KL, EvalConfig
 from benchmark.evaluate.finished import sampler_of
-from benchmark.evaluate.results import suite_of
 from benchmark.leaderboard import ScoreTable, read_score_table, signature_line
 from benchmark.leaderboard.frontiers import difference_from, signature_of_frontier, signature_of_optima
 from benchmark.prompt_sets import load_prompt_set
@@ -94,7 +93,7 @@ class FrontierPlan:
         best = ", ".join(map(str, self.config.best_of))
         return [
             f"evaluation   {self.config.evaluation}, base {self.evaluation.base}",
-            f"prompts      {suite_of(self.prompt_set, self.images_per_prompt)}",
+            f"prompts      {self.prompt_set.suite(self.images_per_prompt)}",
             f"sampling     {self.sampler.signature}",
             f"guidance     {', '.join(f'{scale:g}' for scale in self.scales) or NONE}",
             f"best of n    {f'{best} by {self.by}' if self.chooser else NONE}",
@@ -111,7 +110,7 @@ class FrontierPlan:
         left_out = [f"left out     {', '.join(self.left_out)}"] if self.left_out else []
         return [
             f"evaluation   {self.config.evaluation}, base {self.evaluation.base}",
-            f"prompts      {suite_of(self.prompt_set, self.config.pool)}",
+            f"prompts      {self.prompt_set.suite(self.config.pool)}",
             f"sampling     {self.sampler.signature}",
             f"reward       {self.by}",
             f"divergences  {', '.join(under)}",
