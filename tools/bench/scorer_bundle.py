@@ -104,7 +104,7 @@ class Taken:
         steady: Theirs with the model loaded and warm.
         best_fresh: Ours in bf16 from a fresh process's imports on: loading and the first pass.
         called_fresh: Theirs likewise.
-        hashing: Processor seconds that the first process beside takes to hash the weights, which later ones know.
+        hashing: Processor seconds that the first process takes to hash the weights; later ones know the hash.
         apart: Largest difference between ours in fp32 and theirs.
         peak: Most memory of any process, in bytes.
     """
@@ -138,8 +138,8 @@ def measure(bundle: Sequence[Bundled] = BUNDLE, folder: Path = FOLDER) -> list[M
     note = (
         f"{', '.join(b.scorer for b in bundle)} at full size, random weights, {len(IMAGES)} images of 512 x "
         f"512, CPU, 1 thread; load average {load:.1f} before and {os.getloadavg()[0]:.1f} after; fp32 values "
-        f"apart {max(t.apart for t in taken):.1e}; peak {max(t.peak for t in taken) / 2**30:.1f} GiB; hashes of "
-        f"the weights known, which take {sum(t.hashing for t in taken):.1f} s once"
+        f"apart {max(t.apart for t in taken):.1e}; peak {max(t.peak for t in taken) / 2**30:.1f} GiB; "
+        f"hashes of the weights known, which take {sum(t.hashing for t in taken):.1f} s once"
     )
     ways = {
         "scorer_bundle": ("best", "called", "the original packages as their users call them", "ours bf16"),
