@@ -19,9 +19,10 @@ _SHARE = 3
 """A copy may take this part of the memory that is free: passes need the rest."""
 
 
-def is_trained(network: nn.Module) -> bool:
-    """Whether any of its weights may still change."""
-    return any(weight.requires_grad for weight in network.parameters())
+def is_fixed(network: nn.Module) -> bool:
+    """Whether no weight is trained, and the network is not compiled, which copies of it would not be."""
+    compiled = getattr(network, "_compiled_call_impl", None) is not None
+    return not compiled and not any(weight.requires_grad for weight in network.parameters())
 
 
 def rounded_layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:

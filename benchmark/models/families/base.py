@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from benchmark.core.records import Sampler
 from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts, not_of_a_flow
-from benchmark.models.fixed_weights import is_trained, sharing_copy
+from benchmark.models.fixed_weights import is_fixed, sharing_copy
 from benchmark.models.steps import SamplerSteps, TransitionSteps, no_gaussian_steps
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
@@ -296,13 +296,13 @@ class Pipeline(ABC):
     def for_sampling(self, precision: Precision) -> "Pipeline":
         """The same, ready for many passes without gradients, to which it says the same to the bit.
 
-        In half precision the network's weights are rounded once, and not at every pass. One in training stays
-        as it is.
+        In half precision the network's weights are rounded once, and not at every pass. One in training, or
+        compiled, stays as it is.
 
         Args:
             precision: That of the passes.
         """
-        if is_trained(self.network) or precision not in HALF:
+        if precision not in HALF or not is_fixed(self.network):
             return self
         return self.with_network(sharing_copy(self.network, self.device, HALF[precision]))
 

@@ -27,7 +27,7 @@ from benchmark.models.families.unet.ddim import DDIMSteps, PredictionType, trans
 from benchmark.models.families.unet.opening import folder_parts, quick_unet_layout
 from benchmark.models.families.unet.policies import policy_parts, save_adapter, save_network
 from benchmark.models.families.unet.single_file import file_parts
-from benchmark.models.fixed_weights import is_trained, sharing_copy
+from benchmark.models.fixed_weights import is_fixed, sharing_copy
 from benchmark.models.loading import resolve_precision, weights_sha256
 from benchmark.models.steps import TransitionSteps
 
@@ -283,7 +283,7 @@ class UNetPipeline(Pipeline):
 
     def for_sampling(self, precision: Precision) -> "UNetPipeline":
         """See :meth:`Pipeline.for_sampling`; keys and values of prompts are computed once as well."""
-        if is_trained(self.unet):
+        if not is_fixed(self.unet):
             return self
         unet = sharing_copy(self.unet, self.device, HALF.get(precision))
         if self.device.type == "cpu" and precision == "bf16":
