@@ -21,7 +21,8 @@ _SHARE = 3
 
 def is_fixed(network: nn.Module) -> bool:
     """Whether no weight is trained, and the network is not compiled, which copies of it would not be."""
-    compiled = getattr(network, "_compiled_call_impl", None) is not None
+    # By `network.compile()`, or wrapped by `torch.compile(network)`.
+    compiled = getattr(network, "_compiled_call_impl", None) is not None or hasattr(network, "_orig_mod")
     return not compiled and not any(weight.requires_grad for weight in network.parameters())
 
 
