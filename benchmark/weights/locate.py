@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NoReturn
@@ -124,8 +124,10 @@ def short_hash(*paths: Path, references: Iterable[Path] = ()) -> str:
         *paths: Files and folders of weights.
         references: Files, and folders of which only the images count.
     """
-    wanted = [(path, _counted(path) or _all(path)) if path.is_dir() else (path, None) for path in paths]
-    wanted += [(path, find_images(path).images) if path.is_dir() else (path, None) for path in references]
+    wanted: list[tuple[Path, Sequence[Path] | None]] = [
+        (path, _counted(path) or _all(path) if path.is_dir() else None) for path in paths
+    ]
+    wanted += [(path, find_images(path).images if path.is_dir() else None) for path in references]
     digests = [
         known_sha256(path) if files is None else known_sha256_files(path, files) for path, files in wanted
     ]

@@ -1,6 +1,7 @@
 """Quick bfloat16 kernels and halved weights: the same forward pass, the same gradient but for rounding."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -111,7 +112,7 @@ def test_keys_and_values_of_a_prompt_are_computed_once_for_all_steps(
 
 def test_a_layer_that_uses_more_keeps_its_own_attention(network: Callable[[], UNet2DConditionModel]) -> None:
     unet, plain = network(), network()
-    layers = [m for name, m in unet.named_modules() if name.endswith("attn2")]
+    layers: list[Any] = [m for name, m in unet.named_modules() if name.endswith("attn2")]
     layers[0].norm_q, layers[1].rescale_output_factor = nn.Identity(), 2.0
     own = [layer.processor for layer in layers]
     set_attention(unet)

@@ -1,5 +1,7 @@
 """A copy for sampling shares what it can, and is made only of a network that nobody changes."""
 
+from typing import cast
+
 import pytest
 import torch
 from torch import nn
@@ -45,7 +47,7 @@ def test_weights_are_rounded_where_three_times_their_size_is_free(
 
 def test_a_network_that_is_trained_or_compiled_is_not_fixed(network: nn.Sequential) -> None:
     assert is_fixed(network)
-    assert not is_fixed(torch.compile(network))
+    assert not is_fixed(cast(nn.Module, torch.compile(network)))
     assert not is_fixed(network.requires_grad_(True))
     compiled = nn.Linear(1, 1).requires_grad_(False)
     compiled.compile()

@@ -24,8 +24,9 @@ def set_attention(unet: UNet2DConditionModel, *, fixed: bool = False) -> None:
         fixed: Whether its weights will not change any more: then keys and values of prompts are computed once
             for all calls with the same tensor, such as the steps of a sampler.
     """
-    for layer in unet.modules():
-        if hasattr(layer, "set_processor") and _is_plain(layer):
+    layers: list[Any] = [module for module in unet.modules() if hasattr(module, "set_processor")]
+    for layer in layers:
+        if _is_plain(layer):
             layer.set_processor(_Attention(fixed=fixed))
 
 

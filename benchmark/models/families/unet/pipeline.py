@@ -286,7 +286,9 @@ class UNetPipeline(Pipeline):
         if not is_fixed(self.unet):
             return self
         unet = sharing_copy(self.unet, self.device, HALF.get(precision))
-        if self.device.type == "cpu" and precision == "bf16":
+        # With linear projections, as SDXL has them, another layout rounds otherwise.
+        same = not unet.config.use_linear_projection
+        if self.device.type == "cpu" and precision == "bf16" and same:
             quicken(unet, fixed=True)
         else:
             set_attention(unet, fixed=True)
