@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+from functools import partial
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -243,13 +244,17 @@ def test_pictures_are_as_large_as_there_is_room_for_all(tmp_path: Path) -> None:
     assert size(least.blocks) <= 0.02 * room * 1e6
 
 
+def _note(told: list[tuple[int, int]], done: int, total: int) -> None:
+    told.append((done, total))
+
+
 def test_the_end_is_told_once_however_many_pictures_are_kept(source: PageSource) -> None:
     plan = plan_of(source)
     for megabytes in (64.0, 0.02):
         told: list[tuple[int, int]] = []
         found = pictures_of(
             source.image_sets, plan.checkpoints, plan.prompts, plan.seeds, megabytes,
-            lambda done, total, told=told: told.append((done, total)),
+            partial(_note, told),
         )  # fmt: skip
         assert [(done, total) for done, total in told if done == total] == [(found.kept, found.kept)]
 
