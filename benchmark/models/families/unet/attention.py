@@ -89,7 +89,8 @@ def _keys_and_values(attn: Any, states: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _by_heads(attn: Any, rows: Float[Tensor, "n tokens c"]) -> Float[Tensor, "n heads tokens width"]:
-    return rows.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+    split: Tensor = rows.unflatten(-1, (attn.heads, -1))
+    return split.transpose(1, 2)
 
 
 class _FewKeys(torch.autograd.Function):
