@@ -32,17 +32,23 @@ def terminable() -> Iterator[None]:
 
     Only the first of them counts: a scheduler that sends several must not disturb the tidying up.
     """
-    came = False
+    first = 0
 
     def interrupt(number: int, _frame: object) -> None:
-        nonlocal came
-        if came and number == signal.SIGTERM:
+        nonlocal first
+        if first and number == signal.SIGTERM:
             return
-        came = True
+        first = first or number
         raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
 
     with _handled(interrupt):
-        yield
+        try:
+            yield
+        except KeyboardInterrupt as error:
+            # A library in whose code it came may raise a plain one in its place, as Ray does.
+            if first == signal.SIGTERM and not isinstance(error, Terminated):
+                raise Terminated from error
+            raise
 
 
 @contextmanager

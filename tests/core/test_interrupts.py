@@ -51,6 +51,14 @@ def test_those_that_come_together_are_one() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
 
 
+def test_what_a_library_makes_of_it_keeps_its_code() -> None:
+    with pytest.raises(Terminated), terminable():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt from None
+
+
 def test_a_second_sigterm_does_not_disturb_the_tidying_up() -> None:
     tidied = False
     with pytest.raises(Terminated), terminable():

@@ -52,7 +52,7 @@ def whole(tiny_pipeline_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     (folder / "grey.py").write_text(SCORER)
     config = EvalConfig.parse(
         {
-            "base": str(tiny_pipeline_folder), "checkpoint": ("base", str(unet.parent)), "steps": 1,
+            "base": str(tiny_pipeline_folder), "checkpoint": ("base", str(unet.parent)), "steps": 2,
             "prompts": str(folder / "prompts.txt"), "images_per_prompt": 2, "precision": "fp32",
             "scorers": f"{folder / 'grey.py'}:Grey", "distance": True, "out": folder / "eval",
         }
