@@ -11,7 +11,7 @@ from benchmark.models import draws_embedded_world, load_pipeline, models
 from benchmark.prompt_sets import load_prompt_set
 from benchmark.report.figures import picture_sheet
 
-PROMPTS, SHOWN, IMAGES = "shapes-core", 8, 4
+PROMPTS, SHOWN, IMAGES = "shapes-core", 4, 4
 
 
 def draw(path: Path) -> None:
