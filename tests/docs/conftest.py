@@ -17,7 +17,7 @@ class Page:
 
     Attributes:
         files: Content by title, in order.
-        commands: The lines of its `console` blocks, in order.
+        commands: Those of its `console` blocks, in order; one that is broken by `\\` is one.
     """
 
     files: dict[str, str]
@@ -29,7 +29,8 @@ def read_page(name: str) -> Page:
     text = (DOCS / name).read_text(encoding="utf-8")
     found = re.findall(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', text, flags=re.MULTILINE | re.DOTALL)
     files = {title: content for _, title, content in found if title}
-    return Page(files, [line for kind, _, lines in found if kind == "console" for line in lines.splitlines()])
+    typed = [lines.replace("\\\n", "") for kind, _, lines in found if kind == "console"]
+    return Page(files, [line for lines in typed for line in lines.splitlines()])
 
 
 @pytest.fixture
