@@ -48,7 +48,7 @@ def numbers_of(methods: Iterable[str], further: Iterable[str] = ()) -> dict[str,
 
     Example:
         >>> numbers_of(["f_dpo jensen_shannon", "sft"]), numbers_of(["f_dpo jensen_shannon"])
-        ({'sft': 0, 'f_dpo jensen_shannon': 2}, {'f_dpo jensen_shannon': 2})
+        ({'f_dpo jensen_shannon': 2, 'sft': 0}, {'f_dpo jensen_shannon': 2})
     """
     found: dict[str, int] = {}
     for group in (methods, further):

@@ -121,12 +121,15 @@ def test_who_stated_what_is_wrong_is_blamed(refused: Refused, tmp_path: Path) ->
         ("train --objective {mine}:Mine --dry-run", "{mine}:Mine does not state `value_at_reference`"),
     ],
 )
-def test_a_fact_that_a_class_lacks_is_named(refused: Refused, tmp_path: Path, words: str, said: str) -> None:
+def test_a_fact_that_a_class_lacks_is_named(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a long path would be cut off in the message
     (tmp_path / "mine.py").write_text(CODE)
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(b"never opened")
     (tmp_path / "images" / "a.txt").write_text("a cat")
-    names: dict[str, Any] = {"mine": tmp_path / "mine.py", "images": tmp_path / "images"}
+    names: dict[str, Any] = {"mine": "mine.py", "images": "images"}
     out = [] if words.startswith("divergence") else ["--out", tmp_path / "out"]
     assert said.format(**names) in refused(*words.format(**names).split(), *out)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmark.cluster.machines import UnlikeMachineError
 from benchmark.core import errors
 
 EXAMPLES = [
@@ -13,6 +14,7 @@ EXAMPLES = [
     errors.UnknownNameError("scorer", "clp", ["clip", "hps"]),
     errors.ConfigError("unknown key 'a'"),
     errors.MissingFileError("somewhere/x.png", "image", do="make it"),
+    UnlikeMachineError("node-2 has other code", do="install the same"),
     errors.UnreadableFileError(Path("x.parquet"), "parquet", "magic bytes\nand a trace"),
     errors.MissingWeightsError("no weights", do="fbench weights fetch hps"),
     errors.RefusedBySystemError("cannot write x", do="choose another --out"),

@@ -74,7 +74,7 @@ def test_a_picture_that_is_not_there_is_a_row(arrays: list[Any], tmp_path: Path)
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda a: score(a, ["a"], ["entropy"]), "4 images and 1 prompts; allowed: one prompt an image"),
+        (lambda a: score(a, ["a"], ["entropy"]), "4 images and 1 prompt; allowed: one prompt an image"),
         (lambda a: score([], [], ["entropy"]), "0 images and 0 prompts"),
         (lambda a: score([a[0] / 255], "a", ["entropy"]), "image 0 is an array of float64 in (64, 64, 3)"),
         (lambda _: score(NO_PICTURES, "a", ["entropy"]), "image 0 is of type int"),

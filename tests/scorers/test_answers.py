@@ -170,13 +170,14 @@ def test_ctrl_c_is_the_users_and_no_row(images: ImageSet, tmp_path: Path) -> Non
 @pytest.mark.parametrize("way", ["import", "__init__", "weights_hash", "load"])
 @pytest.mark.parametrize("error", ["SystemExit(0)", "RuntimeError('no luck')", "KeyError('x')"])
 def test_what_fails_before_there_are_rows_is_one_line(
-    images: ImageSet, tmp_path: Path, way: str, error: str
+    images: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str, error: str
 ) -> None:
     from benchmark.scorers.requirements import require_weights
 
     bodies = dict.fromkeys(("__init__", "load"), "pass") | {"weights_hash": "return ''"}
     bodies[way] = f"raise {error}"
-    file = tmp_path / "mine.py"
+    monkeypatch.chdir(tmp_path)  # a long path would be cut off in the message
+    file = Path("mine.py")
     file.write_text(
         "from benchmark.scorers.base import ImageScorer\n"
         f"{bodies.get('import', 'pass')}\n"
