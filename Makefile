@@ -10,7 +10,7 @@ EXTRAS ?= dev,docs,page,ray
 ONLY ?=
 ARGS ?=
 # Processes of one thread that tests run in, at least 2 GiB of memory each; 0: all tests in one.
-TEST_WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$(( n < 4 ? n : 4 )))
+TEST_WORKERS ?= 0
 
 # The first Python that is new enough.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
