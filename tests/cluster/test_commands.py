@@ -139,9 +139,10 @@ def begun(tmp_path: Path, tiny_pipeline_folder: Path) -> Iterator[Begun]:
         "    def load(self, device='cpu'): ...\n"
         "    def values(self, shown): return [float(image.mean()) for image in shown.images]\n"
     )
+    # So many steps that it is still at work when Ray has seen what happens to it.
     words = [
         "eval", "--base", str(tiny_pipeline_folder), "--prompts", "prompts.txt", "--scorers", "mine.py:Light",
-        "--images-per-prompt", "4", "--steps", "10", "--batch-size", "4", "--out", "out",
+        "--images-per-prompt", "4", "--steps", "60", "--batch-size", "4", "--out", "out",
         "--precision", "fp32",
     ]  # fmt: skip
     command = [sys.executable, "-m", "fbench", *words, "--ray", "local", "--workers", "1"]
