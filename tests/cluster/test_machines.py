@@ -47,7 +47,10 @@ def test_what_differs_is_said(other: Account, said: str) -> None:
 
 @pytest.mark.parametrize("contents", [{"clip": "1@11"}, {"clip": "1@11", "base sd15": "7f"}, {}])
 def test_what_a_machine_has_yet_to_fetch_is_no_difference(contents: dict[str, str]) -> None:
-    refuse_unlike(OWN, replace(OWN, name="b", contents=contents), Path("/out"))
+    other = replace(OWN, name="b", contents=contents)
+    refuse_unlike(OWN, other, Path("/out"))
+    with pytest.raises(UserError, match="other weights or data"):
+        refuse_unlike(OWN, replace(other, contents={**contents, "clip": "1@12"}), Path("/out"))
 
 
 def test_machines_of_several_kinds_are_named() -> None:
