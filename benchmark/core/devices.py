@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -117,3 +118,17 @@ def free_threads() -> int:
         busy = os.getloadavg()[0]
     idle = (os.cpu_count() or 1) - round(busy)
     return max(1, min(allowed_cores(), idle))
+
+
+def require_compiler(device: str) -> None:
+    """Refuses to compile for a CPU without what torch compiles with.
+
+    Raises:
+        UserError: if no C++ compiler is found; the variable `CXX` names another one than `g++`.
+    """
+    compiler = os.environ.get("CXX", "g++")
+    if device == "cpu" and shutil.which(compiler) is None:
+        raise UserError(
+            f"compile needs a C++ compiler, and {compiler} is not there",
+            do="install one, or leave compile out",
+        )

@@ -98,6 +98,10 @@ class EvalConfig(Config):
     distance: Annotated[bool, Setting(
         "Measure how far the sampling paths are from the base model's: the scorer path_kl.", IMAGES, "value"
     )] = False
+    compile: Annotated[bool, Setting(
+        "Let torch compile the network, which takes a minute and a C++ compiler; images differ by a rounding.",
+        IMAGES, "value", flag="none"
+    )] = False
     limit: Annotated[int | None, Field(ge=1), Setting(
         "Use the first prompts only, so many.", RUN, "value"
     )] = None
@@ -143,6 +147,7 @@ class EvalConfig(Config):
             batch_size=self.batch_size or default.batch_size,
             noise=self.noise,
             precision=default.precision,
+            compiled=self.compile,
         )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmark.core.devices import choose_device
+from benchmark.core.devices import choose_device, require_compiler
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.manifest import earlier_attempt
 from benchmark.core.records import PromptSet, Sampler
@@ -75,6 +75,8 @@ def plan(config: EvalConfig, kind: str = "eval", *, elsewhere: bool = False) -> 
     earlier_attempt(config.out, kind)
     if config.device != "auto" and not elsewhere:
         choose_device(config.device)
+    if config.compile and not elsewhere:
+        require_compiler(choose_device(config.device))
     facts = model_facts(config.base)
     sources = [whereabouts(facts, offline=config.offline)]
     sampler = config.sampling(default_sampling(facts))

@@ -137,7 +137,7 @@ def _make(
 
     if not missing:
         return
-    pipeline = pipeline.for_sampling(sampler.precision)
+    pipeline = pipeline.for_sampling(sampler.precision, compiled=sampler.compiled)
     texts = TextCache(pipeline)
     for rows in batches(len(missing), sampler.batch_size):
         cells = [missing[i] for i in rows]

@@ -18,7 +18,7 @@ _SECONDS_BETWEEN_WRITES = 5.0
 def image_key(checkpoint: Checkpoint, text: str, k: int, sampler: Sampler) -> str:
     """Hash of what decides an image's pixels."""
     weights = (checkpoint.id, checkpoint.base_model, checkpoint.revision)
-    return hashing.sha256_json([weights, text, k, sampler])[:24]
+    return hashing.sha256_json([weights, text, k, sampler.identity])[:24]
 
 
 class ImageIndex:

@@ -61,7 +61,7 @@ def sample(
     """See :func:`benchmark.generate.sample`."""
     side = pipeline.image_size
     out = np.empty((len(prompts), side, side, 3), np.uint8)
-    pipeline = pipeline.for_sampling(sampler.precision)
+    pipeline = pipeline.for_sampling(sampler.precision, compiled=sampler.compiled)
     texts = TextCache(pipeline)
     for rows in batches(len(prompts), sampler.batch_size):
         drawn = sample_batch(pipeline, texts, [prompts[i] for i in rows], [seeds[i] for i in rows], sampler)
@@ -147,7 +147,7 @@ def sample_walks(
     pipeline: Pipeline, prompts: list[str], seeds: list[int], sampler: Sampler
 ) -> Float[np.ndarray, "n steps c h w"]:
     """See :func:`benchmark.generate.sample_walks`."""
-    pipeline = pipeline.for_sampling(sampler.precision)
+    pipeline = pipeline.for_sampling(sampler.precision, compiled=sampler.compiled)
     texts, found = TextCache(pipeline), []
     for rows in batches(len(prompts), sampler.batch_size):
         pad = sampler.batch_size - len(rows)

@@ -5,13 +5,14 @@ they say the same to the bit.
 """
 
 import copy
+import warnings
 from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
 from torch import nn
 
-from benchmark.core.devices import free_memory
+from benchmark.core.devices import free_memory, require_compiler
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -54,3 +55,16 @@ def sharing_copy(network: M, device: torch.device, dtype: torch.dtype | None) ->
         if room is None or sum(weight.numel() * dtype.itemsize for weight in whole) * _SHARE <= room:
             shared |= {id(w): nn.Parameter(w.data.to(dtype), requires_grad=False) for w in whole}
     return copy.deepcopy(network, shared)
+
+
+def compiled_for_passes(network: M, device: torch.device) -> M:
+    """The network, which torch compiles at its first pass for the shapes of that one.
+
+    Raises:
+        UserError: if it cannot.
+    """
+    require_compiler(device.type)
+    # Said of diffusers' own code, of which every process would repeat it.
+    warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
+    network.compile(dynamic=False)
+    return network

@@ -129,3 +129,10 @@ def test_what_does_not_change_pixels_keeps_the_id() -> None:
 def test_the_signature_names_what_is_comparable() -> None:
     assert Sampler().signature == "sampler:ddim-20|cfg:3.0|seed:0"
     assert "noise:shared" in Sampler(noise="shared").signature
+
+
+def test_a_compiled_image_is_another_one_and_others_keep_the_key_they_had() -> None:
+    key = ImageSet.content_id(BASE, SET, Sampler(), (0, 1))
+    assert key == "d32c1cbe610d15e8"
+    assert ImageSet.content_id(BASE, SET, Sampler(compiled=True), (0, 1)) != key
+    assert Sampler(compiled=True).signature == f"{Sampler().signature}|compiled"

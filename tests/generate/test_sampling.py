@@ -1,6 +1,7 @@
 """Pixels: equal to plain diffusers, and to the bit whatever stands beside an image."""
 
 import copy
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from diffusers.training_utils import _collate_lora_metadata
 from diffusers.utils import convert_state_dict_to_diffusers
 from peft import LoraConfig, get_peft_model_state_dict
 
-from benchmark.core.errors import UnknownNameError
+from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Sampler
 from benchmark.generate import image_seed
 from benchmark.generate.sampling import sample
@@ -108,3 +109,19 @@ def test_settings_change_the_pixels(tiny_pipeline: Pipeline) -> None:
 def test_an_unknown_sampler_is_refused(tiny_pipeline: Pipeline) -> None:
     with pytest.raises(UnknownNameError, match="did you mean ddim"):
         sample(tiny_pipeline, PROMPTS[:1], SEEDS[:1], replace(SAMPLER, name="ddpm"))
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_compiled_every_pixel_is_near_and_an_image_still_has_no_neighbours(tiny_pipeline: Pipeline) -> None:
+    sampler = replace(SAMPLER, compiled=True)
+    together = sample(tiny_pipeline, PROMPTS, SEEDS, sampler)
+    assert largest_difference(together, sample(tiny_pipeline, PROMPTS, SEEDS, SAMPLER)) <= 2
+    assert np.array_equal(together[-1], sample(tiny_pipeline, PROMPTS[-1:], SEEDS[-1:], sampler)[0])
+
+
+def test_without_a_compiler_nothing_is_compiled(
+    tiny_pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(UserError, match="C\\+\\+ compiler, and no-such-compiler is not there; install one"):
+        sample(tiny_pipeline, PROMPTS[:1], SEEDS[:1], replace(SAMPLER, compiled=True))

@@ -30,6 +30,7 @@ class Sampler:
             may move a pixel by a rounding error.
         noise: ``per_image`` (a seed for each image) or ``shared`` (older public protocols).
         precision: ``fp32``, ``bf16`` or ``fp16``: what the networks compute in.
+        compiled: Whether the network is compiled, which moves pixels by rounding errors.
     """
 
     name: str = "ddim"
@@ -40,6 +41,7 @@ class Sampler:
     batch_size: int = 16
     noise: Literal["per_image", "shared"] = "per_image"
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         """Refuses settings that cannot make an image."""
@@ -57,7 +59,14 @@ class Sampler:
         parts += [f"eta:{self.eta}"] if self.eta else []
         parts += [f"noise:{self.noise}"] if self.noise != "per_image" else []
         parts += [f"precision:{self.precision}"] if self.precision != "fp32" else []
+        parts += ["compiled"] if self.compiled else []
         return "|".join(parts)
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """The settings that are told apart; images of before one could be compiled keep their keys."""
+        known: dict[str, object] = hashing.plain(self)
+        return known if self.compiled else {k: v for k, v in known.items() if k != "compiled"}
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ class ImageSet(Record):
         """Hash of what determines the pixels: change any of it and no old image is reused."""
         prompts = [(prompt.id, prompt.text) for prompt in prompt_set]
         weights = (checkpoint.id, checkpoint.base_model, checkpoint.revision)
-        return hashing.sha256_json([weights, prompts, sampler, seeds])[:16]
+        return hashing.sha256_json([weights, prompts, sampler.identity, seeds])[:16]
 
     def __len__(self) -> int:
         """The number of records, failed ones included."""

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from benchmark.core.records import Sampler
 from benchmark.models.conditioning import Conditioning
 from benchmark.models.facts import Family, ModelFacts, not_of_a_flow
-from benchmark.models.fixed_weights import is_fixed, sharing_copy
+from benchmark.models.fixed_weights import compiled_for_passes, is_fixed, sharing_copy
 from benchmark.models.steps import SamplerSteps, TransitionSteps, no_gaussian_steps
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
@@ -296,7 +296,7 @@ class Pipeline(ABC):
         """
         return empty + scale * (conditional - empty)
 
-    def for_sampling(self, precision: Precision) -> "Pipeline":
+    def for_sampling(self, precision: Precision, *, compiled: bool = False) -> "Pipeline":
         """The same, ready for many passes without gradients, to which it says the same to the bit.
 
         In half precision the network's weights are rounded once, and not at every pass. One in training, or
@@ -304,10 +304,16 @@ class Pipeline(ABC):
 
         Args:
             precision: That of the passes.
+            compiled: Let torch compile it for the shapes of the first pass: then it says the same but for
+                rounding. Networks of one config share what was compiled.
+
+        Raises:
+            UserError: if it is to be compiled, and the machine has no compiler.
         """
-        if precision not in HALF or not is_fixed(self.network):
+        if not is_fixed(self.network) or not (compiled or precision in HALF):
             return self
-        return self.with_network(sharing_copy(self.network, self.device, HALF[precision]))
+        network = sharing_copy(self.network, self.device, HALF.get(precision))
+        return self.with_network(compiled_for_passes(network, self.device) if compiled else network)
 
     # --- training -------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ SMALL: Mapping[str, Any] = {
     "steps": 2,
     "batch_size": 4,
     "precision": "fp32",
+    "compile": False,
 }
 
 

@@ -169,6 +169,7 @@ class Design:
             "scorers": self.sample.scorers,
             "primary": self.sample.scorers[:2],
             "precision": "bf16",
+            "compile": True,
             "device": self.device,
         }
         return EvalConfig.parse({**asked, **self.evaluation, "out": self.out / "eval" / member.name})

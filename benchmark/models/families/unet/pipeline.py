@@ -27,7 +27,7 @@ from benchmark.models.families.unet.ddim import DDIMSteps, PredictionType, trans
 from benchmark.models.families.unet.opening import folder_parts, quick_unet_layout
 from benchmark.models.families.unet.policies import policy_parts, save_adapter, save_network
 from benchmark.models.families.unet.single_file import file_parts
-from benchmark.models.fixed_weights import is_fixed, sharing_copy
+from benchmark.models.fixed_weights import compiled_for_passes, is_fixed, sharing_copy
 from benchmark.models.loading import resolve_precision, weights_sha256
 from benchmark.models.steps import TransitionSteps
 
@@ -281,11 +281,15 @@ class UNetPipeline(Pipeline):
         r"""The steps of DDIM with $\eta = 1$."""
         return transition_steps(self.scheduler, count, self.prediction_type)
 
-    def for_sampling(self, precision: Precision) -> "UNetPipeline":
+    def for_sampling(self, precision: Precision, *, compiled: bool = False) -> "UNetPipeline":
         """See :meth:`Pipeline.for_sampling`; keys and values of prompts are computed once as well."""
         if not is_fixed(self.unet):
             return self
         unet = sharing_copy(self.unet, self.device, HALF.get(precision))
+        if compiled:
+            set_attention(unet)
+            unet.to(memory_format=torch.channels_last)
+            return self.with_network(compiled_for_passes(unet, self.device))
         # With linear projections, as SDXL has them, another layout rounds otherwise.
         same = not unet.config.use_linear_projection
         if self.device.type == "cpu" and precision == "bf16" and same:
