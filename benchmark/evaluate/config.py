@@ -99,7 +99,7 @@ class EvalConfig(Config):
         "Measure how far the sampling paths are from the base model's: the scorer path_kl.", IMAGES, "value"
     )] = False
     compile: Annotated[bool, Setting(
-        "Let torch compile the network, which takes a minute and a C++ compiler; images differ by a rounding.",
+        "Compile the network: a minute, then quicker. Needs a C++ compiler; pixels differ by a rounding.",
         IMAGES, "value", flag="none"
     )] = False
     limit: Annotated[int | None, Field(ge=1), Setting(

@@ -49,7 +49,10 @@ def path_kl(
         no_gaussian_steps: if their family's sampler draws none.
     """
     steps = _shared_steps(policy, reference, sampler)
-    policy, reference = (pipeline.for_sampling(sampler.precision, compiled=sampler.compiled) for pipeline in (policy, reference))
+    policy, reference = (
+        pipeline.for_sampling(sampler.precision, compiled=sampler.compiled)
+        for pipeline in (policy, reference)
+    )
     own, other = TextCache(policy), TextCache(reference)
     for rows in batches(len(prompts), sampler.batch_size):
         pad = sampler.batch_size - len(rows)
