@@ -18,13 +18,13 @@ from benchmark.leaderboard.score_arrays import cells_of
 from benchmark.stats.cells import own_means, prompt_means
 from tools.studies.claim.design import DIVERGENCES, VALIDATION, Member, Unit, sweep_units
 
-TRIED: Final = (0.8, 0.2, 0.05, 0.0125)
+TRIED: Final = (4.0, 1.0, 0.25, 0.0625)
 """Slope-matched betas that are trained on the way."""
 SEED: Final = 100
 """Of these runs; the study has others."""
 GAIN: Final = 0.2
 """In `true_taste`, that the strongest beta of each divergence should reach; the others a quarter each."""
-LADDER: Final = 0.1
+LADDER: Final = 1.0
 """Betas are this times a power of two, so that divergences often share one."""
 FILE: Final = "grid.json"
 
@@ -99,10 +99,10 @@ def betas_for(betas: Sequence[float], gains: Sequence[float], goal: float = GAIN
         goal: Gain of the strongest.
 
     Example:
-        >>> betas_for((0.8, 0.2, 0.05, 0.0125), (0.05, 0.15, 0.25, 0.35))
-        (0.8, 0.4, 0.2, 0.1)
-        >>> betas_for((0.8, 0.2, 0.05, 0.0125), (0.0, 0.05, 0.1, 0.1))
-        (0.2, 0.05, 0.025, 0.0125)
+        >>> betas_for((4, 1, 0.25, 0.0625), (0.05, 0.15, 0.25, 0.35))
+        (4.0, 2.0, 1.0, 0.5)
+        >>> betas_for((4, 1, 0.25, 0.0625), (0.0, 0.05, 0.1, 0.1))
+        (1.0, 0.25, 0.125, 0.0625)
     """
     order = np.argsort(betas)[::-1]
     x = np.log(np.asarray(betas)[order])
