@@ -10,7 +10,7 @@ EXTRAS ?= dev,docs,page,ray
 ONLY ?=
 ARGS ?=
 # Processes of one thread that tests run in, at least 2 GiB of memory each; 0: all tests in one.
-TEST_WORKERS ?= 0
+TEST_WORKERS ?= 2
 
 # The first Python that is new enough.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -43,7 +43,7 @@ demo: $(STAMP)  ## train four objectives, evaluate them, print the leaderboard
 # No line of ours after pytest's: its own says how many passed and how long it took.
 test: $(STAMP)  ## every test
 	@echo "==> pytest"
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) --dist loadfile $(ARGS)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(TEST_WORKERS) $(ARGS)
 
 check: $(STAMP)  ## format, lint, types, import layers, circles of imports, docs
 	$(call timed,ruff format,$(BIN)/ruff format --check .)
