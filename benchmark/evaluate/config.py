@@ -100,7 +100,7 @@ class EvalConfig(Config):
     )] = False
     compile: Annotated[bool, Setting(
         "Compile the network: a minute, then quicker. Needs a C++ compiler; pixels differ by a rounding.",
-        IMAGES, "value", flag="none"
+        IMAGES, "value", flag="switch"
     )] = False
     limit: Annotated[int | None, Field(ge=1), Setting(
         "Use the first prompts only, so many.", RUN, "value"
