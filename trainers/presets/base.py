@@ -6,6 +6,8 @@ from typing import Any
 
 UNKNOWN = "unknown"
 """What stands where nobody has published a number."""
+RPO_IS_OURS = "tau 0.5, weights inside the sigmoid, rows that sum to N and text+image by CLIP are ours"
+"""Of every recipe of RPO: the paper leaves these open."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ errors that are means over the latent's elements, so kappa beta is half of its b
 from collections.abc import Mapping
 from typing import Any
 
-from trainers.presets.base import Preset
+from trainers.presets.base import RPO_IS_OURS, Preset
 
 BETA = 2000
 """Of Flow-Factory's example for FLUX.1 [dev]."""
@@ -59,6 +59,6 @@ FLUX: tuple[Preset, ...] = (
         {**_FLOW_FACTORY, "objective": "rpo", "divergence": "reverse_kl"},
         "arXiv 2406.06382, which has no flow model: settings unknown; those of flow-dpo-flux",
         None,
-        f"tau 0.5, weights inside the sigmoid, rows that sum to N and text+image by CLIP are ours; {_NOTE}",
+        f"no RPO of a flow model is known to us; {RPO_IS_OURS}; {_NOTE}",
     ),
 )

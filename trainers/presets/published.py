@@ -13,7 +13,7 @@ would be 2,457.6 at SD1.5 and 9,830.4 at SDXL, where the same 2,500 is beta 1.01
 from collections.abc import Mapping
 from typing import Any
 
-from trainers.presets.base import Expected, Preset
+from trainers.presets.base import RPO_IS_OURS, Expected, Preset
 from trainers.presets.shapes import DIVERGENCES
 
 BETA_DPO = 5000
@@ -71,8 +71,7 @@ _F_DPO_NOTE = (
 )
 _RPO_SOURCE = "arXiv 2406.06382, settings unknown; those of diffusion-dpo-{base}"
 _RPO_NOTE = (
-    "the repository that the paper names, yigu1008/Diffusion-RPO, holds a README and no code; tau 0.5, "
-    "weights inside the sigmoid, rows that sum to N and text+image by CLIP are ours"
+    f"the repository that the paper names, yigu1008/Diffusion-RPO, holds a README and no code; {RPO_IS_OURS}"
 )
 
 PUBLISHED: tuple[Preset, ...] = (

@@ -7,7 +7,7 @@ verl-omni minimises Diffusion-DPO's loss of errors that are means over the laten
 from collections.abc import Mapping
 from typing import Any, Final
 
-from trainers.presets.base import Preset
+from trainers.presets.base import RPO_IS_OURS, Preset
 
 BETA_DPO: Final = 100
 """verl-omni's `dpo_beta`."""
@@ -57,6 +57,6 @@ QWEN_IMAGE: tuple[Preset, ...] = (
         {**_QWEN_IMAGE, "objective": "rpo", "divergence": "reverse_kl"},
         "arXiv 2406.06382, settings unknown; those of flow-dpo-qwen-image",
         None,
-        f"no RPO of a flow model is known to us; {_OURS}",
+        f"no RPO of a flow model is known to us; {RPO_IS_OURS}; {_OURS}",
     ),
 )

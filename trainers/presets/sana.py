@@ -7,7 +7,7 @@ Flow-GRPO's Diffusion-DPO of Stable Diffusion 3.5 has a beta of 100 over errors 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from trainers.presets.base import UNKNOWN, Preset
+from trainers.presets.base import RPO_IS_OURS, UNKNOWN, Preset
 
 BETA_DPO: Final = 100
 """`config.train.beta` of Flow-GRPO's DPO."""
@@ -58,6 +58,6 @@ SANA: tuple[Preset, ...] = (
         {**_SANA, "objective": "rpo", "divergence": "reverse_kl"},
         "arXiv 2406.06382, settings unknown; those of flow-dpo-sana",
         None,
-        f"no RPO of a flow model is known to us; {_OURS}",
+        f"no RPO of a flow model is known to us; {RPO_IS_OURS}; {_OURS}",
     ),
 )

@@ -7,7 +7,7 @@ Flow-GRPO minimises Diffusion-DPO's loss of errors that are means over the laten
 from collections.abc import Mapping
 from typing import Any, Final
 
-from trainers.presets.base import Preset
+from trainers.presets.base import RPO_IS_OURS, Preset
 
 BETA_DPO: Final = 100
 """`config.train.beta` of its DPO."""
@@ -60,6 +60,6 @@ SD3: tuple[Preset, ...] = (
         {**_FLOW_GRPO, "objective": "rpo", "divergence": "reverse_kl"},
         "arXiv 2406.06382, settings unknown; those of flow-dpo-sd35-medium",
         None,
-        f"no RPO of a flow model is known to us; {_OURS}",
+        f"no RPO of a flow model is known to us; {RPO_IS_OURS}; {_OURS}",
     ),
 )

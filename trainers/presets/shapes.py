@@ -90,6 +90,36 @@ SHAPES: tuple[Preset, ...] = (
 )
 
 _FLOW: Mapping[str, Any] = {**_PAIRED, "base": "shapes_flow"}
+_FLOW_MEASURED = "results/flow, one training seed against the base on 96 prompts"
+_FLOW_EXPECTED: Mapping[str, Expected] = {
+    "f-dpo-reverse-kl": Expected(
+        {
+            "held_out_loss": 0.616,
+            "true_taste_difference": 0.052,
+            "true_diversity_difference": -0.019,
+            "oracle_difference": 0.014,
+        },
+        _FLOW_MEASURED,
+    ),
+    "f-dpo-jensen-shannon": Expected(
+        {
+            "held_out_loss": 0.634,
+            "true_taste_difference": 0.029,
+            "true_diversity_difference": -0.047,
+            "oracle_difference": 0.010,
+        },
+        _FLOW_MEASURED,
+    ),
+    "rpo": Expected(
+        {
+            "held_out_loss": 0.665,
+            "true_taste_difference": 0.024,
+            "true_diversity_difference": -0.014,
+            "oracle_difference": 0.0,
+        },
+        _FLOW_MEASURED,
+    ),
+}
 
 SHAPES_FLOW: tuple[Preset, ...] = (
     *(
@@ -98,6 +128,8 @@ SHAPES_FLOW: tuple[Preset, ...] = (
             f"f-DPO of the embedded flow-matching model under {words}",
             {**_FLOW, "slope_matched": True, "objective": "f_dpo", "divergence": divergence},
             _SOURCE,
+            _FLOW_EXPECTED.get(f"f-dpo-{name}"),
+            note=_NOTES.get(name, ""),
         )
         for name, (divergence, words) in DIVERGENCES.items()
     ),
@@ -106,6 +138,7 @@ SHAPES_FLOW: tuple[Preset, ...] = (
         "Diffusion-RPO of the embedded flow-matching model",
         {**_FLOW, "objective": "rpo", "divergence": "reverse_kl"},
         _SOURCE,
+        _FLOW_EXPECTED.get("rpo"),
     ),
 )
 """Settings of the UNet's recipes, unless the flow model asks for others."""

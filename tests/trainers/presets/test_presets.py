@@ -124,11 +124,15 @@ def test_an_unknown_preset_or_key_names_the_close_ones(tmp_path: Path) -> None:
 
 
 def test_what_a_preset_should_give_is_what_the_committed_evaluation_says() -> None:
-    file = RESULTS / "evaluation" / "verdict.json"
-    arms = {(arm["preset"], arm["beta"]): arm["seeds"] for arm in json.loads(file.read_text())}
+    files = [RESULTS / room / "verdict.json" for room in ("evaluation", "flow")]
+    arms = {
+        (arm["preset"], arm["beta"]): (arm["seeds"], file)
+        for file in files
+        for arm in json.loads(file.read_text())
+    }
     for name in EMBEDDED:
         recipe = PRESETS[name]
-        seeds = arms.get((name, recipe.values.get("beta")))
+        seeds, file = arms.get((name, recipe.values.get("beta")), (None, ROOT))
         assert (seeds is not None) == (recipe.expected is not None), name
         if seeds is None or recipe.expected is None:
             continue
