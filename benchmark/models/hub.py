@@ -138,12 +138,18 @@ def download(hub_id: str, *, offline: bool = False) -> tuple[Path, str]:
     """
     from huggingface_hub import snapshot_download
     from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
+    from huggingface_hub.errors import GatedRepoError
 
     try:
         wanted = None if offline or HF_HUB_OFFLINE else _listed(hub_id)
         found = snapshot_download(hub_id, allow_patterns=wanted, local_files_only=wanted is None)
     except MissingWeightsError:
         raise
+    except GatedRepoError as error:
+        raise MissingWeightsError(
+            f"the weights of {hub_id} are given only to those who accepted its licence at the hub",
+            do=f"accept it at https://huggingface.co/{hub_id}, log in with `hf auth login`, and try again",
+        ) from error
     # No such repository, no network, no access, a full disk: the user's remedy is the same.
     except Exception as error:
         why = "" if offline else f" ({type(error).__name__})"

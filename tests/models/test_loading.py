@@ -3,12 +3,14 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 from diffusers import DDIMScheduler
+from huggingface_hub.errors import GatedRepoError
 from safetensors.torch import load_file, save_file
 
 from benchmark.core.errors import MissingFileError, MissingWeightsError, UserError
@@ -86,6 +88,17 @@ def test_damaged_files_give_one_line(copied: Path) -> None:
 def test_offline_names_what_is_missing_and_how_to_get_it() -> None:
     with pytest.raises(MissingWeightsError, match=r"owner/nothing.*hf download owner/nothing"):
         load_pipeline("owner/nothing", offline=True)
+
+
+def test_a_gated_repository_says_whose_licence_to_accept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object, **__: object) -> None:
+        answer: Any = SimpleNamespace(headers={}, request=None)
+        raise GatedRepoError("403", response=answer)
+
+    monkeypatch.setattr("benchmark.models.hub._listed", lambda _: None)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refused)
+    with pytest.raises(MissingWeightsError, match=r"licence.*huggingface.co/owner/gated.*hf auth login"):
+        load_pipeline("owner/gated")
 
 
 def test_the_layout_of_published_text_encoders_loads_too(copied: Path, tiny_pipeline: Pipeline) -> None:

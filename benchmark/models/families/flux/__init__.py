@@ -69,6 +69,7 @@ def flux1_dev() -> ModelFacts:
         image_size=1024,
         latent_shape=(16, 128, 128),
         licence="FLUX.1 [dev] Non-Commercial License",
+        download=34_000_000_000,
     )
 
 
@@ -83,4 +84,5 @@ def flux1_schnell() -> ModelFacts:
         image_size=1024,
         latent_shape=(16, 128, 128),
         licence="Apache-2.0",
+        download=34_000_000_000,
     )

@@ -80,6 +80,7 @@ def sd35_medium() -> ModelFacts:
         image_size=1024,
         latent_shape=(16, 128, 128),
         licence="Stability AI Community License",
+        download=16_000_000_000,
     )
 
 
@@ -94,6 +95,7 @@ def sd35_large() -> ModelFacts:
         image_size=1024,
         latent_shape=(16, 128, 128),
         licence="Stability AI Community License",
+        download=28_000_000_000,
     )
 
 
@@ -108,4 +110,5 @@ def sd3_medium() -> ModelFacts:
         image_size=1024,
         latent_shape=(16, 128, 128),
         licence="Stability AI Community License",
+        download=15_000_000_000,
     )
