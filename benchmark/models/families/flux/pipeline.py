@@ -1,5 +1,6 @@
 """A loaded FLUX.1, with the libraries' own classes inside."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,8 @@ class FluxPipeline(FlowPipeline):
     ) -> dict[str, Any]:
         """See :meth:`FlowPipeline.parts`."""
         dtype, tokens = language_dtype(precision), (facts.latent_shape[1] // 2) ** 2
+        # Of norms that stay in float32 under autocast, as they should: what torch says is of no use to users.
+        warnings.filterwarnings("ignore", "Mismatch dtype between input and weight")
         return {
             "transformer": load_part(FluxTransformer2DModel, folder / "transformer", device),
             "vae": load_part(AutoencoderKL, folder / "vae", device),
