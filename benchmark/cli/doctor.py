@@ -56,7 +56,8 @@ def doctor(
     say("\nscorers, with the weights they can run on")
     say_table([["", s.call or s.name, s.kind, _mark(present=s.present), s.note] for s in found.scorers])
     say(
-        "  with --base shapes, or --weights embedded, those of published weights run on the embedded networks"
+        "  with --base shapes or shapes-flow, or --weights embedded, those of published weights run on the "
+        "embedded networks"
     )
     for line in found.trouble:
         say(f"\ntrouble: {line}")

@@ -13,8 +13,8 @@ _HEAD = """# Weights
 Written by `python -m tools.docs.weights_page docs/weights.md` from the catalogue in
 `benchmark/weights/catalogue.py` and from what the scorers say they need; a test keeps it so.
 
-With `--base shapes` every scorer uses the embedded world's weights, which come with fbench. For any other
-base model, and in `fbench score`, scorers use the published ones, which you fetch once:
+With `--base shapes` or `--base shapes-flow` every scorer uses the embedded world's weights, which come with
+fbench. For any other base model, and in `fbench score`, scorers use the published ones, which you fetch once:
 
 ```sh
 fbench weights list
