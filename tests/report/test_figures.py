@@ -16,6 +16,7 @@ from benchmark.core.records import ImageRecord, ImageSet, Leaderboard, Prompt, P
 from benchmark.leaderboard import build_leaderboard
 from benchmark.report.figures import picture_sheet, trade_off
 from benchmark.report.figures.label_places import Label, Room
+from benchmark.report.figures.picture_sheet import draw_picture_sheet
 from benchmark.report.figures.trade_off import draw_trade_off
 from benchmark.report.palette import MARKERS
 from tools.simulated_tables import CHECKPOINTS, simulated_table
@@ -230,6 +231,20 @@ def test_the_sheet_shows_at_most_four_images_of_a_prompt_and_groups_them_by_chec
     within = ends[1].min() - ends[0][ends[0] < ends[1].min()].max()
     between = ends[0][ends[0] > ends[1].min()].min() - ends[1][ends[1] < ends[0].max()].max()
     assert 0 < within < between < len(ends[0]) / 4
+
+
+def test_a_sheet_of_many_large_images_is_wider_and_holds_no_more_pixels_than_it_shows(tmp_path: Path) -> None:
+    prompts = PromptSet("tiny", "1", (Prompt("p0", "a star"),))
+    Image.fromarray(np.full((1024, 1024, 3), 90, dtype=np.uint8)).save(tmp_path / "large.png")
+    records = tuple(ImageRecord("p0", k, tmp_path / "large.png") for k in range(4))
+    checkpoints = [dataclasses.replace(CHECKPOINTS[1], id=f"policy-{i}") for i in range(40)]
+    sets = [ImageSet("id", one, prompts, Sampler(), (0, 1, 2, 3), records) for one in checkpoints]
+    figure = draw_picture_sheet(sets)
+    for axes in figure.axes:
+        inches = axes.get_position().width * figure.get_figwidth()
+        assert inches == pytest.approx(0.6)
+        (shown,) = axes.get_images()
+        assert 160 * inches <= np.shape(shown.get_array())[1] <= 4 * 160 * inches
 
 
 def test_the_sheet_refuses_what_it_cannot_draw(image_sets: list[ImageSet], tmp_path: Path) -> None:

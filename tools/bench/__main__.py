@@ -18,11 +18,11 @@ EAGER = "typer, torch, diffusers, transformers, peft"
 """What a training command needs, imported at the top of its file as is usual."""
 
 
-def _generate() -> Measurement:
+def _generate(*, compiled: bool = False) -> Measurement:
     from tools.bench import generate
 
     _use_free_threads()
-    return generate.measure()
+    return generate.measure(compiled=compiled)
 
 
 def _lpips() -> Measurement:
@@ -39,10 +39,10 @@ def _frechet() -> Measurement:
     return frechet.measure()
 
 
-def _train(*, full: bool) -> Measurement:
+def _train(*, full: bool, compiled: bool = False) -> Measurement:
     from tools.bench import train
 
-    return train.measure(full=full)
+    return train.measure(full=full, compiled=compiled)
 
 
 def _memory(*, full: bool, savings: str = "") -> Measurement:
@@ -102,6 +102,7 @@ def _use_free_threads() -> None:
 MEASURES: Mapping[str, Callable[[], Measurement | list[Measurement]]] = {
     "train_lora": partial(_train, full=False),
     "train_full": partial(_train, full=True),
+    "train_full_compiled": partial(_train, full=True, compiled=True),
     "memory_lora": partial(_memory, full=False),
     "memory_full": partial(_memory, full=True),
     "memory_full_exact": partial(_memory, full=True, savings="_exact"),
@@ -109,6 +110,7 @@ MEASURES: Mapping[str, Callable[[], Measurement | list[Measurement]]] = {
     "sweep_lora": partial(_sweep, full=False),
     "sweep_full": partial(_sweep, full=True),
     "generate": _generate,
+    "generate_compiled": partial(_generate, compiled=True),
     "scorer_bundle": _scorer_bundle,
     "lpips": _lpips,
     "frechet": _frechet,

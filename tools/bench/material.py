@@ -30,7 +30,7 @@ class Task:
         steps: Optimiser steps.
         precision: `fp32` or `bf16`.
         rank: Of the LoRA.
-        savings: Settings of ours that save memory.
+        savings: Settings of ours that save memory or time.
     """
 
     full: bool

@@ -18,7 +18,13 @@ WARM_UP = 20
 
 
 def measure(
-    *, full: bool, batch_size: int = 16, measured: int = 30, warm_up: int = WARM_UP, rounds: int = 2
+    *,
+    full: bool,
+    batch_size: int = 16,
+    measured: int = 30,
+    warm_up: int = WARM_UP,
+    rounds: int = 2,
+    compiled: bool = False,
 ) -> Measurement:
     """Trains the embedded model in turns; the median of the rounds counts.
 
@@ -28,6 +34,7 @@ def measure(
         measured: Steps that are timed.
         warm_up: Steps before them.
         rounds: Of ours and of the peer.
+        compiled: Ours by `compile=true`; compilation ends within the first steps.
 
     Raises:
         UserError: if the peer is not at hand, or a side fails.
@@ -48,6 +55,7 @@ def measure(
             # The last step writes the checkpoint, and is not timed.
             steps=warm_up + measured + 1,
             precision=precision,
+            savings={"compile": "true"} if compiled else {},
         )
         return measure_task(task, work, warm_up=warm_up, rounds=rounds)
 
@@ -107,13 +115,19 @@ def _compare(task: Task, ours: list[Pace], peer: list[Pace], warm_up: int, threa
         f"threads, {what}; steps {first + 1} to {last}, {len(ours)} rounds in turns: {spread[0]} against "
         f"{spread[1]}"
     )
+    compiled = "compile" in task.savings
+    note += (
+        f"; ours compiled, and step {first} ended after {ours[-1].seconds[first - 1]:.0f} s"
+        if compiled
+        else ""
+    )
     if own_cpu:
         note += f"; in processor time {other_cpu / own_cpu:.2f} x"
     if len(ours) > 1:
         built = max(0.0, ours[0].seconds[0] - ours[-1].seconds[0])
         note += f"; beside that our cache is built once, in about {built:.0f} s"
     return Measurement(
-        name="train_full" if task.full else "train_lora",
+        name=("train_full" if task.full else "train_lora") + ("_compiled" if compiled else ""),
         ours=own,
         peer=other,
         ratio=own / other,

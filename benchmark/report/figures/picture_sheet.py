@@ -26,6 +26,9 @@ _LETTERS_PER_INCH = 17.5
 _HEADING_SHARE = 1.15
 """Of a column's width, in letters of captions: headings are smaller."""
 _EMPTY = 235
+_DPI = 160
+_CELL_INCHES = 0.6
+"""Of a cell at least: a sheet of many checkpoints is wider than a page."""
 
 Pixels = NDArray[np.uint8]
 
@@ -61,19 +64,22 @@ def draw_picture_sheet(
             raise UnknownNameError("prompt", id_, prompts.by_id)
     names = display_names([images.checkpoint for images in image_sets])
     captions = [shown(prompts.by_id[id_].text, 600) for id_ in ids]
-    opened = [[_opened(images, id_, seeds) for images in image_sets] for id_ in ids]
+    width = _width(len(image_sets))
+    # Twice what is drawn of an image is enough, and hundreds of large ones are gigabytes.
+    most = math.ceil(2 * _DPI * _side(width, len(image_sets)) / _across(seeds))
+    opened = [[_opened(images, id_, seeds, most) for images in image_sets] for id_ in ids]
     shapes = Counter(image.shape[:2] for row in opened for images in row for image in images.values())
     # The usual size is everybody's: a picture of another one is fitted into it.
     shape = shapes.most_common(1)[0][0] if shapes else (1, 1)
     cells = [[_cell(images, seeds, shape) for images in row] for row in opened]
     headings = [shown(names[images.checkpoint.id], 80) for images in image_sets]
-    figure = _layout(cells, captions, headings, PAGE_INCHES)
-    figure.text(1 - _GAP / PAGE_INCHES, 0.06 / figure.get_figheight(), _footnote(image_sets[0], seeds),
+    figure = _layout(cells, captions, headings, width)
+    figure.text(1 - _GAP / width, 0.06 / figure.get_figheight(), _footnote(image_sets[0], seeds),
                 ha="right", va="bottom", fontsize=SMALLEST, color=MUTED)  # fmt: skip
     return figure
 
 
-picture_sheet = writer_of(draw_picture_sheet, dpi=160)
+picture_sheet = writer_of(draw_picture_sheet, dpi=_DPI)
 
 
 def _spread(ids: Sequence[str]) -> list[str]:
@@ -81,14 +87,36 @@ def _spread(ids: Sequence[str]) -> list[str]:
     return [ids[i] for i in picked]
 
 
-def _opened(images: ImageSet, prompt_id: str, seeds: Sequence[int]) -> dict[int, Pixels]:
-    """The images of one prompt that there are and that can be read, by seed."""
+def _width(columns: int) -> float:
+    """Of a sheet in inches: a page's, or what so many columns need."""
+    return max(PAGE_INCHES, _text_width(PAGE_INCHES) + columns * (_CELL_INCHES + _GAP))
+
+
+def _text_width(width: float) -> float:
+    return max(1.0, _TEXT_SHARE * min(width, PAGE_INCHES))
+
+
+def _side(width: float, columns: int) -> float:
+    """A cell's width in inches."""
+    return (width - _text_width(width)) / columns - _GAP
+
+
+def _across(seeds: Sequence[int]) -> int:
+    """Images side by side in a cell."""
+    return math.ceil(math.sqrt(len(seeds)))
+
+
+def _opened(images: ImageSet, prompt_id: str, seeds: Sequence[int], most: int) -> dict[int, Pixels]:
+    """The images of one prompt that there are and that can be read, by seed; far wider ones averaged down."""
     found: dict[int, Pixels] = {}
     for record in images.ok:
         if record.prompt_id == prompt_id and record.seed in seeds:
             # One that cannot be read is a row of the table; here its place stays empty.
             with suppress(FbenchError):
-                found[record.seed] = images.open(record)
+                image = images.open(record)
+                factor = image.shape[1] // most
+                reduced = np.asarray(Image.fromarray(image).reduce(factor)) if factor > 1 else image
+                found[record.seed] = reduced
     return found
 
 
@@ -97,7 +125,7 @@ def _cell(found: Mapping[int, Pixels], seeds: Sequence[int], shape: tuple[int, i
     if not found:
         return None
     height, width = shape
-    across = math.ceil(math.sqrt(len(seeds)))
+    across = _across(seeds)
     down = math.ceil(len(seeds) / across)
     gap = max(1, width // 32) if len(seeds) > 1 else 0
     size = (down * (height + gap) - gap, across * (width + gap) - gap, 3)
@@ -120,8 +148,7 @@ def _fitted(image: Pixels, shape: tuple[int, int]) -> Pixels:
 def _layout(
     cells: Sequence[Sequence[Pixels | None]], captions: Sequence[str], names: Sequence[str], width: float
 ) -> Figure:
-    text_width = max(1.0, _TEXT_SHARE * width)
-    side = (width - text_width) / len(names) - _GAP
+    text_width, side = _text_width(width), _side(width, len(names))
     drawn = [picture for row in cells for picture in row if picture is not None]
     ratio = drawn[0].shape[0] / drawn[0].shape[1] if drawn else 1.0
     tall = side * ratio

@@ -70,9 +70,9 @@ def test_other_names_in_the_file_stay_and_what_is_not_there_is_a_line(
 
 
 def test_only_takes_a_name_or_its_beginning() -> None:
-    assert bench.chosen("train") == ["train_lora", "train_full"]
+    assert bench.chosen("train") == ["train_lora", "train_full", "train_full_compiled"]
     assert bench.chosen("cli-help") == ["cli_help"]
-    assert len(bench.chosen(None)) == 17
+    assert len(bench.chosen(None)) == 19
     with pytest.raises(UnknownNameError, match="did you mean generate"):
         bench.chosen("genrate")
 
