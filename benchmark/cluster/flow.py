@@ -73,7 +73,7 @@ class Flow:
     def all_units(self) -> list[Unit]:
         """The units of all images; those of scoring follow from them."""
         config, prompts = self._agenda.config, self._agenda.prompt_set
-        shards = shards_of(len(prompts), config.images_per_prompt, self._sampler.batch_size, self._workers)
+        shards = shards_of(len(prompts), config.images_per_prompt, self._sampler.batch_size)
         self._total = self._agenda.n_images * (2 if self._scorers else 1)
         units = []
         for name, ledger in self._ledgers.items():

@@ -247,25 +247,13 @@ def parts_of(prompts: Sequence[Prompt], images_per_prompt: int, workers: int) ->
     return [tuple(prompts[i : i + size]) for i in range(0, len(prompts), size)]
 
 
-def shards_of(prompts: int, images_per_prompt: int, batch: int, workers: int) -> list[Shard]:
-    """Shards of whole prompts: some for each worker, because the last ones end at different times.
-
-    They hold about 16 to 64 images, in whole batches.
-
-    Args:
-        prompts: How many there are.
-        images_per_prompt: K.
-        batch: Images of one forward pass.
-        workers: How many there are.
+def shards_of(prompts: int, images_per_prompt: int, batch: int) -> list[Shard]:
+    """Shards of whole prompts and about 32 images, or about a batch where that is more.
 
     Example:
-        >>> [shard.suffix for shard in shards_of(48, 4, 16, workers=2)][:2]
-        ['-1-of-12', '-2-of-12']
-        >>> len(shards_of(3200, 4, 16, workers=2))
-        200
+        >>> [shard.suffix for shard in shards_of(48, 4, 16)][:2]
+        ['-1-of-6', '-2-of-6']
     """
-    images = prompts * images_per_prompt
-    size = batch * -(-min(64, max(16, images // (16 * workers))) // batch)
-    # So many prompts that a shard's images fill its batches.
-    count = max(1, -(-prompts // max(1, size // images_per_prompt)))
+    images = batch * -(-32 // batch)
+    count = max(1, -(-prompts * images_per_prompt // images))
     return [Shard(i + 1, min(count, prompts)) for i in range(min(count, prompts))]
