@@ -113,9 +113,8 @@ class Study:
             note += f"; the first command ended with {code}: {_error(log)}"
         row = self.compared(name, out, time.monotonic() - begin, note)
         stalls = text.count("no unit has ended for")
-        return replace(
-            row, restarts=text.count("it is done again") + text.count("begun again"), stalls=stalls
-        )
+        restarts = text.count("it is done again") + text.count("begun again")
+        return replace(row, restarts=restarts, stalls=stalls, parts=_parts(text))
 
     def compared(self, name: str, out: Path, seconds: float, note: str) -> Row:
         """How much of an evaluation equals that of one process."""
@@ -141,7 +140,8 @@ def _parts(said: str) -> dict[str, int]:
 
 def _error(log: Path) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.startswith("error:")]
-    return lines[-1].removeprefix("error: ") if lines else "no line"
+    # Where the head was says nothing of another machine.
+    return re.sub(r" at [\w.:]+:\d+", "", lines[-1].removeprefix("error: ")) if lines else "no line"
 
 
 def workers() -> Iterator[int]:
