@@ -31,6 +31,16 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+SIZES = {
+    "sd15": "4.27 GB",
+    "sdxl": "13.9 GB",
+    "qwen_image": "57.7 GB",
+    "sd3_medium": "15 GB",
+    "sd35_medium": "16 GB",
+    "sd35_large": "28 GB",
+    "flux1_dev": "34 GB",
+    "flux1_schnell": "34 GB",
+}
 PUBLISHED = [name for name in models.names() if not models.create(name).local]
 
 
@@ -38,7 +48,7 @@ PUBLISHED = [name for name in models.names() if not models.create(name).local]
 def test_a_base_model_that_is_not_here_is_seen_with_its_size(
     fbench: Fbench, refused: Refused, world: dict[str, Path], bare: Path, name: str
 ) -> None:
-    size = {"sd15": "4.27 GB", "sdxl": "13.9 GB", "qwen_image": "57.7 GB"}.get(name, "size not known")
+    size = SIZES.get(name, "size not known")
     light = f"{world['scorers']}:Light"
     commands = (
         ["train", "--base", name, "--data", world["pairs"], "--beta", 1],

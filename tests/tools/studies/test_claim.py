@@ -24,7 +24,7 @@ from tools.simulations.claim import simulated_sweeps
 from tools.studies.claim.analysis import findings, verdicts
 from tools.studies.claim.design import DIVERGENCES, REFERENCE, TEST, Design, Member, study_units
 from tools.studies.claim.explained import explained
-from tools.studies.claim.grid import betas_for, choose, read_grid, write_grid
+from tools.studies.claim.grid import LADDER, TRIED, betas_for, choose, read_grid, write_grid
 from tools.studies.claim.members import compact, is_kept, keep
 from tools.studies.claim.page import BEGIN, END, block, read_evidence
 from tools.studies.claim.questions import ORDER, QUESTIONS, against, all_answers
@@ -201,9 +201,9 @@ def test_betas_fall_and_spread_the_gains() -> None:
     generator = np.random.default_rng(0)
     for _ in range(200):
         gains = 0.3 * generator.random(4) - 0.05
-        betas = betas_for((0.8, 0.2, 0.05, 0.0125), gains.tolist())
+        betas = betas_for(TRIED, gains.tolist())
         assert all(strong <= weak / 2 for weak, strong in pairwise(betas))
-        assert all(np.log2(beta / 0.1) % 1 == 0 for beta in betas)
+        assert all(np.log2(beta / LADDER) % 1 == 0 for beta in betas)
 
 
 def test_the_grid_is_that_of_the_validation_runs(tmp_path: Path) -> None:
