@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import cycle, islice
 from typing import Any
 
 from benchmark.cluster.connection import connected, gpus_of_workers
@@ -16,7 +17,7 @@ from benchmark.cluster.machines import Standard, compared_machines
 from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
-from benchmark.cluster.units import LOCK, Facts, Loading, Opening, Preparation
+from benchmark.cluster.units import IMAGES, LOCK, Facts, Loading, Opening, Preparation
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageSet, ScoreRow, WorkerSpeed
 from benchmark.core.words import number_of
@@ -83,12 +84,16 @@ class ClusterWork:
             # Whether machines have room for all, and their packages, is known before any image is made.
             self._pools = {needs: self._pool(needs, standard) for needs in self._scorers}
             main = next(iter(self._pools.values()))
-            units = [Unit(f"opening {spec}", Opening(spec), spec) for spec in config.checkpoint]
+            # Every worker that will make images loads the base model now, and none begins late.
+            workers = self._begin(main)
+            specs = islice(cycle(config.checkpoint), max(len(config.checkpoint), workers))
+            units = [Unit(f"opening {spec}", Opening(spec), spec) for spec in specs]
             main.run(units, self._take_opened, _refuse_lost)
             checkpoints = distinct(self._agenda, [self._opened[spec] for spec in config.checkpoint])
             due = [s.name for s in self._scorers[main.needs] if not self._scored(s, checkpoints)]
             if due:
-                main.run([Unit("loading scorers", Loading(tuple(due)))], _nothing, _refuse_lost)
+                loading = [Unit("loading scorers", Loading(tuple(due))) for _ in range(max(1, workers))]
+                main.run(loading, _nothing, _refuse_lost)
         return checkpoints
 
     def scored(self, checkpoints: Sequence[Checkpoint]) -> Iterator[Scored]:
@@ -107,6 +112,14 @@ class ClusterWork:
     def speeds(self) -> tuple[WorkerSpeed, ...]:
         """The part of each worker."""
         return tuple(self._speeds.values())
+
+    def _begin(self, pool: Pool) -> int:
+        """Begins the workers that images will need, if some are missing; says how many."""
+        there = sum(1 for _ in self._agenda.config.out.glob("images/*/*.png"))
+        missing = self._agenda.n_images - there
+        workers = min(len(pool.workers), -(-missing // IMAGES))
+        pool.begin(workers)
+        return workers
 
     def _pool(self, needs: Needs, standard: Standard) -> Pool:
         versions = {scorer.name: scorer.scorer_version for scorer in self._agenda.scorers}

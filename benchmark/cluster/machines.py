@@ -141,9 +141,11 @@ def compared_machines(cluster: Cluster, out: Path, contents: Contents = dict) ->
     asked = Question(nonce, secrets.token_hex(16), Surroundings.of(cluster), contents)
     write_text(nonce, asked.secret)
     try:
-        own, nodes = _own_account(asked), alive_nodes()
-        # A cluster that this process began is this machine.
-        others = [] if cluster.address == LOCAL else _others(asked, nodes)
+        nodes = alive_nodes()
+        # A cluster that this process began is this machine, and there is nothing to compare it with.
+        alone = cluster.address == LOCAL
+        own = Account(platform.node()) if alone else _own_account(asked)
+        others = [] if alone else _others(asked, nodes)
         for other in others:
             refuse_unlike(own, other, out)
             own = replace(own, contents={**other.contents, **own.contents})

@@ -105,6 +105,10 @@ class Pool:
         self._moved = self._head_seen = time.monotonic()
         self._finished = self._stalls = 0
 
+    def begin(self, units: int) -> None:
+        """Begins workers for so many units, so that they are there when these come."""
+        self._begin_workers(units)
+
     def run(self, units: Iterable[Unit], answered: Answered, lost: Lost, *, proven: bool = False) -> None:
         """Does units and those that follow from them; returns when there are none left.
 

@@ -3,6 +3,7 @@
 Every unit leaves files named by content, so that it can be done twice, by whomever, and found by all.
 """
 
+import math
 import platform
 import time
 from abc import ABC, abstractmethod
@@ -26,6 +27,8 @@ from benchmark.scorers import Scorer
 
 LOCK = ".lock-workers"
 """Held by workers beside the command's own, so that they notice when the folder is removed."""
+IMAGES: Final = 32
+"""Of a unit: enough that what a unit costs beside its images is little."""
 _PATIENCE: Final = 30.0
 """Seconds in which a machine sees the images that another one made; NFS keeps what it knows for a while."""
 
@@ -250,10 +253,18 @@ def parts_of(prompts: Sequence[Prompt], images_per_prompt: int, workers: int) ->
 def shards_of(prompts: int, images_per_prompt: int, batch: int) -> list[Shard]:
     """Shards of whole prompts and about 32 images, or about a batch where that is more.
 
+    Where it can be, the images fill their batches: one that is not full takes as long as one that is.
+
     Example:
-        >>> [shard.suffix for shard in shards_of(48, 4, 16)][:2]
-        ['-1-of-6', '-2-of-6']
+        >>> [shard.suffix for shard in shards_of(44, 4, 16)][-2:]
+        ['-5-of-6', '-6-of-6']
+        >>> [[n for n in range(44) if n in shard] for shard in shards_of(44, 4, 16)][-2:]
+        [[32, 33, 34, 35, 36, 37, 38, 39], [40, 41, 42, 43]]
     """
-    images = batch * -(-32 // batch)
-    count = max(1, -(-prompts * images_per_prompt // images))
-    return [Shard(i + 1, min(count, prompts)) for i in range(min(count, prompts))]
+    run = -(-max(IMAGES, batch) // images_per_prompt)
+    full = batch // math.gcd(batch, images_per_prompt)
+    filled = full * -(-run // full)
+    if filled <= 2 * run:
+        run = filled
+    count = max(1, -(-prompts // run))
+    return [Shard(i + 1, count, run) for i in range(count)]

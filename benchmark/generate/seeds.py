@@ -40,10 +40,12 @@ class Shard:
     Attributes:
         index: 1..count.
         count: How many processes there are.
+        run: Prompts that stay together; these runs are dealt out in turn.
     """
 
     index: int = 1
     count: int = 1
+    run: int = 1
 
     def __post_init__(self) -> None:
         """Refuses a part that does not exist."""
@@ -59,7 +61,7 @@ class Shard:
 
         Example:
             >>> Shard.parse("2/4")
-            Shard(index=2, count=4)
+            Shard(index=2, count=4, run=1)
         """
         match = re.fullmatch(r"\s*(\d+)\s*/\s*(\d+)\s*", text)
         if match is None or not 1 <= int(match[1]) <= int(match[2]):
@@ -68,7 +70,7 @@ class Shard:
 
     def __contains__(self, number: int) -> bool:
         """Whether the prompt at this position, from 0, is its own."""
-        return number % self.count == self.index - 1
+        return number // self.run % self.count == self.index - 1
 
     @property
     def suffix(self) -> str:
