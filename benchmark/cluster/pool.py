@@ -7,7 +7,7 @@ while, a line says on what.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -123,9 +123,9 @@ class Pool:
                 gone, no worker can begin, or every one dies.
             RuntimeError: if units fail and none succeeds: that is a bug and no bad luck.
         """
-        queue = deque(units)
+        queue = _Queue(units)
         self._moved, self._finished = time.monotonic(), int(proven)
-        while queue or any(worker.unit for worker in self.workers):
+        while len(queue) or any(worker.unit for worker in self.workers):
             self._begin_workers(len(queue))
             self._hand_out(queue)
             for worker, outcome in self._ended():
@@ -154,16 +154,15 @@ class Pool:
             worker.waiting = worker.actor.start.remote(self._surroundings, self._hold, self._prepare)
             worker.ready, worker.since = False, time.monotonic()
 
-    def _hand_out(self, queue: deque[Unit]) -> None:
+    def _hand_out(self, queue: "_Queue") -> None:
         for worker in self.workers:
-            if not queue or not worker.ready or worker.waiting is not None:
+            if not len(queue) or not worker.ready or worker.waiting is not None:
                 continue
             if time.monotonic() - worker.since > _IDLE:
                 # It may have died in its sleep, and the unit would be blamed.
                 worker.waiting = worker.actor.wake.remote()
             else:
-                unit = _best(queue, worker.group, Counter(w.group for w in self.workers if w.unit))
-                queue.remove(unit)
+                unit = queue.take(worker.group, Counter(w.group for w in self.workers if w.unit))
                 worker.unit, worker.group, worker.since = unit, unit.group, time.monotonic()
                 worker.waiting = worker.actor.do.remote(unit.task)
 
@@ -293,6 +292,31 @@ class Pool:
         worker.ready = False
 
 
-def _best(queue: Sequence[Unit], own: str, others: Mapping[str, int]) -> Unit:
-    """The next unit: of the worker's own group, else of one that the fewest are at, else the first."""
-    return min(queue, key=lambda unit: (unit.group != own, others.get(unit.group, 0)))
+class _Queue:
+    """Units that wait, by their groups."""
+
+    def __init__(self, units: Iterable[Unit]) -> None:
+        self._groups: dict[str, deque[Unit]] = {}
+        self.extend(units)
+
+    def __len__(self) -> int:
+        """How many wait."""
+        return sum(map(len, self._groups.values()))
+
+    def extend(self, units: Iterable[Unit]) -> None:
+        """Puts units behind those of their groups."""
+        for unit in units:
+            self._groups.setdefault(unit.group, deque()).append(unit)
+
+    def take(self, own: str, others: Mapping[str, int]) -> Unit:
+        """The next unit: of the worker's own group, else of one that the fewest are at, else the first.
+
+        Args:
+            own: The group of the last unit that the worker did.
+            others: How many workers are at each.
+        """
+        group = min(self._groups, key=lambda name: (name != own, others.get(name, 0)))
+        unit = self._groups[group].popleft()
+        if not self._groups[group]:
+            del self._groups[group]
+        return unit

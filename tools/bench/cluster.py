@@ -30,7 +30,7 @@ def measure_efficiency(rounds: int = _ROUNDS) -> Measurement:
                 out = Path(name) / f"{workers}-{turn}"
                 ray = ("--ray", cluster.address, "--workers", str(workers))
                 run([*_WORK, "--scorers", "oracle", "--out", str(out), *ray], Path(name) / "log")
-                found.append(images_per_second(out))
+                found.append(images_per_second(out, workers))
     one, two = statistics.median(speeds[1]), statistics.median(speeds[2])
     return Measurement(
         name="cluster_efficiency",

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from benchmark.cluster.connection import import_ray
 from benchmark.core.errors import UserError
+from benchmark.models import default_sampling, model_facts
 
 OBJECTS: Final = 80 * 2**20
 """Bytes of a machine's object store."""
@@ -105,7 +106,11 @@ def run(words: Sequence[str], log: Path, *, code: int | None = 0) -> Run:
     return Run(ended, time.monotonic() - begin, said)
 
 
-def images_per_second(folder: Path) -> float:
-    """Images that were made, over the time from the first to the last: start and scores do not count."""
+def images_per_second(folder: Path, workers: int) -> float:
+    """Images made a second from the first to the last: start and scores do not count.
+
+    What each worker had in work when the first image was there, a batch, was begun before and is left out.
+    """
+    batch = default_sampling(model_facts("shapes")).batch_size
     times = sorted(file.stat().st_mtime for file in folder.glob("images/*/*.png"))
-    return (len(times) - 1) / (times[-1] - times[0])
+    return (len(times) - workers * batch) / (times[-1] - times[0])
