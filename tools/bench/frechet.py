@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from benchmark.core.words import number_of
 from tools.bench.measuring import Measurement, compare
 
 
@@ -44,7 +45,7 @@ def measure(d: int = 2048, n: int = 12_288, rounds: int = 2) -> Measurement:
     counting = _seconds(lambda: Gaussian.of(features))
     theirs = _seconds(lambda: np.cov(features, rowvar=False))
     note = (
-        f"d = {d}, both covariances given, {torch.get_num_threads()} threads; "
+        f"d = {d}, both covariances given, {number_of(torch.get_num_threads(), 'thread')}; "
         f"values apart {apart:.1e} relative; {found.peer / again:.1f} x where the reference's factor is kept "
         f"({again:.3g} s); from {n:,} features, the reference's statistics known, "
         f"{(found.peer + theirs) / (again + counting):.1f} x ({again + counting:.3g} s against "

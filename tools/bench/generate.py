@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from benchmark.core.errors import UserError
+from benchmark.core.words import number_of
 from benchmark.generate import sample
 from benchmark.models import load_pipeline, model_facts
 from tools.bench.measuring import Measurement, compare
@@ -52,7 +53,7 @@ def measure(
     apart = int(np.abs(ours().astype(int) - peer(prompts, seeds, sampler.batch_size).astype(int)).max())
     note = (
         f"{n} images of {len(PROMPTS)} prompts, {sampler.steps} steps, guidance {sampler.guidance:g}, "
-        f"{sampler.precision}, {torch.get_num_threads()} threads of {pipeline.device.type}; "
+        f"{sampler.precision}, {number_of(torch.get_num_threads(), 'thread')} of {pipeline.device.type}; "
         f"pixels differ by at most {apart}/255"
     )
     note += f"; ours compiled, for which the first call took {first:.0f} s" if compiled else ""

@@ -9,6 +9,7 @@ import numpy as np
 from benchmark.core import resources
 from benchmark.core.hashing import sha256_file
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
+from benchmark.core.words import number_of
 from tools.bench.measuring import Measurement, compare
 
 WEIGHTS = "shapes-perceptual"
@@ -59,7 +60,8 @@ def measure(prompts: int = 12, k: int = 8, rounds: int = 3) -> Measurement:
             unit="prompts/s",
             amount=prompts,
             rounds=rounds,
-            note=f"K = {k}, squeeze, 64 x 64, {torch.get_num_threads()} threads; values apart {apart:.1e}",
+            note=f"K = {k}, squeeze, 64 x 64, {number_of(torch.get_num_threads(), 'thread')}; "
+            f"values apart {apart:.1e}",
         )
 
 

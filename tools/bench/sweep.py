@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from benchmark.core.words import number_of
 from tools.bench.material import embedded_pairs
 from tools.bench.measuring import Measurement
 from trainers.config import TrainConfig
@@ -67,7 +68,7 @@ def measure(
         peer_name=f"{len(POLICIES)} runs of ours",
         note=(
             f"{len(POLICIES)} policies, {steps} steps of {batch_size} pairs, {what}, "
-            f"{torch.get_num_threads()} threads; "
+            f"{number_of(torch.get_num_threads(), 'thread')}; "
             f"{_range(together)} against {_range(apart)} s; the limit is about {limit:.2f} x"
         ),
     )

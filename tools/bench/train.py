@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 from benchmark.core.devices import free_threads
+from benchmark.core.words import number_of
 from tools.bench.material import Task, embedded_model, embedded_pairs
 from tools.bench.measuring import Measurement
 from tools.bench.pacing import Pace, pace
@@ -111,9 +112,9 @@ def _compare(task: Task, ours: list[Pace], peer: list[Pace], warm_up: int, threa
     seconds = own_cpu / int(threads) if device == "cpu" and own_cpu else samples / own
     what = "all weights" if task.full else f"LoRA of rank {task.rank} on the attention layers"
     note = (
-        f"{task.batch_size} pairs of {task.size} x {task.size} pixels a step, {task.precision}, {threads} "
-        f"threads, {what}; steps {first + 1} to {last}, {len(ours)} rounds in turns: {spread[0]} against "
-        f"{spread[1]}"
+        f"{task.batch_size} pairs of {task.size} x {task.size} pixels a step, {task.precision}, "
+        f"{number_of(int(threads), 'thread')}, {what}; steps {first + 1} to {last}, "
+        f"{len(ours)} rounds in turns: {spread[0]} against {spread[1]}"
     )
     compiled = "compile" in task.savings
     note += (

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark.core.console import finish
-from benchmark.core.store import write_text
 from tools.bench.local_cluster import local_cluster
+from tools.docs.marks import write_texts
 
 _LIMIT: Final = 120.0
 _UNITS: Final = 8
@@ -116,9 +116,7 @@ def main() -> None:
         for i, name in enumerate(_CASES):
             lines.append(f"| {name} | {came_of(name, Path(folder) / str(i))} |")
             print(lines[-1], flush=True)
-    from tools.studies.cluster.page import between_marks
-
-    write_text(page, between_marks(page, "figures", "\n".join(lines)))
+    write_texts(page, {"figures": "\n".join(lines)})
 
 
 if __name__ == "__main__":

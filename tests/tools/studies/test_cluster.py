@@ -7,8 +7,9 @@ import pytest
 
 from benchmark.core.errors import UserError
 from benchmark.core.store import read_json
+from tools.docs.marks import between_marks
 from tools.studies.cluster.faults import Row
-from tools.studies.cluster.page import between_marks, texts
+from tools.studies.cluster.page import texts
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmark.core import store
-from benchmark.core.errors import UserError
+from tools.docs.marks import write_texts
 from tools.studies.cluster.faults import Row
 
 RESULTS: Final = Path("results/cluster.json")
@@ -59,20 +59,6 @@ def figures(known: dict[str, Any]) -> str:
     )
 
 
-def between_marks(page: Path, name: str, text: str) -> str:
-    """A page with other text between its marks ``<!-- name -->`` and ``<!-- end of name -->``.
-
-    Raises:
-        UserError: if it lacks them.
-    """
-    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    content = page.read_text(encoding="utf-8")
-    if begin not in content or end not in content:
-        raise UserError(f"{page} has no place for {name}", allowed=f"{begin} and {end}")
-    head, _, rest = content.partition(begin)
-    return f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
-
-
 def texts(known: dict[str, Any]) -> dict[str, str]:
     """What stands between the marks of the page, by their names."""
     return {"figures": figures(known), "model": _model(known), "large": _of_large(known["large"])}
@@ -81,5 +67,4 @@ def texts(known: dict[str, Any]) -> dict[str, str]:
 def write_page(page: Path) -> None:
     """Puts the figures between the page's marks."""
     known = store.read_json(RESULTS, "measurements", do="python -m tools.studies.cluster measure")
-    for name, text in texts(known).items():
-        store.write_text(page, between_marks(page, name, text))
+    write_texts(page, texts(known))
