@@ -74,7 +74,8 @@ def display_names(checkpoints: Sequence[Checkpoint]) -> dict[str, str]:
         for group in alike.values():
             values = [_value(c, detail) for c in group]
             if len(set(values)) > 1:
-                names |= {c.id: f"{names[c.id]}, {detail} {v}" for c, v in zip(group, values, strict=True)}
+                known = [(c.id, value) for c, value in zip(group, values, strict=True) if value]
+                names |= {id_: f"{names[id_]}, {detail} {value}" for id_, value in known}
     unique = Counter(names.values())
     return {id_: name if unique[name] == 1 else id_ for id_, name in names.items()}
 
@@ -113,5 +114,8 @@ def without_knee(divergence: str) -> str:
 
 
 def _value(checkpoint: Checkpoint, detail: str) -> str:
+    """In words; empty where the checkpoint does not state it."""
     value = checkpoint.step if detail == "step" else checkpoint.hyperparameters.get(detail)
+    if value is None:
+        return ""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -264,3 +264,9 @@ def test_display_names_tell_checkpoints_apart() -> None:
     assert names["c"] == "sft"
     assert names["b"] == "f_dpo reverse_kl, seed 1"
     assert (names["d"], names["e"]) == ("d", "e")
+
+
+def test_a_name_says_nothing_of_a_seed_that_a_checkpoint_does_not_state() -> None:
+    seeds = ({"seed": 0}, {"seed": 1}, {})
+    checkpoints = [Checkpoint(f"x{i}", "sd15", "sft", None, facts) for i, facts in enumerate(seeds)]
+    assert list(display_names(checkpoints).values()) == ["sft, seed 0", "sft, seed 1", "sft"]
