@@ -267,6 +267,6 @@ def test_display_names_tell_checkpoints_apart() -> None:
 
 
 def test_a_name_says_nothing_of_a_seed_that_a_checkpoint_does_not_state() -> None:
-    seeds = ({"seed": 0}, {"seed": 1}, {})
-    checkpoints = [Checkpoint(f"x{i}", "sd15", "sft", None, facts) for i, facts in enumerate(seeds)]
+    stated = [Checkpoint(f"x{seed}", "sd15", "sft", None, {"seed": seed}) for seed in (0, 1)]
+    checkpoints = [*stated, Checkpoint("y", "sd15", "sft")]
     assert list(display_names(checkpoints).values()) == ["sft, seed 0", "sft, seed 1", "sft"]
