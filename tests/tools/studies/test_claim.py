@@ -22,14 +22,25 @@ from benchmark.stats.sweeps import Sweep
 from tools.simulations import claim
 from tools.simulations.claim import simulated_sweeps
 from tools.studies.claim.analysis import findings, verdicts
-from tools.studies.claim.design import DIVERGENCES, REFERENCE, TEST, Design, Member, study_units
+from tools.studies.claim.design import (
+    BASE,
+    CLAIMED,
+    COMPILED,
+    DIVERGENCES,
+    REFERENCE,
+    TEST,
+    Design,
+    Member,
+    study_units,
+)
 from tools.studies.claim.explained import explained
 from tools.studies.claim.grid import LADDER, TRIED, betas_for, choose, read_grid, write_grid
 from tools.studies.claim.members import compact, is_kept, keep
-from tools.studies.claim.page import BEGIN, END, block, read_evidence
-from tools.studies.claim.questions import ORDER, QUESTIONS, against, all_answers
+from tools.studies.claim.page import mark, read_evidence
+from tools.studies.claim.questions import ORDER, QUESTIONS, TREND, against, all_answers
 from tools.studies.claim.records import Findings
-from tools.studies.claim.sweeps import Evidence, evidence, method, on_prompts
+from tools.studies.claim.sweeps import Evidence, evidence, method, narrowed, on_prompts
+from tools.studies.claim.tables import block_elsewhere, whole_block
 from tools.studies.claim.work import Clock, deadline_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -306,12 +317,28 @@ def test_a_deadline_is_of_today_or_tomorrow() -> None:
 
 
 def test_the_tables_name_every_question_that_was_asked() -> None:
-    text = block(found(members(0.1), 60))
+    text = whole_block(found(members(0.1), 60))
     assert QUESTIONS["taste"].words in text
     assert "3 open facts" in text
     assert "| 8 training seeds |" in text
     assert "`f_dpo pearson_chi2`" in text
     assert "nan" not in text
+
+
+def test_two_divergences_on_another_base_model_are_one_contrast() -> None:
+    whole = members(0.2)
+    few = [c for c in whole.table.checkpoints if c.is_base or c.divergence in (REFERENCE, CLAIMED)]
+    elsewhere = found(evidence(narrowed(whole.table, few), {}, whole.seeds), 60)
+    assert TREND not in {a.question for a in elsewhere.answers}
+    at_half = [a for a in elsewhere.answers if a.share == 0.5]
+    plain, decided = (
+        next(a for a in at_half if a.question == question)
+        for question in ("taste", f"decided against {REFERENCE}")
+    )
+    assert (plain.lo, plain.hi) == (decided.lo, decided.hi)
+    text = block_elsewhere(elsewhere)
+    assert QUESTIONS["taste"].words in text
+    assert "pearson" not in text
 
 
 def test_what_was_seen_is_what_the_evaluation_says() -> None:
@@ -320,8 +347,8 @@ def test_what_was_seen_is_what_the_evaluation_says() -> None:
 
 def test_the_page_is_what_the_committed_members_say() -> None:
     page = (ROOT / "docs" / "claim.md").read_text(encoding="utf-8")
-    _, begin, rest = page.partition(BEGIN)
-    shown, end, _ = rest.partition(END)
+    _, begin, rest = page.partition(f"<!-- {mark(BASE)} -->")
+    shown, end, _ = rest.partition(f"<!-- end of {mark(BASE)} -->")
     assert begin
     assert end
     committed = RESULTS / "findings.json"
@@ -330,7 +357,9 @@ def test_the_page_is_what_the_committed_members_say() -> None:
         assert not list(RESULTS.glob("figures/*"))
         return
     said = json.loads(committed.read_text(encoding="utf-8"))
-    design = Design(TEST, study_units(read_grid(RESULTS).betas), Path("runs"), RESULTS / "members")
+    design = Design(
+        TEST, study_units(read_grid(RESULTS).betas), Path("runs"), RESULTS / "members", training=COMPILED
+    )
     own = read_evidence(design)
     assert list(own.seeds) == said["seeds"]
     for one in against("taste", own.over_beta("true_taste", "true_diversity"), method(REFERENCE)):
