@@ -98,6 +98,8 @@ class Pool:
     def __init__(self, cluster: Cluster, needs: Needs, prepare: Prepare[Any, Any], hold: Hold) -> None:
         self._cluster, self.needs, self._prepare, self._hold = cluster, needs, prepare, hold
         self.workers = [Worker(i + 1) for i in range(workers_that_fit(cluster, needs))]
+        if cluster.workers and len(self.workers) < cluster.workers:
+            notice(f"--workers is {cluster.workers}, and the cluster has room for {len(self.workers)}")
         self._surroundings = Surroundings.of(cluster, hide_gpus=not needs.gpus)
         packages = needs.packages
         self._python = python_with(packages, self._surroundings) if packages else ""
