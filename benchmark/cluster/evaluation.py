@@ -18,9 +18,11 @@ from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Unit, Worker
 from benchmark.cluster.settings import Cluster
 from benchmark.cluster.units import IMAGES, LOCK, Facts, Loading, Opening, Preparation
+from benchmark.core.console import doing
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageSet, ScoreRow, WorkerSpeed
 from benchmark.core.words import number_of
+from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.plan import EvalPlan
 from benchmark.evaluate.run import Workplace
 from benchmark.evaluate.scoring import ScoreCache
@@ -34,10 +36,19 @@ def on_cluster(cluster: Cluster) -> Workplace:
     return partial(_workplace, cluster)
 
 
+def refuse_shard(config: EvalConfig) -> None:
+    """Refuses a part of the images that somebody cut by hand.
+
+    Raises:
+        UserError: if the settings name one.
+    """
+    if config.shard:
+        raise UserError("--shard and --ray are both given", do="leave one of them out: --ray shares the work")
+
+
 @contextmanager
 def _workplace(cluster: Cluster, agenda: EvalPlan) -> Iterator[Work]:
-    if agenda.config.shard:
-        raise UserError("--shard and --ray are both given", do="leave one of them out: --ray shares the work")
+    refuse_shard(agenda.config)
     with ExitStack() as stack:
         stack.enter_context(connected(cluster))
         yield ClusterWork(cluster, agenda, stack)
@@ -80,7 +91,8 @@ class ClusterWork:
         config = self._agenda.config
         with self._clock("start"):
             contents = partial(_versions, config.scorer_texts, config.weights, config.scorer_precision)
-            standard = self._stack.enter_context(compared_machines(self._cluster, config.out, contents))
+            with doing("comparing the machines"):
+                standard = self._stack.enter_context(compared_machines(self._cluster, config.out, contents))
             # Whether machines have room for all, and their packages, is known before any image is made.
             self._pools = {needs: self._pool(needs, standard) for needs in self._scorers}
             main = next(iter(self._pools.values()))
@@ -88,12 +100,15 @@ class ClusterWork:
             workers = self._begin(main)
             specs = islice(cycle(config.checkpoint), max(len(config.checkpoint), workers))
             units = [Unit(f"opening {spec}", Opening(spec), spec) for spec in specs]
-            main.run(units, self._take_opened, _refuse_lost)
+            with doing(f"opening {number_of(len(config.checkpoint), 'checkpoint')} on workers"):
+                main.run(units, self._take_opened, _refuse_lost)
             checkpoints = distinct(self._agenda, [self._opened[spec] for spec in config.checkpoint])
             due = [s.name for s in self._scorers[main.needs] if not self._scored(s, checkpoints)]
             if due:
-                loading = [Unit("loading scorers", Loading(tuple(due))) for _ in range(max(1, workers))]
-                main.run(loading, _nothing, _refuse_lost)
+                what = f"loading {', '.join(due)}"
+                loading = [Unit(what, Loading(tuple(due))) for _ in range(max(1, workers))]
+                with doing(f"{what} on workers"):
+                    main.run(loading, _nothing, _refuse_lost)
         return checkpoints
 
     def scored(self, checkpoints: Sequence[Checkpoint]) -> Iterator[Scored]:
@@ -129,8 +144,9 @@ class ClusterWork:
         return pool
 
     def _run(self, pool: Pool, scorers: Sequence[Scorer], ledgers: Sequence[Ledger], *, make: bool) -> None:
-        what = f"{'images and scores' if make else ', '.join(s.name for s in scorers)}"
-        with console_progress(f"{what} on {number_of(len(pool.workers), 'worker')}") as tell:
+        what = "images and scores" if make else ", ".join(s.name for s in scorers)
+        what += f" on {number_of(len(pool.workers), 'worker')}"
+        with console_progress(what) as tell, doing(what):
             flow = Flow(
                 self._agenda,
                 scorers,

@@ -88,6 +88,18 @@ def test_a_scratch_that_cannot_be_is_refused_with_the_machines_name(
         pytest.fail("it began")
 
 
+def test_a_scratch_that_cannot_be_is_refused_before_a_cluster_of_ones_own_begins_workers(
+    two_machines: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with (
+        connected(two_machines),
+        pytest.raises(UserError, match=r"--scratch is .*file \(cannot make .*file/cache: Not a directory"),
+        compared_machines(Cluster("local", scratch=tmp_path / "file"), tmp_path / "out"),
+    ):
+        pytest.fail("it began")
+
+
 @dataclass(frozen=True)
 class Weights:
     """The contents of a machine: what a file says now."""
