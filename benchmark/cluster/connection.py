@@ -37,6 +37,8 @@ def import_ray() -> ModuleType:
     Raises:
         UserError: that says how to install it.
     """
+    # Ray would print what its processes report to stdout, where the command's own output stands.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
         import ray
     except ImportError as error:

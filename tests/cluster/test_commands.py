@@ -106,6 +106,18 @@ def test_no_command_imports_ray_unless_it_is_asked_for() -> None:
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
 
 
+def test_what_ray_reports_of_dead_workers_does_not_go_where_json_goes() -> None:
+    pytest.importorskip("ray")
+    report = (
+        "from benchmark.cluster.connection import import_ray; import_ray(); "
+        "from ray._private.worker import print_to_stdstream; "
+        "said = {'lines': ['A worker died'], 'pid': 'raylet', 'is_err': False}; "
+        "print_to_stdstream(said, ignore_prefix=False)"
+    )
+    done = subprocess.run([sys.executable, "-c", report], check=True, capture_output=True, text=True)
+    assert done.stdout == ""
+
+
 def _heads_of(parent: int) -> list[int]:
     """The process ids of a command's own `gcs_server`."""
     found = []
