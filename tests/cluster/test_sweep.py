@@ -8,9 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from safetensors.torch import load_file
 
 from benchmark.cluster.settings import Cluster
+from benchmark.core.errors import UserError
 from benchmark.models.files import LORA_FILE
 from benchmark.workflows.sweep import Axes, Sweep
 from benchmark.workflows.sweep_on_cluster import inputs_of, sweep_on_cluster
@@ -54,6 +56,15 @@ def test_members_equal_single_runs_with_a_worker_killed(
         ours = load_file(next(alone.folder.glob(f"checkpoints/step-000006/{LORA_FILE}")))
         assert theirs.keys() == ours.keys()
         assert all(theirs[name].equal(ours[name]) for name in ours)
+
+
+def test_what_is_wrong_with_a_run_is_said_before_ray_begins(
+    tmp_path: Path, tiny_pipeline_folder: Path
+) -> None:
+    settings = {"base": str(tiny_pipeline_folder), "data": str(tmp_path / "nothing.parquet")}
+    what = Sweep(settings, Axes(seed=(0, 1)), tmp_path / "sweep")
+    with pytest.raises(UserError, match="nothing.parquet"):
+        sweep_on_cluster(what, Cluster("127.0.0.1:1"))
 
 
 def test_what_members_learn_from_is_known_by_its_content(
