@@ -51,6 +51,8 @@ def _workplace(cluster: Cluster, agenda: EvalPlan) -> Iterator[Work]:
     refuse_shard(agenda.config)
     with ExitStack() as stack:
         stack.enter_context(connected(cluster))
+        # After the workers, which hold it.
+        stack.callback((agenda.config.out / LOCK).unlink, missing_ok=True)
         yield ClusterWork(cluster, agenda, stack)
 
 
@@ -119,7 +121,6 @@ class ClusterWork:
             with self._clock("score" if number else "generate and score"):
                 self._run(pool, self._scorers[needs], ledgers, make=not number)
                 pool.close()
-        (self._agenda.config.out / LOCK).unlink(missing_ok=True)
         for ledger in ledgers:
             assert ledger.images is not None
             yield Scored(ledger.images, self._rows(ledger, ledger.images))

@@ -63,6 +63,11 @@ class Hopeless(ImageScorer):
     name, axis, weights_hash, memory_gb = "hopeless", "texture", "", 0.01
     def load(self, device="cpu"): ...
     def values(self, shown): os.kill(os.getpid(), signal.SIGKILL)
+
+class Broken(Light):
+    """Cannot be loaded."""
+    name = "broken"
+    def load(self, device="cpu"): raise RuntimeError("no such network")
 '''
 
 
@@ -177,6 +182,15 @@ def test_a_scorer_that_kills_its_worker_costs_its_own_rows_alone(
     assert hopeless["note"].str.contains("given up after 1 tries").all()
     assert (len(deadly), len(hopeless)) == (96, 96)
     assert result.n_missing == len(lost) + 96
+
+
+def test_a_scorer_that_cannot_be_loaded_ends_the_command_and_leaves_nothing(
+    two_machines: Cluster, settings: Callable[..., EvalConfig]
+) -> None:
+    config = settings("broken", "Light", "Broken")
+    with pytest.raises(UserError, match="scorer broken cannot be loaded.*no such network"):
+        evaluate(config, workplace=on_cluster(two_machines))
+    assert not config.out.exists()
 
 
 def test_a_shard_by_hand_is_no_work_for_a_cluster(
