@@ -15,7 +15,8 @@ from benchmark.cluster.connection import connected, gpus_of_workers
 from benchmark.cluster.flow import Flow, Ledger
 from benchmark.cluster.machines import Standard, compared_machines
 from benchmark.cluster.needs import Needs
-from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.pool import Pool, Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
 from benchmark.cluster.units import IMAGES, LOCK, Facts, Loading, Opening, Preparation
 from benchmark.core.console import doing

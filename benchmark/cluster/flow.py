@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmark.cluster.pool import Unit, Worker
+from benchmark.cluster.pool import Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.units import Making, Scoring, Summing, parts_of, shards_of
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Sampler, ScoreRow, WorkerSpeed
 from benchmark.evaluate.finished import found_images

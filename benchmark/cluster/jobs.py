@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 from benchmark.cluster.connection import connected, gpus_of_workers
 from benchmark.cluster.machines import Contents, compared_machines
 from benchmark.cluster.needs import Needs
-from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.pool import Pool, Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
 from benchmark.core.console import doing
 from benchmark.core.words import number_of

@@ -11,7 +11,8 @@ import pytest
 from benchmark.cluster.connection import alive_nodes, ask_machines, connected
 from benchmark.cluster.machines import Account, compared_machines, other_hardware, refuse_unlike
 from benchmark.cluster.needs import Needs
-from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.pool import Pool, Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
 from tools.bench.local_cluster import OBJECTS

@@ -17,7 +17,8 @@ from benchmark.cluster import pool as pools
 from benchmark.cluster.connection import connected
 from benchmark.cluster.jobs import run_jobs
 from benchmark.cluster.needs import Needs
-from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.pool import Pool, Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
 
