@@ -114,7 +114,7 @@ def _reach(address: str) -> None:
         OSError: if nobody does.
     """
     host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
 
 
 def refuse_lost_head() -> None:

@@ -15,7 +15,8 @@ from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
 from benchmark.models.files import LORA_FILE
 from benchmark.workflows.sweep import Axes, Sweep
-from benchmark.workflows.sweep_on_cluster import inputs_of, sweep_on_cluster
+from benchmark.workflows.sweep_on_cluster import _lost, _parts, inputs_of, sweep_on_cluster
+from trainers.checkpoints import RunFailure
 from trainers.config import TrainConfig
 from trainers.train import train
 
@@ -84,9 +85,11 @@ def test_what_members_learn_from_is_known_by_its_content(
     assert {name for name in before if now[name] != before[name]} == {f"base {folders[0]}"}
 
 
-def test_a_member_whose_worker_always_dies_fails_alone(tmp_path: Path) -> None:
-    from benchmark.workflows.sweep_on_cluster import _lost
-
+def test_a_group_that_kills_its_workers_is_tried_member_by_member_and_each_that_is_given_up_failed(
+    tmp_path: Path,
+) -> None:
     runs = tuple(TrainConfig.parse({"out": tmp_path / name, "data": "x"}) for name in ("a", "b"))
-    failed = _lost([runs], "given up after 4 tries: the worker died")
-    assert [one.folder.name for one in failed if hasattr(one, "error")] == ["a", "b"]
+    assert _parts([runs]) == [[(runs[0],)], [(runs[1],)]]
+    (failed,) = _lost([(runs[1],)], "given up after 4 tries: the worker died")
+    assert isinstance(failed, RunFailure)
+    assert (failed.folder, failed.error) == (tmp_path / "b", "given up after 4 tries: the worker died")
