@@ -19,7 +19,7 @@ from benchmark.cluster.pool import Pool, Worker
 from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
 from benchmark.cluster.units import IMAGES, LOCK, Facts, Loading, Opening, Preparation
-from benchmark.core.console import doing
+from benchmark.core.console import doing, workers_speak
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageSet, ScoreRow, WorkerSpeed
 from benchmark.core.words import number_of
@@ -99,7 +99,7 @@ class ClusterWork:
             # Whether machines have room for all, and their packages, is known before any image is made.
             self._pools = {needs: self._pool(needs, standard) for needs in self._scorers}
             main = next(iter(self._pools.values()))
-            # Every worker that will make images loads the base model now, and none begins late.
+            # Workers that will make images load the base model now, those at least that are there in time.
             workers = self._begin(main)
             specs = islice(cycle(config.checkpoint), max(len(config.checkpoint), workers))
             units = [Unit(f"opening {spec}", Opening(spec), spec) for spec in specs]
@@ -133,7 +133,7 @@ class ClusterWork:
     def _begin(self, pool: Pool) -> int:
         """Begins the workers that images will need, if some are missing; says how many."""
         there = sum(1 for _ in self._agenda.config.out.glob("images/*/*.png"))
-        missing = self._agenda.n_images - there
+        missing = max(0, self._agenda.n_images - there)
         workers = min(len(pool.workers), -(-missing // IMAGES))
         pool.begin(workers)
         return workers
@@ -148,7 +148,7 @@ class ClusterWork:
     def _run(self, pool: Pool, scorers: Sequence[Scorer], ledgers: Sequence[Ledger], *, make: bool) -> None:
         what = "images and scores" if make else ", ".join(s.name for s in scorers)
         what += f" on {number_of(len(pool.workers), 'worker')}"
-        with console_progress(what) as tell, doing(what):
+        with console_progress(what) as tell, workers_speak():
             flow = Flow(
                 self._agenda,
                 scorers,

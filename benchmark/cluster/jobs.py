@@ -12,7 +12,7 @@ from benchmark.cluster.needs import Needs
 from benchmark.cluster.pool import Pool, Worker
 from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
-from benchmark.core.console import doing
+from benchmark.core.console import doing, workers_speak
 from benchmark.core.words import number_of
 from benchmark.generate import console_progress
 
@@ -88,7 +88,7 @@ def run_jobs(
         pool = Pool(cluster, needs, _Preparation(task, cluster.cpus), standard.hold)
         stack.callback(pool.close)
         what = f"runs on {number_of(len(pool.workers), 'worker')}"
-        with console_progress(what) as tell, doing(what):
+        with console_progress(what) as tell, workers_speak():
             tell(0, len(jobs))
             pool.run(units, answered, given_up)
     return [answer for place in sorted(found) for answer in found[place]]
