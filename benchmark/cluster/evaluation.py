@@ -140,7 +140,11 @@ class ClusterWork:
 
     def _pool(self, needs: Needs, standard: Standard) -> Pool:
         versions = {scorer.name: scorer.scorer_version for scorer in self._agenda.scorers}
-        preparation = Preparation(self._agenda.config, self._cluster.cpus, versions)
+        config, main = self._agenda.config, next(iter(self._scorers))
+        if main.gpus and not needs.gpus:
+            # These see no GPU, whatever --device says of the others.
+            config = config.model_copy(update={"device": "cpu"})
+        preparation = Preparation(config, self._cluster.cpus, versions)
         pool = Pool(self._cluster, needs, preparation, standard.hold)
         self._stack.callback(pool.close)
         return pool
