@@ -56,14 +56,16 @@ def evaluate(
     given = options.settings_of(context, out="runs/eval")
     settings = EvalConfig.resolve(config, {k: v for k, v in given.items() if k not in ray_options.OPTIONS})
     options.forbid_network(offline=settings.offline)
+    if cluster is not None:
+        from benchmark.cluster.evaluation import on_cluster, refuse_shard
+
+        refuse_shard(settings)
     if dry_run:
         say_plan(plan(settings, elsewhere=cluster is not None).lines(), as_json=as_json)
         return
     from benchmark.evaluate.run import evaluate as run
 
     if cluster is not None:
-        from benchmark.cluster.evaluation import on_cluster
-
         say_evaluation(run(settings, workplace=on_cluster(cluster)), as_json=as_json)
         return
     options.use_free_threads()

@@ -1,5 +1,6 @@
 """The connection to a Ray cluster: begun for a command, ended with it, whatever happens between."""
 
+import logging
 import os
 import signal
 import socket
@@ -10,14 +11,14 @@ from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, Final, TypeAlias, TypeVar
 
-from benchmark.cluster.settings import LOCAL, Cluster
-from benchmark.core.console import notice
+from benchmark.cluster.settings import ADDRESSES, AUTO, LOCAL, Cluster
+from benchmark.core.console import doing, notice
 from benchmark.core.devices import allowed_cores
 from benchmark.core.errors import UserError
 
 _OBJECTS: Final = 1 << 28
 """Bytes of a local cluster's object store: units and their answers are small, images go through files."""
-_QUIET: Final = {"log_to_driver": False, "logging_level": "ERROR", "configure_logging": False}
+_QUIET: Final = {"log_to_driver": False, "configure_logging": False}
 _PATIENCE: Final = 10.0
 """Seconds in which a head answers that is there."""
 _SAY: Final = 60.0
@@ -36,6 +37,8 @@ def import_ray() -> ModuleType:
     Raises:
         UserError: that says how to install it.
     """
+    # Ray would print what its processes report to stdout, where the command's own output stands.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
     try:
         import ray
     except ImportError as error:
@@ -55,15 +58,20 @@ def connected(cluster: Cluster) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    # Ray sets no level where it must not configure logging, and warns of what it does by default.
+    logging.getLogger("ray").setLevel(logging.ERROR)
     own = {
         "num_cpus": allowed_cores(), "include_dashboard": False, "object_store_memory": _OBJECTS,
     } if cluster.address == LOCAL else {}  # fmt: skip
     if cluster.address == LOCAL:
         # Its workers are the command's own work; Ray would have them stand behind every other process.
         os.environ.setdefault("RAY_worker_niceness", "0")
-    before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(address=cluster.address, **own, **_QUIET)
+        with doing("starting Ray" if cluster.address == LOCAL else f"connecting to Ray at {cluster.address}"):
+            if cluster.address not in (AUTO, LOCAL):
+                _reach(cluster.address)  # Ray itself tries for minutes
+            with _own_sigterm():
+                ray.init(address=cluster.address, **own, **_QUIET)
     except Exception as error:  # Ray raises bare ones where a process of its own does not come up
         if cluster.address == LOCAL:
             raise UserError(
@@ -71,12 +79,9 @@ def connected(cluster: Cluster) -> Iterator[None]:
             ) from error
         raise UserError(
             f"there is no Ray cluster at {cluster.address} ({first_line(error)})",
-            allowed="auto, local or the address of a head, such as 10.0.0.1:6379",
+            allowed=ADDRESSES,
             do="start one by `ray start --head`, or give --ray local",
         ) from error
-    if threading.current_thread() is threading.main_thread():
-        # Ray puts its own handler in the place of ours, which ends a command in order.
-        signal.signal(signal.SIGTERM, before)
     try:
         yield
     finally:
@@ -85,19 +90,45 @@ def connected(cluster: Cluster) -> Iterator[None]:
             ray.shutdown()
 
 
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keeps our handler of SIGTERM, which ends a command in order: Ray puts its own in its place."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except SystemExit:
+        # It came meanwhile, and Ray's handler took it.
+        signal.signal(signal.SIGTERM, before)
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _reach(address: str) -> None:
+    """Looks whether anybody listens at an address.
+
+    Raises:
+        OSError: if nobody does.
+    """
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+
+
 def refuse_lost_head() -> None:
     """Looks whether the cluster's head answers.
 
     Raises:
         UserError: if it does not.
     """
-    ray = import_ray()
-    host, _, port = str(ray.get_runtime_context().gcs_address).rpartition(":")
+    address = str(import_ray().get_runtime_context().gcs_address)
     try:
-        socket.create_connection((host, int(port)), timeout=_PATIENCE).close()
+        _reach(address)
     except OSError as error:
         raise UserError(
-            f"the head of the Ray cluster at {host}:{port} is gone ({first_line(error)})",
+            f"the head of the Ray cluster at {address} is gone ({first_line(error)})",
             do="start the cluster again; the same command goes on from what is finished",
         ) from error
 

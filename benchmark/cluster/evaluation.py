@@ -15,12 +15,15 @@ from benchmark.cluster.connection import connected, gpus_of_workers
 from benchmark.cluster.flow import Flow, Ledger
 from benchmark.cluster.machines import Standard, compared_machines
 from benchmark.cluster.needs import Needs
-from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.pool import Pool, Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
 from benchmark.cluster.units import IMAGES, LOCK, Facts, Loading, Opening, Preparation
+from benchmark.core.console import doing, workers_speak
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint, ImageSet, ScoreRow, WorkerSpeed
 from benchmark.core.words import number_of
+from benchmark.evaluate.config import EvalConfig
 from benchmark.evaluate.plan import EvalPlan
 from benchmark.evaluate.run import Workplace
 from benchmark.evaluate.scoring import ScoreCache
@@ -34,12 +37,23 @@ def on_cluster(cluster: Cluster) -> Workplace:
     return partial(_workplace, cluster)
 
 
+def refuse_shard(config: EvalConfig) -> None:
+    """Refuses a part of the images that somebody cut by hand.
+
+    Raises:
+        UserError: if the settings name one.
+    """
+    if config.shard:
+        raise UserError("--shard and --ray are both given", do="leave one of them out: --ray shares the work")
+
+
 @contextmanager
 def _workplace(cluster: Cluster, agenda: EvalPlan) -> Iterator[Work]:
-    if agenda.config.shard:
-        raise UserError("--shard and --ray are both given", do="leave one of them out: --ray shares the work")
+    refuse_shard(agenda.config)
     with ExitStack() as stack:
         stack.enter_context(connected(cluster))
+        # After the workers, which hold it.
+        stack.callback((agenda.config.out / LOCK).unlink, missing_ok=True)
         yield ClusterWork(cluster, agenda, stack)
 
 
@@ -80,20 +94,24 @@ class ClusterWork:
         config = self._agenda.config
         with self._clock("start"):
             contents = partial(_versions, config.scorer_texts, config.weights, config.scorer_precision)
-            standard = self._stack.enter_context(compared_machines(self._cluster, config.out, contents))
+            with doing("comparing the machines"):
+                standard = self._stack.enter_context(compared_machines(self._cluster, config.out, contents))
             # Whether machines have room for all, and their packages, is known before any image is made.
             self._pools = {needs: self._pool(needs, standard) for needs in self._scorers}
             main = next(iter(self._pools.values()))
-            # Every worker that will make images loads the base model now, and none begins late.
+            # Workers that will make images load the base model now, those at least that are there in time.
             workers = self._begin(main)
             specs = islice(cycle(config.checkpoint), max(len(config.checkpoint), workers))
             units = [Unit(f"opening {spec}", Opening(spec), spec) for spec in specs]
-            main.run(units, self._take_opened, _refuse_lost)
+            with doing(f"opening {number_of(len(config.checkpoint), 'checkpoint')} on workers"):
+                main.run(units, self._take_opened, _refuse_lost)
             checkpoints = distinct(self._agenda, [self._opened[spec] for spec in config.checkpoint])
             due = [s.name for s in self._scorers[main.needs] if not self._scored(s, checkpoints)]
             if due:
-                loading = [Unit("loading scorers", Loading(tuple(due))) for _ in range(max(1, workers))]
-                main.run(loading, _nothing, _refuse_lost)
+                what = f"loading {', '.join(due)}"
+                loading = [Unit(what, Loading(tuple(due))) for _ in range(max(1, workers))]
+                with doing(f"{what} on workers"):
+                    main.run(loading, _nothing, _refuse_lost)
         return checkpoints
 
     def scored(self, checkpoints: Sequence[Checkpoint]) -> Iterator[Scored]:
@@ -104,7 +122,6 @@ class ClusterWork:
             with self._clock("score" if number else "generate and score"):
                 self._run(pool, self._scorers[needs], ledgers, make=not number)
                 pool.close()
-        (self._agenda.config.out / LOCK).unlink(missing_ok=True)
         for ledger in ledgers:
             assert ledger.images is not None
             yield Scored(ledger.images, self._rows(ledger, ledger.images))
@@ -116,21 +133,26 @@ class ClusterWork:
     def _begin(self, pool: Pool) -> int:
         """Begins the workers that images will need, if some are missing; says how many."""
         there = sum(1 for _ in self._agenda.config.out.glob("images/*/*.png"))
-        missing = self._agenda.n_images - there
+        missing = max(0, self._agenda.n_images - there)
         workers = min(len(pool.workers), -(-missing // IMAGES))
         pool.begin(workers)
         return workers
 
     def _pool(self, needs: Needs, standard: Standard) -> Pool:
         versions = {scorer.name: scorer.scorer_version for scorer in self._agenda.scorers}
-        preparation = Preparation(self._agenda.config, self._cluster.cpus, versions)
+        config, main = self._agenda.config, next(iter(self._scorers))
+        if main.gpus and not needs.gpus:
+            # These see no GPU, whatever --device says of the others.
+            config = config.model_copy(update={"device": "cpu"})
+        preparation = Preparation(config, self._cluster.cpus, versions)
         pool = Pool(self._cluster, needs, preparation, standard.hold)
         self._stack.callback(pool.close)
         return pool
 
     def _run(self, pool: Pool, scorers: Sequence[Scorer], ledgers: Sequence[Ledger], *, make: bool) -> None:
-        what = f"{'images and scores' if make else ', '.join(s.name for s in scorers)}"
-        with console_progress(f"{what} on {number_of(len(pool.workers), 'worker')}") as tell:
+        what = "images and scores" if make else ", ".join(s.name for s in scorers)
+        what += f" on {number_of(len(pool.workers), 'worker')}"
+        with console_progress(what) as tell, workers_speak():
             flow = Flow(
                 self._agenda,
                 scorers,

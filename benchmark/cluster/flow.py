@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from benchmark.cluster.pool import Unit, Worker
+from benchmark.cluster.pool import Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.units import Making, Scoring, Summing, parts_of, shards_of
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Sampler, ScoreRow, WorkerSpeed
 from benchmark.evaluate.finished import found_images
@@ -66,7 +67,7 @@ class Flow:
         self._ledgers = {ledger.checkpoint.id: ledger for ledger in ledgers}
         self._cache = ScoreCache(agenda.config.out)
         self._tell, self._done, self._total = tell, 0.0, 0
-        self._speeds = speeds
+        self._speeds, self._of = speeds, ""
 
     # --- units ------------------------------------------------------------------------------------
 
@@ -90,7 +91,8 @@ class Flow:
         return units
 
     def units_of_scoring(self) -> list[Unit]:
-        """The units of scoring images that are all there."""
+        """The units of scoring images that are all there, by a pool of these scorers alone."""
+        self._of = f" of {', '.join(self._scorers)}"
         self._total = self._agenda.n_images
         units = [unit for ledger in self._ledgers.values() for unit in self._scoring(ledger)]
         self._tell(int(self._done), self._total)
@@ -119,7 +121,7 @@ class Flow:
 
     def answered(self, unit: Unit, answer: Any, worker: Worker) -> Iterable[Unit]:
         """Takes an answer; gives what can be done now."""
-        task, name = unit.task, f"worker {worker.number}"
+        task, name = unit.task, f"worker {worker.number}{self._of}"
         before = self._speeds.get(name, WorkerSpeed(name, worker.node))
         now = replace(before, units=before.units + 1, restarts=worker.restarts, node=worker.node)
         if isinstance(task, Making):

@@ -1,6 +1,7 @@
 """Jobs that know nothing of each other, done by the workers of a cluster: ``fbench sweep --ray``."""
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -8,8 +9,10 @@ from typing import Generic, TypeVar
 from benchmark.cluster.connection import connected, gpus_of_workers
 from benchmark.cluster.machines import Contents, compared_machines
 from benchmark.cluster.needs import Needs
-from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.pool import Pool, Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
+from benchmark.core.console import doing, workers_speak
 from benchmark.core.words import number_of
 from benchmark.generate import console_progress
 
@@ -78,13 +81,14 @@ def run_jobs(
         positions.update(new)
         return list(new)
 
-    with connected(cluster), compared_machines(cluster, out, contents) as standard:
+    with connected(cluster), ExitStack() as stack:
+        with doing("comparing the machines"):
+            standard = stack.enter_context(compared_machines(cluster, out, contents))
         needs = Needs(cluster.cpus, gpus_of_workers(cluster))
         pool = Pool(cluster, needs, _Preparation(task, cluster.cpus), standard.hold)
-        try:
-            with console_progress(f"runs on {number_of(len(pool.workers), 'worker')}") as tell:
-                tell(0, len(jobs))
-                pool.run(units, answered, given_up)
-        finally:
-            pool.close()
+        stack.callback(pool.close)
+        what = f"runs on {number_of(len(pool.workers), 'worker')}"
+        with console_progress(what) as tell, workers_speak():
+            tell(0, len(jobs))
+            pool.run(units, answered, given_up)
     return [answer for place in sorted(found) for answer in found[place]]

@@ -144,6 +144,8 @@ def compared_machines(cluster: Cluster, out: Path, contents: Contents = dict) ->
         nodes = alive_nodes()
         # A cluster that this process began is this machine, and there is nothing to compare it with.
         alone = cluster.address == LOCAL
+        if alone:
+            asked.surroundings.make_scratch()
         own = Account(platform.node()) if alone else _own_account(asked)
         others = [] if alone else _others(asked, nodes)
         for other in others:

@@ -32,7 +32,11 @@ class Needs:
         """How many such workers a machine takes."""
         has = node["Resources"]
         asked = {"CPU": self.cpus, "GPU": self.gpus, "memory": self.memory}
-        return min(int(has.get(name, 0.0) / amount) for name, amount in asked.items() if amount)
+        rooms = {name: int(has.get(name, 0.0) / amount) for name, amount in asked.items() if amount}
+        if 0 < self.gpus < 1:
+            # A part is of one GPU: what is left of one and of another makes no third.
+            rooms["GPU"] = int(has.get("GPU", 0.0)) * int(1 / self.gpus)
+        return min(rooms.values())
 
 
 def workers_that_fit(cluster: Cluster, needs: Needs) -> int:

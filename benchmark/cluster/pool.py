@@ -6,8 +6,8 @@ while, a line says on what.
 """
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
@@ -16,6 +16,7 @@ from benchmark.cluster.actor import Actor, Begun, Done, Failed, Hold, Prepare, R
 from benchmark.cluster.connection import first_line, import_ray, refuse_lost_head
 from benchmark.cluster.environments import python_with
 from benchmark.cluster.needs import Needs, workers_that_fit
+from benchmark.cluster.queue import Queue, Unit
 from benchmark.cluster.settings import Cluster, Surroundings
 from benchmark.core.console import notice
 from benchmark.core.errors import UserError
@@ -32,21 +33,6 @@ _IDLE: Final = 1.0
 """Seconds without a unit after which a worker is asked whether it is there before it gets one."""
 _HEAD: Final = 5.0
 """Seconds between two looks at the head."""
-
-
-@dataclass(frozen=True, eq=False)
-class Unit:
-    """A piece of work for one worker.
-
-    Attributes:
-        words: What it is, for messages.
-        task: What the worker is given.
-        group: A worker that has done a unit of a group had better do the others too.
-    """
-
-    words: str
-    task: Any
-    group: str = ""
 
 
 Answered: TypeAlias = Callable[[Unit, Any, "Worker"], Iterable[Unit]]
@@ -98,6 +84,8 @@ class Pool:
     def __init__(self, cluster: Cluster, needs: Needs, prepare: Prepare[Any, Any], hold: Hold) -> None:
         self._cluster, self.needs, self._prepare, self._hold = cluster, needs, prepare, hold
         self.workers = [Worker(i + 1) for i in range(workers_that_fit(cluster, needs))]
+        if cluster.workers and len(self.workers) < cluster.workers:
+            notice(f"--workers is {cluster.workers}, and the cluster has room for {len(self.workers)}")
         self._surroundings = Surroundings.of(cluster, hide_gpus=not needs.gpus)
         packages = needs.packages
         self._python = python_with(packages, self._surroundings) if packages else ""
@@ -123,7 +111,7 @@ class Pool:
                 gone, no worker can begin, or every one dies.
             RuntimeError: if units fail and none succeeds: that is a bug and no bad luck.
         """
-        queue = _Queue(units)
+        queue = Queue(units)
         self._moved, self._finished = time.monotonic(), int(proven)
         while len(queue) or any(worker.unit for worker in self.workers):
             self._begin_workers(len(queue))
@@ -154,7 +142,7 @@ class Pool:
             worker.waiting = worker.actor.start.remote(self._surroundings, self._hold, self._prepare)
             worker.ready, worker.since = False, time.monotonic()
 
-    def _hand_out(self, queue: "_Queue") -> None:
+    def _hand_out(self, queue: Queue) -> None:
         for worker in self.workers:
             if not len(queue) or not worker.ready or worker.waiting is not None:
                 continue
@@ -290,33 +278,3 @@ class Pool:
                 import_ray().kill(worker.actor)
         worker.actor = worker.waiting = None
         worker.ready = False
-
-
-class _Queue:
-    """Units that wait, by their groups."""
-
-    def __init__(self, units: Iterable[Unit]) -> None:
-        self._groups: dict[str, deque[Unit]] = {}
-        self.extend(units)
-
-    def __len__(self) -> int:
-        """How many wait."""
-        return sum(map(len, self._groups.values()))
-
-    def extend(self, units: Iterable[Unit]) -> None:
-        """Puts units behind those of their groups."""
-        for unit in units:
-            self._groups.setdefault(unit.group, deque()).append(unit)
-
-    def take(self, own: str, others: Mapping[str, int]) -> Unit:
-        """The next unit: of the worker's own group, else of one that the fewest are at, else the first.
-
-        Args:
-            own: The group of the last unit that the worker did.
-            others: How many workers are at each.
-        """
-        group = min(self._groups, key=lambda name: (name != own, others.get(name, 0)))
-        unit = self._groups[group].popleft()
-        if not self._groups[group]:
-            del self._groups[group]
-        return unit

@@ -1,15 +1,19 @@
 """What a user says of a cluster, and what a worker needs of it."""
 
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from benchmark.core.errors import ConfigError
+from benchmark.core.errors import ConfigError, RefusedBySystemError
 
+AUTO: Final = "auto"
 LOCAL: Final = "local"
+ADDRESSES: Final = "auto, local, or host:port of a head, such as 10.0.0.1:6379"
+"""What may be given."""
 _CARRIED: Final = ("FBENCH_", "HF_", "TRANSFORMERS_", "TORCH_HOME")
 
 
@@ -19,7 +23,7 @@ class Cluster:
 
     Attributes:
         address: ``auto`` for the one this machine belongs to, ``local`` for one of this machine's cores and
-            GPUs that ends with the command.
+            GPUs that ends with the command, ``host:port`` for the one of that head.
         workers: How many; None: as many as have room.
         cpus: Cores of each, and its threads.
         gpus: GPUs of each; None: 1 where the cluster has any, else 0.
@@ -29,7 +33,7 @@ class Cluster:
             without Ray.
     """
 
-    address: str = "auto"
+    address: str = AUTO
     workers: int | None = None
     cpus: int = 1
     gpus: float | None = None
@@ -41,8 +45,10 @@ class Cluster:
         """Refuses what cannot be.
 
         Raises:
-            ConfigError: for such a number.
+            ConfigError: for such an address or number.
         """
+        if self.address not in (AUTO, LOCAL) and not re.fullmatch(r"[^\s/]+:\d{1,5}", self.address):
+            raise ConfigError(f"--ray is {self.address}", allowed=ADDRESSES)
         for name, value, least in (
             ("workers", self.workers, 1),
             ("cpus-per-worker", self.cpus, 1),
@@ -50,7 +56,7 @@ class Cluster:
             ("retries", self.retries, 0),
             ("patience", self.patience, 1),
         ):
-            if value is not None and value < least:
+            if value is not None and not value >= least:  # also what is no number
                 raise ConfigError(f"--{name} is {value:g}", allowed=f"at least {least}")
         if self.gpus is not None and self.gpus > 1 and self.gpus % 1:
             raise ConfigError(
@@ -90,13 +96,34 @@ class Surroundings:
         """Makes this process's surroundings these.
 
         Raises:
-            OSError: if the folder is not there, or scratch cannot be written to.
+            OSError: if the folder is not there.
+            RefusedBySystemError: if there is no place for scratch.
         """
         os.chdir(self.folder)
-        os.environ.update(self.variables)
-        if self.scratch is not None:
-            place = Path(self.scratch)
-            for name in ("cache", "tmp"):
-                (place / name).mkdir(parents=True, exist_ok=True)
-            os.environ |= {"FBENCH_CACHE": str(place / "cache"), "TMPDIR": str(place / "tmp")}
+        places = self.make_scratch()
+        os.environ |= {**self.variables, **places}
+        if places:
             tempfile.tempdir = None  # what Python found before, and would keep to
+
+    def make_scratch(self) -> dict[str, str]:
+        """Makes scratch's folders on this machine, unless they are there.
+
+        Returns:
+            The variables that name them; none without scratch.
+
+        Raises:
+            RefusedBySystemError: if they cannot be made.
+        """
+        if self.scratch is None:
+            return {}
+        names = {"FBENCH_CACHE": "cache", "TMPDIR": "tmp"}
+        places = {variable: Path(self.scratch, name) for variable, name in names.items()}
+        try:
+            for place in places.values():
+                place.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RefusedBySystemError(
+                f"--scratch is {self.scratch} (cannot make {error.filename}: {error.strerror})",
+                allowed="a folder on each machine's own disk",
+            ) from error
+        return {variable: str(place) for variable, place in places.items()}

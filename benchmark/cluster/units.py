@@ -89,13 +89,13 @@ class Evaluator:
 
     @contextmanager
     def _counting(self, what: str) -> Iterator[Progress]:  # noqa: ARG002  # nobody reads a worker's log
-        """Counts what was not there before, and says nothing."""
-        first = list[int]()
+        """Counts what was not there before, and says nothing.
+
+        An image that is made and whose distance is measured counts once.
+        """
 
         def heard(done: int, total: int) -> None:
-            if not first:
-                first.append(total - done)
-                self.fresh += total - done
+            self.fresh = max(self.fresh, total - done)
 
         yield heard
 

@@ -46,6 +46,9 @@ def sweep_on_cluster(what: Sweep, cluster: Cluster) -> SweepResult:
             )
         ]
 
+    from trainers.train import ask
+
+    ask(what.members(), fetch=False, elsewhere=True)  # what is wrong is said before Ray begins
     with connected(cluster):
         workers = workers_that_fit(cluster, Needs(cluster.cpus, gpus_of_workers(cluster)))
         return sweep(replace(what, workers=workers), train)

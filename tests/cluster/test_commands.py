@@ -16,6 +16,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from benchmark.cli.app import app
+from benchmark.cluster.connection import connected
+from benchmark.cluster.settings import Cluster
+from benchmark.core.errors import UserError
+from benchmark.core.interrupts import Terminated, terminable
 
 
 def refused(*words: str) -> str:
@@ -38,10 +42,47 @@ def test_an_option_that_means_nothing_without_a_cluster_is_refused(words: str) -
     )
 
 
-@pytest.mark.parametrize("words", ["--workers 0", "--cpus-per-worker 0", "--retries -1"])
+@pytest.mark.parametrize("words", ["--workers 0", "--cpus-per-worker 0", "--retries -1", "--patience nan"])
 def test_impossible_numbers_are_refused(words: str) -> None:
     pytest.importorskip("ray")
     assert words.replace(" ", " is ") in refused("eval", "--ray", "local", "--dry-run", *words.split())
+
+
+def test_what_is_no_address_is_refused() -> None:
+    pytest.importorskip("ray")
+    said = refused("eval", "--ray", "somewhere", "--dry-run")
+    assert "--ray is somewhere; allowed: auto, local, or host:port of a head" in said
+
+
+def test_a_shard_by_hand_is_refused_before_anything_begins() -> None:
+    pytest.importorskip("ray")
+    said = refused("eval", "--ray", "local", "--shard", "1/2", "--dry-run")
+    assert said == "error: --shard and --ray are both given; leave one of them out: --ray shares the work"
+
+
+def test_an_address_where_nobody_listens_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself would try for minutes."""
+    ray = pytest.importorskip("ray")
+    monkeypatch.setattr(ray, "init", lambda **_: pytest.fail("Ray tries it"))
+    with (
+        pytest.raises(UserError, match="there is no Ray cluster at 127.0.0.1:1 .*; start one"),
+        connected(Cluster("127.0.0.1:1")),
+    ):
+        pytest.fail("it is connected")
+
+
+def test_sigterm_while_ray_begins_ends_the_command_as_at_any_other_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ray = pytest.importorskip("ray")
+
+    def begin(**_: object) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # as Ray does
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(ray, "init", begin)
+    with pytest.raises(Terminated), terminable(), connected(Cluster("local")):
+        pytest.fail("it is connected")
 
 
 @pytest.mark.parametrize(
@@ -63,6 +104,18 @@ def test_no_command_imports_ray_unless_it_is_asked_for() -> None:
         "assert 'ray' not in sys.modules and 'benchmark.cluster' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", check], check=True, capture_output=True)
+
+
+def test_what_ray_reports_of_dead_workers_does_not_go_where_json_goes() -> None:
+    pytest.importorskip("ray")
+    report = (
+        "from benchmark.cluster.connection import import_ray; import_ray(); "
+        "from ray._private.worker import print_to_stdstream; "
+        "said = {'lines': ['A worker died'], 'pid': 'raylet', 'is_err': False}; "
+        "print_to_stdstream(said, ignore_prefix=False)"
+    )
+    done = subprocess.run([sys.executable, "-c", report], check=True, capture_output=True, text=True)
+    assert done.stdout == ""
 
 
 def _heads_of(parent: int) -> list[int]:

@@ -76,5 +76,9 @@ def test_its_scores_stand_beside_those_of_others(
     )  # fmt: skip
     evaluate(config, workplace=on_cluster(two_machines))
     assert read_score_table(config.out).rows["value"].tolist() == [99.0, 99.0]
+    # The workers of its environment are others than those that made the images.
+    page = (config.out / "report.html").read_text()
+    assert '"name":"worker 1",' in page
+    assert '"name":"worker 1 of version",' in page
     with pytest.raises(UserError, match="scorer version .* --ray"):
         evaluate(config.model_copy(update={"out": tmp_path / "plain"}))

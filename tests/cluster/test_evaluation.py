@@ -3,19 +3,25 @@
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from benchmark.cluster import evaluation
 from benchmark.cluster.evaluation import on_cluster
+from benchmark.cluster.needs import Needs
 from benchmark.cluster.settings import Cluster
+from benchmark.cluster.units import Preparation
 from benchmark.core.errors import UserError
 from benchmark.core.hashing import sha256_file
 from benchmark.evaluate.config import EvalConfig
+from benchmark.evaluate.plan import plan
 from benchmark.evaluate.results import EvalResult
 from benchmark.evaluate.run import evaluate
 from benchmark.leaderboard import read_score_table
@@ -63,6 +69,15 @@ class Hopeless(ImageScorer):
     name, axis, weights_hash, memory_gb = "hopeless", "texture", "", 0.01
     def load(self, device="cpu"): ...
     def values(self, shown): os.kill(os.getpid(), signal.SIGKILL)
+
+class NoGpu(Light):
+    """Needs none."""
+    name, gpus = "no_gpu", 0
+
+class Broken(Light):
+    """Cannot be loaded."""
+    name = "broken"
+    def load(self, device="cpu"): raise RuntimeError("no such network")
 '''
 
 
@@ -177,6 +192,42 @@ def test_a_scorer_that_kills_its_worker_costs_its_own_rows_alone(
     assert hopeless["note"].str.contains("given up after 1 tries").all()
     assert (len(deadly), len(hopeless)) == (96, 96)
     assert result.n_missing == len(lost) + 96
+
+
+def test_a_scorer_that_cannot_be_loaded_ends_the_command_and_leaves_nothing(
+    two_machines: Cluster, settings: Callable[..., EvalConfig]
+) -> None:
+    config = settings("broken", "Light", "Broken")
+    with pytest.raises(UserError, match="scorer broken cannot be loaded.*no such network"):
+        evaluate(config, workplace=on_cluster(two_machines))
+    assert not config.out.exists()
+
+
+def test_a_scorer_that_needs_no_gpu_computes_where_none_is_seen_whatever_the_device(
+    settings: Callable[..., EvalConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices: list[str] = []
+
+    class NoPool:
+        workers = ()
+
+        def __init__(self, _cluster: Cluster, _needs: Needs, prepare: Preparation, _hold: object) -> None:
+            devices.append(prepare.config.device)
+            self.begin = self.close = lambda *_: None
+
+        def run(self, *_: object) -> None:
+            raise UserError("enough is known")
+
+    @contextmanager
+    def alike(*_: object) -> Iterator[SimpleNamespace]:
+        yield SimpleNamespace(hold=None)
+
+    monkeypatch.setattr(evaluation, "Pool", NoPool)
+    monkeypatch.setattr(evaluation, "compared_machines", alike)
+    agenda = plan(settings("no-gpu", "Light", "NoGpu", device="cuda:63"), elsewhere=True)
+    with ExitStack() as stack, pytest.raises(UserError, match="enough is known"):
+        evaluation.ClusterWork(Cluster(gpus=1.0), agenda, stack).start()
+    assert devices == ["cuda:63", "cpu"]
 
 
 def test_a_shard_by_hand_is_no_work_for_a_cluster(

@@ -11,7 +11,8 @@ import pytest
 from benchmark.cluster.connection import alive_nodes, ask_machines, connected
 from benchmark.cluster.machines import Account, compared_machines, other_hardware, refuse_unlike
 from benchmark.cluster.needs import Needs
-from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.pool import Pool, Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
 from benchmark.core.errors import UserError
 from tools.bench.local_cluster import OBJECTS
@@ -84,6 +85,18 @@ def test_a_scratch_that_cannot_be_is_refused_with_the_machines_name(
         connected(two_machines),
         pytest.raises(UserError, match=r"machine \S+ cannot work: .*file/cache"),
         compared_machines(cluster, tmp_path / "out"),
+    ):
+        pytest.fail("it began")
+
+
+def test_a_scratch_that_cannot_be_is_refused_before_a_cluster_of_ones_own_begins_workers(
+    two_machines: Cluster, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    with (
+        connected(two_machines),
+        pytest.raises(UserError, match=r"--scratch is .*file \(cannot make .*file/cache: Not a directory"),
+        compared_machines(Cluster("local", scratch=tmp_path / "file"), tmp_path / "out"),
     ):
         pytest.fail("it began")
 

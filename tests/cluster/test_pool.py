@@ -17,8 +17,10 @@ from benchmark.cluster import pool as pools
 from benchmark.cluster.connection import connected
 from benchmark.cluster.jobs import run_jobs
 from benchmark.cluster.needs import Needs
-from benchmark.cluster.pool import Pool, Unit, Worker
+from benchmark.cluster.pool import Pool, Worker
+from benchmark.cluster.queue import Unit
 from benchmark.cluster.settings import Cluster
+from benchmark.core.console import is_spoken_for
 from benchmark.core.errors import UserError
 
 pytestmark = pytest.mark.usefixtures("by_value")
@@ -142,11 +144,17 @@ def _all(acts: tuple[Callable[[], Any], ...]) -> list[Any]:
 def test_a_job_that_ends_every_worker_is_done_in_parts(two_machines: Cluster, tmp_path: Path) -> None:
     """As members of a sweep that are trained together: one that cannot be leaves the others alone."""
     (tmp_path / "marks").mkdir()
+
+    def lost(_job: object, why: str) -> list[Any]:
+        # The pool says who is at what for how long, and nobody else that the command is at work.
+        assert is_spoken_for()
+        return [why]
+
     answers = run_jobs(
         replace(two_machines, retries=1),
         _all,
         [(Dies(tmp_path / "marks", 99), platform.node), (platform.system,)],
-        lambda _job, why: [why],
+        lost,
         parts=lambda job: [(act,) for act in job],
         out=tmp_path / "out",
         words=lambda job: f"{len(job)} acts",

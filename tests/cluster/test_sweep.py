@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from safetensors.torch import load_file
 
 from benchmark.cluster.settings import Cluster
+from benchmark.core.errors import UserError
 from benchmark.models.files import LORA_FILE
 from benchmark.workflows.sweep import Axes, Sweep
-from benchmark.workflows.sweep_on_cluster import inputs_of, sweep_on_cluster
+from benchmark.workflows.sweep_on_cluster import _lost, _parts, inputs_of, sweep_on_cluster
+from trainers.checkpoints import RunFailure
 from trainers.config import TrainConfig
 from trainers.train import train
 
@@ -56,6 +59,15 @@ def test_members_equal_single_runs_with_a_worker_killed(
         assert all(theirs[name].equal(ours[name]) for name in ours)
 
 
+def test_what_is_wrong_with_a_run_is_said_before_ray_begins(
+    tmp_path: Path, tiny_pipeline_folder: Path
+) -> None:
+    settings = {"base": str(tiny_pipeline_folder), "data": str(tmp_path / "nothing.parquet")}
+    what = Sweep(settings, Axes(seed=(0, 1)), tmp_path / "sweep")
+    with pytest.raises(UserError, match="nothing.parquet"):
+        sweep_on_cluster(what, Cluster("127.0.0.1:1"))
+
+
 def test_what_members_learn_from_is_known_by_its_content(
     tmp_path: Path, tiny_pipeline_folder: Path, pairs: Path
 ) -> None:
@@ -73,9 +85,11 @@ def test_what_members_learn_from_is_known_by_its_content(
     assert {name for name in before if now[name] != before[name]} == {f"base {folders[0]}"}
 
 
-def test_a_member_whose_worker_always_dies_fails_alone(tmp_path: Path) -> None:
-    from benchmark.workflows.sweep_on_cluster import _lost
-
+def test_a_group_that_kills_its_workers_is_tried_member_by_member_and_each_that_is_given_up_failed(
+    tmp_path: Path,
+) -> None:
     runs = tuple(TrainConfig.parse({"out": tmp_path / name, "data": "x"}) for name in ("a", "b"))
-    failed = _lost([runs], "given up after 4 tries: the worker died")
-    assert [one.folder.name for one in failed if hasattr(one, "error")] == ["a", "b"]
+    assert _parts([runs]) == [[(runs[0],)], [(runs[1],)]]
+    (failed,) = _lost([(runs[1],)], "given up after 4 tries: the worker died")
+    assert isinstance(failed, RunFailure)
+    assert (failed.folder, failed.error) == (tmp_path / "b", "given up after 4 tries: the worker died")

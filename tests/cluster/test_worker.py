@@ -12,6 +12,7 @@ import pytest
 from benchmark.cluster import units
 from benchmark.cluster.actor import Actor, Done, Failed, Refused
 from benchmark.cluster.machines import UnlikeMachineError
+from benchmark.cluster.needs import Needs
 from benchmark.cluster.settings import Cluster, Surroundings
 from benchmark.core.errors import ConfigError, DiskFullError, InUseError, UserError
 from benchmark.core.records import Checkpoint, ImageRecord, ImageSet, Prompt, PromptSet, Sampler
@@ -69,6 +70,12 @@ def test_a_part_of_several_gpus_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"--gpus-per-worker is 1\.5; allowed: a part of one GPU"):
         Cluster(gpus=1.5)
     assert (Cluster(gpus=0.5).gpus, Cluster(gpus=2).gpus) == (0.5, 2)
+
+
+@pytest.mark.parametrize(("gpus", "workers"), [(0.5, 8), (0.6, 4), (1, 4), (2, 2), (3, 1), (0, 16)])
+def test_a_machine_takes_as_many_workers_as_its_gpus_have_room_for(gpus: float, workers: int) -> None:
+    """What is left of one GPU and of another makes no third."""
+    assert Needs(gpus=gpus).room({"Resources": {"CPU": 16.0, "GPU": 4.0}}) == workers
 
 
 def test_images_of_another_machine_are_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
