@@ -262,7 +262,7 @@ class TrainConfig(Config):
         if self.warmup is not None and self.warmup > self.steps:
             raise ValueError(
                 f"warmup is {self.warmup}, more than the {self.steps} steps; "
-                f"set warmup to at most {self.steps}, or train more steps"
+                f"set warmup to {self.steps} or less (--set warmup={self.steps}), or train more steps"
             )
         if self.micro_batches > self.batch_size:
             raise ValueError(

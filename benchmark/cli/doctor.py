@@ -50,7 +50,7 @@ def doctor(
     say("\ncomputing on")
     for device in found.devices:
         say(f"  {device}: --precision auto is {found.precision[device]}")
-    say(f"  {found.threads} of {found.cores} cores are free (OMP_NUM_THREADS overrules)")
+    say(f"  {found.threads} of {found.cores} cores are free (OMP_NUM_THREADS sets another number)")
     say("\nthe embedded world")
     say_table([["", model.name, _mark(present=model.present), model.note] for model in found.models])
     say("\nscorers, with the weights they can run on")

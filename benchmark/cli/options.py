@@ -233,6 +233,7 @@ def use_free_threads() -> None:
 
     torch.set_num_threads(free_threads())
     typer.echo(
-        f"computing on {torch.get_num_threads()} of {allowed_cores()} cores (OMP_NUM_THREADS overrules)",
+        f"computing on {torch.get_num_threads()} of {allowed_cores()} cores "
+        "(OMP_NUM_THREADS sets another number)",
         err=True,
     )

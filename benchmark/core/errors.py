@@ -106,7 +106,9 @@ class MissingFileError(UserError):
             [p.name for p in path.parent.iterdir() if p.name != path.name] if path.parent.is_dir() else []
         )
         close = close_matches(path.name, beside)
-        hint = f"did you mean {' or '.join(close)}?" if close else do
+        # A relative path was typed, and its repair can be typed in its place.
+        meant = close if path.is_absolute() else [str(path.with_name(name)) for name in close]
+        hint = f"did you mean {' or '.join(meant)}?" if meant else do
         super().__init__(f"no {what} at {path}", allowed=allowed, do=hint)
 
 

@@ -112,7 +112,7 @@ def _few_prompts(verdict: Verdict, table: ScoreTable) -> tuple[str, ...]:
     named = ", ".join(f"{scorer} {n}" for scorer, n in few.items())
     text = (
         f"Warning, few prompts: {named}. Below {FEW_PROMPTS} the bounds may be wrong more often than in 5 % "
-        f"of the cases: a fault on {hidden:.0f} % of all prompts shows on none of {least} in one case of "
+        f"of the cases: a fault on {hidden:.0f} % of all prompts shows on none of {least} in one case in "
         "twenty."
     )
     return (text,)
@@ -183,8 +183,10 @@ def find_checkpoints(
         if path.resolve() not in tables:
             tables[path.resolve()] = read_score_table(path)
     if not tables:
+        # The id of the base model needs no evaluation of its own.
+        sides = [text for text in (*baseline, *candidate) if text != "base"] or ["base"]
         raise UserError(
-            f"there is no evaluation at {(*baseline, *candidate)[0]}",
+            f"there is no evaluation at {sides[0]}",
             allowed="folders of `fbench eval`, or ids of checkpoints with the folders after them",
             do="run `fbench eval` first, or name a folder that holds scores.parquet",
         )

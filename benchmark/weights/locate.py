@@ -74,7 +74,7 @@ def place_of_published(scorer: str, weights: str, embedded: str, published: str)
     except MissingFileError as error:
         raise MissingWeightsError(
             f"scorer {scorer}: the embedded world has no such weights",
-            allowed=f"{PUBLISHED} or a place of your own",
+            allowed=f"{PUBLISHED} or a path of your own",
             do="leave it out",
         ) from error
 

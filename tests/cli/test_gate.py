@@ -188,8 +188,8 @@ def test_a_pass_on_few_prompts_is_told_with_a_warning(fbench: Fbench) -> None:
     assert (result.exit_code, verdict["outcome"]) == (0, "pass")
     (warning,) = (note for note in verdict["notes"] if note.startswith("Warning, few prompts"))
     assert "oracle 4, true_diversity 4" in warning
-    # Half of the prompts at fault, and none among four: one case of sixteen; at 53 % one of twenty.
-    assert "a fault on 53 % of all prompts shows on none of 4 in one case of twenty" in warning
+    # Half of the prompts at fault, and none among four: one case in sixteen; at 53 % one in twenty.
+    assert "a fault on 53 % of all prompts shows on none of 4 in one case in twenty" in warning
     enough = fbench("gate", "50-prompts", "--baseline", "kl", "--candidate", "js", "--json")
     assert "few prompts" not in enough.stdout
 
@@ -221,6 +221,7 @@ TWO = "--baseline old --candidate new"
         ("", "--baseline is missing; allowed: an evaluation folder"),
         ("--baseline old", "--candidate is missing"),
         ("--baseline nowhere --candidate x", "there is no evaluation at nowhere; allowed: folders of"),
+        ("--baseline base --candidate nowhere", "there is no evaluation at nowhere; allowed: folders of"),
         ("--baseline old --candidate nowhere", "unknown checkpoint 'nowhere'; allowed: base, kl-s0-cafe"),
         (f"{TWO} lost", "no score table at lost; allowed: a folder that `fbench eval` wrote"),
         ("--baseline old --candidate cfg5", "are not comparable: cfg is 3.0 in one and 5.0 in the other"),

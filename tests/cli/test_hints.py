@@ -101,7 +101,7 @@ def test_who_stated_what_is_wrong_is_blamed(refused: Refused, tmp_path: Path) ->
     line = refused("train", "--config", right, "--steps", 9)
     assert line == (
         f"error: {right} and the command line: warmup is 50, more than the 9 steps; "
-        "set warmup to at most 9, or train more steps"
+        "set warmup to 9 or less (--set warmup=9), or train more steps"
     )
     assert refused("train", "--config", right, "--set", "lrr=3").startswith("error: unknown key 'lrr'")
 

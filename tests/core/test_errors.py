@@ -24,6 +24,13 @@ EXAMPLES = [
 ]
 
 
+def test_a_relative_path_is_mended_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs" / "js").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert errors.MissingFileError("runs/jss", "run", do="train").do == "did you mean runs/js?"
+    assert errors.MissingFileError("rnus", "run", do="train").do == "did you mean runs?"
+
+
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 def test_a_users_error_is_one_line_with_exit_code_two(error: errors.UserError) -> None:
     assert error.exit_code == 2

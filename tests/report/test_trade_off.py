@@ -225,7 +225,7 @@ def test_optima_are_drawn_through_and_hollow_beyond_without_widening_the_axes() 
     assert colours[1][1]
     assert colours[1][0] not in points
     words = figure._supxlabel.get_text().replace("\n", " ")  # type: ignore[attr-defined]
-    assert "the optimum under each divergence, of pickscore on 16 images of the base a prompt" in words
+    assert "the optimum under each divergence, of pickscore on 16 images of the base per prompt" in words
     assert "sample size below 0.25" in words
 
 

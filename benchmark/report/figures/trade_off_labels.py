@@ -125,8 +125,8 @@ def lines_in_words(lines: Sequence[Frontier], titles: Mapping[str, str]) -> str:
         titles: Of the scorers drawn, by name.
     """
     facts = sorted({(shown(titles.get(line.reward, line.reward), 30), line.pool) for line in lines})
-    of = " and of ".join(f"{reward} on {pool} images of the base a prompt" for reward, pool in facts)
+    of = " and of ".join(f"{reward} on {pool} images of the base per prompt" for reward, pool in facts)
     return (
-        f"Lines: the optimum under each divergence, of {of}, laid at the base; dotted and hollow: effective "
-        f"sample size below {HOLLOW_BELOW:g} of that."
+        f"Lines: the optimum under each divergence, of {of}, drawn from the base's point; dotted and hollow: "
+        f"effective sample size below {HOLLOW_BELOW:g} of that."
     )

@@ -55,7 +55,7 @@ class FrontierConfig(Config):
         OPTIMUM, "content", metavar="D"
     )] = ()
     pool: Annotated[int, Field(ge=2, le=4096), Setting(
-        "Images of the base a prompt that are weighed: the evaluation's, and as many more as that takes. "
+        "Images of the base per prompt that are weighed: the evaluation's, and as many more as that takes. "
         "(default {default})", OPTIMUM, "value", metavar="N"
     )] = 16
     betas: Annotated[tuple[float, ...] | None, Setting(

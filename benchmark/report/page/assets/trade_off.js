@@ -208,7 +208,7 @@ function drawCaption(plane) {
   const marks = plane
     ? ["A point is the table's two means, each over the prompts that have a number. Ellipses are joint 95 % regions of their differences from those of ", reference, `. ${plane.points.some((p) => !p.may) ? "Pale points are off the Pareto front: outside its 95 % confidence set" : "All points may be on the Pareto front (95 % confidence set)"}. Dashes are the front of the means. `]
     : ["Bars are 95 % intervals of paired differences from ", reference, ", laid at its mean. "];
-  if (plane?.frontiers.some((f) => f.divergence)) marks.push("Lines named optimum are what a divergence would reach if training were perfect, by weights on images of the base, laid at the base; dotted and hollow where the effective sample size is too small. ");
+  if (plane?.frontiers.some((f) => f.divergence)) marks.push("Lines named optimum are what a divergence would reach if training were perfect, by weights on images of the base, drawn from the base's point; dotted and hollow where the effective sample size is too small. ");
   byId("plot-caption").replaceChildren(...marks, "Hover or focus tells the numbers; a click or Enter filters the page by the checkpoint.");
   const notes = [...(plane?.notes ?? []), ...selection(...axesChosen())];
   const absent = plane ? checkpoints.filter((_, i) => !plane.points.some((p) => p.i === i)).map((c) => c.name) : [];
