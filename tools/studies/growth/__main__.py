@@ -1,7 +1,7 @@
 """Time and memory over size, measured.
 
     python -m tools.studies.growth measure --out runs/growth
-    python -m tools.studies.growth figure docs/pictures/growth.png
+    python -m tools.studies.growth figure growth.png
 
 The first runs `fbench eval` and `fbench sweep` in three and four sizes, writes the results of made-up scores
 in four, and keeps seconds and the peak of memory of each process in `results/growth.json`; what is there

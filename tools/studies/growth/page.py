@@ -53,6 +53,8 @@ growth_figure = writer_of(draw_growth, dpi=200)
 
 def growth_table(runs: Mapping[str, Run]) -> str:
     """The table of the page: one line a command."""
+    if not runs:
+        return "Not measured yet."
     names = {"evaluation": "evaluation", "resumed": "the same again", "results": "results", "sweep": "sweep"}
     return "\n".join(
         [
