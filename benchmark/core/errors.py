@@ -192,12 +192,14 @@ def _is_short_for(short: str, word: str) -> bool:
     """Whether it is a part of the word, its beginning, or its initials, as in KL, JS and JSD.
 
     Example:
-        >>> [_is_short_for(s, "jensen_shannon") for s in ("jensen", "js", "jsd", "en")]
-        [True, True, True, False]
+        >>> [_is_short_for(s, "jensen_shannon") for s in ("jensen", "jensensh", "js", "jsd", "en")]
+        [True, True, True, True, False]
     """
     parts = [part for part in re.split(r"[\W_]+", word) if part]
     initials = "".join(part[0] for part in parts) if len(parts) > 1 else ""
-    beginning = len(short) >= 3 and word.startswith(short)
+    # However it is written together, as fdpo for f_dpo.
+    bare, letters = re.sub(r"[\W_]+", "", word), re.sub(r"[\W_]+", "", short)
+    beginning = len(letters) >= 3 and bare.startswith(letters)
     return short in parts or beginning or (bool(initials) and short in (initials, f"{initials}d"))
 
 

@@ -18,6 +18,8 @@ M = TypeVar("M", bound=nn.Module)
 
 _SHARE = 3
 """A copy may take this part of the memory that is free: passes need the rest."""
+_GRAPHS = 64
+"""Compiled graphs of a function that torch keeps: of a process's trainings, and of the shapes sampled."""
 
 
 def is_fixed(network: nn.Module) -> bool:
@@ -66,5 +68,9 @@ def compiled_for_passes(network: M, device: torch.device) -> M:
     require_compiler(device.type)
     # Said of diffusers' own code, of which every process would repeat it.
     warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
+    # Where training was compiled before it, its graphs have filled the eight that torch keeps of a function,
+    # and it would go on without compiling, only slower.
+    graphs = torch._dynamo.config
+    graphs.recompile_limit = max(graphs.recompile_limit, _GRAPHS)
     network.compile(dynamic=False)
     return network

@@ -25,7 +25,6 @@ from tools.studies.claim.analysis import findings, verdicts
 from tools.studies.claim.design import (
     BASE,
     CLAIMED,
-    COMPILED,
     DIVERGENCES,
     REFERENCE,
     TEST,
@@ -357,9 +356,7 @@ def test_the_page_is_what_the_committed_members_say() -> None:
         assert not list(RESULTS.glob("figures/*"))
         return
     said = json.loads(committed.read_text(encoding="utf-8"))
-    design = Design(
-        TEST, study_units(read_grid(RESULTS).betas), Path("runs"), RESULTS / "members", training=COMPILED
-    )
+    design = Design(TEST, study_units(read_grid(RESULTS).betas), Path("runs"), RESULTS / "members")
     own = read_evidence(design)
     assert list(own.seeds) == said["seeds"]
     for one in against("taste", own.over_beta("true_taste", "true_diversity"), method(REFERENCE)):

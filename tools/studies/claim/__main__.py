@@ -6,11 +6,9 @@ where it was stopped. docs/claim.md is the protocol.
 """
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from benchmark.core.config import parse_settings
 from benchmark.core.console import finish, typed
@@ -20,7 +18,6 @@ from benchmark.workflows.workers import WORKERS
 from tools.studies.claim.design import (
     BASE,
     CLAIMED,
-    COMPILED,
     DIVERGENCES,
     REFERENCE,
     SEEDS,
@@ -58,10 +55,10 @@ def study_design(args: argparse.Namespace) -> Design:
     betas = read_grid(_places(args)[1]).betas
     seeds = parse_seeds(args.seeds) if args.seeds else SEEDS if args.base == BASE else SEEDS_ELSEWHERE
     if args.base == BASE:
-        return _design(args, "members", TEST, study_units(betas, seeds), COMPILED)
+        return _design(args, "members", TEST, study_units(betas, seeds))
     units = (Unit("base", (Member(),)), *sweep_units(betas, seeds, halfway=False))
     # The paths of samplers without noise have no divergence.
-    return _design(args, "members", replace(TEST, halfway=0, paths=(0, 0)), units, COMPILED)
+    return _design(args, "members", replace(TEST, halfway=0, paths=(0, 0)), units)
 
 
 def main() -> None:
@@ -93,18 +90,11 @@ def main() -> None:
     print(status(design, args.workers))
 
 
-def _design(
-    args: argparse.Namespace,
-    name: str,
-    sample: Sample,
-    units: tuple[Unit, ...],
-    training: Mapping[str, Any] = MappingProxyType({}),
-) -> Design:
+def _design(args: argparse.Namespace, name: str, sample: Sample, units: tuple[Unit, ...]) -> Design:
     out, results = _places(args)
     sizes = {"limit": args.limit, "images_per_prompt": args.images_per_prompt}
     return Design(
-        sample, units, out / name, results / name, args.base, args.device,
-        {**training, **parse_settings(args.set)},
+        sample, units, out / name, results / name, args.base, args.device, parse_settings(args.set),
         {key: value for key, value in sizes.items() if value is not None},
     )  # fmt: skip
 

@@ -40,8 +40,6 @@ TRAINING: Final[Mapping[str, Any]] = {
     # Said, and not left to the hardware, so that every machine trains the same thing.
     "precision": "bf16",
 }
-COMPILED: Final[Mapping[str, Any]] = {"compile": True}
-"""Added for the study's own runs, for time; those that betas were chosen by differ in rounding."""
 
 TRUTHS: Final = ("true_taste", "true_diversity", "oracle", "scene_rate", "true_taste_heldout", "true_reward")
 LEARNED: Final = ("pickscore", "hps", "clip_diversity", "lpips")
