@@ -70,7 +70,8 @@ def compiled_for_passes(network: M, device: torch.device) -> M:
     warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
     # Where training was compiled before it, its graphs have filled the eight that torch keeps of a function,
     # and it would go on without compiling, only slower.
-    graphs = torch._dynamo.config
-    graphs.recompile_limit = max(graphs.recompile_limit, _GRAPHS)
+    from torch._dynamo import config
+
+    config.recompile_limit = max(config.recompile_limit, _GRAPHS)
     network.compile(dynamic=False)
     return network
