@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from benchmark.models import fixed_weights
-from benchmark.models.fixed_weights import is_fixed, sharing_copy
+from benchmark.models.fixed_weights import compiled_for_passes, is_fixed, sharing_copy
 
 CPU = torch.device("cpu")
 
@@ -52,3 +52,17 @@ def test_a_network_that_is_trained_or_compiled_is_not_fixed(network: nn.Sequenti
     compiled = nn.Linear(1, 1).requires_grad_(False)
     compiled.compile()
     assert not is_fixed(compiled)
+
+
+def test_graphs_of_a_compiled_training_leave_room_for_those_of_sampling(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from torch._dynamo import config
+
+    monkeypatch.setattr(fixed_weights, "require_compiler", lambda device: None)
+    with config.patch(recompile_limit=8):
+        compiled_for_passes(nn.Linear(1, 1), CPU)
+        assert config.recompile_limit == fixed_weights._GRAPHS > 8
+    with config.patch(recompile_limit=1000):
+        compiled_for_passes(nn.Linear(1, 1), CPU)
+        assert config.recompile_limit == 1000
