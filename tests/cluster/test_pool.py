@@ -58,6 +58,14 @@ def _endless() -> None:
     signal.pause()
 
 
+class Holder:
+    """An actor that holds its core."""
+
+    def holds(self) -> bool:
+        """Answers once it does."""
+        return True
+
+
 @dataclass(frozen=True)
 class FirstAlone:
     """Lets the first worker begin and no other, as where the other machine is broken."""
@@ -229,17 +237,17 @@ def test_workers_that_have_no_room_are_said_and_not_waited_for_for_ever(
     monkeypatch.setattr(pools, "_STALL", 1.0)
     monkeypatch.setattr(pools, "_ROOM", 4.0)
     ray.init(address=two_machines.address, logging_level="ERROR", log_to_driver=False)
-    others = [ray.remote(num_cpus=1)(_endless).remote() for _ in range(2)]
-    while ray.available_resources().get("CPU", 0.0) > 0:
-        time.sleep(0.1)
+    others = [ray.remote(num_cpus=1)(Holder).remote() for _ in range(2)]
+    # What is free is no sign: the cores may still be those of workers that were ended a moment ago.
+    ray.get([other.holds.remote() for other in others])
     try:
         with pytest.raises(
             UserError, match="no worker was there for .* wait to begin; the cluster has 0 CPU"
         ):
             run(replace(two_machines, patience=math.inf), {"plain": platform.node})
     finally:
-        for one in others:
-            ray.cancel(one, force=True)
+        for other in others:
+            ray.kill(other)
     assert "workers of 1 CPU wait to begin" in capfd.readouterr().err
 
 
