@@ -18,7 +18,7 @@ from benchmark.core.errors import UserError
 from benchmark.core.manifest import Artefact, Manifest
 from benchmark.core.plugins import code_sha256
 from benchmark.core.records import Checkpoint
-from benchmark.models import base_hash, is_here
+from benchmark.models import base_hash, is_here, model_facts, whereabouts
 from trainers.config import TRAIN_SETTINGS, TrainConfig, deciding
 from trainers.pairs import PreferenceData, find_source, load_pairs
 from trainers.progress import say
@@ -88,11 +88,13 @@ def identities(
         UserError: if something that is named is not there or cannot be read.
     """
     shared = configs[0]
+    # What was typed is looked at before what must be fetched.
+    source = find_source(shared.data, offline=shared.offline)
+    whereabouts(model_facts(shared.base), offline=shared.offline)
     here = fetch or is_here(shared.base)
     with doing(f"hashing the weights of {shared.base}"):
         base_sha256 = base_hash(shared.base, offline=shared.offline) if here else ""
     base = Artefact(path=shared.base, sha256=base_sha256, role="base")
-    source = find_source(shared.data, offline=shared.offline)
     with doing(f"hashing {shared.data}"):
         data = Artefact(path=shared.data, sha256=source.sha256(), role="data")
     walks = []

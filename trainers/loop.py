@@ -18,6 +18,7 @@ from accelerate.utils import gather, reduce
 from numpy.typing import NDArray
 from torch import Tensor
 
+from benchmark.core.console import doing
 from benchmark.core.errors import UserError
 from benchmark.core.interrupts import Terminated, postponed
 from trainers.batches import Batch, batches
@@ -47,6 +48,7 @@ def train_runs(runs: Sequence[Run], shared: Shared) -> None:
     name = f"training {runs[0].config.out.name}" if len(runs) == 1 else f"training {len(runs)} policies"
     with (
         postponed() as came,
+        doing(name),
         batches(shared.pipeline, shared.train, shared.state) as batch_of,
         progress(steps, first, name, quiet=not shared.state.is_main_process) as show,
     ):

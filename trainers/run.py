@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import UInt8
 
+from benchmark.core.console import doing
 from benchmark.core.devices import peak_memory_gb
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
@@ -135,6 +136,7 @@ class Run:
         """The weights as they are saved and looked at: their average, where there is one."""
         return nullcontext() if self.average is None else self.average.applied()
 
+    @doing("measuring the loss on held-out pairs")
     def held_out_logs(self) -> Metrics:
         """Loss and logs on the held-out pairs, also noted in `watch`; nothing where there are none."""
         held_out, objective = self.shared.held_out, self.recipe.objective

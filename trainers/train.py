@@ -165,7 +165,7 @@ def ask(configs: Sequence[TrainConfig], *, fetch: bool = True, elsewhere: bool =
         refusals.refuse_savings(config)
     recipes = [make_recipe(config) for config in configs]
     shared = configs[0]
-    whereabouts(model_facts(shared.base), offline=shared.offline)
+    model_facts(shared.base)
     if any(recipe.objective.needs_embeddings for recipe in recipes):
         clip_source(shared.base, shared.clip)
     if not elsewhere:

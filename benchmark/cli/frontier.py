@@ -58,16 +58,16 @@ def frontier(
         return
     options.use_free_threads()
     typer.echo(f"images {plan.cost}", err=True)
-    _say(make_frontier(settings), settings.evaluation, as_json=as_json)
+    _say(make_frontier(settings), settings.evaluation, plan.by, as_json=as_json)
 
 
-def _say(result: "FrontierResult", evaluation: Path, *, as_json: bool) -> None:
+def _say(result: "FrontierResult", evaluation: Path, by: str, *, as_json: bool) -> None:
     """The points in the first plane, where the table lies, and how it is drawn.
 
     Raises:
         MissingRowsError: if rows have no value; the command then ends with exit code 4.
     """
-    planes = _planes(result, evaluation)
+    planes = _planes(result, evaluation, by)
     if as_json:
         say_json({
             "folder": result.folder, "n_missing": result.n_missing, "betas": result.betas,
@@ -83,7 +83,8 @@ def _say(result: "FrontierResult", evaluation: Path, *, as_json: bool) -> None:
                 say_table([["", plane.across, "n", plane.upward, "n"], *_rows(plane)])
             say("")
         say(f"scores.parquet is in {result.folder}")
-        say_next("fbench", "plot", "trade-off", evaluation, "--frontier", result.folder)
+        axes = _axes(evaluation, planes[0]) if planes else []
+        say_next("fbench", "plot", "trade-off", evaluation, "--frontier", result.folder, *axes)
     result.raise_if_missing()
 
 
@@ -122,7 +123,23 @@ def _say_optima(result: "FrontierResult", plane: "Plane", evaluation: Path) -> N
         say(text)
 
 
-def _planes(result: "FrontierResult", evaluation: Path) -> "list[Plane]":
+def _axes(evaluation: Path, plane: "Plane") -> list[str]:
+    """The options that show a plane in the evaluation's figure, where it has those scorers and shows others."""
+    from benchmark.leaderboard import read_score_table
+    from benchmark.leaderboard.trade_off_plane import primary_pairs
+
+    columns = read_score_table(evaluation).columns
+    can_be_shown = {column.name for column in columns if column.axis != "texture"}
+    shown = primary_pairs(columns)[:1]
+    words = list[str]()
+    for option, name in (("--diversity", plane.across), ("--preference", plane.upward)):
+        if name in can_be_shown and name not in {scorer for pair in shown for scorer in pair}:
+            words += [option, name]
+    return words
+
+
+def _planes(result: "FrontierResult", evaluation: Path, by: str) -> "list[Plane]":
+    """The planes of the result; those of the scorer that chose, or whose optimum it is, come first."""
     from benchmark.core.records import Plane
     from benchmark.leaderboard import read_score_table
     from benchmark.leaderboard.frontiers import plane_with_frontiers
@@ -130,12 +147,9 @@ def _planes(result: "FrontierResult", evaluation: Path) -> "list[Plane]":
     from benchmark.leaderboard.trade_off_plane import primary_pairs
 
     pairs = primary_pairs(result.table.columns)
-    lines = optimum_lines(result.table)
-    if lines:
-        # The reward first: it is what the optimum is of.
-        own = [(across, lines[0].reward) for across, _ in pairs]
-        pairs = tuple(dict.fromkeys([*own, *pairs]))
-    scores = read_score_table(evaluation) if lines else None
+    if by in {column.name for column in result.table.columns}:
+        pairs = tuple(dict.fromkeys([*((across, by) for across, _ in pairs), *pairs]))
+    scores = read_score_table(evaluation) if optimum_lines(result.table) else None
     return [plane_with_frontiers(Plane(*pair, points=()), [result.table], scores) for pair in pairs]
 
 

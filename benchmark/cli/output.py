@@ -116,13 +116,8 @@ def say_evaluation(
 
         whole = shlex.join(["fbench", "leaderboard", str(result.folder), "--verbose"])
         print_leaderboard(result.leaderboard, console(), more=f"run {whole}")
-        say(
-            f"\n{_clock(seconds or result.seconds)}report.html, tables, scores.parquet and figures/ are in "
-            f"{result.folder}"
-        )
+        say("")
+        if spent := seconds or result.seconds:
+            say(", ".join(f"{part} {taken:.0f} s" for part, taken in spent.items()))
+        say(f"report.html, tables, scores.parquet and figures/ are in {result.folder}")
     result.raise_if_missing()
-
-
-def _clock(seconds: Mapping[str, float]) -> str:
-    parts = [f"{part} {taken:.0f} s" for part, taken in seconds.items()]
-    return f"{', '.join(parts)}; " if parts else ""

@@ -33,6 +33,8 @@ EXIT_INTERRUPTED = 130
 EXIT_CLOSED_PIPE = 141
 EXIT_TERMINATED = 143
 
+_READ_AT_A_GLANCE = 20
+
 
 class FbenchError(Exception):
     """Everything this project raises on purpose."""
@@ -74,7 +76,7 @@ class UnknownNameError(UserError):
     Args:
         kind: What was looked for, in words: "divergence", "scorer".
         name: The name as given.
-        known: All the names there are.
+        known: All the names there are. Of more than 20 only the close ones are written, where there are any.
         do: What to do when no name is close.
     """
 
@@ -82,7 +84,9 @@ class UnknownNameError(UserError):
         names = sorted(known)
         close = close_matches(name, names)
         hint = f"did you mean {' or '.join(close)}?" if close else do
-        super().__init__(f"unknown {kind} {name!r}", allowed=", ".join(names) or "none", do=hint)
+        many = bool(close) and len(names) > _READ_AT_A_GLANCE
+        allowed = f"one of {len(names)} names" if many else ", ".join(names) or "none"
+        super().__init__(f"unknown {kind} {name!r}", allowed=allowed, do=" ".join([hint, do] if many else [hint]))
 
 
 class ConfigError(UserError):

@@ -60,7 +60,7 @@ class EvalPlan:
 
 
 def plan(config: EvalConfig, kind: str = "eval", *, elsewhere: bool = False) -> EvalPlan:
-    """Checks everything that can be wrong before anything is loaded.
+    """Checks everything that can be wrong before anything is loaded: what is typed, then what must be fetched.
 
     Args:
         config: The settings.
@@ -78,10 +78,9 @@ def plan(config: EvalConfig, kind: str = "eval", *, elsewhere: bool = False) -> 
     if config.compile and not elsewhere:
         require_compiler(choose_device(config.device))
     facts = model_facts(config.base)
-    sources = [whereabouts(facts, offline=config.offline)]
-    sampler = config.sampling(default_sampling(facts))
-    if sampler.name not in facts.samplers:
-        raise UnknownNameError("sampler", sampler.name, facts.samplers)
+    checkpoints = [
+        source for spec in dict.fromkeys(config.checkpoint) for source in _checkpoint_source(spec, config)
+    ]
     prompt_set = load_prompt_set(config.prompts, config.limit, config.prompt_column, offline=config.offline)
     shard = Shard.parse(config.shard) if config.shard else Shard()
     scorers = (
@@ -89,13 +88,15 @@ def plan(config: EvalConfig, kind: str = "eval", *, elsewhere: bool = False) -> 
         if config.shard
         else tuple(make_scorers(config.scorer_texts, config.weights, config.scorer_precision))
     )
-    require_weights(scorers)
     check_names(scorers, config.primary)
     if not config.distance and any(scorer.name == PATH_KL for scorer in scorers):
         raise UserError(f"scorer {PATH_KL} reads what is measured while images are made", do="add --distance")
-    for spec in dict.fromkeys(config.checkpoint):
-        sources += _checkpoint_source(spec, config)
-    return EvalPlan(config, prompt_set, sampler, scorers, shard, tuple(sources))
+    sources = (whereabouts(facts, offline=config.offline), *checkpoints)
+    sampler = config.sampling(default_sampling(facts))
+    if sampler.name not in facts.samplers:
+        raise UnknownNameError("sampler", sampler.name, facts.samplers)
+    require_weights(scorers)
+    return EvalPlan(config, prompt_set, sampler, scorers, shard, sources)
 
 
 def check_names(scorers: Sequence[Scorer], primary: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ Importing this room needs no torch; `benchmark.models.families.base.Pipeline` is
 
 from typing import TYPE_CHECKING
 
+from benchmark.core.console import doing
 from benchmark.core.hashing import sha256_json
 from benchmark.core.records import Checkpoint
 from benchmark.models.facts import (
@@ -102,7 +103,8 @@ def load_pipeline(
     """
     from benchmark.models import loading
 
-    return loading.load_pipeline(spec, device, offline=offline, precision=precision)
+    with doing(f"loading {spec}"):
+        return loading.load_pipeline(spec, device, offline=offline, precision=precision)
 
 
 def open_checkpoint(spec: str, base: "P", *, offline: bool = False) -> "tuple[Checkpoint, P]":

@@ -65,10 +65,10 @@ def print_leaderboard(
     columns = leaderboard.columns if every_scorer or verbose else _first_to_see(leaderboard)
     board = _of_columns(leaderboard, columns)
     names = display_names([row.checkpoint for row in board.rows])
-    console.print(Text(leaderboard.suite, style="bold"))
+    _prose(console, leaderboard.suite, "bold")
     told = finding(leaderboard)
     if told:
-        console.print(Text(told))
+        _prose(console, told)
     console.print()
     shown_columns = [column for column in by_axis(leaderboard) if column.facts in columns]
     for table in tables_of(leaderboard, shown_columns, names, console.width):
@@ -76,7 +76,7 @@ def print_leaderboard(
         console.print()
     notes = [*_legend(board, usual_prompts(leaderboard)), *_notes(board, names, verbose=verbose)]
     for note in notes:
-        console.print(Text(note, style="dim"))
+        _prose(console, note, "dim")
     shown = sections(board) if verbose else tag_sections(board)
     for section in shown:
         _print_section(_named(section, names), console, _NAME_WIDTH)
@@ -160,22 +160,29 @@ def print_verdict(report: GateReport, console: Console) -> None:
         report: What to show; nothing in it depends on colour.
         console: Where.
     """
-    console.print(Text(headline(report), style=f"bold {_COLOURS[report.verdict.outcome]}"))
+    _prose(console, headline(report), f"bold {_COLOURS[report.verdict.outcome]}")
     for name, text in compared_rows(report):
-        console.print(Text(f"{name:<13}{text}"))
+        _prose(console, f"{name:<13}{text}")
     console.print(_verdict_table(report, console.width))
     for line in verdict_remarks(report):
-        console.print(Text(line))
+        _prose(console, line)
     for line in LEGEND:
-        console.print(Text(line, style="dim"))
+        _prose(console, line, "dim")
     console.print(Text(clean(report.signature), style="dim"), soft_wrap=True)
+
+
+def _prose(console: Console, text: str, style: str = "") -> None:
+    """Prints words in lines that fit, without the blanks that wrapping leaves at their ends."""
+    for line in Text(text, style=style).wrap(console, console.width):
+        line.rstrip()
+        console.print(line, soft_wrap=True)
 
 
 def _print_section(section: Section, console: Console, most: int) -> None:
     longest = max(len(row[0]) for row in (section.header, *section.rows))
     name_width = min(most, longest, max(_LEAST_NAME, console.width // 2 - 2))
     console.print()
-    console.print(Text(section.title, style="bold"))
+    _prose(console, section.title, "bold")
     for part in section.split(console.width, name=name_width):
         table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
         table.add_column(Text(part.header[0]), max_width=name_width, overflow="fold")
@@ -187,7 +194,7 @@ def _print_section(section: Section, console: Console, most: int) -> None:
         console.print(table)
         console.print()
     for note in section.notes:
-        console.print(Text(note, style="dim"))
+        _prose(console, note, "dim")
 
 
 def _verdict_table(report: GateReport, width: int) -> Table:

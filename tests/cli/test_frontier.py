@@ -76,6 +76,37 @@ def test_what_cannot_be_made_is_refused_in_one_line(
     assert said in refused("frontier", evaluation, *words)
 
 
+DARK = """
+from benchmark.scorers.base import ImageScorer
+
+class Dark(ImageScorer):
+    name, axis, weights_hash = "dark", "preference", ""
+    def load(self, device="cpu"): ...
+    def values(self, shown): return [1 - float(image.mean()) / 255 for image in shown.images]
+"""
+
+
+def test_what_chose_is_what_is_shown_and_named_for_the_figure(
+    fbench: Fbench, world: dict[str, Path], tmp_path: Path
+) -> None:
+    (tmp_path / "dark.py").write_text(DARK)
+    mine = f"{world['scorers']}:Light,{world['scorers']}:Spread,{tmp_path / 'dark.py'}:Dark"
+    done = fbench(
+        "eval", "--base", world["base"], "--prompts", world["prompts"], "--images-per-prompt", 2,
+        "--scorers", mine, "--steps", 2, "--precision", "fp32", "--device", "cpu", "--guidance", 2,
+        "--out", tmp_path / "eval",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    words = ("--scales", "1", "--best-of", "2", "--device", "cpu")
+    by_dark = fbench("frontier", tmp_path / "eval", "--by", "dark", *words)
+    assert by_dark.exit_code == 0, by_dark.stderr
+    assert by_dark.stdout.split()[:4] == ["spread", "n", "dark", "n"]
+    assert by_dark.stdout.rstrip().endswith("--preference dark")
+    by_light = fbench("frontier", tmp_path / "eval", "--by", "light", *words)
+    assert by_light.stdout.split()[:4] == ["spread", "n", "light", "n"]
+    assert by_light.stdout.rstrip().endswith("frontier")
+
+
 def test_a_folder_that_is_no_evaluation_is_refused(refused: Callable[..., str], tmp_path: Path) -> None:
     assert "no run of `fbench eval` at" in refused("frontier", tmp_path)
     assert "no run of `fbench eval` at" in refused("frontier", tmp_path / "nowhere", "--dry-run")
@@ -170,6 +201,7 @@ def optima(fbench: Fbench, paired: Path) -> Path:
         "optimum under",
         "expr: (u-1)**2/(u+1)",
         "--frontier",
+        "--diversity apart\n",
         "hollow",
     ):
         assert said in done.stdout

@@ -12,6 +12,7 @@ from benchmark.core.errors import FbenchError, MissingRowsError
 from benchmark.leaderboard import write_score_table
 from benchmark.models import models
 from tools.simulated_tables import simulated_table
+from trainers.presets import PRESETS
 
 Refused = Callable[..., str]
 
@@ -78,7 +79,12 @@ def test_an_empty_path_is_not_the_current_folder(
             "leaderboard x --page-megabytes 3",
             "--page-megabytes is for html, and the format is table; add --output",
         ),
-        ("train --preset shapes-rpoo", "unknown preset 'shapes-rpoo'; allowed: diffusion-dpo-sd15"),
+        ("train --preset zzz", "unknown preset 'zzz'; allowed: diffusion-dpo-sd15, diffusion-dpo-sdxl, "),
+        (
+            "train --preset shapes-rpoo",
+            f"unknown preset 'shapes-rpoo'; allowed: one of {len(PRESETS)} names; did you mean shapes-rpo",
+        ),
+        ("train --preset shapes-rpoo", "fbench list presets shows all"),
         ("train --preset shapes-rpo --steps -3", "steps is -3: Input should be greater than 0"),
         ("train --preset shapes-rpo --lr 0", "lr is 0.0: Input should be greater than 0"),
         ("demo --steps 0", "steps is 0: Input should be greater than 0"),

@@ -32,7 +32,7 @@ def preset(name: str) -> Preset:
     """
     by_key = {normalise(known): found for known, found in PRESETS.items()}
     if normalise(name) not in by_key:
-        raise UnknownNameError("preset", name, PRESETS)
+        raise UnknownNameError("preset", name, PRESETS, "fbench list presets shows all")
     return by_key[normalise(name)]
 
 
