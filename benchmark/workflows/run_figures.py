@@ -194,7 +194,7 @@ def draw(
     points = grid(plane, limit, cloud)
     chosen = list(specs) or [own.divergence for own in (own,) if own is not None]
     fields = [divergence_field(spec, beta, points, plane, slope_matched=matched) for spec in chosen]
-    note = f"β = {beta:g}{' over the slope at u = 1' if matched else ''}"
+    note = f"β = {beta:g}{' / f″(1), slope-matched' if matched else ''}"
     return write_figure(path, fields, axes=plane, cloud=cloud, note=note)
 
 

@@ -102,7 +102,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, page_blocks: Any) -> dict[Comm
         'warmup = 0\nheld_out_pairs = 2\nheld_out_draws = 1\nprecision = "fp32"\ncache = "cache"\n'
     )
     Image.new("RGB", (64, 64), "red").save(images_of_mine(folder) / "star.png")
-    (folder / "my_images" / "star.txt").write_text("a red star")
+    (folder / "runs" / "my_images" / "star.txt").write_text("a red star")
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
         # A dry run that would fetch says so; where the network is forbidden it is refused.
         patch.delenv("HF_HUB_OFFLINE", raising=False)
@@ -111,8 +111,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory, page_blocks: Any) -> dict[Comm
 
 
 def images_of_mine(folder: Path) -> Path:
-    (folder / "my_images").mkdir()
-    return folder / "my_images"
+    images = folder / "runs" / "my_images"
+    images.mkdir(parents=True)
+    return images
 
 
 def rows_of(path: Path) -> Iterator[pa.RecordBatch]:

@@ -21,6 +21,8 @@ _MARGIN = 1.0
 """Points about a label that stay free."""
 _LINE = 3.0
 """Cost of a square point of a line or an edge; of a region it is 1."""
+_CROSSING = 200.0
+"""Cost of a leader that crosses another one: as much as 40 points of way."""
 
 Floats = NDArray[np.float64]
 Line = Sequence[tuple[float, float]]
@@ -61,6 +63,7 @@ class Room:
         across, up = (int(side * self._scale) for side in (frame.width, frame.height))
         self._taken = np.zeros((up, across))
         self._covered = np.zeros((up, across))
+        self._leaders = list[tuple[Floats, Floats]]()
 
     def keep_free(self, places: Line, size: float) -> None:
         """Squares of so many points about places in data units, which no label may touch."""
@@ -107,6 +110,8 @@ class Room:
             self._fill(self._taken, x, y, width, height)
             away = float(np.hypot(*_way(point, x, y, width, height)))
             centre = (x + width / 2 - point[0], y + height / 2 - point[1])
+            if away > _NEAR:
+                self._leaders.append((point, point + centre))
             _annotation(self._axes, label, centre, leader=away > _NEAR)
         return clear
 
@@ -119,6 +124,9 @@ class Room:
         y, x = np.mgrid[0 : up - rows + 1, 0 : across - columns + 1].astype(float)
         far = np.hypot(*_way(point, x, y, width, height))
         cost = _sums(self._covered, rows, columns) + _FURTHER * far
+        centres = np.stack([x + width / 2, y + height / 2])
+        for leader in self._leaders:
+            cost += _CROSSING * ((far > _NEAR) & _cross(point, centres, *leader))
         blocked = _sums(self._taken, rows, columns) > 0
         at = np.unravel_index(np.argmin(cost + 1e6 * blocked), cost.shape)
         return float(x[at]), float(y[at]), bool(blocked[at])
@@ -145,6 +153,21 @@ def _way(point: Floats, x: Floats | float, y: Floats | float, width: float, heig
             np.maximum(np.maximum(y - point[1], point[1] - y - height), 0.0),
         ]
     )
+
+
+def _cross(start: Floats, ends: Floats, other_start: Floats, other_end: Floats) -> NDArray[np.bool_]:
+    """Whether the straight way from a point to each of (2, ...) ends crosses another one."""
+
+    def side(a: Floats, b: Floats, c: Floats) -> Floats:
+        """Above 0 where c lies to the left of the way from a to b."""
+        found: Floats = (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+        return found
+
+    apart = side(start, ends, other_start) * side(start, ends, other_end) < 0
+    crossed: NDArray[np.bool_] = apart & (
+        side(other_start, other_end, start) * side(other_start, other_end, ends) < 0
+    )
+    return crossed
 
 
 def _sums(grid: Floats, rows: int, columns: int) -> Floats:

@@ -126,7 +126,6 @@ def lines_in_words(lines: Sequence[Frontier], titles: Mapping[str, str]) -> str:
     """
     facts = sorted({(shown(titles.get(line.reward, line.reward), 30), line.pool) for line in lines})
     of = " and of ".join(f"{reward} on {pool} images of the base per prompt" for reward, pool in facts)
-    return (
-        f"Lines: the optimum under each divergence, of {of}, drawn from the base's point; dotted and hollow: "
-        f"effective sample size below {HOLLOW_BELOW:g} of that."
-    )
+    hollow = any(point.hollow for line in lines for point in line.points)
+    signs = f"; dotted and hollow: effective sample size below {HOLLOW_BELOW:g} of that" if hollow else ""
+    return f"Lines: the optimum under each divergence, of {of}, drawn from the base's point{signs}."

@@ -203,6 +203,9 @@ def test_what_is_missing_is_shown_where_it_is_missing(open_page: Open) -> None:
     assert tab.locator("#compare .gone").text_content() == "the device ran out of memory"
     assert tab.locator("#compare img").count() == 4
     assert "–" in tab.locator("#compare tbody tr").first.text_content()
+    assert "– no value: the scorer" in tab.locator("#compare caption").text_content()
+    tab.click("#previous")
+    assert "no value" not in tab.locator("#compare caption").text_content()
 
 
 def test_manifests_and_signature_are_there(open_page: Open, source: PageSource) -> None:

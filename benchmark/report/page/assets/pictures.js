@@ -77,12 +77,13 @@ function comparison(p, shown, ks) {
     pictures.append(el("td", {}, el("div", { class: kind }, ...ks.map((k) => picture(drawn, p, c, k)))));
   }
   const best = shown.map(() => 0);
+  let lacking = false;
   const rows = shownScorers().flatMap((s) => {
     const { j } = s;
     if (!scores[j]) return [];
     const values = shown.map((c) => scoreOf(j, c, p, ks));
     const there = values.filter((v) => v !== null);
-    if (!there.length) return [];
+    lacking ||= there.length < values.length;
     const top = s.higher ? Math.max(...there) : Math.min(...there);
     const cells = values.map((value, n) => {
       const won = value === top && there.length > 1 && there.some((v) => v !== top);
@@ -93,7 +94,7 @@ function comparison(p, shown, ks) {
     const unit = s.unit === "prompt" ? "all k" : ks.length > 1 ? "mean" : "";
     return [el("tr", {}, el("th", { scope: "row" }, hinted(el("span", {}, ...breakable(s.title)), about(s)), el("span", { "aria-hidden": "true" }, s.higher ? "\u00a0↑" : "\u00a0↓"), el("small", {}, unit)), ...cells)];
   });
-  const table = el("table", { class: "compare" }, el("caption", {}, "★ won on this scorer, among the checkpoints shown; the scorers are those of the leaderboard above"), el("thead", {}, names, pictures), el("tbody", {}, ...rows));
+  const table = el("table", { class: "compare" }, el("caption", {}, `★ won on this scorer, among the checkpoints shown; ${lacking ? "– no value: the scorer does not rate this prompt, or could not rate the picture; " : ""}the scorers are those of the leaderboard above`), el("thead", {}, names, pictures), el("tbody", {}, ...rows));
   if (rows.length && shown.length > 1) {
     table.append(el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "scorers won"), ...best.map((n) => el("td", { class: "number" }, String(n))))));
   }
