@@ -13,15 +13,17 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmark.core import store
 from benchmark.core.errors import UnreadableFileError, UserError
 from benchmark.core.hashing import plain, sha256_file, sha256_json, sha256_path
 from benchmark.core.records import Checkpoint, Hyperparameter
 from benchmark.core.sealed import is_whole, sealed_file
-from trainers.networks import Policy
 from trainers.pairs import BAD_ROWS_FILE
+
+if TYPE_CHECKING:
+    from trainers.networks import Policy
 
 RECORD = "checkpoint.json"
 RESUME = "resume.pt"
@@ -73,7 +75,7 @@ def step_folder(run: Path, step: int) -> Path:
 
 
 def save_checkpoint(
-    run: Path, policy: Policy, draft: Checkpoint, base_revision: str, base_sha256: str
+    run: Path, policy: "Policy", draft: Checkpoint, base_revision: str, base_sha256: str
 ) -> Checkpoint:
     """Writes a policy's weights and its record, whole or not at all.
 

@@ -3,7 +3,7 @@
 import math
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from benchmark.core.records import Axis, ImageSet, ScoreRow
 from benchmark.networks.open_clip import Preprocess, clip_pixels, hps_pixels
 from benchmark.scorers import Scorer, make_scorers, scorers
 from benchmark.scorers.base import PromptScorer, SetScorer, Shown, Value
+from benchmark.shapes.truth import load_judge
 
 MakeSet = Callable[..., ImageSet]
 Rows = dict[tuple[str | None, int | None], ScoreRow]
@@ -36,11 +37,41 @@ def loaded(name: str) -> Scorer:
     return scorer
 
 
+@dataclass(frozen=True)
+class Case:
+    """A scorer, whole images, and what it says of them."""
+
+    scorer: Scorer
+    clean: ImageSet
+    before: Rows
+
+    def after(self, kinds: Sequence[str], bad_files: Any, name: str) -> Rows:
+        """What it says when the first image of each prompt is replaced, as far as there are kinds."""
+        return by_place(self.scorer.score(with_files(self.clean, kinds, bad_files, name)))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def case(
+    request: pytest.FixtureRequest,
+    world_folder: Path,
+    random_world: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Case:
+    clean = random_world.render_set(tmp_path_factory.mktemp(request.param), prompts=PROMPTS, k=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resources, "_PACKAGE", world_folder)
+        load_judge.cache_clear()
+        scorer = loaded(request.param)
+        before = by_place(scorer.score(clean))
+        load_judge.cache_clear()
+    return Case(scorer, clean, before)
+
+
 def by_place(rows: Sequence[ScoreRow]) -> Rows:
     return {(row.prompt_id, row.seed): row for row in rows}
 
 
-def with_files(images: ImageSet, names: Sequence[str], bad_files: Any, name: str = "worse") -> ImageSet:
+def with_files(images: ImageSet, names: Sequence[str], bad_files: Any, name: str) -> ImageSet:
     """The set with the first image of each prompt replaced, as far as there are names."""
     records = list(images.records)
     k = len(images.seeds)
@@ -63,19 +94,14 @@ def check_row(row: ScoreRow) -> None:
         assert "\n" not in row.note
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_bad_files_have_no_number_and_the_others_keep_theirs(
-    name: str, world: Path, make_set: MakeSet, bad_files: Any
-) -> None:
+def test_bad_files_have_no_number_and_the_others_keep_theirs(case: Case, world: Path, bad_files: Any) -> None:
     refused = [*bad_files.REFUSED, "missing", "directory"]
-    clean = make_set(prompts=PROMPTS, k=2)
-    scorer = loaded(name)
-    before, after = (by_place(scorer.score(s)) for s in (clean, with_files(clean, refused, bad_files)))
-    bad = {(p.id, 0): kind for p, kind in zip(clean.prompt_set, refused, strict=False)}
+    before, after = case.before, case.after(refused, bad_files, "refused")
+    bad = {(p.id, 0): kind for p, kind in zip(case.clean.prompt_set, refused, strict=False)}
     prompts = {prompt for prompt, _ in bad}
     for row in after.values():
         check_row(row)
-    if scorer.unit == "set":
+    if case.scorer.unit == "set":
         # Less images, another number or none; with none the row says what is wrong.
         row = after[None, None]
         assert row.note.startswith("no image for ") if row.status == "ok" else "n < 5d" in row.note
@@ -85,7 +111,7 @@ def test_bad_files_have_no_number_and_the_others_keep_theirs(
         if place in bad:
             status = "missing" if bad[place] in ("missing", "directory") else "error"
             assert (row.status, row.failed) == (status, True), bad[place]
-        elif scorer.unit == "image" or place[0] not in prompts:
+        elif case.scorer.unit == "image" or place[0] not in prompts:
             old = before[place]
             assert (row.status, row.note) == (old.status, old.note)
             assert row.value is old.value or row.value == pytest.approx(old.value, abs=1e-4)
@@ -94,28 +120,18 @@ def test_bad_files_have_no_number_and_the_others_keep_theirs(
             assert row.failed
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_odd_but_whole_files_are_images_like_any(
-    name: str, world: Path, make_set: MakeSet, bad_files: Any
-) -> None:
-    clean = make_set(prompts=PROMPTS, k=2)
-    scorer = loaded(name)
-    before = by_place(scorer.score(clean))
-    after = by_place(scorer.score(with_files(clean, list(bad_files.READ), bad_files)))
-    assert after.keys() == before.keys()
+def test_odd_but_whole_files_are_images_like_any(case: Case, world: Path, bad_files: Any) -> None:
+    after = case.after(list(bad_files.READ), bad_files, "odd")
+    assert after.keys() == case.before.keys()
     assert not any(row.failed for row in after.values())
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_one_pixel_takes_nobody_along(name: str, world: Path, make_set: MakeSet, bad_files: Any) -> None:
-    clean = make_set(prompts=PROMPTS, k=2)
-    scorer = loaded(name)
-    before = by_place(scorer.score(clean))
-    after = by_place(scorer.score(with_files(clean, ["1 x 1"], bad_files)))
-    first = clean.records[0].prompt_id
+def test_one_pixel_takes_nobody_along(case: Case, world: Path, bad_files: Any) -> None:
+    before, after = case.before, case.after(["1 x 1"], bad_files, "pixel")
+    first = case.clean.records[0].prompt_id
     for place, row in after.items():
         check_row(row)
-        if scorer.unit != "set" and place not in ((first, 0), (first, None)):
+        if case.scorer.unit != "set" and place not in ((first, 0), (first, None)):
             assert row.value is before[place].value or row.value == pytest.approx(
                 before[place].value, abs=1e-4
             )
@@ -179,6 +195,7 @@ def poisoned(world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         state[last].view(-1)[0] = torch.nan
         save_file(state, file, {"format": "pt"}) if plain else torch.save(state, file)
     monkeypatch.setattr(resources, "_PACKAGE", package)
+    load_judge.cache_clear()
 
 
 @pytest.mark.parametrize("name", NAMES)
