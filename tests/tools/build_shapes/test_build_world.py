@@ -1,4 +1,4 @@
-"""The builder in miniature: every stage of the world and of the diffusion model, at 1/200 of the steps."""
+"""The builder in miniature: every stage of the world and of the diffusion model, at 1/500 of the steps."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from benchmark.shapes.truth import load_judge
 from tools.build_shapes import oracles, preferences, samples, text, tokenizer, truth, unet, vae
 from tools.build_shapes.fitting import Build
 
-SCALE = 1 / 200
+SCALE = 1 / 500
 
 
 def build_in(folder: Path) -> Build:
