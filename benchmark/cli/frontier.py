@@ -124,7 +124,7 @@ def _say_optima(result: "FrontierResult", plane: "Plane", evaluation: Path) -> N
 
 
 def _axes(evaluation: Path, plane: "Plane") -> list[str]:
-    """The options that show a plane in the evaluation's figure, where it has those scorers and shows others."""
+    """The options that show a plane in the evaluation's figure, where it would show another one."""
     from benchmark.leaderboard import read_score_table
     from benchmark.leaderboard.trade_off_plane import primary_pairs
 

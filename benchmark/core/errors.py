@@ -86,7 +86,8 @@ class UnknownNameError(UserError):
         hint = f"did you mean {' or '.join(close)}?" if close else do
         many = bool(close) and len(names) > _READ_AT_A_GLANCE
         allowed = f"one of {len(names)} names" if many else ", ".join(names) or "none"
-        super().__init__(f"unknown {kind} {name!r}", allowed=allowed, do=" ".join([hint, do] if many else [hint]))
+        hint = f"{hint} {do}".strip() if many else hint
+        super().__init__(f"unknown {kind} {name!r}", allowed=allowed, do=hint)
 
 
 class ConfigError(UserError):

@@ -60,7 +60,7 @@ class EvalPlan:
 
 
 def plan(config: EvalConfig, kind: str = "eval", *, elsewhere: bool = False) -> EvalPlan:
-    """Checks everything that can be wrong before anything is loaded: what is typed, then what must be fetched.
+    """Checks everything that can be wrong before anything is loaded, what was typed before what is fetched.
 
     Args:
         config: The settings.

@@ -99,8 +99,7 @@ def write_results(
     # Built from the file, as `fbench leaderboard` does, so that both always agree; once is enough in memory.
     del rows
     table = read_score_table(path)
-    with doing("ranking"):
-        leaderboard = build_leaderboard([table], reference=reference)
+    leaderboard = build_leaderboard([table], reference=reference)
     with doing("drawing the figures"):
         figures = _figures(leaderboard, table, image_sets, out / "figures")
     runs = training_runs(manifest)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmark.core.console import doing
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import Checkpoint
 from benchmark.gate.decision import GateReport, Verdict
@@ -39,6 +40,7 @@ class ComparedCheckpoints:
     candidate: tuple[Checkpoint, ...]
 
 
+@doing("comparing")
 def gate_evaluations(
     baseline: Sequence[str],
     candidate: Sequence[str],

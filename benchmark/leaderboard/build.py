@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from benchmark.core.console import doing
 from benchmark.core.errors import UnknownNameError, UserError
 from benchmark.core.records import (
     Cost,
@@ -23,6 +24,7 @@ from benchmark.stats.arrays import RESAMPLES
 from benchmark.stats.cells import MAX_SHARE
 
 
+@doing("ranking")
 def build_leaderboard(
     tables: Sequence[ScoreTable],
     *,

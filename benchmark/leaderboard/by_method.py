@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from benchmark.core.console import doing
 from benchmark.core.records import Checkpoint, Leaderboard, LeaderboardCell, LeaderboardRow
 from benchmark.leaderboard.join import join_tables
 from benchmark.leaderboard.method_cells import method_cells
@@ -13,6 +14,7 @@ from benchmark.leaderboard.score_table import ScoreTable
 from benchmark.stats.cells import MAX_SHARE
 
 
+@doing("ranking")
 def build_method_leaderboard(
     tables: Sequence[ScoreTable], *, reference: str | None = None, scorers: Sequence[str] = ()
 ) -> Leaderboard:

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation, Text
 
 from benchmark.report.figures.label_places import Label, Room, _cross
 
@@ -30,19 +31,16 @@ def test_leaders_of_a_cluster_do_not_cross(seed: int) -> None:
     assert room.write([Label(x, y, f"method {i}", "black", size=5.0) for i, (x, y) in enumerate(places)])
     figure.draw_without_rendering()
     leaders = [
-        axes.transData.transform([note.xy, axes.transData.inverted().transform(_centre(note))])
+        (axes.transData.transform(np.array(note.xy)), _centre(note))
         for note in axes.texts
-        if note.arrow_patch is not None  # type: ignore[attr-defined]
+        if isinstance(note, Annotation) and note.arrow_patch is not None
     ]
     assert len(leaders) > 2, "a cluster whose labels stand off it"
     for (a, b), (c, d) in itertools.combinations(leaders, 2):
         assert not _cross(a, b, c, d)
 
 
-def _centre(note: object) -> np.ndarray:
+def _centre(note: Annotation) -> np.ndarray:
     """Middle of the letters, in pixels."""
-    from matplotlib.text import Text
-
-    assert isinstance(note, Text)
     box = Text.get_window_extent(note)
     return np.array([(box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2])
