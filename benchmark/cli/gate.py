@@ -17,7 +17,10 @@ def _example(folders: Sequence[Path]) -> str:
     return f"such as: fbench gate --baseline {old} --candidate {new}"
 
 
-_WHO = "An evaluation folder, or a checkpoint's id or its beginning; once for each training run of a method."
+_WHO = (
+    "An evaluation folder, a checkpoint's id or its beginning, or a method such as reverse_kl, which is all "
+    "its training runs."
+)
 
 
 @app.command("gate")
@@ -51,6 +54,7 @@ def gate(
     Examples:
       fbench gate --baseline runs/eval-old --candidate runs/eval-new
       fbench gate --baseline base --candidate f_dpo-jensen_shannon runs/eval --margin oracle=0.02
+      fbench gate --baseline reverse_kl --candidate jensen_shannon runs/eval
       fbench gate --baseline runs/eval-old --candidate runs/eval-new --scorers hps --junit gate.xml
     """
     from benchmark.core.errors import UserError
@@ -59,7 +63,7 @@ def gate(
         if not given:
             raise UserError(
                 f"{option} is missing",
-                allowed="an evaluation folder, or a checkpoint's id where folders stand after the options",
+                allowed="an evaluation folder; an id or a method where folders stand after the options",
                 do=_example(folders or ()),
             )
     margins = verdict.parse_margins(margin)

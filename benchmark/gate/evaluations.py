@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmark.gate.margins import NO_MARGINS
 from benchmark.leaderboard import ScoreTable, join_tables, read_score_table
 from benchmark.leaderboard.join import comparable
 from benchmark.leaderboard.names import display_names
-from benchmark.leaderboard.same_method import method_facts
+from benchmark.leaderboard.same_method import Method, find_method, method_facts, methods_of
 from benchmark.models import draws_embedded_world
 from benchmark.stats.one_sided import ALPHA
 
@@ -161,9 +162,9 @@ def find_checkpoints(
 ) -> ComparedCheckpoints:
     """Reads the evaluations and finds the checkpoints that are meant.
 
-    A text is the id of a checkpoint, the beginning of one id alone, or an evaluation: its folder or its
-    ``scores.parquet``. An evaluation stands for all its trained checkpoints, or for its base model if there
-    is no other.
+    A text is the id of a checkpoint, the beginning of one id alone, the name of a method as the leaderboard
+    of methods takes it, or an evaluation: its folder or its ``scores.parquet``. An evaluation stands for all
+    its trained checkpoints, or for its base model if there is no other.
 
     Args:
         baseline: Texts of the one side.
@@ -201,7 +202,7 @@ def find_checkpoints(
             checkpoint
             for text in texts
             for checkpoint in (
-                _trained(tables[named[text].resolve()]) if text in named else [_by_id(text, joined)]
+                _trained(tables[named[text].resolve()]) if text in named else _by_name(text, joined)
             )
         ]
         return tuple({checkpoint.id: checkpoint for checkpoint in found}.values())
@@ -220,15 +221,24 @@ def _trained(table: ScoreTable) -> Sequence[Checkpoint]:
     return [c for c in table.checkpoints if not c.is_base] or table.checkpoints
 
 
-def _by_id(text: str, table: ScoreTable) -> Checkpoint:
-    """The checkpoint of this id, or the only one whose id begins so: ids end with a hash."""
+def _by_name(text: str, table: ScoreTable) -> Sequence[Checkpoint]:
+    """The checkpoint of this id, or the only one whose id begins so; else the runs of the method of this name."""
     known = {checkpoint.id: checkpoint for checkpoint in table.checkpoints}
     begin = [id_ for id_ in known if id_.startswith(text)]
-    if text not in known and len(begin) != 1:
-        raise UnknownNameError(
-            "checkpoint", text, begin or known, do="name an id, or a folder that holds scores.parquet"
-        )
-    return known[text if text in known else begin[0]]
+    if text in known or len(begin) == 1:
+        return [known[text if text in known else begin[0]]]
+    methods = tuple[Method, ...]()
+    # Two runs of one seed make it unclear what a method is, and no id unclear.
+    with suppress(UserError):
+        methods = methods_of(table.checkpoints)
+    if any(method.is_called(text) for method in methods):
+        return find_method(text, methods).runs
+    raise UnknownNameError(
+        "checkpoint or method",
+        text,
+        begin or [*known, *(f"'{method.name}'" for method in methods if len(method.runs) > 1)],
+        do="name an id, a method, or a folder that holds scores.parquet",
+    )
 
 
 def _check(compared: ComparedCheckpoints) -> None:

@@ -60,6 +60,13 @@ class Method:
         count = len(self.seeds)
         return f"{self.name} ({number_of(count, 'seed')})" if count else self.name
 
+    def is_called(self, text: str) -> bool:
+        """Whether a text is its name or title, objective and divergence, divergence, or the id of a run."""
+        run = self.runs[0]
+        registered = " ".join(part for part in (run.objective, run.divergence) if part)
+        names = (self.name, self.title, registered, run.divergence, *(run.id for run in self.runs))
+        return bool(text) and text in names
+
 
 def method_facts(runs: Sequence[Checkpoint]) -> list[dict[str, object]]:
     """For each run all in which the runs of one method agree, by name; the names are the same for all."""
@@ -121,7 +128,7 @@ def find_method(asked: str, methods: Sequence[Method]) -> Method:
         UnknownNameError: If there is none of this name.
         UserError: If there are several.
     """
-    found = [method for method in methods if asked in _called(method)]
+    found = [method for method in methods if method.is_called(asked)]
     if not found:
         raise UnknownNameError("method of these evaluations", asked, [method.name for method in methods])
     if len(found) > 1:
@@ -129,15 +136,6 @@ def find_method(asked: str, methods: Sequence[Method]) -> Method:
             f"{asked} is the name of {len(found)} methods", allowed="; ".join(method.name for method in found)
         )
     return found[0]
-
-
-def _called(method: Method) -> set[str | None]:
-    run = method.runs[0]
-    registered = " ".join(part for part in (run.objective, run.divergence) if part)
-    return {method.name, method.title, registered, run.divergence, *(run.id for run in method.runs)} - {
-        None,
-        "",
-    }
 
 
 def _seeds(runs: Sequence[Checkpoint]) -> tuple[int, ...]:

@@ -208,6 +208,8 @@ def test_folders_of_runs_are_methods(fbench: Fbench, candidate: str, outcome: st
     assert (told["baseline"], told["candidate"]) == ("f_dpo reverse_kl", "f_dpo jensen_shannon")
     named = [word for s in range(8) for word in ("--baseline", f"kl-s{s}")]
     assert gated(fbench, *named, "--candidate", candidate, "runs") == told
+    methods = ("--baseline", "f_dpo reverse_kl", "--candidate", "jensen_shannon")
+    assert gated(fbench, *methods, "runs", candidate) == told
 
 
 # --- refusals ---------------------------------------------------------------------------------
@@ -222,7 +224,7 @@ TWO = "--baseline old --candidate new"
         ("--baseline old", "--candidate is missing"),
         ("--baseline nowhere --candidate x", "there is no evaluation at nowhere; allowed: folders of"),
         ("--baseline base --candidate nowhere", "there is no evaluation at nowhere; allowed: folders of"),
-        ("--baseline old --candidate nowhere", "unknown checkpoint 'nowhere'; allowed: base, kl-s0-cafe"),
+        ("--baseline old --candidate nowhere", "unknown checkpoint or method 'nowhere'; allowed: base, "),
         (f"{TWO} lost", "no score table at lost; allowed: a folder that `fbench eval` wrote"),
         ("--baseline old --candidate cfg5", "are not comparable: cfg is 3.0 in one and 5.0 in the other"),
         ("--baseline old --candidate kl-s0-cafe", "kl-s0-cafe is both baseline and candidate"),
@@ -239,7 +241,8 @@ TWO = "--baseline old --candidate new"
         ("--baseline old --candidate text.txt", "cannot read text.txt as parquet"),
         ("--baseline runs --candidate new", "8 baseline and 1 candidate checkpoints; allowed: one against"),
         ("--baseline mixed --candidate new", "the baseline is not one method: beta is 1.0 in kl-s0-cafe and"),
-        ("--baseline kl --candidate new runs", "unknown checkpoint 'kl'; allowed: kl-s0-cafe, kl-s1-cafe"),
+        ("--baseline kl --candidate new runs", "unknown checkpoint or method 'kl'; allowed: kl-s0-cafe"),
+        ("--baseline reverse_kl --candidate js both mixed", "reverse_kl is the name of 2 methods"),
         ("--baseline few --candidate few-new", "the evaluations lack true_taste, scene_rate, gated by"),
         ("--baseline kl --candidate js none-primary", "no scorer of these evaluations is primary; allowed: "),
     ],
