@@ -222,7 +222,7 @@ def _trained(table: ScoreTable) -> Sequence[Checkpoint]:
 
 
 def _by_name(text: str, table: ScoreTable) -> Sequence[Checkpoint]:
-    """The checkpoint of this id, or the only one whose id begins so; else the runs of the method of this name."""
+    """The checkpoint of this id, or of an id that alone begins so, or the runs of the method of this name."""
     known = {checkpoint.id: checkpoint for checkpoint in table.checkpoints}
     begin = [id_ for id_ in known if id_.startswith(text)]
     if text in known or len(begin) == 1:
