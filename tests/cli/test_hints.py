@@ -67,7 +67,7 @@ class Mine(Objective):
         ("eval --base sd35", "did you mean sd35_large or sd35_medium"),
         ("weights fetch hps", "did you mean hps-v2.0 or hps-v2.1?"),
         ("finetune", "did you mean fbench train?"),
-        ("divergence check 'expr: u^2 - 1'", "a power is 'u ** (2 - 1)'"),
+        ("divergence check 'expr: (u-1)^2/(u+1)'", "write '(u-1)**2/(u+1)'"),
         ("divergence check 'expr: u*ln(u)'", "did you mean log?"),
         ("divergence check 'u*log(u)'", "if that is a formula, write 'expr: u*log(u)'"),
     ],

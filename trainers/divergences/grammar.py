@@ -80,6 +80,9 @@ def parse(text: str) -> ast.expr:
         # Python takes some look-alikes of u for u; a reader of the manifest would not.
         strange = next(c for c in text if not (c.isascii() and c.isprintable()))
         raise ValueError(f"a formula is plain ASCII, this one has {strange!a}")
+    if "^" in text:
+        # Python would read it, and bind it more weakly than a sum.
+        raise ValueError(f"^ is not of the language of formulas; write {text.strip().replace('^', '**')!r}")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -217,8 +220,6 @@ _SPELLINGS: Final = {"ln": "log", "pow": "**", "power": "**", "square": "**"}
 def _meant(node: ast.expr) -> str:
     """How to write what was probably meant; empty where nobody knows."""
     match node:
-        case ast.BinOp(left=left, op=ast.BitXor(), right=right):
-            return f"a power is {ast.unparse(ast.BinOp(left, ast.Pow(), right))!r}"
         case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)):
             known = _SPELLINGS.get(name, name)
             return f"did you mean {known}?" if known in (*FUNCTIONS, "**") else ""

@@ -115,7 +115,7 @@ def pictures_of(
             break
         rows[place] = [one.text for one in drawn]
         kept += [one for one in drawn if one.text]
-        if tell:
+        if tell and found.total:
             tell(len(kept), found.total)
         found.faults += [(c, *place, one.why) for c, one in enumerate(drawn) if one.why]
     for p in range(len(prompts)):
