@@ -153,14 +153,15 @@ def leaderboard(
     view = View(tuple(where or ()), sort, chosen, _listed(axis), primary, retest)
     _refuse_what_does_nothing(form, output, view, latex, page_megabytes, by_tag=by_tag, verbose=verbose)
     tables = [read_score_table(path) for path in folders]
+    frontiers = [] if by_method else _frontiers(frontier or [], form)
     if by_method:
         _refuse_for_methods(form, {"--retest": retest, "--by-tag": by_tag, "--frontier": frontier})
         whole = build_method_leaderboard(tables, reference=reference, scorers=view.scorers)
         board = view_of(whole, view, method_notes)
     else:
         board = build_view(tables, view, reference=reference, tags=by_tag)
-    if frontier:
-        board = _with_frontiers(board, frontier, form, join_tables(tables))
+    if frontiers:
+        board = _with_frontiers(board, frontiers, join_tables(tables))
     if form == _HTML:
         from benchmark.evaluate.finished import page_source
         from benchmark.generate import console_progress
@@ -242,19 +243,27 @@ def _refuse_what_does_nothing(
         raise UserError("--by-tag makes a second csv file", do="name the first: --output table.csv")
 
 
-def _with_frontiers(
-    board: "Leaderboard", folders: list[Path], form: str, scores: "ScoreTable"
-) -> "Leaderboard":
-    """The same ranks, with frontiers in the trade-offs."""
+def _frontiers(folders: list[Path], form: str) -> "list[ScoreTable]":
+    """What the trade-offs show besides checkpoints; none unless asked for."""
+    if not folders:
+        return []
     from benchmark.core.errors import UserError
-    from benchmark.leaderboard import read_score_table
-    from benchmark.leaderboard.frontiers import with_frontiers
+    from benchmark.leaderboard.frontiers import read_frontiers
 
     if form not in (_HTML, "json"):
         raise UserError(
             f"--frontier is for html and json, and the format is {form}", do="add --output report.html"
         )
-    return with_frontiers(board, [read_score_table(folder, "frontier EVAL") for folder in folders], scores)
+    return read_frontiers(folders)
+
+
+def _with_frontiers(
+    board: "Leaderboard", frontiers: "list[ScoreTable]", scores: "ScoreTable"
+) -> "Leaderboard":
+    """The same ranks, with frontiers in the trade-offs."""
+    from benchmark.leaderboard.frontiers import with_frontiers
+
+    return with_frontiers(board, frontiers, scores)
 
 
 def _refuse_for_methods(form: str, others: Mapping[str, object]) -> None:

@@ -11,10 +11,23 @@ from benchmark.cli.output import say, say_json, say_table
 
 app = typer.Typer(cls=Group, add_completion=False, rich_markup_mode="rich")
 
+
+def _figure_file(path: Path | None) -> Path | None:
+    """Refuses another format before anything is read."""
+    if path is not None:
+        from benchmark.report.figures.style import check_ending
+
+        check_ending(path)
+    return path
+
+
 Output = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="A .png, .pdf or .svg. (default figures/ of the first folder)"),
-]
+    typer.Option(
+        metavar="FILE", help="A .png, .pdf or .svg. (default figures/ of the first folder)",
+        callback=_figure_file,
+    ),
+]  # fmt: skip
 Folders = Annotated[list[Path], typer.Argument(metavar="DIR...", help="Evaluation folders.")]
 Reference = Annotated[
     str | None,
@@ -64,20 +77,18 @@ def trade_off(
       fbench plot trade-off runs/eval --frontier runs/eval/frontier --output frontier.pdf
     """
     from benchmark.leaderboard import build_leaderboard, join_tables, read_score_table
-    from benchmark.leaderboard.frontiers import with_frontiers
+    from benchmark.leaderboard.frontiers import read_frontiers, with_frontiers
     from benchmark.leaderboard.line_distance import distance_lines
     from benchmark.leaderboard.trade_off_plane import with_plane
     from benchmark.report import figures
 
-    tables = [read_score_table(folder) for folder in folders]
+    tables, frontiers = [read_score_table(folder) for folder in folders], read_frontiers(frontier or ())
     asked = (preference, diversity) if preference and diversity else ()
     board = build_leaderboard(tables, reference=reference, scorers=asked)
     across, upward = figures.axes_of(board, preference, diversity)
     scores = join_tables(tables, asked)
     board = with_plane(board, scores, across, upward)
-    board = with_frontiers(
-        board, [read_score_table(folder, "frontier EVAL") for folder in frontier or ()], scores
-    )
+    board = with_frontiers(board, frontiers, scores)
     place = output or _figures(folders[0]) / "trade-off.png"
     drawn = figures.trade_off(place, board, preference=upward, diversity=across)
     plane = next((p for p in board.planes if (p.across, p.upward) == (across, upward)), None)
@@ -134,13 +145,14 @@ def iso_reward(
     """
     from benchmark.leaderboard import join_tables, read_score_table
     from benchmark.leaderboard.equal_level import contrast_lines, equal_level
-    from benchmark.leaderboard.frontiers import with_lines
+    from benchmark.leaderboard.frontiers import read_frontiers, with_lines
     from benchmark.report import figures
 
     asked = (level, outcome) if level and outcome else ()
     table = join_tables([read_score_table(folder) for folder in folders], asked)
+    frontiers = read_frontiers(frontier or ())
     found = equal_level(table, level=level, outcome=outcome, along=along, reference=method)
-    found = with_lines(found, table, [read_score_table(folder, "frontier EVAL") for folder in frontier or ()])
+    found = with_lines(found, table, frontiers)
     drawn = figures.iso_reward(output or _figures(folders[0]) / "iso-reward.png", found)
     if not as_json:
         say_table(contrast_lines(found))
@@ -270,7 +282,9 @@ def gradient_field(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="A .png, .pdf or .svg. (default gradient-field.png, in the run's figures/)"
+            metavar="FILE",
+            help="A .png, .pdf or .svg. (default gradient-field.png, in the run's figures/)",
+            callback=_figure_file,
         ),
     ] = None,
     as_json: options.AsJson = False,

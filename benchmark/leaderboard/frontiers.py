@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Final
 
 from benchmark.core.errors import NotComparableError, UserError
@@ -10,7 +11,7 @@ from benchmark.leaderboard.comparability import first_difference
 from benchmark.leaderboard.equal_level import EqualLevel
 from benchmark.leaderboard.line_distance import distance_lines, distances_from_lines
 from benchmark.leaderboard.optimum_lines import OptimumLine, beta_of, optimum_lines
-from benchmark.leaderboard.score_table import ScoreTable
+from benchmark.leaderboard.score_table import ScoreTable, read_score_table
 from benchmark.leaderboard.trade_off_plane import Positions, positions_of, sampled_scorer
 from benchmark.stats.arrays import RESAMPLES, FloatArray
 
@@ -64,6 +65,21 @@ def difference_from(
     """
     only_one = {c.name for c in board.columns} ^ {c.name for c in columns}
     return first_difference(_without(board.signature, only_one), _without(signature, only_one))
+
+
+def read_frontiers(folders: Sequence[Path]) -> list[ScoreTable]:
+    """The tables of frontiers, read before anything is ranked.
+
+    Args:
+        folders: That ``fbench frontier`` wrote.
+
+    Raises:
+        UserError: If one holds no table, or not a frontier's.
+    """
+    tables = [read_score_table(folder, "frontier EVAL") for folder in folders]
+    for table in tables:
+        _refuse_other(table)
+    return tables
 
 
 def with_frontiers(
@@ -263,12 +279,17 @@ def _check(board: Leaderboard, table: ScoreTable) -> None:
         )
 
 
+def _refuse_other(table: ScoreTable) -> None:
+    if f"|{_PART}" not in table.signature:
+        where = table.source or table.suite
+        raise UserError(f"{where} is no frontier", do="make one with `fbench frontier`")
+
+
 def _check_comparable(
     board: Leaderboard | ScoreTable, checkpoints: Sequence[Checkpoint], table: ScoreTable
 ) -> None:
     where = table.source or table.suite
-    if f"|{_PART}" not in table.signature:
-        raise UserError(f"{where} is no frontier", do="make one with `fbench frontier`")
+    _refuse_other(table)
     difference = difference_from(board, table.signature, table.columns)
     base = table.checkpoints[0]
     for known in checkpoints:

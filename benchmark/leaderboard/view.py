@@ -63,10 +63,13 @@ def build_view(
     Raises:
         UserError: As :func:`build_leaderboard` and :func:`view_of`.
     """
+    table = join_tables(tables, view.scorers)
+    # Ranking takes long, and a name is mistyped in a moment.
+    matching(table.checkpoints, view.where)
+    _chosen(table.columns, view)
     if not view.retest:
         board = build_leaderboard(tables, reference=reference, scorers=view.scorers, tags=tags)
         return view_of(board, view)
-    table = join_tables(tables, view.scorers)
     tested = only(table, view.where, reference)
     board = view_of(build_leaderboard([tested], reference=reference, tags=tags), replace(view, where=()))
     note = (
@@ -90,7 +93,7 @@ def view_of(board: Leaderboard, view: View, notes: Notes = notes_of) -> Leaderbo
         UserError: For a condition that is none, or if nothing is left.
     """
     ids = {board.reference, *matching([row.checkpoint for row in board.rows], view.where)}
-    columns = _columns(board, view)
+    columns = _chosen(board.columns, view)
     index = {column.name: i for i, column in enumerate(board.columns)}
     rows = [
         replace(row, cells=tuple(row.cells[index[column.name]] for column in columns))
@@ -162,8 +165,13 @@ def matching(checkpoints: Sequence[Checkpoint], where: Sequence[str]) -> list[st
     conditions = [_condition(text, checkpoints) for text in where]
     found = [c.id for c in checkpoints if all(holds(c) for holds in conditions)]
     if not found:
+        alone = [
+            text for text, holds in zip(where, conditions, strict=True) if not any(map(holds, checkpoints))
+        ]
+        there = [_value(c, _CONDITION.sub(r"\1", alone[0])) if alone else c.id for c in checkpoints]
+        values = dict.fromkeys("none" if value is None else str(value) for value in there)
         raise UserError(
-            f"no checkpoint has {' and '.join(where)}", allowed=", ".join(c.id for c in checkpoints)
+            f"no checkpoint has {alone[0] if alone else ' and '.join(where)}", allowed=", ".join(values)
         )
     return found
 
@@ -209,20 +217,20 @@ def _number(value: Value) -> float | None:
         return None
 
 
-def _columns(board: Leaderboard, view: View) -> tuple[ScorerColumn, ...]:
-    by_name = {column.name: column for column in board.columns}
+def _chosen(columns: Sequence[ScorerColumn], view: View) -> tuple[ScorerColumn, ...]:
+    by_name = {column.name: column for column in columns}
     for name in view.scorers:
         if name not in by_name:
             raise UnknownNameError("scorer of this leaderboard", name, by_name)
     for axis in view.axes:
-        if axis not in {column.axis for column in board.columns}:
-            raise UnknownNameError("axis of this leaderboard", axis, {c.axis for c in board.columns})
+        if axis not in {column.axis for column in columns}:
+            raise UnknownNameError("axis of this leaderboard", axis, {c.axis for c in columns})
     found = tuple(
         by_name[name]
         for name in dict.fromkeys(view.scorers or by_name)
         if (not view.axes or by_name[name].axis in view.axes) and (by_name[name].primary or not view.primary)
     )
-    if not found and board.columns:
+    if not found and columns:
         raise UserError("no scorer is left to show", allowed=", ".join(by_name))
     return found
 

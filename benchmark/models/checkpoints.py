@@ -6,7 +6,14 @@ from dataclasses import fields
 from pathlib import Path
 
 from benchmark.core import hashing
-from benchmark.core.errors import MissingFileError, NotComparableError, UnreadableFileError, UserError, pasted
+from benchmark.core.errors import (
+    MissingFileError,
+    NotComparableError,
+    UnreadableFileError,
+    UserError,
+    close_matches,
+    pasted,
+)
 from benchmark.core.known_hashes import known_sha256
 from benchmark.core.records import EXTERNAL, Checkpoint
 from benchmark.core.store import read_json
@@ -53,8 +60,11 @@ def find_checkpoint(spec: str, *, offline: bool = False) -> Path:
         return adapter_place(path)
     if looks_like_hub_id(spec) and not path.parent.exists():
         return download(spec, offline=offline)[0]
-    train = pasted("fbench", "train", "--preset", "shapes-rpo", "--out", path)
-    do = f"name one that is there, or train one: {train}"
+    do = "name one that is there"
+    if close_matches(spec, ["base"]):
+        do = "did you mean base?"
+    elif not path.suffix:
+        do += f", or train one: {pasted('fbench', 'train', '--preset', 'shapes-rpo', '--out', path)}"
     raise MissingFileError(path, "checkpoint", allowed=checkpoint_forms(), do=do)
 
 

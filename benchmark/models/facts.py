@@ -234,15 +234,15 @@ def family_of(facts: ModelFacts, place: Path) -> Family:
 
 
 def looks_like_hub_id(spec: str) -> bool:
-    """Whether a text can be a hub id: `owner/name`, and nothing that reads like a path.
+    """Whether a text can be a hub id: `owner/name`, and nothing that reads like a path or one of our runs.
 
     Example:
-        >>> looks_like_hub_id("owner/name"), looks_like_hub_id("./runs/a"), looks_like_hub_id("a/b/c")
-        (True, False, False)
+        >>> [looks_like_hub_id(text) for text in ("owner/name", "./mine/a", "a/b/c", "runs/a")]
+        [True, False, False, False]
     """
     owner, slash, name = spec.partition("/")
     plain = all(part and part[0].isalnum() and not set(part) & set("/\\ ~") for part in (owner, name))
-    return bool(slash) and plain and not name.endswith((*ENDINGS, ".json"))
+    return bool(slash) and plain and owner != "runs" and not name.endswith((*ENDINGS, ".json"))
 
 
 def read_index(folder: Path) -> Mapping[str, object]:

@@ -107,6 +107,8 @@ def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
     if here is not None:
         return f"{facts.name}: {here}"
     size = readable_size(facts.download) if facts.download else "size not known"
+    if facts.name == facts.hub_id:
+        size += "; there is no folder of this name here"
     if offline or network_forbidden():
         raise MissingWeightsError(
             f"the weights of {facts.name} ({size}) are not on this machine, and offline nothing is fetched",

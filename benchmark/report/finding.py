@@ -74,14 +74,17 @@ def finding(
         return _without_winner(board, groups, wanted, losable)
     best = max(winners, key=lambda gains: gains.worth)
     own = [gains for column in losable for gains in _on(board, groups, column) if gains.name == best.name]
-    lost, kept = ([gains for gains in own if gains.all_are(-1) == worse] for worse in (True, False))
+    won, lost = ([gains for gains in own if gains.all_are(verdict)] for verdict in (1, -1))
+    kept = [gains for gains in own if gains not in won]
     gains_most = "gains the most" if wanted.higher_is_better else "is best in"
-    parts = [f"{best.name} {gains_most} {best.told(f' over {board.reference}')}"]
-    if lost:
-        # Of what is better when it is less, a loss would be good news.
-        verb = "loses" if all(gains.column.higher_is_better for gains in lost) else "is worse in"
-        parts.append(f" and {verb} {_listed([gains.told() for gains in lost])}")
-    elif kept:
+    told = [f"{best.name} {gains_most} {best.told(f' over {board.reference}')}"]
+    # Of what is better when it is less, a loss would be good news.
+    for verbs, gains_of in ((("also gains", "is also better in"), won), (("loses", "is worse in"), lost)):
+        if gains_of:
+            verb = verbs[not all(gains.column.higher_is_better for gains in gains_of)]
+            told.append(f"{verb} {_listed([gains.told() for gains in gains_of])}")
+    parts = [_listed(told)]
+    if kept and not lost:
         parts.append(f", with no loss beyond chance of {_listed([gains.told() for gains in kept])}")
     if len(best.cells) > 1:
         parts.append(f", in each of {len(best.cells)} training seeds")

@@ -71,10 +71,13 @@ def print_leaderboard(
         _prose(console, told)
     console.print()
     shown_columns = [column for column in by_axis(leaderboard) if column.facts in columns]
-    for table in tables_of(leaderboard, shown_columns, names, console.width):
+    # In a file or a pipe nothing is bold.
+    starred = not console.is_terminal
+    for table in tables_of(leaderboard, shown_columns, names, console.width, starred=starred):
         console.print(table)
         console.print()
-    notes = [*_legend(board, usual_prompts(leaderboard)), *_notes(board, names, verbose=verbose)]
+    best = "*" if starred else "bold"
+    notes = [*_legend(board, usual_prompts(leaderboard), best), *_notes(board, names, verbose=verbose)]
     for note in notes:
         _prose(console, note, "dim")
     shown = sections(board) if verbose else tag_sections(board)
@@ -110,12 +113,13 @@ def _of_columns(board: Leaderboard, columns: tuple[ScorerColumn, ...]) -> Leader
     return replace(board, columns=columns, rows=rows, by_tag=by_tag)
 
 
-def _legend(board: Leaderboard, usual: int | None) -> list[str]:
+def _legend(board: Leaderboard, usual: int | None, best: str) -> list[str]:
     """What the marks mean, those that there are.
 
     Args:
         board: As it is shown.
         usual: The prompts that go without saying.
+        best: The mark of the first tie group.
     """
     cells = [
         (cell, column.higher_is_better)
@@ -124,7 +128,7 @@ def _legend(board: Leaderboard, usual: int | None) -> list[str]:
     ]
     parts = ["± half the 95 % interval"] if any(cell.lo is not None for cell, _ in cells) else []
     if any(cell.group == 1 for cell, _ in cells):
-        parts.append("bold: may be the best")
+        parts.append(f"{best}: may be the best")
     if any(cell.n_prompts not in (None, usual) for cell, _ in cells):
         parts.append(f"n: prompts behind the mean, where not {usual}")
     lines = [f"{'; '.join(parts)}."] if parts else []

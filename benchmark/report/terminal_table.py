@@ -39,9 +39,9 @@ class _Cell:
 class _Column:
     """A scorer's cells, laid out; marks stand before their numbers, so that digits are below digits."""
 
-    def __init__(self, board: Leaderboard, column: PanelColumn) -> None:
+    def __init__(self, board: Leaderboard, column: PanelColumn, *, starred: bool) -> None:
         self.column = column
-        self.cells = [_cell_of(board, i, column) for i in range(len(board.rows))]
+        self.cells = [_cell_of(board, i, column, starred=starred) for i in range(len(board.rows))]
         self._mean = max((cell.mean.cell_len for cell in self.cells), default=0)
         self._n = max((cell.n.cell_len for cell in self.cells), default=0)
         self._difference = max((cell.difference.cell_len for cell in self.cells), default=0)
@@ -72,7 +72,12 @@ class _Column:
 
 
 def tables_of(
-    board: Leaderboard, columns: Sequence[PanelColumn], names: Mapping[str, str], width: int
+    board: Leaderboard,
+    columns: Sequence[PanelColumn],
+    names: Mapping[str, str],
+    width: int,
+    *,
+    starred: bool = False,
 ) -> list[Table]:
     """As few tables as the terminal is wide: one line a checkpoint where all fit beside each other so.
 
@@ -81,8 +86,9 @@ def tables_of(
         columns: Which scorers, in order.
         names: Of the checkpoints, by id.
         width: Letters of the terminal.
+        starred: Whether a star marks what is bold, for who cannot see that.
     """
-    laid = [_Column(board, column) for column in columns]
+    laid = [_Column(board, column, starred=starred) for column in columns]
     longest = max(map(cell_len, (_NAMES, *(names[row.checkpoint.id] for row in board.rows))))
     longest = min(longest, _MOST_NAME, max(_LEAST_NAME, width // 2))
     shown = [names[row.checkpoint.id] for row in board.rows]
@@ -146,12 +152,13 @@ def _table(
     return table
 
 
-def _cell_of(board: Leaderboard, row: int, column: PanelColumn) -> _Cell:
+def _cell_of(board: Leaderboard, row: int, column: PanelColumn, *, starred: bool) -> _Cell:
     cell, places = column.cell(board.rows[row]), column.decimals
     if cell.mean is None:
         return _Cell(Text("–"), Text(), Text())
     half, n = half_width(cell), prompts_beside(board, cell)
     mean = Text.assemble(
+        "*" if starred and cell.group == 1 else "",
         "†" if board.rows[row].checkpoint.id in column.facts.in_domain else "",
         (fixed(cell.mean, places), "bold" if cell.group == 1 else ""),
         ("" if half is None else f" ±{half:.{places}f}", "dim"),

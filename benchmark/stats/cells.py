@@ -101,7 +101,7 @@ def missing_share(failed: BoolArray) -> FloatArray:
     Returns:
         Shape (...).
     """
-    share: FloatArray = failed.mean(axis=(-2, -1))
+    share: FloatArray = failed.mean(axis=(-2, -1)) if failed.size else np.zeros(failed.shape[:-2])
     return share
 
 

@@ -134,8 +134,10 @@ def test_conditions_that_are_none_are_refused() -> None:
         matching(RUNS, ["divergense=x"])
     with pytest.raises(UserError, match="a number after"):
         matching(RUNS, ["beta<much"])
-    with pytest.raises(UserError, match="no checkpoint has beta=7 and step=100"):
-        matching(RUNS, ["beta=7", "step=100"])
+    with pytest.raises(UserError, match=r"no checkpoint has beta=7; allowed: none, 1.0, 0.1, 10.0$"):
+        matching(RUNS, ["step=100", "beta=7"])
+    with pytest.raises(UserError, match=f"no checkpoint has beta=1 and beta=10; allowed: {RUNS[0].id}, "):
+        matching(RUNS, ["beta=1", "beta=10"])
 
 
 @pytest.mark.parametrize("view", [View(sort="hpss"), View(scorers=("hpss",)), View(axes=("preferense",))])

@@ -189,11 +189,11 @@ def test_the_legend_explains_only_the_marks_that_there_are(leaderboard: Leaderbo
     ]
     columns = tuple(dataclasses.replace(column, in_domain=()) for column in leaderboard.columns)
     bare = printed(dataclasses.replace(leaderboard, rows=tuple(rows), columns=columns), 200)
-    assert not any(mark in bare for mark in ("▲", "▼", "†", "bold"))
+    assert not any(mark in bare for mark in ("▲", "▼", "†", "*"))
     assert bare.count("n 39") == len(rows)
     assert "n: prompts behind the mean, where not 40." in bare
     full = printed(leaderboard, 200)
-    assert all(mark in full for mark in ("▲ better", "▼ worse", "† the scorer", "bold: may be the best"))
+    assert all(mark in full for mark in ("▲ better", "▼ worse", "† the scorer", "*: may be the best"))
     assert "n: prompts" not in full
 
 

@@ -155,6 +155,18 @@ def figure_style() -> Iterator[None]:
         yield
 
 
+def check_ending(path: Path) -> str:
+    """The format that a figure's name asks for, such as ``.png``.
+
+    Raises:
+        UserError: For another one.
+    """
+    ending = path.suffix.lower()
+    if ending not in FORMATS:
+        raise UserError(f"cannot write a figure as {path.name}", allowed=", ".join(FORMATS))
+    return ending
+
+
 def save(figure: Figure, path: Path, dpi: int = 300) -> Path:
     """Writes a figure, whole or not at all, and the same bytes every time.
 
@@ -169,9 +181,7 @@ def save(figure: Figure, path: Path, dpi: int = 300) -> Path:
     Raises:
         UserError: For another format.
     """
-    ending = path.suffix.lower()
-    if ending not in FORMATS:
-        raise UserError(f"cannot write a figure as {path.name}", allowed=", ".join(FORMATS))
+    ending = check_ending(path)
     stamps: dict[str, dict[str, Any]] = {
         ".png": {"Software": None},
         ".pdf": {"CreationDate": None},
