@@ -1,6 +1,7 @@
 """The root of the command tree: which commands there are, imported when they are asked for."""
 
 import importlib
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -61,6 +62,10 @@ _COMMANDS_ELSEWHERE = {
 }  # fmt: skip
 
 
+_FIRST_OPTION = {"eval": "--checkpoint", "train": "--preset", "sweep": "--preset", "demo": "--out"}
+"""What a word alone is probably meant as, of commands that take none."""
+
+
 class Group(TyperGroup):
     """A group whose unknown commands are one line with close matches, and whose bare name shows its help."""
 
@@ -94,7 +99,13 @@ def _refusing(leaf: Any) -> Callable[[Any, list[str]], list[str]]:
     parse = leaf.parse_args
 
     def parse_args(ctx: Any, args: list[str]) -> list[str]:
-        given, _, order = leaf.make_parser(ctx).parse_args(args=list(args))
+        given, beyond, order = leaf.make_parser(ctx).parse_args(args=list(args))
+        if beyond and ctx.command.name in _FIRST_OPTION:
+            option, word = _FIRST_OPTION[ctx.command.name], shlex.quote(beyond[0])
+            raise ConfigError(
+                f"{word} stands without an option",
+                do=f"did you mean {option} {word}? {ctx.command_path} --help",
+            )
         for option, count in Counter(order).items():
             if count > 1 and not option.multiple and not option.is_eager:
                 raise ConfigError(f"{option.opts[-1]} is given {count} times", do="give it once")

@@ -209,11 +209,18 @@ def sheet(
       fbench plot sheet runs/eval
       fbench plot sheet runs/eval --seed 0 --seed 1 --seed 2 --seed 3 --output variety.png
     """
+    from benchmark.core.errors import UserError
     from benchmark.evaluate.finished import read_image_sets
     from benchmark.report.figures import picture_sheet
 
     place = output or _figures(folder) / "sheet.png"
     sets = read_image_sets(folder)
+    if not any(images.ok for images in sets):
+        raise UserError(
+            f"none of the pictures of {folder} is in {folder / 'images'}",
+            allowed="a folder of `fbench eval` with its images",
+            do="name the one where they were made, or evaluate again",
+        )
     _done(picture_sheet(place, sets, prompt_ids=prompt or None, seeds=seed or None), as_json=as_json)
 
 

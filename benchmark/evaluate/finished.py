@@ -97,7 +97,8 @@ def found_images(
             path = place / f"{prompt.id}_{k}.png"
             sha256 = index.find(path.name, image_key(checkpoint, prompt.text, k, sampler))
             record = ImageRecord(prompt.id, k, path, sha256)
-            gone = ImageRecord(prompt.id, k, path, status="missing", note=f"not the image scored: {path}")
+            why = "not the image scored" if path.is_file() else "no picture here"
+            gone = ImageRecord(prompt.id, k, path, status="missing", note=f"{why}: {path}")
             records.append(record if sha256 else gone)
     return records
 

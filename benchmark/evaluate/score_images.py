@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, TypeAlias, Union
+from typing import TYPE_CHECKING, Any, TypeAlias, Union, cast
 
 from benchmark.core.devices import choose_device
 from benchmark.core.errors import UnknownNameError, UserError
@@ -113,7 +113,7 @@ class Scores:
 
 
 def score(
-    images: Sequence[Picture],
+    images: Picture | Sequence[Picture],
     prompts: str | Sequence[str],
     scorers: str | Sequence[str] = PUBLISHED_SCORERS,
     *,
@@ -127,7 +127,7 @@ def score(
     weights or another device are asked for, so that a loop may call this at every step.
 
     Args:
-        images: Pillow images, uint8 arrays or paths; each is scored as its pixels are.
+        images: Pillow images, uint8 arrays or paths, or one image or path; each is scored as its pixels are.
         prompts: What each was made for; one text for all of them will do.
         scorers: Of ``fbench list scorers``, as on the command line: ``["clip", "hps(version='v2.0')"]``.
         weights: ``published``, or ``embedded``, the embedded world's toy models; for scorers that name none.
@@ -141,18 +141,26 @@ def score(
         UserError: if numbers of pictures and prompts differ, a picture is of no known kind, a scorer is not
             known, or its weights are not here.
     """
-    texts = [prompts] * len(images) if isinstance(prompts, str) else list(prompts)
-    if len(texts) != len(images) or not texts:
+    one = isinstance(images, str | Path) or not hasattr(images, "__len__")
+    pictures = [images] if one else list(cast(Sequence[Picture], images))
+    texts = [prompts] * len(pictures) if isinstance(prompts, str) else list(prompts)
+    if len(texts) != len(pictures) or not texts:
         raise UserError(
-            f"{number_of(len(images), 'image')} and {number_of(len(texts), 'prompt')}",
+            f"{number_of(len(pictures), 'image')} and {number_of(len(texts), 'prompt')}",
             allowed="one prompt an image, or one text for all",
+        )
+    if all(isinstance(image, str) and not Path(image).expanduser().exists() for image in pictures):
+        raise UserError(
+            f"there is no picture at {pictures[0]}"
+            + (", nor at any other place" if len(pictures) > 1 else ""),
+            do="pictures come first, then prompts: score(images, prompts)",
         )
     names = tuple(split_scorers(scorers)) if isinstance(scorers, str) else tuple(scorers)
     made = make_scorers(names, weights, precision)
     require_weights(made)
     asked, loaded = _loaded(made, choose_device(device))
     with TemporaryDirectory(prefix="fbench-") as folder:
-        found = _as_set(images, texts, Path(folder))
+        found = _as_set(pictures, texts, Path(folder))
         rows = score_all(found, asked, loaded, ScoreCache(Path(folder) / "cache"), lambda *_: None)
     texts_by_id: dict[str | None, str] = {prompt.id: prompt.text for prompt in found.prompt_set}
     positions: dict[str, list[int]] = {}
@@ -180,7 +188,7 @@ def _loaded(made: list[Scorer], device: str) -> tuple[list[Scorer], Loaded]:
     return _LAST[key]
 
 
-def _as_set(images: Sequence[Picture], texts: Sequence[str], folder: Path) -> ImageSet:
+def _as_set(images: Sequence[Any], texts: Sequence[str], folder: Path) -> ImageSet:
     rows = [
         {"prompt": text, "image_path": str(_file_of(image, i, folder))}
         for i, (image, text) in enumerate(zip(images, texts, strict=True))

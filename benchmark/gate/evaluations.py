@@ -22,6 +22,9 @@ from benchmark.stats.one_sided import ALPHA
 SHAPES_GATED = ("true_taste", "oracle", "true_diversity", "scene_rate")
 """Gated by default in the embedded world."""
 
+_NAMED = 4
+"""Ids that a message names."""
+
 FEW_PROMPTS = 50
 """Below so many the bounds of two checkpoints are not known to hold: the fewest that were simulated."""
 
@@ -233,10 +236,17 @@ def _by_name(text: str, table: ScoreTable) -> Sequence[Checkpoint]:
         methods = methods_of(table.checkpoints)
     if any(method.is_called(text) for method in methods):
         return find_method(text, methods).runs
+    if begin:
+        names = [f"'{method.name}'" for method in methods if {run.id for run in method.runs} & {*begin}]
+        raise UserError(
+            f"{text} is the beginning of {len(begin)} ids",
+            allowed=", ".join(begin[:_NAMED]) + f" and {len(begin) - _NAMED} more" * (len(begin) > _NAMED),
+            do=f"name one of them, or a method: {', '.join(names)}",
+        )
     raise UnknownNameError(
         "checkpoint or method",
         text,
-        begin or [*known, *(f"'{method.name}'" for method in methods if len(method.runs) > 1)],
+        [*known, *(f"'{method.name}'" for method in methods if len(method.runs) > 1)],
         do="name an id, a method, or a folder that holds scores.parquet",
     )
 

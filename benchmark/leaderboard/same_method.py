@@ -132,9 +132,8 @@ def find_method(asked: str, methods: Sequence[Method]) -> Method:
     if not found:
         raise UnknownNameError("method of these evaluations", asked, [method.name for method in methods])
     if len(found) > 1:
-        raise UserError(
-            f"{asked} is the name of {len(found)} methods", allowed="; ".join(method.name for method in found)
-        )
+        names = " or ".join(f"'{method.name}'" for method in found)
+        raise UserError(f"{asked} is the name of {len(found)} methods", allowed=names)
     return found[0]
 
 

@@ -241,7 +241,7 @@ TWO = "--baseline old --candidate new"
         ("--baseline old --candidate text.txt", "cannot read text.txt as parquet"),
         ("--baseline runs --candidate new", "8 baseline and 1 candidate checkpoints; allowed: one against"),
         ("--baseline mixed --candidate new", "the baseline is not one method: beta is 1.0 in kl-s0-cafe and"),
-        ("--baseline kl --candidate new runs", "unknown checkpoint or method 'kl'; allowed: kl-s0-cafe"),
+        ("--baseline kl --candidate new runs", "kl is the beginning of 8 ids; allowed: kl-s0-cafe, "),
         ("--baseline reverse_kl --candidate js both mixed", "reverse_kl is the name of 2 methods"),
         ("--baseline few --candidate few-new", "the evaluations lack true_taste, scene_rate, gated by"),
         ("--baseline kl --candidate js none-primary", "no scorer of these evaluations is primary; allowed: "),

@@ -67,6 +67,9 @@ def test_an_empty_path_is_not_the_current_folder(
             "unknown list 'scorer'; allowed: divergences, models, objectives, presets, prompts, scorers",
         ),
         ("list scorer", "did you mean scorers"),
+        ("eval runs/js", "runs/js stands without an option; did you mean --checkpoint runs/js?"),
+        ("train shapes-rpo --dry-run", "did you mean --preset shapes-rpo?"),
+        ("eval --checkpoint bas --dry-run", "did you mean base?"),
         (
             "leaderboard x --format late",
             "unknown format 'late'; allowed: csv, html, json, latex, markdown, table; did",

@@ -33,6 +33,8 @@ def test_the_form_of_a_picture_changes_no_number(arrays: list[Any], tmp_path: Pa
     first, *others = [score(form, TEXTS, ["entropy"]).values("entropy") for form in forms]
     assert len(set(first)) == len(TEXTS)
     assert all(other == first for other in others)
+    for alone in (paths[0], str(paths[0]), Image.open(paths[0])):
+        assert score(alone, TEXTS[0], ["entropy"]).values("entropy") == first[:1]
 
 
 def test_it_is_what_the_command_gives(world: Path, arrays: list[Any], tmp_path: Path) -> None:
@@ -78,6 +80,7 @@ def test_a_picture_that_is_not_there_is_a_row(arrays: list[Any], tmp_path: Path)
         (lambda a: score([], [], ["entropy"]), "0 images and 0 prompts"),
         (lambda a: score([a[0] / 255], "a", ["entropy"]), "image 0 is an array of float64 in (64, 64, 3)"),
         (lambda _: score(NO_PICTURES, "a", ["entropy"]), "image 0 is of type int"),
+        (lambda _: score(["a star"], ["0.png"], ["entropy"]), "no picture at a star; pictures come first"),
         (lambda a: score(a, " ", ["entropy"]), "has no text"),
         (lambda a: score(a, "a", ["entrpy"]), "did you mean entropy"),
         (lambda a: score(a, "a", ["entropy"]).values("clip"), "allowed: entropy"),

@@ -73,14 +73,19 @@ class FrontierPlan:
     def cost(self) -> str:
         """How many images it takes, in words."""
         own = len(self.prompt_set) * self.images_per_prompt
-        there = any(checkpoint.id == "base" for checkpoint in self.table.checkpoints)
+        there = min(own, len(list((self.config.evaluation / "images" / "base").glob("*.png"))))
         if self.optima:
             size = len(self.prompt_set) * self.config.pool
-            known = min(own, size) if there else 0
+            known = min(there, size)
             return f"{size} of the base: {known}, which the evaluation has; {size - known} more"
         others = sum(scale != self.sampler.guidance for scale in self.scales)
         more = len(self.prompt_set) * self.pool_per_prompt - own
-        parts = [f"{own} of the base itself{', which the evaluation has' if there else ''}"]
+        has = (
+            ", which the evaluation has"
+            if there == own
+            else f", of which {there} are in the evaluation's folder"
+        )
+        parts = [f"{own} of the base itself{has}"]
         parts += [f"{own * others} at {others} other guidance scales"] if others else []
         parts += [f"{more} more to choose the best of {max(self.config.best_of)} from"] if more else []
         return f"{own * (1 + others) + more}: {'; '.join(parts)}"
