@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from benchmark.core import store
 from benchmark.core.errors import ConfigError
+from benchmark.models import draws_embedded_world
 from trainers.config import TRAIN_SETTINGS, TrainConfig
+from trainers.pairs import is_embedded
 
 if TYPE_CHECKING:
     from benchmark.models.families.base import Pipeline
@@ -109,3 +111,13 @@ def refuse_small_disk(configs: Sequence[TrainConfig], pipeline: "Pipeline") -> N
         store.require_space(
             config.out, one * (-(-config.steps // config.saves) + 3), f"the run {config.out.name}"
         )
+
+
+def toy_pairs(config: TrainConfig) -> list[str]:
+    """A warning where another base model would learn from pairs of the embedded world; nothing elsewhere.
+
+    They are the default.
+    """
+    if not is_embedded(config.data) or draws_embedded_world(config.base):
+        return []
+    return [f"warning: {config.data} are small pictures of shapes; name pairs for {config.base} by --data"]

@@ -96,7 +96,9 @@ def plan(config: TrainConfig) -> str:
     what += f", beta {recipe.beta:g}" if recipe.beta is not None else ""
     if config.slope_matched:
         what += f" ({config.beta:g} slope-matched)" if config.beta is not None else " (slope-matched)"
-    what += f", log-ratio scale {scale:g} ({recipe.scale_setting})" if scale is not None else ""
+    if scale is not None:
+        auto = f" ({recipe.scale_setting})" if isinstance(recipe.scale_setting, str) else ""
+        what += f", log-ratio scale {scale:g}{auto}"
     epochs = config.steps * config.batch_size / len(data.train)
     watched, bad = len(data.held_out), len(data.bad)
     size = f"{number_of(len(data.train), 'pair')}, {watched} held out, {number_of(data.ties, 'tie')}"
@@ -106,7 +108,8 @@ def plan(config: TrainConfig) -> str:
         f"train      {weights} of {facts.name} with {what}",
         f"weights    {source}",
         f"data       {data.name}: {size}, {bad} bad",
-        f"steps      {config.steps} of {batch}: {epochs:.2g} epochs",
+        *(f"           {remark}" for remark in refusals.toy_pairs(config)),
+        f"steps      {config.steps} of {batch}: {_rounded(epochs)} epochs",
         f"timestep   one for each {recipe.plan.share_t}",
         f"rate       {config.lr:g}, {config.lr_schedule} after {config.rising} steps",
         f"checkpoint every {number_of(config.saves, 'step')}, loss on {draws}",
@@ -114,6 +117,11 @@ def plan(config: TrainConfig) -> str:
         f"folder     {config.out}" + (" (exists, goes on)" if (config.out / "resume.pt").is_file() else ""),
     ]
     return "\n".join(lines)
+
+
+def _rounded(count: float) -> str:
+    """Two digits, or all of a large number's whole ones."""
+    return f"{count:.2g}" if count < 100 else f"{count:,.0f}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,17 +139,18 @@ class Asked:
     identity: "Identity"
 
 
-def check(configs: Sequence[TrainConfig], *, elsewhere: bool = False) -> None:
+def check(configs: Sequence[TrainConfig], *, fetch: bool = True, elsewhere: bool = False) -> None:
     """Everything that can be wrong and is seen before a model is loaded: names, settings, folders, pairs.
 
     Args:
         configs: The runs.
+        fetch: As of `ask`.
         elsewhere: As of `ask`.
 
     Raises:
         UserError: for the first thing that is wrong.
     """
-    read_data(ask(configs, elsewhere=elsewhere))
+    read_data(ask(configs, fetch=fetch, elsewhere=elsewhere))
 
 
 def ask(configs: Sequence[TrainConfig], *, fetch: bool = True, elsewhere: bool = False) -> list[Asked]:
@@ -220,6 +229,8 @@ def _run(asked: Sequence[Asked]) -> "dict[Path, RunResult | RunFailure | None]":
             # Another run may have begun and ended there since this one was asked for.
             refuse_other_run(one.identity)
         data = read_data(asked, list_bad_rows=state.is_main_process)
+        for remark in refusals.toy_pairs(configs[0]):
+            say(remark)
         tracked = [
             manifests.track(
                 one.config.out, "train", one.config, device=device, inputs=one.identity.reading(data)

@@ -145,7 +145,7 @@ def _plan(what: "Sweep", *, elsewhere: bool) -> list[str]:
     from trainers.train import check
 
     members = what.members()
-    check(members, elsewhere=elsewhere)
+    check(members, fetch=False, elsewhere=elsewhere)
     return [f"{number_of(len(members), 'run')} in {what.out}, {what.workers} at a time:"] + [
         f"{run.out.name}: {run.objective} {run.divergence or ''}, {number_of(run.steps, 'step')} of "
         f"{number_of(run.batch_size, 'pair')}"

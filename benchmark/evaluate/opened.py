@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from benchmark.leaderboard import ScoreTable
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Evaluation:
     """An evaluation's folder; each part is read when it is asked for first.
 
@@ -25,6 +25,10 @@ class Evaluation:
 
     folder: Path
     manifest: Manifest
+
+    def __repr__(self) -> str:
+        """What it is and where, in a line."""
+        return f"<{self.manifest.kind} in {self.folder}: {self.manifest.status}>"
 
     @cached_property
     def table(self) -> "ScoreTable":

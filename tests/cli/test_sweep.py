@@ -165,3 +165,20 @@ def test_a_plan_and_what_a_user_can_put_right(
     assert "did you mean" in refused(*words, "--divergence", "jensen_shanon", "--dry-run")
     assert "unknown" in refused(*words, "--set", "optimiser=adafactor").lower()
     assert "at_once" in refused(*words, "--at-once", "0")
+
+
+def test_a_dry_run_of_a_published_base_fetches_nothing_and_warns_of_toy_pairs(
+    fbench: Fbench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would be fetched is not known to be there: no request is made."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("the network is asked"))
+    own = ("--data", "shapes-style-winter", "--set", "max_bad_share=1")
+    given = ("--preset", "f-dpo-sd15-jensen-shannon", *own, "--out", tmp_path / "out", "--dry-run")
+    done = fbench("sweep", *given, "--seed", 0, "--seed", 1)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("2 runs in ")
+    plan = fbench("train", *given)
+    assert plan.exit_code == 0, plan.stderr
+    assert "would be fetched" in plan.stdout
+    assert "warning: shapes-style-winter are small pictures of shapes; name pairs for sd15" in plan.stdout

@@ -16,7 +16,7 @@ from trainers.pairs.records import (
     refuse_bad_rows,
     write_bad_rows,
 )
-from trainers.pairs.sources import HELD_OUT_NAMES, Source, find_source
+from trainers.pairs.sources import HELD_OUT_NAMES, Source, find_source, is_embedded
 
 __all__ = [
     "BAD_ROWS_FILE",
@@ -29,6 +29,7 @@ __all__ = [
     "Source",
     "Ties",
     "find_source",
+    "is_embedded",
     "load_pairs",
     "read_images",
     "refuse_bad_rows",

@@ -125,6 +125,11 @@ def embedded_sets() -> dict[str, Path]:
     return {normalise(p.name.removesuffix(".parquet")): p for p in there}
 
 
+def is_embedded(text: str) -> bool:
+    """Whether `find_source` takes a text for a data set of the embedded world."""
+    return not Path(text).expanduser().exists() and normalise(text) in embedded_sets()
+
+
 def _local(path: Path) -> Source:
     if path.is_file():
         return Source((_file(path, path.name),))

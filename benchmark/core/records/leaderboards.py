@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from benchmark.core.records.base import Record
 from benchmark.core.records.checkpoints import Checkpoint
 from benchmark.core.records.scores import Axis, Unit
+from benchmark.core.words import number_of
 
 
 @dataclass(frozen=True)
@@ -336,7 +337,7 @@ class TagCell:
     hi: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Leaderboard(Record):
     """The result of an evaluation, ready for every export.
 
@@ -363,3 +364,8 @@ class Leaderboard(Record):
     planes: tuple[Plane, ...] = ()
     gaps: tuple[Gap, ...] = ()
     by_tag: tuple[TagCell, ...] = ()
+
+    def __repr__(self) -> str:
+        """What it is of, in a line; `to_pandas` of an opened evaluation has the numbers."""
+        sizes = f"{number_of(len(self.rows), 'checkpoint')} by {number_of(len(self.columns), 'scorer')}"
+        return f"<Leaderboard of {sizes} on {self.suite}>"
