@@ -1,4 +1,6 @@
-"""Numbers in sentences."""
+"""Numbers and lists in sentences."""
+
+from collections.abc import Sequence
 
 
 def number_of(count: int, one: str, several: str = "") -> str:
@@ -14,3 +16,17 @@ def number_of(count: int, one: str, several: str = "") -> str:
         ('1 prompt', '1,632 prompts', '0 processes')
     """
     return f"{count:,} {one if count == 1 else several or f'{one}s'}"
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words in a sentence, with commas and an "and".
+
+    Args:
+        words: At least one.
+
+    Example:
+        >>> listed(["clip"]), listed(["clip", "hps", "lpips"])
+        ('clip', 'clip, hps and lpips')
+    """
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmark.core.records import Axis, Leaderboard, LeaderboardCell, ScorerColumn
+from benchmark.core.words import listed
 from benchmark.leaderboard.names import SeedGroup, seed_groups
 from benchmark.report.numbers import better_or_worse, decimals, signed
 from benchmark.report.titles import column_title
@@ -82,10 +83,10 @@ def finding(
     for verbs, gains_of in ((("also gains", "is also better in"), won), (("loses", "is worse in"), lost)):
         if gains_of:
             verb = verbs[not all(gains.column.higher_is_better for gains in gains_of)]
-            told.append(f"{verb} {_listed([gains.told() for gains in gains_of])}")
-    parts = [_listed(told)]
+            told.append(f"{verb} {listed([gains.told() for gains in gains_of])}")
+    parts = [listed(told)]
     if kept and not lost:
-        parts.append(f", with no loss beyond chance of {_listed([gains.told() for gains in kept])}")
+        parts.append(f", with no loss beyond chance of {listed([gains.told() for gains in kept])}")
     if len(best.cells) > 1:
         parts.append(f", in each of {len(best.cells)} training seeds")
     return "".join([*parts, _not_told_apart(found, best) if others is None else "", "."])
@@ -137,9 +138,4 @@ def _not_told_apart(found: Sequence[_Gains], best: _Gains) -> str:
 
 
 def _shortened(names: Sequence[str]) -> str:
-    return _listed(names) if len(names) <= _NAMED else f"{len(names)} others"
-
-
-def _listed(words: Sequence[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else last
+    return listed(names) if len(names) <= _NAMED else f"{len(names)} others"

@@ -22,6 +22,7 @@ from benchmark.report.figures.style import (
     figure_style,
 )
 from benchmark.report.figures.trade_off import draw_trade_off
+from benchmark.report.figures.trade_off_labels import lines_in_words
 from benchmark.report.figures.trade_off_points import past_maximum
 from benchmark.report.figures.win_rate_bars import draw_win_rate_bars
 from benchmark.report.palette import MARKERS
@@ -189,6 +190,20 @@ def test_bars_go_from_one_half_to_the_share() -> None:
         win_rates_of(replace(table, checkpoints=table.checkpoints[:1]))
 
 
+def test_the_title_of_bars_says_where_all_win_and_where_all_lose() -> None:
+    table = gallery.sweep_table(betas=(1.0, 0.3))
+    rates = win_rates_of(table, resamples=99)
+    won = [replace(r, share=0.7, lo=0.6, hi=0.8) if r.scorer == "hps" else r for r in rates]
+    both = [replace(r, share=0.3, lo=0.2, hi=0.4) if r.scorer == "pickscore" else r for r in won]
+    even = [replace(r, share=0.5, lo=0.4, hi=0.6) for r in rates]
+    titles = [draw_win_rate_bars(each, table.checkpoints).get_suptitle() for each in (both, even)]
+    count = len({rate.checkpoint for rate in rates})
+    assert " ".join(titles[0].split()) == (
+        f"All {count} checkpoints win on hps and lose on pickscore against {table.checkpoints[0].id}"
+    )
+    assert titles[1] == ""
+
+
 def test_optima_are_drawn_through_and_hollow_beyond_without_widening_the_axes() -> None:
     board = gallery.board_of(gallery.sweep_table(betas=(0.3,)))
     full = tuple(
@@ -226,7 +241,12 @@ def test_optima_are_drawn_through_and_hollow_beyond_without_widening_the_axes() 
     assert colours[1][0] not in points
     words = figure._supxlabel.get_text().replace("\n", " ")  # type: ignore[attr-defined]
     assert "the optimum under each divergence, of pickscore on 16 images of the base per prompt" in words
-    assert "sample size below 0.25" in words
+    assert "dotted" not in words, "no hollow point is in view"
+    lines = gallery.optimum_lines_of()
+    everything = [(point.x, point.y) for line in lines for point in line.points]
+    assert "dotted: the weight is on effectively fewer than 25 % of these" in lines_in_words(
+        lines, {}, everything
+    )
 
 
 def test_optima_stand_behind_the_curves_of_equal_level() -> None:

@@ -212,7 +212,9 @@ def _caption(found: EqualLevel) -> str:
     seeds = number_of(found.n_seeds, "training seed")
     fewest = f"{found.n_prompts_least} to " if found.n_prompts_least < found.n_prompts else ""
     parts.append(f"{seeds}, means over {fewest}{number_of(found.n_prompts, 'prompt')}.")
-    parts += [lines_in_words(found.lines, titles_of((found.level, found.outcome)))] if found.lines else []
+    if found.lines:
+        marks = [(point.level, point.outcome) for curve in found.curves for point in curve.points]
+        parts.append(lines_in_words(found.lines, titles_of((found.level, found.outcome)), marks))
     notes = {c.note for c in found.contrasts if c.note not in ("", NO_OVERLAP)}
     return " ".join([*parts, *sorted(notes)])
 

@@ -25,6 +25,7 @@ from benchmark.report.figures.style import (
 )
 from benchmark.report.figures.trade_off_labels import (
     FEW,
+    MARGIN,
     frontier_labels,
     handles_of_lines,
     lines_in_words,
@@ -153,7 +154,7 @@ def _draw(axes: Axes, plot: TradeOff) -> None:
         first.x, first.y, marker="*", ms=_STAR, color=INK, mec="white", mew=0.5, ls="none", zorder=5,
         alpha=_PALE if first.beaten else 1,
     )  # fmt: skip
-    axes.margins(0.12)
+    axes.margins(MARGIN)
     _draw_hollow(axes, plot.lines, plot.methods)
     axes.locator_params(nbins=6)
     if not plot.across.higher_is_better:
@@ -276,12 +277,23 @@ def _caption(leaderboard: Leaderboard, plot: TradeOff) -> str:
     if plot.front:
         sentences.append(f"{_front_words(plot)} Dashes: front of the means.")
     if plot.lines:
-        sentences.append(lines_in_words(plot.lines, titles_of((plot.across, plot.upward))))
+        sentences.append(lines_in_words(plot.lines, titles_of((plot.across, plot.upward)), _marks(plot)))
     if len({point.name for point in plot.points}) < len(plot.points):
         sentences.append("One label a setting: its points are training seeds.")
     if not all(point.used for point in plot.points):
         sentences.append(f"Hollow: past the highest {shown(column_title(plot.upward), 30)} of its sweep.")
     return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _marks(plot: TradeOff) -> list[tuple[float, float]]:
+    """What the axes must hold besides lines."""
+    places = [(p.x, p.y) for p in plot.points] + [(p.x, p.y) for f in plot.sampled for p in f.points]
+    for point in plot.points:
+        places += [] if point.outline is None else [(float(x), float(y)) for x, y in point.outline]
+        if point.bars is not None:
+            (left, right), (low, high) = point.bars
+            places += [(left, point.y), (right, point.y), (point.x, low), (point.x, high)]
+    return places
 
 
 def _front_words(plot: TradeOff) -> str:

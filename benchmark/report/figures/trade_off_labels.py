@@ -21,6 +21,9 @@ from benchmark.report.palette import COLOURS, look, numbers_of_lines
 FEW = 8
 """Points up to which whole names are tried beside them."""
 
+MARGIN = 0.12
+"""Room about the marks, as a share of what they take."""
+
 Naming = tuple[list[str], dict[str, str]]
 """The text beside each point, and the legend's entry of each method."""
 
@@ -117,15 +120,23 @@ def handles_of_lines(lines: Sequence[Frontier], methods: Sequence[str]) -> list[
     ]
 
 
-def lines_in_words(lines: Sequence[Frontier], titles: Mapping[str, str]) -> str:
+def lines_in_words(
+    lines: Sequence[Frontier], titles: Mapping[str, str], marks: Sequence[tuple[float, float]]
+) -> str:
     """What the lines of optima are, for a caption.
 
     Args:
         lines: The optima.
         titles: Of the scorers drawn, by name.
+        marks: Where everything else is, which decides how much of the lines is in view.
     """
     facts = sorted({(shown(titles.get(line.reward, line.reward), 30), line.pool) for line in lines})
     of = " and of ".join(f"{reward} on {pool} images of the base per prompt" for reward, pool in facts)
-    hollow = any(point.hollow for line in lines for point in line.points)
-    signs = f"; dotted and hollow: effective sample size below {HOLLOW_BELOW:g} of that" if hollow else ""
+    solid = [(point.x, point.y) for line in lines for point in line.points if not point.hollow]
+    low, high = np.min([*marks, *solid], axis=0), np.max([*marks, *solid], axis=0)
+    room = MARGIN * (high - low)
+    hollow = np.array([(point.x, point.y) for line in lines for point in line.points if point.hollow])
+    in_view = hollow.size and ((low - room <= hollow) & (hollow <= high + room)).all(axis=1).any()
+    share = f"{100 * HOLLOW_BELOW:g} %"
+    signs = f"; dotted: the weight is on effectively fewer than {share} of these" if in_view else ""
     return f"Lines: the optimum under each divergence, of {of}, drawn from the base's point{signs}."

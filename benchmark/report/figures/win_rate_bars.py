@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from benchmark.core.errors import UserError
 from benchmark.core.records import Checkpoint
+from benchmark.core.words import listed
 from benchmark.leaderboard.names import display_names, method_name, method_order, seed_groups
 from benchmark.leaderboard.win_rate_table import WinRate
 from benchmark.report.figures.style import (
@@ -28,6 +29,8 @@ from benchmark.report.palette import dark, looks_of
 _PANELS = 8
 """Scorers at most: more of them do not fit a page."""
 _COLUMNS = 4
+_EVEN = 0.5
+_TITLE = 7.5
 _LINE = 0.155
 """Inches, of a bar and the room about it."""
 
@@ -40,8 +43,8 @@ def draw_win_rate_bars(
 ) -> Figure:
     """Draws a panel a scorer and a bar a checkpoint, from one half to the share of pairs won.
 
-    The thin line is the 95 % interval, clustered by prompt. Of more than eight scorers the first eight are
-    drawn. All panels share one scale.
+    The thin line is the 95 % interval, clustered by prompt. The title says on which scorers all of them win,
+    or lose, beyond it. Of more than eight scorers the first eight are drawn. All panels share one scale.
 
     Args:
         rates: Of every checkpoint but the reference.
@@ -68,7 +71,9 @@ def draw_win_rate_bars(
     columns = min(len(panels), 2 if width < PAGE_INCHES else _COLUMNS)
     rows = -(-len(panels) // columns)
     note = footnote(_caption(reference.id, len(scorers)), signature, width)
+    title = wrapped(_finding([r for r in known if r.scorer in panels], reference.id), 0.83 * width, _TITLE)
     height = rows * (_LINE * len(drawn) + 0.42) + 0.25 + 0.1 * (note.count("\n") + 1)
+    height += 0.16 * (title.count("\n") + 1) * bool(title)
     called = display_names(checkpoints)
     names = [shown(called[c.id].replace("beta ", "β "), 38) for c in drawn]
     looks = looks_of(method_order(checkpoints, reference.id))
@@ -89,6 +94,8 @@ def draw_win_rate_bars(
     places[0].set_yticks(range(len(drawn)), names)
     places[0].set_ylim(len(drawn) - 0.45, -0.55)
     places[0].set_xlim(*_limits(known))
+    if title:
+        figure.suptitle(title, fontsize=_TITLE, fontweight="bold", color=INK, x=0.01, ha="left")
     figure.supxlabel(note, fontsize=SMALLEST, color=MUTED, x=0.01, ha="left")
     return figure
 
@@ -119,6 +126,20 @@ def _draw(
     axes.locator_params(axis="x", nbins=5)
     axes.xaxis.set_major_formatter(plain_ticks())
     axes.tick_params(axis="x", labelsize=LABEL)
+
+
+def _finding(rates: Sequence[WinRate], reference: str) -> str:
+    """The scorers on which every checkpoint wins, and those on which every one loses; empty for neither."""
+    of: dict[str, list[WinRate]] = {}
+    for rate in rates:
+        of.setdefault(shown(rate.title, 30), []).append(rate)
+    won = [name for name, own in of.items() if all(r.lo is not None and r.lo > _EVEN for r in own)]
+    lost = [name for name, own in of.items() if all(r.hi is not None and r.hi < _EVEN for r in own)]
+    count = len({rate.checkpoint for rate in rates})
+    s = "s" if count == 1 else ""
+    parts = [f"{verb}{s} on {listed(names)}" for verb, names in (("win", won), ("lose", lost)) if names]
+    who = f"All {count} checkpoints" if count > 1 else "The checkpoint"
+    return f"{who} {' and '.join(parts)} against {shown(reference, 30)}" if parts else ""
 
 
 def _limits(rates: Sequence[WinRate]) -> tuple[float, float]:
