@@ -54,11 +54,16 @@ def console() -> "Console":
 
 
 def say_plan(lines: Sequence[str], *, as_json: bool) -> None:
-    """What a command would do."""
+    """What a command would do, a fact a line; on a terminal the rest of a long one stands below its beginning."""
     if as_json:
         say_json({"plan": list(lines)})
-    else:
+        return
+    if not streams.stdout().isatty():
         say("\n".join(lines))
+        return
+    for line in lines:
+        name = re.match(r"\s*(\S+\s{2,})?", line)
+        say(_folded(line, "", " " * (len(name[0]) if name else 0)))
 
 
 def say_table(rows: Sequence[Sequence[str]]) -> None:
@@ -77,11 +82,13 @@ def say_wrapped(text: str, *, indent: int) -> None:
         indent: Spaces before each line.
     """
     before = " " * indent
-    say(
-        textwrap.fill(
-            text, 80, initial_indent=before, subsequent_indent=before, break_long_words=False,
-            break_on_hyphens=False,
-        )
+    say(_folded(text, before, before))
+
+
+def _folded(text: str, before: str, below: str) -> str:
+    return textwrap.fill(
+        text, 80, initial_indent=before, subsequent_indent=below, break_long_words=False,
+        break_on_hyphens=False, replace_whitespace=False,
     )  # fmt: skip
 
 

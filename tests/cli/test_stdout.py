@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from benchmark.cli import streams
+from benchmark.cli import output, streams
 from benchmark.cli.app import app, command
 from benchmark.core.records import Checkpoint
 from benchmark.leaderboard import write_score_table
@@ -291,3 +291,24 @@ def test_a_closed_stdout_is_said_and_no_file_takes_its_place(pictures: Path, tmp
     assert done.stderr.startswith(b"note: stdout is closed")
     for file in tmp_path.rglob("*"):
         assert not file.is_file() or b"chat descriptor" not in file.read_bytes()
+
+
+def test_a_plan_is_folded_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    lines = ["scorers      " + ", ".join(f"scorer{i}" for i in range(20)), "out          a/b"]
+
+    def told(stream: io.StringIO) -> list[str]:
+        monkeypatch.setattr(streams, "stdout", lambda: stream)
+        output.say_plan(lines, as_json=False)
+        return stream.getvalue().splitlines()
+
+    assert told(io.StringIO()) == lines
+    *folded, last = told(Terminal())
+    assert last == lines[1]
+    assert len(folded) > 1
+    assert all(len(line) <= 80 for line in folded)
+    assert all(line.startswith(" " * 13 + "scorer") for line in folded[1:])
+    assert " ".join(" ".join(folded).split()) == " ".join(lines[0].split())
