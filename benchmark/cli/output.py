@@ -54,7 +54,7 @@ def console() -> "Console":
 
 
 def say_plan(lines: Sequence[str], *, as_json: bool) -> None:
-    """What a command would do, a fact a line; on a terminal the rest of a long one stands below its beginning."""
+    """What a command would do, a fact a line; on a terminal the rest of a long one stands below it."""
     if as_json:
         say_json({"plan": list(lines)})
         return

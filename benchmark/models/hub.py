@@ -107,14 +107,14 @@ def whereabouts(facts: ModelFacts, *, offline: bool = False) -> str:
     if here is not None:
         return f"{facts.name}: {here}"
     size = readable_size(facts.download) if facts.download else "size not known"
-    if facts.name == facts.hub_id:
-        size += "; there is no folder of this name here"
+    taken = "; there is no folder of this name here" if facts.name == facts.hub_id else ""
     if offline or network_forbidden():
         raise MissingWeightsError(
-            f"the weights of {facts.name} ({size}) are not on this machine, and offline nothing is fetched",
+            f"the weights of {facts.name} ({size}) are not on this machine, and offline nothing is fetched"
+            f"{taken}",
             do=f"`hf download {facts.hub_id}` where there is a network, or give a local diffusers folder",
         )
-    return f"{facts.name}: not on this machine, would be fetched from {facts.hub_id} ({size})"
+    return f"{facts.name}: not on this machine, would be fetched from {facts.hub_id} ({size}){taken}"
 
 
 def _without_weights(folder: Path) -> list[str]:
