@@ -230,12 +230,17 @@ def _by_name(text: str, table: ScoreTable) -> Sequence[Checkpoint]:
     begin = [id_ for id_ in known if id_.startswith(text)]
     if text in known or len(begin) == 1:
         return [known[text if text in known else begin[0]]]
+    shown = [id_ for id_, name in display_names(table.checkpoints).items() if name == text]
+    if shown:
+        return [known[shown[0]]]
     methods = tuple[Method, ...]()
     # Two runs of one seed make it unclear what a method is, and no id unclear.
     with suppress(UserError):
         methods = methods_of(table.checkpoints)
     if any(method.is_called(text) for method in methods):
         return find_method(text, methods).runs
+    if "/" in text:
+        read_score_table(Path(text))  # says what stands beside a path that is mistyped
     if begin:
         names = [f"'{method.name}'" for method in methods if {run.id for run in method.runs} & {*begin}]
         raise UserError(

@@ -80,7 +80,7 @@ def _run_scores(facts: ScorerColumn, rows: pd.DataFrame, ids: tuple[str, ...]) -
     def remark(runs: IntArray) -> str:
         count = int(np.isnan(means[runs]).any(axis=0).sum())
         return (
-            f"{count} of {means.shape[1]} prompts left out, which some run has no number for" if count else ""
+            f"{count} of {means.shape[1]} prompts left out, for which some run has no number" if count else ""
         )
 
     share = missing_share(failed)

@@ -143,11 +143,13 @@ def read_score_table(path: Path, command: str = "eval") -> ScoreTable:
     path = path / _FILE if path.is_dir() else path
     if not path.is_file():
         folder = path.parent if path.suffix == ".parquet" else path
+        below = sorted(str(table.parent) for table in folder.glob(f"*/{_FILE}"))
+        make = f"run {pasted('fbench', *command.split(), '--out', folder)} first"
         raise MissingFileError(
             path,
             "score table",
             allowed=f"a folder that `fbench {command}` wrote, or its {_FILE}",
-            do=f"run {pasted('fbench', *command.split(), '--out', folder)} first",
+            do=f"name one in it: {', '.join(below)}" if below else make,
         )
     content = path.read_bytes()
     _refuse_damaged(path, sha256_bytes(content))

@@ -180,6 +180,9 @@ def test_ids_and_their_beginnings_are_looked_for_in_the_folders(fbench: Fbench) 
     assert gated(fbench, "--baseline", "kl-s0", "--candidate", JS.id, "old", "new") == first
     assert gated(fbench, "--baseline", "old/scores.parquet", "--candidate", "js", "both") == first
     assert gated(fbench, "--baseline", "base", "--candidate", "new")["baseline"] == "base"
+    # As the leaderboard shows them.
+    shown = gated(fbench, "--baseline", "f_dpo reverse_kl", "--candidate", "f_dpo jensen_shannon", "both")
+    assert shown == first
 
 
 def test_a_pass_on_few_prompts_is_told_with_a_warning(fbench: Fbench) -> None:
@@ -225,6 +228,9 @@ TWO = "--baseline old --candidate new"
         ("--baseline nowhere --candidate x", "there is no evaluation at nowhere; allowed: folders of"),
         ("--baseline base --candidate nowhere", "there is no evaluation at nowhere; allowed: folders of"),
         ("--baseline old --candidate nowhere", "unknown checkpoint or method 'nowhere'; allowed: base, "),
+        ("--baseline old --candidate ./newer", "no score table at newer; allowed: a folder that"),
+        ("--baseline old --candidate ./newer", "did you mean new?"),
+        ("--baseline old --candidate new .", "name one in it: 4-prompts, 50-prompts, both, "),
         (f"{TWO} lost", "no score table at lost; allowed: a folder that `fbench eval` wrote"),
         ("--baseline old --candidate cfg5", "are not comparable: cfg is 3.0 in one and 5.0 in the other"),
         ("--baseline old --candidate kl-s0-cafe", "kl-s0-cafe is both baseline and candidate"),

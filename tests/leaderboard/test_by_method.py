@@ -307,7 +307,7 @@ def test_prompts_without_a_number_in_some_run_are_counted(table: ScoreTable) -> 
     facts = {"value": np.nan, "status": "missing", "note": "undefined: one image"}
     rows = table.rows.assign(**{name: table.rows[name].mask(lacks, fact) for name, fact in facts.items()})
     js = cells_of(build_method_leaderboard([replace(table, rows=rows)]))[f"{JS} (7 seeds)"]
-    assert js.note == "1 of 20 prompts left out, which some run has no number for"
+    assert js.note == "1 of 20 prompts left out, for which some run has no number"
     assert (js.n, js.n_missing) == (139, 0)
 
 
