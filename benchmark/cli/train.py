@@ -34,12 +34,14 @@ def train(
     flags = options.settings_of(context, out=f"runs/{preset or 'train'}")
     settings = TrainConfig.resolve(config, flags)
     options.forbid_network(offline=settings.offline)
-    from trainers import train as trainer
-
     if dry_run:
-        say_plan(trainer.plan(settings).splitlines(), as_json=as_json)
+        from trainers.plan import plan
+
+        say_plan(plan(settings), as_json=as_json)
         return
     options.use_free_threads()
+    from trainers import train as trainer
+
     result = trainer.train(settings)
     if as_json:
         say_json(result)

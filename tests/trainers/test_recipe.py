@@ -12,8 +12,9 @@ from benchmark.core.errors import UserError
 from trainers.config import TrainConfig
 from trainers.logs import read_metrics
 from trainers.objectives import objectives
+from trainers.plan import plan
 from trainers.recipe import make_recipe
-from trainers.train import plan, train
+from trainers.train import train
 
 Settings = Callable[..., TrainConfig]
 every_objective = pytest.mark.parametrize("name", objectives.names())
@@ -35,7 +36,7 @@ def stated(name: str, **more: Any) -> dict[str, Any]:
 def test_every_objective_can_be_planned(settings: Settings, name: str, tmp_path: Path) -> None:
     for file in ("open_clip_config.json", "open_clip_model.safetensors"):
         (tmp_path / file).touch()  # hashed before a run, and not opened
-    line = plan(settings(**stated(name, clip=tmp_path))).splitlines()[0]
+    line = plan(settings(**stated(name, clip=tmp_path)))[0]
     assert f" with {name}" in line
     assert ("beta 0.7" in line) == (name != "sft")
     assert ("log-ratio scale 100" in line) == (name not in ("sft", "mapo"))
@@ -43,7 +44,7 @@ def test_every_objective_can_be_planned(settings: Settings, name: str, tmp_path:
 
 def test_a_plan_says_which_beta_was_given_where_slopes_are_matched(settings: Settings) -> None:
     given = stated("f_dpo", divergence="jensen_shannon", slope_matched=True)
-    assert ", beta 1.4 (0.7 slope-matched), log-ratio scale" in plan(settings(**given)).splitlines()[0]
+    assert ", beta 1.4 (0.7 slope-matched), log-ratio scale" in plan(settings(**given))[0]
 
 
 @every_objective

@@ -20,8 +20,9 @@ from trainers.checkpoints import step_folder
 from trainers.config import TrainConfig
 from trainers.log_ratio import pair_errors
 from trainers.logs import Metrics, read_metrics
+from trainers.plan import plan
 from trainers.run import Run
-from trainers.train import plan, train, train_many
+from trainers.train import train, train_many
 
 Settings = Callable[..., TrainConfig]
 CLOCK = ("seconds", "shared_seconds", "samples_per_second", "memory_gb")
@@ -287,7 +288,7 @@ def test_runs_that_cannot_share_are_told_apart(settings: Settings) -> None:
 
 def test_the_plan_says_what_a_run_would_do_and_writes_nothing(settings: Settings) -> None:
     config = settings(divergence="alpha(a=0.3)", log_ratio_scale="auto", slope_matched=True)
-    text = plan(config)
+    text = "\n".join(plan(config))
     for word in (
         "LoRA of rank 4",
         "alpha(a=0.3",

@@ -14,8 +14,9 @@ from trainers.batches import draw_batch
 from trainers.config import TrainConfig
 from trainers.latents import encode_pairs
 from trainers.pairs import load_pairs
+from trainers.plan import plan
 from trainers.recipe import BatchPlan
-from trainers.train import plan, train
+from trainers.train import train
 
 Row = Callable[..., dict[str, Any]]
 Write = Callable[..., Path]
@@ -60,7 +61,7 @@ def test_what_a_run_left_out_is_listed_in_it(settings: Settings, faulty: Path, c
 
 def test_a_dry_run_lists_nothing(settings: Settings, faulty: Path) -> None:
     config = settings(data=str(faulty), max_bad_share=0.2)
-    assert "9 pairs, 0 held out, 2 ties, 1 bad" in plan(config)
+    assert "9 pairs, 0 held out, 2 ties, 1 bad" in "\n".join(plan(config))
     assert not config.out.exists()
 
 
@@ -92,7 +93,7 @@ def test_flips_change_the_run_and_resume_with_it(settings: Settings) -> None:
 
 def test_a_limit_is_the_first_pairs(settings: Settings, tiny_data: Path) -> None:
     config = settings(data_limit=8, steps=1)
-    assert "8 pairs, 6 held out" in plan(config)
+    assert "8 pairs, 6 held out" in "\n".join(plan(config))
     assert train(config).checkpoint.data_sha256 == load_pairs(str(tiny_data), limit=8).sha256
 
 
