@@ -116,9 +116,19 @@ def cell_remarks(leaderboard: Leaderboard, names: Mapping[str, str] | None = Non
         for row in leaderboard.rows:
             if row.cells[i].note:
                 notes.setdefault(row.cells[i].note, []).append(called[row.checkpoint.id])
+        # Notes that differ by their count alone are one sentence.
+        alike: dict[str, list[tuple[str, list[str]]]] = {}
         for note, ids in notes.items():
+            count, _, rest = note.partition(" ") if note[0].isdecimal() else ("", "", note)
+            alike.setdefault(rest, []).append((count, ids))
+        for rest, counts in alike.items():
+            if len(counts) > 1:
+                told = ", ".join(f"{count} ({', '.join(ids)})" for count, ids in counts)
+                found.append(f"{column_title(facts)}: {told} {rest}.")
+                continue
+            ((count, ids),) = counts
             of = "" if len(ids) == len(leaderboard.rows) else f" ({', '.join(ids)})"
-            found.append(f"{column_title(facts)}{of}: {note}.")
+            found.append(f"{column_title(facts)}{of}: {f'{count} {rest}'.strip()}.")
     gaps = [f"{called[row.checkpoint.id]} {row.n_missing}" for row in leaderboard.rows if row.n_missing]
     if gaps:
         found.append(f"Missing scores: {', '.join(gaps)}.")
