@@ -82,7 +82,8 @@ def parse(text: str) -> ast.expr:
         raise ValueError(f"a formula is plain ASCII, this one has {strange!a}")
     if "^" in text:
         # Python would read it, and bind it more weakly than a sum.
-        raise ValueError(f"^ is not of the language of formulas; write {text.strip().replace('^', '**')!r}")
+        meant = text.strip().replace("^", "**")
+        raise ValueError(f"^ is not of the language of formulas: {ALLOWED}; write {meant!r}")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
