@@ -34,6 +34,7 @@ EXIT_CLOSED_PIPE = 141
 EXIT_TERMINATED = 143
 
 _READ_AT_A_GLANCE = 20
+"""Names that a message lists beside those that are probably meant."""
 
 
 class FbenchError(Exception):

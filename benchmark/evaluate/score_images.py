@@ -138,8 +138,8 @@ def score(
         One row a number. What cannot be scored is a row with a status, and no exception.
 
     Raises:
-        UserError: if numbers of pictures and prompts differ, a picture is of no known kind, a scorer is not
-            known, or its weights are not here.
+        UserError: if numbers of pictures and prompts differ, all pictures are texts at which no file is, one
+            is of no known kind, a scorer is not known, or its weights are not here.
     """
     one = isinstance(images, str | Path) or not hasattr(images, "__len__")
     pictures = [images] if one else list(cast(Sequence[Picture], images))
@@ -149,9 +149,9 @@ def score(
             f"{number_of(len(pictures), 'image')} and {number_of(len(texts), 'prompt')}",
             allowed="one prompt an image, or one text for all",
         )
-    if all(isinstance(image, str) and not Path(image).expanduser().exists() for image in pictures):
+    if all(isinstance(image, str) and not _is_file(image) for image in pictures):
         raise UserError(
-            f"there is no picture at {pictures[0]}"
+            f"there is no picture at {str(pictures[0])[:80]}"
             + (", nor at any other place" if len(pictures) > 1 else ""),
             do="pictures come first, then prompts: score(images, prompts)",
         )
@@ -197,6 +197,14 @@ def _as_set(images: Sequence[Any], texts: Sequence[str], folder: Path) -> ImageS
         return image_set(rows, folder, "images")
     except (TypeError, ValueError) as error:
         raise UserError(f"prompts cannot be used: {error}") from error
+
+
+def _is_file(text: str) -> bool:
+    """Whether a file is there; of a text too long for a path the system says more than that."""
+    try:
+        return Path(text).expanduser().exists()
+    except (OSError, RuntimeError):
+        return False
 
 
 def _file_of(image: Any, position: int, folder: Path) -> Path:

@@ -81,6 +81,7 @@ def test_a_picture_that_is_not_there_is_a_row(arrays: list[Any], tmp_path: Path)
         (lambda a: score([a[0] / 255], "a", ["entropy"]), "image 0 is an array of float64 in (64, 64, 3)"),
         (lambda _: score(NO_PICTURES, "a", ["entropy"]), "image 0 is of type int"),
         (lambda _: score(["a star"], ["0.png"], ["entropy"]), "no picture at a star; pictures come first"),
+        (lambda _: score(["a star, " * 999], ["0.png"], ["entropy"]), "pictures come first, then prompts"),
         (lambda a: score(a, " ", ["entropy"]), "has no text"),
         (lambda a: score(a, "a", ["entrpy"]), "did you mean entropy"),
         (lambda a: score(a, "a", ["entropy"]).values("clip"), "allowed: entropy"),
